@@ -1,0 +1,241 @@
+/**
+ * A handler is a function: `Request => Effect<Response>`.
+ *
+ * It never fails: an error becomes a response first ({@link recover}), so
+ * nothing that a peer should hear is lost. A defect is not a response; it ends
+ * the request as `Failed`, and the server goes on.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { dual } from "effect/Function"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as Connection from "./Connection.ts"
+import { carry, type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
+import type * as Request from "./Request.ts"
+import * as Response from "./Response.ts"
+
+/**
+ * Answers requests of type `In` with responses of type `Out`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<in In, out Out, out R = never> = (
+  request: Request.Request<In, Out>
+) => Effect.Effect<Response.Response<Out>, never, R>
+
+/**
+ * Turns the errors of a handler into responses.
+ *
+ * **Example** (Answering with the error)
+ *
+ * ```ts
+ * import { Handler, Response, type Request } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * const divide = (request: Request.Request<number>) =>
+ *   request.body === 0 ? Effect.fail("division by zero") : Effect.succeed(Response.make(`${1 / request.body}`))
+ *
+ * const handler = Handler.recover(divide, (error) => Response.make(`ERR ${error}`))
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const recover: {
+  <E, In, Out2>(
+    f: (error: E, request: Request.Request<In>) => Response.Response<Out2>
+  ): <Out, R>(
+    self: (request: Request.Request<In, Out>) => Effect.Effect<Response.Response<Out>, E, R>
+  ) => Handler<In, Out | Out2, R>
+  <In, Out, E, R, Out2>(
+    self: (request: Request.Request<In, Out>) => Effect.Effect<Response.Response<Out>, E, R>,
+    f: (error: NoInfer<E>, request: Request.Request<In>) => Response.Response<Out2>
+  ): Handler<In, Out | Out2, R>
+} = dual(
+  2,
+  <In, Out, E, R>(
+    self: (request: Request.Request<In, Out>) => Effect.Effect<Response.Response<Out>, E, R>,
+    f: (error: E, request: Request.Request<In>) => Response.Response<Out>
+  ): Handler<In, Out, R> =>
+    carry(self, (request) =>
+      Effect.catch(self(request), (error) => Effect.succeed(f(error, request)))
+    )
+)
+
+/**
+ * Converts each request before the handler sees it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const mapRequest: {
+  <In2, In>(f: (body: In2) => In): <Out, R>(self: Handler<In, Out, R>) => Handler<In2, Out, R>
+  <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R>
+} = dual(
+  2,
+  <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
+    carry(self, (request) => self({ ...fields(request), body: f(request.body), connection: request.connection }))
+)
+
+/**
+ * Converts each message that the handler answers, streams, or pushes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const mapResponse: {
+  <Out, Out2>(f: (message: Out) => Out2): <In, R>(self: Handler<In, Out, R>) => Handler<In, Out2, R>
+  <In, Out, R, Out2>(self: Handler<In, Out, R>, f: (message: Out) => Out2): Handler<In, Out2, R>
+} = dual(2, <In, Out, R, Out2>(self: Handler<In, Out, R>, f: (message: Out) => Out2): Handler<In, Out2, R> => {
+  // One converted connection for each connection, so that what hangs on its identity keeps working.
+  const converted = new WeakMap<object, Connection.Ref<Out>>()
+  const convert = (connection: Connection.Ref<Out2>): Connection.Ref<Out> => {
+    let ref = converted.get(connection)
+    if (ref === undefined) {
+      ref = Object.create(connection, {
+        push: { value: (message: Out) => connection.push(f(message)) }
+      }) as Connection.Ref<Out>
+      converted.set(connection, ref)
+    }
+    return ref
+  }
+  const handler: Handler<In, Out2, R> = (request) =>
+    Effect.map(
+      self({ ...fields(request), body: request.body, connection: convert(request.connection) }),
+      (response) => Response.map(response, f, Stream.map(f))
+    )
+  const hook = connectHook<Out>(self)
+  return hook === undefined ? handler : withHook(handler, (connection) => hook(convert(connection as never)))
+})
+
+/**
+ * A handler with state for each connection: a greeting, a login, a session.
+ *
+ * **When to use**
+ *
+ * When requests of one connection share something. When they are a dialogue
+ * rather than requests, `Protocol.connection` is simpler.
+ *
+ * **Details**
+ *
+ * `setup` runs when the peer connects, before its first request, and its scope
+ * closes when the connection has ended and its last handler with it. It may
+ * greet with `connection.push`. If it dies the connection is closed.
+ *
+ * **Example** (Counting the requests of a connection)
+ *
+ * ```ts
+ * import { Handler, Response } from "@socketserver/core"
+ * import { Effect, Ref } from "effect"
+ *
+ * const counting = Handler.perConnection<string, string>((connection) =>
+ *   Effect.gen(function*() {
+ *     const count = yield* Ref.make(0)
+ *     yield* Effect.addFinalizer(() => Effect.log(`${connection.peer} has left`))
+ *     return (request) =>
+ *       Effect.map(Ref.updateAndGet(count, (n) => n + 1), (n) => Response.make(`${n}: ${request.body}`))
+ *   })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const perConnection = <In, Out, R = never, R2 = never>(
+  setup: (connection: Connection.Ref<Out>) => Effect.Effect<Handler<In, Out, R>, never, R2>
+): Handler<In, Out, R | Exclude<R2, Scope.Scope>> => {
+  type Services = R | Exclude<R2, Scope.Scope>
+  const setups = new WeakMap<object, Fiber.Fiber<Handler<In, Out, R>>>()
+
+  // The setup runs in a fiber of its own: it must not end with the request that happened to be first.
+  const connect = (connection: Connection.Ref<Out>): Effect.Effect<Handler<In, Out, R>, never, Services> =>
+    Effect.contextWith((context: Context.Context<Services>) => {
+      let fiber = setups.get(connection)
+      if (fiber === undefined) {
+        const scope = Scope.makeUnsafe()
+        const services = Context.add(context, Scope.Scope, scope) as unknown as Context.Context<R2>
+        const started = Effect.runForkWith(services)(Effect.suspend(() => setup(connection)))
+        onRelease(connection, (exit) => Effect.andThen(Fiber.interrupt(started), Scope.close(scope, exit)))
+        setups.set(connection, started)
+        fiber = started
+      }
+      return Fiber.join(fiber)
+    })
+
+  const handler: Handler<In, Out, Services> = (request) => {
+    const exit = setups.get(request.connection)?.pollUnsafe()
+    return exit !== undefined && Exit.isSuccess(exit)
+      ? exit.value(request)
+      : Effect.flatMap(connect(request.connection), (handler) => handler(request))
+  }
+  return withHook(handler, connect as ConnectHook<Out>)
+}
+
+/**
+ * A handler in three steps, as `setup`, `handle` and `finish` of the ancestor.
+ *
+ * **Details**
+ *
+ * `finish` runs whenever `setup` succeeded, however `handle` ended; it sees how.
+ * If `setup` dies, neither of the others runs, and the request is `Failed`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const lifecycle = <In, Out, State, R = never, R2 = never, R3 = never>(options: {
+  readonly setup: (request: Request.Request<In, Out>) => Effect.Effect<State, never, R>
+  readonly handle: (
+    request: Request.Request<In, Out>,
+    state: State
+  ) => Effect.Effect<Response.Response<Out>, never, R2>
+  readonly finish: (
+    request: Request.Request<In, Out>,
+    state: State,
+    exit: Exit.Exit<Response.Response<Out>>
+  ) => Effect.Effect<void, never, R3>
+}): Handler<In, Out, R | R2 | R3> => (request) =>
+  Effect.acquireUseRelease(
+    options.setup(request),
+    (state) => options.handle(request, state),
+    (state, exit) => options.finish(request, state, exit)
+  )
+
+/**
+ * Runs an effect when a handler dies, with the cause and the request; the
+ * counterpart of `handle_error`. The request still ends as `Failed`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const onFailure: {
+  <In, R2>(
+    f: (cause: Cause.Cause<never>, request: Request.Request<In>) => Effect.Effect<void, never, R2>
+  ): <Out, R>(self: Handler<In, Out, R>) => Handler<In, Out, R | R2>
+  <In, Out, R, R2>(
+    self: Handler<In, Out, R>,
+    f: (cause: Cause.Cause<never>, request: Request.Request<In>) => Effect.Effect<void, never, R2>
+  ): Handler<In, Out, R | R2>
+} = dual(
+  2,
+  <In, Out, R, R2>(
+    self: Handler<In, Out, R>,
+    f: (cause: Cause.Cause<never>, request: Request.Request<In>) => Effect.Effect<void, never, R2>
+  ): Handler<In, Out, R | R2> =>
+    carry(self, (request) => Effect.onError(self(request), (cause) => f(cause, request)))
+)
+
+const fields = (request: Request.Request<unknown>) => ({
+  id: request.id,
+  peer: request.peer,
+  receivedAt: request.receivedAt
+})
+
+const withHook = <In, Out, R>(handler: Handler<In, Out, R>, hook: ConnectHook<Out>): Handler<In, Out, R> =>
+  Object.assign(handler, { [connectHook.key]: hook })

@@ -1,0 +1,112 @@
+/**
+ * A transport inside the process, for tests and for servers that are only
+ * called from the same program.
+ *
+ * It behaves as TCP does: bytes without boundaries, half-close, reset,
+ * back-pressure at a high-water mark of 64 KiB, delivery in a later turn.
+ * Nothing is a socket, so a test needs no port and no real time.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Connection from "./Connection.ts"
+import * as Endpoint from "./Endpoint.ts"
+import { pair } from "./internal/memory.ts"
+import * as Peer from "./Peer.ts"
+import type * as Server from "./Server.ts"
+import { BindFailed, ServerError } from "./ServerError.ts"
+import * as Transport from "./Transport.ts"
+import type * as Wire from "./Wire.ts"
+
+/**
+ * The options of a server in memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MemoryServerOptions extends Transport.ServerOptions {
+  /** The name to connect to, `memory:name`, unique in the process while the server lives. Default: the service's key and a number. */
+  readonly name?: string | undefined
+}
+
+/**
+ * A server in memory.
+ *
+ * **Example** (Testing a handler without a socket)
+ *
+ * ```ts
+ * import { MemoryServer, Protocol, Response, Server } from "@socketserver/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Upper extends Server.Service<Upper>()("Upper", { protocol: Protocol.lines() }) {}
+ *
+ * const UpperLive = Upper.serve((request) => Effect.succeed(Response.make(request.body.toUpperCase())))
+ *
+ * const answer = Effect.flatMap(Upper.client, (client) => client.send("hello")).pipe(
+ *   Effect.scoped,
+ *   Effect.provide(Layer.provideMerge(UpperLive, MemoryServer.layer(Upper)))
+ * )
+ *
+ * await Effect.runPromise(answer) // => "HELLO"
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: MemoryServerOptions = {}
+): Layer.Layer<Self, ServerError> =>
+  Transport.layer(tag, options, (sink) =>
+    Effect.gen(function*() {
+      const name = options.name ?? `${tag.key}-${++numbers}`
+      const address = Endpoint.memory(name)
+      if (listeners.has(name)) {
+        const cause = new Error(`${address} is taken`)
+        return yield* Effect.fail(
+          new ServerError({ reason: new BindFailed({ endpoint: String(address), kind: "AddressInUse", cause }) })
+        )
+      }
+      let clients = 0
+      const accept = (): Wire.Wire => {
+        const peer = `${address}#${++clients}`
+        const [client, server] = pair(
+          Peer.make({ transport: "memory", name: String(address) }),
+          Peer.make({ transport: "memory", name: peer })
+        )
+        sink.accept(server)
+        return client
+      }
+      const close = () => {
+        if (listeners.get(name) === accept) listeners.delete(name)
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => listeners.set(name, accept)),
+        () => Effect.sync(close)
+      )
+      return { address, close, connect: connect(name) }
+    })
+  )
+
+/**
+ * Connects to the server `memory:name` of this process.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export const connect = (name: string): Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope> =>
+  Effect.suspend(() => {
+    const accept = listeners.get(name)
+    if (accept === undefined) {
+      const cause = new Error(`there is no server ${Endpoint.memory(name)}`)
+      return Effect.fail(
+        new Connection.ConnectFailed({ endpoint: String(Endpoint.memory(name)), kind: "Refused", cause })
+      )
+    }
+    return Effect.acquireRelease(Effect.sync(accept), (wire) => Effect.sync(() => wire.destroy()))
+  })
+
+const listeners = new Map<string, () => Wire.Wire>()
+let numbers = 0

@@ -1,0 +1,197 @@
+/**
+ * Functions from handler to handler.
+ *
+ * A middleware of your own is a function `(handler) => (request) => …`; the ones
+ * here also carry a `Handler.perConnection` through untouched.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import type * as Handler from "./Handler.ts"
+import { carry } from "./internal/hooks.ts"
+import * as Outcome from "./Outcome.ts"
+import type * as Request from "./Request.ts"
+import * as Response from "./Response.ts"
+
+/**
+ * A function from handler to handler that may need services of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Middleware<In, Out, R2 = never> = <R>(
+  handler: Handler.Handler<In, Out, R>
+) => Handler.Handler<In, Out, R | R2>
+
+/**
+ * The options of {@link timeout}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TimeoutOptions<In, Out> {
+  /** What is answered instead. Default: nothing, and the connection closes. */
+  readonly onTimeout?: ((request: Request.Request<In>) => Response.Response<Out>) | undefined
+}
+
+/**
+ * Interrupts a handler that takes too long. The request ends as `TimedOut`.
+ *
+ * **Details**
+ *
+ * The time counts from when the handler begins, not from when the request was
+ * received. A stream that the handler has returned is not timed.
+ *
+ * **Example** (Answering a timeout)
+ *
+ * ```ts
+ * import { Middleware, Response, type Request } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * const slow = (_: Request.Request<string, string>) => Effect.delay(Effect.succeed(Response.make("done")), "1 hour")
+ *
+ * const handler = Middleware.timeout(slow, "5 seconds", { onTimeout: () => Response.make("ERR timeout") })
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const timeout: {
+  <In, Out>(
+    duration: Duration.Input,
+    options?: TimeoutOptions<In, Out>
+  ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
+  <In, Out, R>(
+    self: Handler.Handler<In, Out, R>,
+    duration: Duration.Input,
+    options?: TimeoutOptions<In, Out>
+  ): Handler.Handler<In, Out, R>
+} = dual(
+  (args) => typeof args[0] === "function",
+  <In, Out, R>(
+    self: Handler.Handler<In, Out, R>,
+    duration: Duration.Input,
+    options?: TimeoutOptions<In, Out>
+  ): Handler.Handler<In, Out, R> => {
+    const outcome = Outcome.timedOut(Duration.toMillis(duration))
+    return carry(self, (request) => {
+      const effect = self(request)
+      // An answer that is there already needs no clock.
+      return Exit.isExit(effect)
+        ? effect
+        : Effect.timeoutOrElse(effect, {
+            duration,
+            orElse: () =>
+              Effect.sync(() =>
+                Response.withOutcome(options?.onTimeout?.(request) ?? Response.andClose(Response.empty), outcome)
+              )
+          })
+    })
+  }
+)
+
+/**
+ * The options of {@link verify}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface VerifyOptions<In, Out> {
+  /** What the ledger says. Default: `"not verified"`. */
+  readonly reason?: string | undefined
+  /** What is answered instead. Default: nothing, and the connection closes. */
+  readonly onRefused?: ((request: Request.Request<In>) => Response.Response<Out>) | undefined
+}
+
+/**
+ * Lets only those requests through that pass a check. Others end as `Refused`,
+ * and no handler sees them.
+ *
+ * **Details**
+ *
+ * The counterpart of `verify_request`. A check that dies refuses that request,
+ * with the error in the log, and nothing more.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const verify: {
+  <In, Out, R2 = never>(
+    check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
+    options?: VerifyOptions<In, Out>
+  ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R | R2>
+  <In, Out, R, R2 = never>(
+    self: Handler.Handler<In, Out, R>,
+    check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
+    options?: VerifyOptions<In, Out>
+  ): Handler.Handler<In, Out, R | R2>
+} = dual(
+  (args) => typeof args[1] === "function",
+  <In, Out, R, R2>(
+    self: Handler.Handler<In, Out, R>,
+    check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
+    options?: VerifyOptions<In, Out>
+  ): Handler.Handler<In, Out, R | R2> => {
+    const outcome = Outcome.refused(options?.reason ?? "not verified")
+    const checked = (request: Request.Request<In>) =>
+      Effect.catchDefect(
+        Effect.suspend(() => check(request)),
+        (defect) => Effect.as(Effect.logError(`The check of request ${request.id} from ${request.peer.name} died`, defect), false)
+      )
+    return carry(self, (request) =>
+      Effect.flatMap(checked(request), (passed) =>
+        passed
+          ? self(request)
+          : Effect.sync(() =>
+              Response.withOutcome(options?.onRefused?.(request) ?? Response.andClose(Response.empty), outcome)
+            )
+      )
+    )
+  }
+)
+
+/**
+ * The options of {@link logging}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LoggingOptions {
+  /** The level of requests that were answered. Default: `"Info"`. Those that died are logged as `Error`. */
+  readonly level?: "Debug" | "Info" | undefined
+}
+
+/**
+ * Logs each request with its peer and how long its handler took. Bodies are not
+ * logged: they may hold secrets.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const logging: {
+  (options?: LoggingOptions): <In, Out, R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
+  <In, Out, R>(self: Handler.Handler<In, Out, R>, options?: LoggingOptions): Handler.Handler<In, Out, R>
+} = dual(
+  (args) => typeof args[0] === "function",
+  <In, Out, R>(self: Handler.Handler<In, Out, R>, options?: LoggingOptions): Handler.Handler<In, Out, R> => {
+    const log = options?.level === "Debug" ? Effect.logDebug : Effect.logInfo
+    return carry(self, (request) =>
+      Effect.clockWith((clock) => {
+        const start = clock.currentTimeMillisUnsafe()
+        return Effect.onExit(Effect.suspend(() => self(request)), (exit) => {
+          const millis = clock.currentTimeMillisUnsafe() - start
+          const facts = { request: request.id, peer: request.peer.name, millis }
+          if (Exit.isFailure(exit)) return Effect.annotateLogs(Effect.logError("request failed", exit.cause), facts)
+          const { _tag, outcome } = exit.value
+          return Effect.annotateLogs(
+            log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
+            { ...facts, response: _tag }
+          )
+        })
+      })
+    )
+  }
+)

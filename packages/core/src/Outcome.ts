@@ -1,0 +1,220 @@
+/**
+ * How a request ended.
+ *
+ * Every request ends in exactly one outcome, and so does every connection that
+ * is refused or breaks its protocol before a request exists. Logs, counts and
+ * spans are all drawn from this one ledger.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import type * as Connection from "./Connection.ts"
+import type * as Request from "./Request.ts"
+
+/**
+ * The way a request ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome =
+  | Completed
+  | Failed
+  | TimedOut
+  | Cancelled
+  | Refused
+  | FrameTooLarge
+  | Malformed
+  | Drained
+
+/**
+ * The tags of all outcomes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Tag = Outcome["_tag"]
+
+/**
+ * The response was handed to the connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Completed {
+  readonly _tag: "Completed"
+}
+
+/**
+ * The handler died, or its response could not be encoded. The connection closes
+ * once earlier replies have left; a datagram is not answered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Failed {
+  readonly _tag: "Failed"
+  readonly cause: Cause.Cause<unknown>
+}
+
+/**
+ * The handler took longer than `Middleware.timeout` allowed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TimedOut {
+  readonly _tag: "TimedOut"
+  /** The time that was allowed, in milliseconds. */
+  readonly millis: number
+}
+
+/**
+ * The request ended without an answer because its connection did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Cancelled {
+  readonly _tag: "Cancelled"
+  readonly reason: "PeerGone" | "ConnectionClosed"
+}
+
+/**
+ * The request or the connection was turned away before work was done for it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Refused {
+  readonly _tag: "Refused"
+  readonly reason: string
+}
+
+/**
+ * A frame exceeded the protocol's maximum. The connection closes once earlier replies have left.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FrameTooLarge {
+  readonly _tag: "FrameTooLarge"
+  /** The largest frame allowed, in bytes. */
+  readonly limitBytes: number
+  /** Where the frame starts, in bytes from the start of the connection's input. */
+  readonly offset: number
+}
+
+/**
+ * The input is not what the protocol expects. The connection closes once earlier replies have left.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Malformed {
+  readonly _tag: "Malformed"
+  /** Where the faulty frame starts, in bytes from the start of the connection's input. */
+  readonly offset: number
+  readonly reason: string
+}
+
+/**
+ * The server stopped, and its deadline passed before the request was answered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Drained {
+  readonly _tag: "Drained"
+}
+
+/**
+ * One entry of the ledger: an outcome, and what it happened to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Event {
+  readonly outcome: Outcome
+  /** Absent for a connection that never became a request. */
+  readonly request: Request.Request<unknown> | undefined
+  readonly connection: Connection.Info
+}
+
+/**
+ * How many requests and connections ended in each way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Counts = { readonly [K in Tag]: number }
+
+/**
+ * What a stop did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Report {
+  /** How long the stop took, in milliseconds. */
+  readonly millis: number
+  /** Requests that were answered while stopping. */
+  readonly answered: number
+  /** Requests that the deadline cut off. */
+  readonly drained: number
+  /** All outcomes since the server started. */
+  readonly counts: Counts
+}
+
+/** @category constructors @since 0.1.0 */
+export const completed: Outcome = { _tag: "Completed" }
+/** @category constructors @since 0.1.0 */
+export const failed = (cause: Cause.Cause<unknown>): Outcome => ({ _tag: "Failed", cause })
+/** @category constructors @since 0.1.0 */
+export const timedOut = (millis: number): Outcome => ({ _tag: "TimedOut", millis })
+/** @category constructors @since 0.1.0 */
+export const cancelled = (reason: Cancelled["reason"]): Outcome => ({ _tag: "Cancelled", reason })
+/** @category constructors @since 0.1.0 */
+export const refused = (reason: string): Outcome => ({ _tag: "Refused", reason })
+/** @category constructors @since 0.1.0 */
+export const frameTooLarge = (limitBytes: number, offset: number): FrameTooLarge => ({ _tag: "FrameTooLarge", limitBytes, offset })
+/** @category constructors @since 0.1.0 */
+export const malformed = (offset: number, reason: string): Malformed => ({ _tag: "Malformed", offset, reason })
+/** @category constructors @since 0.1.0 */
+export const drained: Outcome = { _tag: "Drained" }
+
+/**
+ * One line that says what happened, for logs.
+ *
+ * **Example** (Describing a frame that is too large)
+ *
+ * ```ts
+ * import { Outcome } from "@socketserver/core"
+ *
+ * Outcome.describe(Outcome.frameTooLarge(65536, 12))
+ * // => "a frame exceeds 65536 bytes (it starts at byte 12 of the input)"
+ * ```
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const describe = (outcome: Outcome): string => {
+  switch (outcome._tag) {
+    case "Completed":
+      return "completed"
+    case "Failed":
+      return "the handler failed"
+    case "TimedOut":
+      return `not answered within ${outcome.millis} ms`
+    case "Cancelled":
+      return outcome.reason === "PeerGone" ? "the peer is gone" : "the connection closed"
+    case "Refused":
+      return `refused: ${outcome.reason}`
+    case "FrameTooLarge":
+      return `a frame exceeds ${outcome.limitBytes} bytes (it starts at byte ${outcome.offset} of the input)`
+    case "Malformed":
+      return `malformed input: ${outcome.reason} (the frame starts at byte ${outcome.offset} of the input)`
+    case "Drained":
+      return "cut off by the deadline of the stop"
+  }
+}

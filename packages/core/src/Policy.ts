@@ -1,0 +1,287 @@
+/**
+ * How a stream of requests is consumed, and where its handler runs.
+ *
+ * A `Policy` is a value. Its `drain` never looks into a message, so one policy
+ * serves TCP lines, UDP packets and test doubles, and swapping it changes no
+ * handler. Replies of one connection leave in the order of its requests under
+ * all of them.
+ *
+ * | policy | at a time | order of work | wrong when |
+ * |---|---|---|---|
+ * | `sequential` | 1 | as received | a handler waits for anything |
+ * | `fiber` (default) | up to 1024 | as begun, all at once | requests of a peer build on each other |
+ * | `connection` | up to 1024 | in order within a connection | one connection carries most of the load |
+ * | `keyed(f)` | up to 1024 | in order within a key | keys are few and slow |
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import type * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as Handler from "./Handler.ts"
+import * as policies from "./internal/policies.ts"
+import type * as Protocol from "./Protocol.ts"
+import type * as Request from "./Request.ts"
+
+/**
+ * A way of running handlers.
+ *
+ * **Details**
+ *
+ * `drain` takes the requests as they come and calls `begin` for each when its
+ * turn has come. `begin` starts the handler now and returns its fiber, which is
+ * already done when the handler answered at once. When and how often `begin` is
+ * called is all that a policy decides; the reply, its order, cancellation and
+ * the outcome are the server's.
+ *
+ * `place` says where a handler runs. In process it returns the handler itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Policy<in In = unknown> {
+  /** As it is written in configuration: `"fiber:64"`. */
+  readonly name: string
+  /** How its workers are named (`Worker.name`). */
+  readonly worker: "sequential" | "fiber"
+  /** Whether the requests of a peer that is gone are interrupted, or finish for their effects. */
+  readonly onPeerGone: "cancel" | "finish"
+  readonly drain: <A extends Request.Request<In>, E>(
+    requests: Stream.Stream<A, E>,
+    begin: (request: A) => Fiber.Fiber<unknown>
+  ) => Effect.Effect<void, E>
+  readonly place: <I, O, R>(
+    handler: Handler.Handler<I, O, R>,
+    server: Placement<I, O>
+  ) => Effect.Effect<Handler.Handler<I, O, R>, PolicyError, Scope.Scope>
+}
+
+/**
+ * The server whose handler is placed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Placement<In, Out> {
+  /** The key of its service. */
+  readonly service: string
+  readonly protocol: Protocol.Protocol<In, Out>
+}
+
+/**
+ * The size of a policy.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sized {
+  /** Handlers at a time. Default: 1024. At the limit no request is taken until one ends; those that wait are bounded by the pipelining limit of their connections. */
+  readonly max?: number | undefined
+}
+
+/**
+ * A policy does not exist, or cannot run a handler.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyError extends Data.TaggedError("PolicyError")<{
+  /** The policy as it was asked for. */
+  readonly policy: string
+  readonly problem: string
+}> {
+  override get message(): string {
+    return `Invalid policy ${JSON.stringify(this.policy)}: ${this.problem}. Accepted: ${forms.join(", ")}`
+  }
+}
+
+/**
+ * The forms that {@link parse} accepts, as error messages show them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const forms: ReadonlyArray<string> = [
+  "sequential",
+  "fiber[:max]",
+  "connection[:max]",
+  "each with [,onPeerGone=cancel|finish]"
+]
+
+/**
+ * One request after the other. A request that waits makes all others wait.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const sequential: Policy = policies.sequential
+
+/**
+ * Each request in a fiber of its own, up to `max` at a time (default 1024).
+ *
+ * **Gotchas**
+ *
+ * Requests that one peer sends at once are worked on at once; only their
+ * replies are in order. Use {@link connection} where they build on each other.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fiber = (options?: Sized): Policy => policies.fiber(checked("fiber", options))
+
+/**
+ * The requests of a connection one after the other, connections side by side.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const connection = (options?: Sized): Policy => policies.connection(checked("connection", options))
+
+/**
+ * Requests with the same key one after the other, keys side by side. Keys are
+ * compared as those of a `Map`.
+ *
+ * **Example** (In order for each account)
+ *
+ * ```ts
+ * import { Policy, type Request } from "@socketserver/core"
+ *
+ * const perAccount = Policy.keyed((request: Request.Request<{ readonly account: string }>) => request.body.account)
+ *
+ * perAccount.name // => "keyed"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const keyed = <In>(key: (request: Request.Request<In>) => unknown, options?: Sized): Policy<In> =>
+  policies.keyed("keyed", key, checked("keyed", options))
+
+/**
+ * Lets the handlers of a peer that is gone finish, for the sake of their
+ * effects. Their requests still end as `Cancelled`: nobody hears the answer.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const finishing = <In>(self: Policy<In>): Policy<In> => ({
+  ...self,
+  name: `${self.name},onPeerGone=finish`,
+  onPeerGone: "finish"
+})
+
+/**
+ * The policy of a server that is given no other: `fiber`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Policy: Context.Reference<Policy> = policies.reference
+
+/**
+ * Provides a policy to the servers above.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (policy: Policy): Layer.Layer<never> => Layer.succeed(policies.reference, policy)
+
+/**
+ * Parses `name[:size][,option=value]`.
+ *
+ * **Example** (Choosing a policy by name)
+ *
+ * ```ts
+ * import { Policy } from "@socketserver/core"
+ * import { Result } from "effect"
+ *
+ * Result.map(Policy.parse("fiber:64"), (policy) => policy.name) // => Result.succeed("fiber:64")
+ *
+ * const wrong = Policy.parse("nonsense")
+ * Result.isFailure(wrong) && wrong.failure.problem // => 'there is no policy "nonsense"'
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parse = (text: string): Result.Result<Policy, PolicyError> => {
+  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem }))
+  const [head = "", ...settings] = text.trim().split(",").map((part) => part.trim())
+  const colon = head.indexOf(":")
+  const name = colon === -1 ? head : head.slice(0, colon)
+  const size = colon === -1 ? undefined : head.slice(colon + 1)
+  if (size !== undefined && !/^[1-9]\d*$/.test(size)) return invalid(`the size must be a positive integer, not "${size}"`)
+  const sized = size === undefined ? undefined : { max: Number(size) }
+  let policy: Policy
+  switch (name) {
+    case "sequential":
+      if (size !== undefined) return invalid("sequential has no size: it is always one at a time")
+      policy = sequential
+      break
+    case "fiber":
+      policy = policies.fiber(sized)
+      break
+    case "connection":
+      policy = policies.connection(sized)
+      break
+    case "keyed":
+      return invalid("keyed needs a function, so it cannot come from configuration; use Policy.keyed in the program")
+    default:
+      return invalid(name === "" ? "it has no name" : `there is no policy "${name}"`)
+  }
+  for (const setting of settings) {
+    const [option, value] = setting.split("=").map((part) => part.trim())
+    if (option !== "onPeerGone") return invalid(`there is no option "${option}"`)
+    if (value !== "cancel" && value !== "finish") return invalid(`onPeerGone is cancel or finish, not "${value ?? ""}"`)
+    if (value === "finish") policy = finishing(policy)
+  }
+  return Result.succeed(policy)
+}
+
+/**
+ * A policy from configuration, in the form of {@link parse}.
+ *
+ * **Details**
+ *
+ * Without the variable it is the default, `fiber`. `Config.nested` gives each
+ * server of a program its own.
+ *
+ * **Example** (Reading a server's own variable)
+ *
+ * ```ts
+ * import { Policy } from "@socketserver/core"
+ * import { Config, ConfigProvider, Effect } from "effect"
+ *
+ * const policy = Policy.config("POLICY").pipe(Config.nested("ECHO"))
+ * const provider = ConfigProvider.fromEnv({ env: { ECHO_POLICY: "connection:10" } })
+ *
+ * Effect.runSync(policy.parse(provider)).name // => "connection:10"
+ * ```
+ *
+ * @category config
+ * @since 0.1.0
+ */
+export const config = (name: string): Config.Config<Policy> =>
+  Config.String(name).pipe(
+    Config.withDefault("fiber"),
+    Config.mapEffect((text) =>
+      Effect.mapError(Effect.fromResult(parse(text)), (error) =>
+        new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${error.message}`, cause: error }))
+      )
+    )
+  )
+
+const checked = (name: string, options: Sized | undefined): Sized | undefined => {
+  const max = options?.max
+  if (max !== undefined && (!Number.isSafeInteger(max) || max < 1)) {
+    throw new RangeError(`Policy.${name}: max must be a positive integer, not ${max}`)
+  }
+  return options
+}

@@ -1,0 +1,49 @@
+/**
+ * One thing that a peer asks for.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Connection from "./Connection.ts"
+import type * as Handler from "./Handler.ts"
+import type * as Outcome from "./Outcome.ts"
+import type * as Peer from "./Peer.ts"
+import type * as Response from "./Response.ts"
+
+/**
+ * A decoded request. `In` is what the protocol decodes, `Out` what may be
+ * pushed back on its connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Request<out In, in Out = never> {
+  /** Counts the requests of a server, from 1. */
+  readonly id: number
+  readonly body: In
+  readonly peer: Peer.Peer
+  /** When its last byte was read, in milliseconds since 1970. */
+  readonly receivedAt: number
+  readonly connection: Connection.Ref<Out>
+}
+
+/**
+ * A request together with the way back. Policies and direct consumers of
+ * `server.requests` see it; a handler sees only the {@link Request}.
+ *
+ * **Details**
+ *
+ * An `Incoming` ends in exactly one outcome: the first of `respond`, `handle`,
+ * the peer's leaving and the server's stop. What comes after is ignored.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Incoming<out In, in Out> extends Request<In, Out> {
+  /** Answers the request. The reply leaves in its turn. */
+  readonly respond: (response: Response.Response<Out>) => Effect.Effect<Outcome.Outcome>
+  /** Runs a handler for the request and answers with what it returns, until the request has its outcome. */
+  readonly handle: <R>(handler: Handler.Handler<In, Out, R>) => Effect.Effect<Outcome.Outcome, never, R>
+  /** Waits until the request has its outcome. */
+  readonly outcome: Effect.Effect<Outcome.Outcome>
+}

@@ -1,0 +1,304 @@
+/**
+ * A server is a service that produces typed requests.
+ *
+ * Declare it once, with its protocol; implement it with a handler; place it with
+ * a transport layer and a policy.
+ *
+ * **Example** (A whole server, tested in memory)
+ *
+ * ```ts
+ * import { MemoryServer, Protocol, Response, Server } from "@socketserver/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const EchoLive = Echo.serve((request) => Effect.succeed(Response.make(request.body)))
+ *
+ * const program = Effect.gen(function*() {
+ *   const client = yield* Echo.client
+ *   return yield* client.send("Hello, world")
+ * }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(EchoLive, MemoryServer.layer(Echo))))
+ *
+ * await Effect.runPromise(program) // => "Hello, world"
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as Client from "./Client.ts"
+import type * as Connection from "./Connection.ts"
+import type * as Endpoint from "./Endpoint.ts"
+import type * as Handler from "./Handler.ts"
+import { fromWire } from "./internal/client.ts"
+import { connectHook } from "./internal/hooks.ts"
+import type { Incoming } from "./internal/incoming.ts"
+import * as policies from "./internal/policies.ts"
+import { engineOf, listeningOf } from "./internal/server.ts"
+import type * as Outcome from "./Outcome.ts"
+import type * as Policy from "./Policy.ts"
+import * as Protocol from "./Protocol.ts"
+import type * as Request from "./Request.ts"
+import type { ServerError } from "./ServerError.ts"
+import * as Worker from "./Worker.ts"
+
+/**
+ * A server that listens: what a transport layer provides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Server<in out In, in out Out> {
+  /** Where it listens, with the bound port. */
+  readonly address: Endpoint.Endpoint
+  readonly protocol: Protocol.Protocol<In, Out>
+  /**
+   * The requests, one by one, with the way back. Take from it, or merge it with
+   * other servers'; what is not pulled is not taken. It ends when the server has
+   * stopped, and fails if its listener dies.
+   */
+  readonly requests: Stream.Stream<Request.Incoming<In, Out>, ServerError>
+  /** The connections that are open now. */
+  readonly connections: Effect.Effect<ReadonlyArray<Connection.Info>>
+  /** How many requests and connections have ended in each way. */
+  readonly counts: Effect.Effect<Outcome.Counts>
+  /** Every outcome from now on. A subscriber that falls 4096 behind loses the oldest; `counts` loses none. */
+  readonly outcomes: Stream.Stream<Outcome.Event>
+  /**
+   * Stops: accepting ends at once, idle connections close, what was received is
+   * answered, and after the drain timeout the rest is interrupted. Closing the
+   * transport's scope does the same. From inside a handler it does not wait for
+   * that handler.
+   */
+  readonly shutdown: Effect.Effect<Outcome.Report>
+}
+
+/**
+ * What a transport needs to know of a declared server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Self, Server<In, Out>> {
+  readonly protocol: Protocol.Protocol<In, Out>
+  /** This server's own policy. Unset, it is that of `Policy.Policy`. */
+  readonly policy: Context.Reference<Policy.Policy | undefined>
+}
+
+/**
+ * The options of `serve` and `run`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeOptions<In> {
+  /** Default: the server's configured policy, or that of `Policy.Policy`. */
+  readonly policy?: Policy.Policy<In> | undefined
+}
+
+/**
+ * The options of `handleRequest`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandleRequestOptions {
+  /** How long to wait for a request. Default: for ever. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * A declared server: the key of its service, with everything that hangs off it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceClass<in out Self, in out Id extends string, in out In, in out Out>
+  extends Context.ServiceClass<Self, Id, Server<In, Out>>
+{
+  readonly protocol: Protocol.Protocol<In, Out>
+  readonly policy: Context.Reference<Policy.Policy | undefined>
+
+  /**
+   * Serves every request with `handler`, as a layer.
+   *
+   * **Gotchas**
+   *
+   * A handler that can fail does not compile: see `Handler.recover`. If the
+   * listener dies later, the fiber that built the layer is interrupted and the
+   * layer's scope fails with the {@link ServerError}, so that `Layer.launch` ends
+   * with it; where that fiber has ended already, the error is thrown.
+   */
+  serve<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In>
+  ): Layer.Layer<never, Policy.PolicyError, Self | R>
+
+  /** Serves every request with `handler`. Only ends by failing: `ServerClosed` after a `shutdown`. */
+  run<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In>
+  ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
+
+  /** Handles one request and returns its outcome, or none if none came in time. */
+  handleRequest<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: HandleRequestOptions
+  ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R>
+
+  /** Prints `listening on <endpoint>` once the server is bound. */
+  readonly announce: Layer.Layer<never, never, Self>
+
+  /** A connection to this server in raw bytes, to test what a typed client cannot say. */
+  readonly connect: Effect.Effect<
+    Connection.Connection<Uint8Array, Uint8Array>,
+    Connection.ConnectFailed,
+    Self | Scope.Scope
+  >
+}
+
+/**
+ * A declared server whose protocol can be spoken from the other end too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DuplexServiceClass<in out Self, in out Id extends string, in out In, in out Out, in out Send, in out Receive>
+  extends ServiceClass<Self, Id, In, Out>
+{
+  readonly protocol: Protocol.Duplex<In, Out, Send, Receive>
+  /** A typed client of this very server, wherever it listens. */
+  readonly client: Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed, Self | Scope.Scope>
+}
+
+/**
+ * Declares a server: its name, and what its requests and responses are.
+ *
+ * **Example** (Declaring a server)
+ *
+ * ```ts
+ * import { Protocol, Server } from "@socketserver/core"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * Echo.key // => "Echo"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Service = <Self>(): {
+  <const Id extends string, In, Out, Send, Receive>(
+    id: Id,
+    options: { readonly protocol: Protocol.Duplex<In, Out, Send, Receive> }
+  ): DuplexServiceClass<Self, Id, In, Out, Send, Receive>
+  <const Id extends string, In, Out>(
+    id: Id,
+    options: { readonly protocol: Protocol.Protocol<In, Out> }
+  ): ServiceClass<Self, Id, In, Out>
+} =>
+  <const Id extends string, In, Out>(id: Id, options: { readonly protocol: Protocol.Protocol<In, Out> }) => {
+    const key = Context.Service<Self, Server<In, Out>>()(id)
+    const tag: Tag<Self, In, Out> = Object.assign(key, {
+      protocol: options.protocol,
+      policy: Context.Reference<Policy.Policy | undefined>(`${id}/Policy`, { defaultValue: () => undefined })
+    })
+    const wire = Effect.flatMap(key, (server) => listeningOf(server).connect)
+    const service: Omit<ServiceClass<Self, Id, In, Out>, keyof Context.ServiceClass<Self, Id, never>> = {
+      protocol: tag.protocol,
+      policy: tag.policy,
+      serve: (handler, options) => serve(tag, handler, options),
+      run: (handler, options) => Effect.scoped(Effect.flatMap(prepare(tag, handler, options), (loop) => loop)),
+      handleRequest: (handler, options) => handleRequest(tag, handler, options),
+      announce: Layer.effectDiscard(Effect.flatMap(key, (server) => Console.log(`listening on ${server.address}`))),
+      connect: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes().client))
+    }
+    const client = "client" in options.protocol ? (options.protocol as Protocol.Duplex<In, Out>).client : undefined
+    return Object.assign(key, service, client && { client: Effect.flatMap(wire, (wire) => fromWire(wire, client)) }) as never
+  }
+
+/** Everything that can go wrong at the start, and then the loop that serves. */
+const prepare = <Self, In, Out, R>(
+  tag: Tag<Self, In, Out>,
+  handler: Handler.Handler<In, Out, R>,
+  options: ServeOptions<In> | undefined
+): Effect.Effect<Effect.Effect<never, ServerError>, Policy.PolicyError, Self | R | Scope.Scope> =>
+  Effect.gen(function*() {
+    const engine = engineOf(yield* tag)
+    const policy: Policy.Policy<In> = options?.policy ?? (yield* tag.policy) ?? (yield* policies.reference)
+    const placed = yield* policy.place(handler, { service: tag.key, protocol: tag.protocol })
+    const context = Context.add(yield* Effect.context<R>(), Worker.Worker, { kind: policy.worker })
+    const run = engine.runner(context)
+    const finishes = policy.onPeerGone === "finish"
+    const begin = (request: Incoming<In, Out>) => engine.begin(request, placed as never, run, finishes)
+    const hook = connectHook<Out>(placed)
+    if (hook !== undefined) {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => engine.onConnect(hook, run)),
+        (release) => Effect.sync(release)
+      )
+    }
+    return Effect.scoped(
+      Effect.gen(function*() {
+        const draining = yield* Effect.forkScoped(policy.drain(engine.batches, begin))
+        yield* Effect.onInterrupt(joined(draining), () => engine.shutdown)
+        return yield* Effect.fail(engine.closed)
+      })
+    )
+  })
+
+const joined = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
+  Effect.callback((resume) => {
+    const stop = fiber.addObserver(resume)
+    return Effect.sync(stop)
+  })
+
+const serve = <Self, In, Out, R>(
+  tag: Tag<Self, In, Out>,
+  handler: Handler.Handler<In, Out, R>,
+  options: ServeOptions<In> | undefined
+): Layer.Layer<never, Policy.PolicyError, Self | R> =>
+  Layer.effectDiscard(
+    Effect.withFiber((builder) =>
+      Effect.gen(function*() {
+        const loop = yield* prepare(tag, handler, options)
+        let died: Exit.Failure<never, ServerError> | undefined
+        // A layer that has been built has no error channel of its own: its scope's end carries the error.
+        yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
+        const fiber = yield* Effect.forkScoped(loop)
+        fiber.addObserver((exit) => {
+          if (exit._tag === "Success") return
+          const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+          if (error === undefined || error.reason._tag === "ServerClosed") return
+          died = exit
+          if (builder.pollUnsafe() === undefined) return builder.interruptUnsafe()
+          // Nobody waits any more for what was built: end as an unhandled `error` event does.
+          queueMicrotask(() => {
+            throw error
+          })
+        })
+      })
+    )
+  ) as Layer.Layer<never, Policy.PolicyError, Self | R>
+
+const handleRequest = <Self, In, Out, R>(
+  tag: Tag<Self, In, Out>,
+  handler: Handler.Handler<In, Out, R>,
+  options: HandleRequestOptions | undefined
+): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R> =>
+  Effect.gen(function*() {
+    const engine = engineOf(yield* tag)
+    const take = Effect.catchTag(engine.mailbox.takeOne, "Done", () => Effect.fail(engine.closed))
+    const taken =
+      options?.timeout === undefined ? Option.some(yield* take) : yield* Effect.timeoutOption(take, options.timeout)
+    if (Option.isNone(taken)) return Option.none()
+    return Option.some(yield* taken.value[0].handle(handler))
+  })

@@ -1,0 +1,135 @@
+/**
+ * The errors of a server as a whole: it cannot bind, its listener died, it was
+ * configured with something that does not exist.
+ *
+ * What happens to one request or one connection is not here: that is an
+ * {@link Outcome}, and the server goes on.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * The error of a server, with its reason.
+ *
+ * **When to use**
+ *
+ * Catch it as a whole with `Effect.catchTag("ServerError", …)`, or one reason
+ * with `Effect.catchReason("ServerError", "BindFailed", …)`.
+ *
+ * **Gotchas**
+ *
+ * The errors here extend `Data.TaggedError`, not `Schema.TaggedError`: loading
+ * `Schema` would double the start-up time of the smallest server.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ServerError extends Data.TaggedError("ServerError")<{
+  readonly reason: Reason
+  readonly cause?: unknown
+}> {
+  constructor(props: { readonly reason: Reason }) {
+    super("cause" in props.reason ? { reason: props.reason, cause: props.reason.cause } : { reason: props.reason })
+  }
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * Why a server failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type Reason = BindFailed | ListenerFailed | InvalidEndpoint | UnsupportedEndpoint | ServerClosed
+
+/**
+ * The address could not be bound. `kind` sorts the platform's codes; `cause` is the raw error.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BindFailed extends Data.TaggedError("BindFailed")<{
+  /** The endpoint as it was asked for. */
+  readonly endpoint: string
+  readonly kind: "AddressInUse" | "PermissionDenied" | "AddressNotAvailable" | "HostNotFound" | "InvalidOption" | "Other"
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return `Cannot bind ${this.endpoint}: ${bindProblems[this.kind] ?? describe(this.cause)}`
+  }
+}
+
+/**
+ * A listener that had been bound stopped working.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ListenerFailed extends Data.TaggedError("ListenerFailed")<{
+  readonly endpoint: string
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return `The listener on ${this.endpoint} failed: ${describe(this.cause)}`
+  }
+}
+
+/**
+ * A text is not an endpoint.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
+  readonly value: string
+  readonly problem: string
+  readonly accepted: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    return `Invalid endpoint ${JSON.stringify(this.value)}: ${this.problem}. Accepted: ${this.accepted.join(", ")}`
+  }
+}
+
+/**
+ * The endpoint is well formed, but this layer or platform cannot serve it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnsupportedEndpoint extends Data.TaggedError("UnsupportedEndpoint")<{
+  readonly endpoint: string
+  readonly problem: string
+  readonly accepted: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    return `Unsupported endpoint ${this.endpoint}: ${this.problem}. Accepted: ${this.accepted.join(", ")}`
+  }
+}
+
+/**
+ * The server was shut down while something still wanted requests of it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ServerClosed extends Data.TaggedError("ServerClosed")<{
+  readonly endpoint: string
+}> {
+  override get message(): string {
+    return `The server on ${this.endpoint} has been shut down`
+  }
+}
+
+const bindProblems: Record<BindFailed["kind"], string | undefined> = {
+  AddressInUse: "address in use; stop what listens there, or choose another port (0 takes any free one)",
+  PermissionDenied: "permission denied; ports below 1024 usually need privileges",
+  AddressNotAvailable: "this machine does not have that address",
+  HostNotFound: "the host name does not resolve",
+  InvalidOption: undefined,
+  Other: undefined
+}
+
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

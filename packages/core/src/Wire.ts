@@ -1,0 +1,61 @@
+/**
+ * What a transport gives the library for each connection: bytes both ways, and
+ * the events around them.
+ *
+ * **When to use**
+ *
+ * Only to write a transport. A `Wire` is a set of callbacks rather than an
+ * Effect so that a batch of bytes reaches its handlers, and their replies reach
+ * the socket, within one turn of the event loop. Users meet a
+ * {@link Connection} instead.
+ *
+ * @since 0.1.0
+ */
+import type * as Peer from "./Peer.ts"
+
+/**
+ * One open connection, seen from the transport.
+ *
+ * **Details**
+ *
+ * Nothing is delivered before `start`. After `onClose` nothing is delivered any
+ * more, and every method is a no-op.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wire {
+  readonly peer: Peer.Peer
+  /** Bytes received and sent so far. */
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** Begins to deliver events. */
+  readonly start: (receiver: Receiver) => void
+  /** Sends, in order. `false` says that the high-water mark is reached: wait for `onDrain`. */
+  readonly write: (data: string | Uint8Array) => boolean
+  /** Stops reading; what the kernel holds stays there, so the peer is slowed down. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Sends what was written, then half-closes. */
+  readonly end: () => void
+  /** Closes at once, whatever is unsent. */
+  readonly destroy: () => void
+}
+
+/**
+ * What happens on a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Receiver {
+  onData(chunk: Uint8Array): void
+  /** The peer has half-closed: it sends no more, and may still read. */
+  onEnd(): void
+  /** What was written has left; writing may go on. */
+  onDrain(): void
+  /** Everything written before `end`, and the half-close itself, have been handed to the system. */
+  onFinish(): void
+  /** The connection is gone, with the platform's error if there was one. Called once. */
+  onClose(error: unknown): void
+}

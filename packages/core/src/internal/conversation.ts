@@ -1,0 +1,384 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Connection from "../Connection.ts"
+import * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
+import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
+import * as Response from "../Response.ts"
+import type * as Wire from "../Wire.ts"
+import { Duplex } from "./duplex.ts"
+import type { Engine } from "./engine.ts"
+import { onRelease, type Releasable } from "./hooks.ts"
+import { Incoming } from "./incoming.ts"
+import { Outbox } from "./outbox.ts"
+
+/**
+ * The server's end of one connection: its unsettled requests in the order in
+ * which they came, their replies in the same order, and its end.
+ *
+ * `open`, until the last reply is known or the server closes it; then `closing`,
+ * while what was written leaves and what comes is thrown away; then `closed`,
+ * when the wire is gone.
+ */
+export abstract class Conversation<In, Out> implements Wire.Receiver, Connection.Ref<Out>, Releasable {
+  readonly engine: Engine<In, Out>
+  readonly wire: Wire.Wire
+  readonly id: number
+  readonly openedAt: number
+  readonly outbox: Outbox<Out>
+  inFlight = 0
+  /** When the peer was last heard of. */
+  heardAt: number
+  private first: Incoming<In, Out> | undefined = undefined
+  private last: Incoming<In, Out> | undefined = undefined
+  protected state: "open" | "closing" | "closed" = "open"
+  /** The peer will send no more. */
+  protected inputEnded = false
+  /** The server stops: nothing new is read. */
+  protected stopping = false
+  private lingers = true
+  private running = 0
+  private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
+  private cancelTimer: (() => void) | undefined = undefined
+
+  constructor(engine: Engine<In, Out>, wire: Wire.Wire, id: number) {
+    this.engine = engine
+    this.wire = wire
+    this.id = id
+    this.openedAt = engine.now()
+    this.heardAt = this.openedAt
+    this.outbox = new Outbox(wire, engine.protocol.server as Codec<unknown, Out>, engine.turn)
+  }
+
+  get peer(): Peer.Peer {
+    return this.wire.peer
+  }
+  get bytesRead(): number {
+    return this.wire.bytesRead
+  }
+  get bytesWritten(): number {
+    return this.wire.bytesWritten
+  }
+
+  push(message: Out): Effect.Effect<void, Connection.ConnectionError> {
+    return Effect.suspend(() => {
+      if (this.state !== "open") return this.fails({ _tag: "Closed" })
+      const problem = this.outbox.add(message)
+      if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
+      return Effect.flatMap(this.outbox.writable, () =>
+        this.outbox.closed ? this.fails({ _tag: "Closed" }) : Effect.void
+      )
+    })
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.sync(() => this.shut())
+  }
+
+  readonly [onRelease.key] = (finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): void => {
+    this.finalizers.push(finalizer)
+  }
+
+  abstract onData(chunk: Uint8Array): void
+  abstract onEnd(): void
+  /** Whether there is input that has not become a request yet. */
+  protected abstract readonly hasInput: boolean
+  /** Goes on after something has been settled or has drained. */
+  protected abstract advance(): void
+
+  onDrain(): void {
+    this.engine.turn.run(() => {
+      this.outbox.onDrain()
+      this.progress()
+    })
+  }
+
+  onFinish(): void {
+    if (this.inputEnded || !this.lingers) return this.wire.destroy()
+    // Closing while the peer still sends would reset the connection and may cost
+    // it our last reply (RFC 1122, 4.2.2.13): give it a moment to close its end.
+    this.timer(this.engine.limits.lingerMillis)
+  }
+
+  onClose(_error: unknown): void {
+    const byPeer = this.state === "open"
+    this.state = "closed"
+    this.inputEnded = true
+    this.outbox.close()
+    this.cancelTimer?.()
+    this.cancelAll(byPeer ? "PeerGone" : "ConnectionClosed")
+    this.release()
+  }
+
+  /** The server stops: what was received is answered, then the connection closes. */
+  stop(): void {
+    this.stopping = true
+    this.lingers = this.inFlight > 0 || this.hasInput
+    this.progress()
+  }
+
+  /** The deadline of a stop has passed. */
+  cut(): void {
+    for (let incoming = this.first; incoming !== undefined; incoming = this.first) this.cancel(incoming, Outcome.drained)
+    this.state = "closed"
+    this.outbox.close()
+    this.wire.destroy()
+    this.running = 0
+    this.release()
+  }
+
+  /** Whether `fiberId` is the only one that keeps the connection. */
+  waitsOnlyFor(fiberId: number): boolean {
+    return this.first !== undefined && this.first === this.last && this.first.fiber?.id === fiberId && !this.hasInput
+  }
+
+  isTurnOf(incoming: Incoming<In, Out>): boolean {
+    return incoming === this.first || !this.engine.protocol.ordered
+  }
+
+  /** Makes a request of a message. */
+  protected receive(body: In): Incoming<In, Out> {
+    const incoming = new Incoming(this.engine.nextRequestId(), body, this.heardAt, this)
+    incoming.previous = this.last
+    if (this.last === undefined) this.first = incoming
+    else this.last.next = incoming
+    this.last = incoming
+    this.inFlight++
+    return incoming
+  }
+
+  started(): void {
+    this.running++
+  }
+
+  /** A handler's fiber has ended. */
+  ended(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
+    incoming.fiber = undefined
+    this.running--
+    this.answer(incoming, exit)
+    if (this.state === "closed") this.release()
+  }
+
+  /** Answers a request, in its turn. */
+  answer(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
+    if (incoming.settled !== undefined) return
+    incoming.response = exit._tag === "Success" ? exit.value : failure(exit.cause)
+    if (this.isTurnOf(incoming)) {
+      this.emit(incoming, incoming.response)
+      while (this.first?.response !== undefined) this.emit(this.first, this.first.response)
+      this.first?.wake()
+    }
+    this.progress()
+  }
+
+  private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
+    if (this.state === "closed") return this.cancel(incoming, Outcome.cancelled("PeerGone"))
+    if (response._tag === "Reply") {
+      const problem = this.outbox.add(response.value)
+      if (problem !== undefined) {
+        const error = new Error(`The response cannot be encoded: ${problem}`)
+        this.settle(incoming, Outcome.failed(Cause.die(error)))
+        return this.shut()
+      }
+    }
+    this.settle(incoming, response.outcome ?? Outcome.completed)
+    if (response.close) this.shut()
+  }
+
+  private settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
+    if (incoming.previous === undefined) this.first = incoming.next
+    else incoming.previous.next = incoming.next
+    if (incoming.next === undefined) this.last = incoming.previous
+    else incoming.next.previous = incoming.previous
+    this.inFlight--
+    incoming.settle(outcome)
+    this.engine.record(outcome, incoming, this)
+  }
+
+  /** Ends a request without an answer. */
+  cancel(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
+    if (incoming.settled !== undefined) return
+    this.settle(incoming, outcome)
+    incoming.fiber?.interruptUnsafe()
+  }
+
+  private cancelAll(reason: Outcome.Cancelled["reason"]): void {
+    let incoming = this.first
+    while (incoming !== undefined) {
+      const next: Incoming<In, Out> | undefined = incoming.next
+      if (!(incoming.finishes && incoming.fiber !== undefined)) this.cancel(incoming, Outcome.cancelled(reason))
+      incoming = next
+    }
+  }
+
+  /** Closes the connection once what was written has left, within a bound. */
+  protected shut(): void {
+    if (this.state !== "open") return
+    this.state = "closing"
+    this.cancelAll("ConnectionClosed")
+    this.timer(this.engine.limits.drainMillis)
+    this.outbox.end()
+    this.wire.resume()
+  }
+
+  protected progress(): void {
+    if (this.state !== "open") return
+    this.advance()
+    if (this.state !== "open" || this.inFlight > 0 || this.hasInput) return
+    if (this.inputEnded || this.stopping) this.shut()
+  }
+
+  private timer(millis: number): void {
+    this.cancelTimer?.()
+    this.cancelTimer = this.engine.after(millis, () => this.wire.destroy())
+  }
+
+  private release(): void {
+    if (this.running > 0) return
+    const finalizers = this.finalizers
+    this.finalizers = []
+    this.engine.released(this, finalizers.reverse())
+  }
+
+  private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
+    return Effect.fail(new Connection.ConnectionError({ reason, peer: this.peer }))
+  }
+}
+
+/** A connection whose messages are requests. */
+export class Messages<In, Out> extends Conversation<In, Out> {
+  private readonly decoder: Decoder<In>
+  /** Decoded, but over the pipelining limit; `taken` of them have become requests. */
+  private decoded: Array<In> = []
+  private taken = 0
+  private fault: DecodeError | undefined = undefined
+  private reading = true
+  private dispatching = false
+
+  constructor(engine: Engine<In, Out>, wire: Wire.Wire, id: number) {
+    super(engine, wire, id)
+    this.decoder = (engine.protocol.server as Codec<In, Out>).decoder()
+  }
+
+  protected get hasInput(): boolean {
+    return this.taken < this.decoded.length
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.state !== "open" || this.inputEnded || this.stopping) return
+    this.heardAt = this.engine.now()
+    this.engine.turn.run(() => this.decode((messages) => this.decoder.push(chunk, messages)))
+  }
+
+  onEnd(): void {
+    if (this.inputEnded) return
+    this.engine.turn.run(() => {
+      if (this.state === "open" && !this.stopping) this.decode((messages) => this.decoder.end(messages))
+      this.inputEnded = true
+      this.progress()
+    })
+  }
+
+  private decode(f: (messages: Array<In>) => DecodeError | undefined): void {
+    let fault: DecodeError | undefined
+    // A decoder is user code, and what it throws must not reach the event loop.
+    try {
+      fault = f(this.decoded)
+    } catch (error) {
+      fault = Outcome.malformed(
+        this.bytesRead,
+        `the decoder threw: ${error instanceof Error ? error.message : String(error)}`
+      )
+    }
+    if (fault !== undefined) {
+      this.fault = fault
+      this.inputEnded = true
+    }
+    this.progress()
+  }
+
+  /** Makes requests of what is decoded, as many as may be in flight, and reads on when all are. */
+  protected advance(): void {
+    if (this.dispatching) return
+    this.dispatching = true
+    const { maxPipelined } = this.engine.limits
+    while (this.hasInput && this.inFlight < maxPipelined && this.state === "open" && !this.outbox.blocked) {
+      const count = Math.min(maxPipelined - this.inFlight, this.decoded.length - this.taken)
+      const batch = new Array<Incoming<In, Out>>(count)
+      for (let i = 0; i < count; i++) batch[i] = this.receive(this.decoded[this.taken++] as In)
+      this.engine.mailbox.offer(batch)
+    }
+    this.dispatching = false
+    if (this.state !== "open") return
+    if (!this.hasInput && this.taken > 0) {
+      this.decoded = []
+      this.taken = 0
+    }
+    this.read(!this.hasInput && !this.outbox.blocked)
+    if (this.fault !== undefined && this.inFlight === 0 && !this.hasInput) {
+      this.engine.record(this.fault, undefined, this)
+      this.fault = undefined
+    }
+  }
+
+  private read(reading: boolean): void {
+    if (this.reading === reading) return
+    this.reading = reading
+    if (reading) this.wire.resume()
+    else this.wire.pause()
+  }
+}
+
+/** A connection that is one request. */
+export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>, never> {
+  private readonly duplex: Duplex<In, Out>
+
+  constructor(engine: Engine<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
+    super(engine, wire, id)
+    const codec = engine.protocol.server as Codec<unknown, never> as Codec<In, Out>
+    this.duplex = new Duplex({ wire, codec, outbox: this.outbox as Outbox<never> as Outbox<Out>, info: this })
+  }
+
+  /** Makes the request, when the connection is accepted. */
+  open(): void {
+    this.engine.mailbox.offer([this.receive(this.duplex)])
+  }
+
+  protected readonly hasInput = false
+
+  onData(chunk: Uint8Array): void {
+    if (this.state !== "open" || this.stopping) return
+    this.heardAt = this.engine.now()
+    this.engine.turn.run(() => this.duplex.onData(chunk))
+  }
+
+  onEnd(): void {
+    this.engine.turn.run(() => {
+      // Only the handler's reading ends; it may still write.
+      if (this.state === "open") this.duplex.onEnd()
+      this.inputEnded = true
+      this.progress()
+    })
+  }
+
+  override onClose(error: unknown): void {
+    this.duplex.onClose(error)
+    super.onClose(error)
+  }
+
+  override stop(): void {
+    this.duplex.onEnd()
+    super.stop()
+  }
+
+  protected advance(): void {}
+
+  protected override progress(): void {
+    // The connection ends with its handler.
+    if (this.state === "open" && this.inFlight === 0) this.shut()
+  }
+}
+
+const failure = (cause: Cause.Cause<unknown>): Response.Response<never> =>
+  Response.andClose(Response.withOutcome(Response.empty, Outcome.failed(cause)))

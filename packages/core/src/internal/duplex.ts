@@ -1,0 +1,151 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+import * as Connection from "../Connection.ts"
+import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
+import * as Outcome from "../Outcome.ts"
+import type * as Wire from "../Wire.ts"
+import { Mailbox } from "./mailbox.ts"
+import type { Outbox } from "./outbox.ts"
+
+/**
+ * A typed connection over a wire: what a `Protocol.connection` handler holds,
+ * and what a client holds.
+ */
+export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Receiver {
+  private readonly wire: Wire.Wire
+  private readonly outbox: Outbox<Out>
+  private readonly decoder: Decoder<In>
+  private readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
+  private readonly inbox = new Mailbox<In, Connection.ConnectionError>()
+  private reading = true
+  private inputEnded = false
+  private closing = false
+
+  constructor(options: {
+    readonly wire: Wire.Wire
+    readonly codec: Codec<In, Out>
+    readonly outbox: Outbox<Out>
+    readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
+  }) {
+    this.wire = options.wire
+    this.outbox = options.outbox
+    this.decoder = options.codec.decoder()
+    this.info = options.info
+  }
+
+  get id(): number {
+    return this.info.id
+  }
+  get openedAt(): number {
+    return this.info.openedAt
+  }
+  get inFlight(): number {
+    return this.info.inFlight
+  }
+  get peer() {
+    return this.wire.peer
+  }
+  get bytesRead(): number {
+    return this.wire.bytesRead
+  }
+  get bytesWritten(): number {
+    return this.wire.bytesWritten
+  }
+
+  readonly pull: Pull.Pull<readonly [In, ...Array<In>], Connection.ConnectionError> = Effect.suspend(() => {
+    this.read(true)
+    return this.inbox.takeAll
+  })
+
+  readonly take = Effect.suspend(() => {
+    this.read(this.inbox.size <= 1)
+    return Effect.map(this.inbox.takeOne, (messages) => messages[0])
+  })
+
+  get stream(): Stream.Stream<In, Connection.ConnectionError> {
+    return Stream.fromPull(Effect.succeed(this.pull))
+  }
+
+  write(message: Out): Effect.Effect<void, Connection.ConnectionError> {
+    return Effect.suspend(() => {
+      if (this.outbox.closed || this.closing) return this.fails({ _tag: "Closed" })
+      const problem = this.outbox.add(message)
+      if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
+      return Effect.flatMap(this.outbox.writable, () =>
+        this.outbox.closed ? this.fails({ _tag: "Closed" }) : Effect.void
+      )
+    })
+  }
+
+  readonly end: Effect.Effect<void> = Effect.sync(() => {
+    this.closing = true
+    this.outbox.end()
+  })
+
+  readonly close: Effect.Effect<void> = Effect.sync(() => {
+    this.closing = true
+    this.inputEnded = true
+    this.inbox.end()
+    this.outbox.end()
+    this.wire.resume()
+  })
+
+  onData(chunk: Uint8Array): void {
+    if (this.inputEnded) return
+    this.decode((messages) => this.decoder.push(chunk, messages))
+  }
+
+  onEnd(): void {
+    if (this.inputEnded) return
+    this.decode((messages) => this.decoder.end(messages))
+    this.inputEnded = true
+    this.inbox.end()
+  }
+
+  onDrain(): void {
+    this.outbox.onDrain()
+  }
+
+  onFinish(): void {}
+
+  onClose(error: unknown): void {
+    this.outbox.close()
+    this.inputEnded = true
+    this.inbox.end(error === undefined ? undefined : Exit.fail(this.error({ _tag: "Reset", cause: error })))
+  }
+
+  private decode(f: (messages: Array<In>) => DecodeError | undefined): void {
+    const messages: Array<In> = []
+    let fault: DecodeError | undefined
+    // A decoder is user code, and what it throws must not reach the event loop.
+    try {
+      fault = f(messages)
+    } catch (error) {
+      fault = Outcome.malformed(this.bytesRead, `the decoder threw: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    if (messages.length > 0) this.inbox.offer(messages)
+    if (fault !== undefined) {
+      this.inputEnded = true
+      this.inbox.end(Exit.fail(this.error(fault)))
+    }
+    // What nobody waits for stays in the kernel.
+    this.read(this.inbox.size === 0)
+  }
+
+  private read(reading: boolean): void {
+    if (this.reading === reading) return
+    this.reading = reading
+    if (reading) this.wire.resume()
+    else this.wire.pause()
+  }
+
+  private error(reason: Connection.Reason): Connection.ConnectionError {
+    return new Connection.ConnectionError({ reason, peer: this.peer })
+  }
+
+  private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
+    return Effect.fail(this.error(reason))
+  }
+}

@@ -1,0 +1,346 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
+import * as Stream from "effect/Stream"
+import type * as Connection from "../Connection.ts"
+import type * as Endpoint from "../Endpoint.ts"
+import type * as Handler from "../Handler.ts"
+import * as Outcome from "../Outcome.ts"
+import type * as Protocol from "../Protocol.ts"
+import type * as Response from "../Response.ts"
+import { ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
+import type { ServerOptions } from "../Transport.ts"
+import type * as Wire from "../Wire.ts"
+import { type Conversation, Messages, Whole } from "./conversation.ts"
+import type { ConnectHook } from "./hooks.ts"
+import type { Incoming } from "./incoming.ts"
+import { Mailbox } from "./mailbox.ts"
+import { Turn } from "./turn.ts"
+
+/** Starts an effect now, with the services it needs. */
+export type Runner = <A>(effect: Effect.Effect<A, never, unknown>) => Fiber.Fiber<A>
+
+/** The options of a transport, resolved to their defaults. */
+export interface Limits {
+  readonly maxConnections: number
+  readonly maxPipelined: number
+  readonly idleMillis: number
+  readonly drainMillis: number
+  readonly lingerMillis: number
+}
+
+/**
+ * One server: the connections that its transport accepted, the requests that
+ * wait for a policy, and the stop.
+ *
+ * It knows no socket and no policy. Transports call `accept` and `fail`;
+ * policies take from `mailbox` and call `begin`.
+ */
+export class Engine<In, Out> {
+  readonly protocol: Protocol.Protocol<In, Out>
+  readonly limits: Limits
+  readonly turn: Turn
+  readonly mailbox = new Mailbox<Incoming<In, Out>, ServerError>()
+  readonly connections = new Map<number, Conversation<In, Out>>()
+  readonly counts: Record<Outcome.Tag, number> = {
+    Completed: 0,
+    Failed: 0,
+    TimedOut: 0,
+    Cancelled: 0,
+    Refused: 0,
+    FrameTooLarge: 0,
+    Malformed: 0,
+    Drained: 0
+  }
+  readonly observers = new Set<(event: Outcome.Event) => void>()
+  address: Endpoint.Endpoint | undefined = undefined
+  /** Stops accepting; the transport sets it. */
+  closeListener: () => void = () => {}
+  private readonly clock: Clock.Clock
+  private readonly run: Runner
+  private requestIds = 0
+  private connectionIds = 0
+  private consumers = 0
+  private connect: ((connection: Conversation<In, Out>) => void) | undefined = undefined
+  private stoppedAt: number | undefined = undefined
+  private completedAtStop = 0
+  private report: Outcome.Report | undefined = undefined
+  private releasing = 0
+  private waiters: Array<() => void> = []
+
+  constructor(protocol: Protocol.Protocol<In, Out>, options: ServerOptions, context: Context.Context<never>) {
+    this.protocol = protocol
+    this.limits = resolve(options)
+    this.clock = Context.get(context, Clock.Clock)
+    this.turn = new Turn(Context.get(context, Scheduler.Scheduler))
+    this.run = this.runner(context as Context.Context<unknown>)
+    if (this.limits.idleMillis < Infinity) this.sweep()
+  }
+
+  now(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  nextRequestId(): number {
+    return ++this.requestIds
+  }
+
+  /** Starts effects with `context`, all in the turns of this server. */
+  runner<R>(context: Context.Context<R>): Runner {
+    return Effect.runForkWith(Context.add(context, Scheduler.Scheduler, this.turn)) as unknown as Runner
+  }
+
+  /** Does something later, unless it is cancelled before. */
+  after(millis: number, f: () => void): () => void {
+    const fiber = this.run(Effect.andThen(Effect.sleep(millis), Effect.sync(f)))
+    return () => fiber.interruptUnsafe()
+  }
+
+  // ---------------------------------------------------------------- transport
+
+  /** A peer has connected. */
+  accept(wire: Wire.Wire): void {
+    if (this.stoppedAt !== undefined) return wire.destroy()
+    const id = ++this.connectionIds
+    const whole = this.protocol.kind === "connection"
+    const conversation: Conversation<In, Out> = whole
+      ? (new Whole(this as never, wire, id) as never)
+      : new Messages(this, wire, id)
+    if (this.connections.size >= this.limits.maxConnections) {
+      this.record(Outcome.refused(`more than ${this.limits.maxConnections} connections`), undefined, conversation)
+      return wire.destroy()
+    }
+    this.connections.set(id, conversation)
+    this.connect?.(conversation)
+    wire.start(conversation)
+    if (conversation instanceof Whole) conversation.open()
+  }
+
+  /** The listener died. */
+  fail(cause: unknown): void {
+    if (this.stoppedAt !== undefined) return
+    const reason = new ListenerFailed({ endpoint: String(this.address), cause })
+    this.mailbox.end(Exit.fail(new ServerError({ reason })))
+  }
+
+  // ------------------------------------------------------------------- policy
+
+  /** All requests, in the batches in which they came. */
+  readonly batches: Stream.Stream<Incoming<In, Out>, ServerError> = this.consume(() => this.mailbox.takeAll)
+
+  /** All requests, one by one: what is not pulled is not taken. */
+  readonly requests: Stream.Stream<Incoming<In, Out>, ServerError> = this.consume(() => this.mailbox.takeOne)
+
+  /** Runs `hook` for each connection that there is and that will be, until the returned function is called. */
+  onConnect(hook: ConnectHook<Out>, run: Runner): () => void {
+    this.connect = (conversation) => {
+      run(hook(conversation)).addObserver((exit) => {
+        if (exit._tag === "Success" || Cause.hasInterruptsOnly(exit.cause)) return
+        this.record(Outcome.failed(exit.cause), undefined, conversation)
+        this.run(conversation.close)
+      })
+    }
+    for (const conversation of this.connections.values()) this.connect(conversation)
+    return () => {
+      this.connect = undefined
+    }
+  }
+
+  /**
+   * Begins a request: starts its handler, and returns the handler's fiber. An
+   * answer that is there at once needs none, and has been given on return.
+   */
+  begin(
+    incoming: Incoming<In, Out>,
+    handler: Handler.Handler<In, Out, unknown>,
+    run: Runner,
+    finishes: boolean
+  ): Fiber.Fiber<unknown> {
+    if (incoming.begun || incoming.settled !== undefined) return done
+    incoming.begun = true
+    incoming.finishes = finishes
+    const { conversation } = incoming
+    let effect: Effect.Effect<Response.Response<Out>, never, unknown>
+    // A handler may throw before it returns its effect; that is a defect like any other.
+    try {
+      effect = handler(incoming)
+    } catch (error) {
+      conversation.answer(incoming, Exit.die(error))
+      return done
+    }
+    if (Exit.isExit(effect)) {
+      const exit = effect as Exit.Exit<Response.Response<Out>>
+      if (exit._tag === "Failure" || exit.value._tag !== "Streamed") {
+        conversation.answer(incoming, exit)
+        return done
+      }
+      effect = incoming.streamed(exit.value)
+    } else {
+      effect = Effect.flatMap(effect, (response) =>
+        response._tag === "Streamed" ? incoming.streamed(response) : Exit.succeed(response)
+      )
+    }
+    const fiber = run(effect)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      conversation.answer(incoming, exit)
+      return done
+    }
+    if (incoming.settled !== undefined) fiber.interruptUnsafe()
+    incoming.fiber = fiber
+    conversation.started()
+    fiber.addObserver((exit) => conversation.ended(incoming, exit))
+    return fiber
+  }
+
+  // ------------------------------------------------------------------- ledger
+
+  record(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
+    this.counts[outcome._tag]++
+    if (outcome._tag === "Failed") {
+      const of = request === undefined ? "A connection" : `Request ${request.id}`
+      this.run(Effect.logError(`${of} from ${connection.peer.name} failed`, outcome.cause))
+    }
+    if (this.observers.size === 0) return
+    for (const observer of this.observers) observer({ outcome, request, connection })
+  }
+
+  // --------------------------------------------------------------------- stop
+
+  /** A connection has ended, and its handlers with it. */
+  released(
+    conversation: Conversation<In, Out>,
+    finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>
+  ): void {
+    if (!this.connections.delete(conversation.id)) return
+    if (finalizers.length > 0) {
+      this.releasing++
+      const all = Effect.forEach(finalizers, (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), { discard: true })
+      this.run(all).addObserver(() => {
+        this.releasing--
+        this.checkStopped()
+      })
+    }
+    this.checkStopped()
+  }
+
+  /** Stops, and waits until everything has ended: at most the drain timeout. */
+  readonly shutdown: Effect.Effect<Outcome.Report> = Effect.withFiber((fiber) => {
+    this.stop()
+    return Effect.callback((resume) => {
+      const check = () => {
+        if (this.report !== undefined) return resume(Effect.succeed(this.report))
+        // A handler that stops its own server would wait for itself.
+        for (const conversation of this.connections.values()) if (!conversation.waitsOnlyFor(fiber.id)) return
+        if (this.stopping && this.connections.size > 0) resume(Effect.sync(() => this.makeReport()))
+      }
+      this.waiters.push(check)
+      check()
+    })
+  })
+
+  private stopping = false
+
+  private stop(): void {
+    if (this.stoppedAt !== undefined) return
+    this.stoppedAt = this.now()
+    this.completedAtStop = this.counts.Completed
+    this.closeListener()
+    this.after(this.limits.drainMillis, () => {
+      for (const conversation of this.connections.values()) conversation.cut()
+      this.finishStop()
+    })
+    // What has arrived but was not read yet is read in the next turn of the event loop, and counts as received.
+    const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+    this.run(aTurn).addObserver(() =>
+      this.turn.run(() => {
+        this.stopping = true
+        for (const conversation of this.connections.values()) conversation.stop()
+        this.dropUnconsumed()
+        this.checkStopped()
+      })
+    )
+  }
+
+  private checkStopped(): void {
+    if (!this.stopping) return
+    if (this.connections.size === 0 && this.releasing === 0) return this.finishStop()
+    for (const waiter of this.waiters) waiter()
+  }
+
+  private finishStop(): void {
+    if (this.report !== undefined) return
+    this.report = this.makeReport()
+    this.mailbox.end()
+    const waiters = this.waiters
+    this.waiters = []
+    for (const waiter of waiters) waiter()
+  }
+
+  private makeReport(): Outcome.Report {
+    return {
+      millis: this.now() - (this.stoppedAt ?? this.now()),
+      answered: this.counts.Completed - this.completedAtStop,
+      drained: this.counts.Drained,
+      counts: { ...this.counts }
+    }
+  }
+
+  /** Nobody will take what waits, so nobody shall wait for it. */
+  private dropUnconsumed(): void {
+    if (!this.stopping || this.consumers > 0) return
+    for (const incoming of this.mailbox.clear()) {
+      incoming.conversation.cancel(incoming, Outcome.drained)
+      incoming.conversation.stop()
+    }
+  }
+
+  private consume(pull: () => Mailbox<Incoming<In, Out>, ServerError>["takeAll"]): Stream.Stream<Incoming<In, Out>, ServerError> {
+    return Stream.unwrap(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          this.consumers++
+          return Stream.fromPull(Effect.succeed(pull()))
+        }),
+        () =>
+          Effect.sync(() => {
+            this.consumers--
+            this.dropUnconsumed()
+          })
+      )
+    )
+  }
+
+  private sweep(): void {
+    const { idleMillis } = this.limits
+    this.after(Math.max(1, idleMillis / 4), () => {
+      if (this.stoppedAt !== undefined) return
+      const before = this.now() - idleMillis
+      for (const conversation of this.connections.values()) {
+        if (conversation.inFlight > 0 && this.protocol.kind === "messages") continue
+        if (conversation.heardAt <= before) this.run(conversation.close)
+      }
+      this.sweep()
+    })
+  }
+
+  /** The error of someone who wants requests of a server that has been shut down. */
+  get closed(): ServerError {
+    return new ServerError({ reason: new ServerClosed({ endpoint: String(this.address) }) })
+  }
+}
+
+const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
+
+const resolve = (options: ServerOptions): Limits => ({
+  maxConnections: options.maxConnections ?? 4_096,
+  maxPipelined: options.maxPipelined ?? 128,
+  idleMillis: options.idleTimeout === undefined ? Infinity : Duration.toMillis(options.idleTimeout),
+  drainMillis: Duration.toMillis(options.drainTimeout ?? "10 seconds"),
+  lingerMillis: 1_000
+})

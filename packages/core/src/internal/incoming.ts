@@ -1,0 +1,102 @@
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type * as Connection from "../Connection.ts"
+import type * as Handler from "../Handler.ts"
+import type * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
+import type * as Request from "../Request.ts"
+import * as Response from "../Response.ts"
+import type { Conversation } from "./conversation.ts"
+
+/**
+ * A request on its way through the server: a link in its connection's list of
+ * requests that are not settled, in the order in which they came.
+ */
+export class Incoming<In, Out> implements Request.Incoming<In, Out> {
+  readonly id: number
+  readonly body: In
+  readonly receivedAt: number
+  readonly conversation: Conversation<In, Out>
+  previous: Incoming<In, Out> | undefined = undefined
+  next: Incoming<In, Out> | undefined = undefined
+  /** What will be answered when the requests before it have been. */
+  response: Response.Response<Out> | undefined = undefined
+  settled: Outcome.Outcome | undefined = undefined
+  /** Its handler, while one runs. */
+  fiber: Fiber.Fiber<Response.Response<Out>> | undefined = undefined
+  begun = false
+  /** Whether its handler runs on when the peer is gone. */
+  finishes = false
+  private turn: (() => void) | undefined = undefined
+  private observers: Array<(outcome: Outcome.Outcome) => void> | undefined = undefined
+
+  constructor(id: number, body: In, receivedAt: number, conversation: Conversation<In, Out>) {
+    this.id = id
+    this.body = body
+    this.receivedAt = receivedAt
+    this.conversation = conversation
+  }
+
+  get peer(): Peer.Peer {
+    return this.conversation.peer
+  }
+
+  get connection(): Connection.Ref<Out> {
+    return this.conversation
+  }
+
+  get outcome(): Effect.Effect<Outcome.Outcome> {
+    return Effect.callback((resume) => {
+      if (this.settled !== undefined) return resume(Effect.succeed(this.settled))
+      ;(this.observers ??= []).push((outcome) => resume(Effect.succeed(outcome)))
+    })
+  }
+
+  respond(response: Response.Response<Out>): Effect.Effect<Outcome.Outcome> {
+    return this.handle(() => Effect.succeed(response))
+  }
+
+  handle<R>(handler: Handler.Handler<In, Out, R>): Effect.Effect<Outcome.Outcome, never, R> {
+    return Effect.contextWith((context) => {
+      const { engine } = this.conversation
+      const fiber = engine.begin(this, handler as never, engine.runner(context), false)
+      return Effect.onInterrupt(this.outcome, () => Effect.sync(() => fiber.interruptUnsafe()))
+    })
+  }
+
+  settle(outcome: Outcome.Outcome): void {
+    this.settled = outcome
+    this.wake()
+    if (this.observers === undefined) return
+    for (const observer of this.observers) observer(outcome)
+  }
+
+  /** Called when it becomes the first of its connection. */
+  wake(): void {
+    this.turn?.()
+  }
+
+  /** Sends a stream in its turn, and leaves an empty response that ends it. */
+  streamed(response: Response.Streamed<Out>): Effect.Effect<Response.Response<Out>> {
+    const { conversation } = this
+    const send = Stream.runForEachArray(response.value, (messages) =>
+      Effect.suspend(() => {
+        for (const message of messages) {
+          const problem = conversation.outbox.add(message)
+          if (problem !== undefined) return Effect.die(new Error(`The response cannot be encoded: ${problem}`))
+        }
+        return conversation.outbox.writable
+      })
+    )
+    const end = Response.withOutcome(response.close ? Response.andClose(Response.empty) : Response.empty, response.outcome as never)
+    return Effect.as(Effect.andThen(this.waitTurn, send), end)
+  }
+
+  private get waitTurn(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (this.conversation.isTurnOf(this)) return resume(Effect.void)
+      this.turn = () => resume(Effect.void)
+    })
+  }
+}

@@ -1,0 +1,151 @@
+import * as Effect from "effect/Effect"
+import { type Codec, Unencodable } from "../Protocol.ts"
+import type * as Wire from "../Wire.ts"
+import type { Flushable, Turn } from "./turn.ts"
+
+/**
+ * The writing half of a connection: encodes messages, sends what a turn has
+ * collected in one write, and knows when the peer does not keep up.
+ */
+export class Outbox<Out> implements Flushable {
+  private readonly wire: Wire.Wire
+  private readonly codec: Codec<unknown, Out>
+  private readonly turn: Turn
+  private text = ""
+  private bytes: Array<Uint8Array> = []
+  private marked = false
+  private waiting: Array<() => void> = []
+  private ending = false
+  /** The peer does not keep up: the transport's high-water mark is reached. */
+  blocked = false
+  closed = false
+
+  constructor(wire: Wire.Wire, codec: Codec<unknown, Out>, turn: Turn) {
+    this.wire = wire
+    this.codec = codec
+    this.turn = turn
+  }
+
+  /** Adds a message; says why if it cannot be encoded. */
+  add(message: Out): string | undefined {
+    if (this.closed || this.ending) return undefined
+    let encoded: string | Uint8Array | Unencodable
+    // A codec is user code, and what it throws must not reach the event loop.
+    try {
+      encoded = this.codec.encode(message)
+    } catch (error) {
+      return `the encoder threw: ${error instanceof Error ? error.message : String(error)}`
+    }
+    if (typeof encoded === "string") this.text += encoded
+    else if (encoded instanceof Unencodable) return encoded.problem
+    else {
+      this.sealText()
+      this.bytes.push(encoded)
+    }
+    if (!this.marked) {
+      this.marked = true
+      this.turn.mark(this)
+    }
+    return undefined
+  }
+
+  /** Sends what there is, then half-closes. */
+  end(): void {
+    if (this.ending || this.closed) return
+    this.flush()
+    this.ending = true
+    this.wire.end()
+  }
+
+  flush(): void {
+    this.marked = false
+    if (this.closed || this.ending) return
+    let writable = true
+    if (this.bytes.length > 0) {
+      this.sealText()
+      const bytes = this.bytes
+      this.bytes = []
+      for (const chunk of small(bytes)) writable = this.wire.write(chunk)
+    } else if (this.text !== "") {
+      const text = this.text
+      this.text = ""
+      writable = this.wire.write(text)
+    }
+    if (!writable) this.blocked = true
+  }
+
+  /** Completes when the peer keeps up (again), or is gone. */
+  readonly writable: Effect.Effect<void> = Effect.suspend(() => {
+    if (!this.blocked && this.pending > highWaterMark) this.flush()
+    return !this.blocked || this.closed ? Effect.void : this.drained
+  })
+
+  private readonly drained: Effect.Effect<void> = Effect.callback((resume) => {
+    const wake = () => resume(Effect.void)
+    this.waiting.push(wake)
+    return Effect.sync(() => {
+      this.waiting = this.waiting.filter((other) => other !== wake)
+    })
+  })
+
+  onDrain(): void {
+    this.blocked = false
+    this.wake()
+  }
+
+  close(): void {
+    this.closed = true
+    this.text = ""
+    this.bytes = []
+    this.wake()
+  }
+
+  private get pending(): number {
+    let length = this.text.length
+    for (const chunk of this.bytes) length += chunk.length
+    return length
+  }
+
+  private wake(): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const wake of waiting) wake()
+  }
+
+  private sealText(): void {
+    if (this.text === "") return
+    this.bytes.push(utf8.encode(this.text))
+    this.text = ""
+  }
+}
+
+const utf8 = new TextEncoder()
+
+// What is collected before it is offered to the transport within one turn.
+const highWaterMark = 65_536
+
+/** Joins chunks while they are small: one copy costs less than one more write. */
+const small = (chunks: Array<Uint8Array>): Array<Uint8Array> => {
+  if (chunks.length === 1) return chunks
+  const joined: Array<Uint8Array> = []
+  let from = 0
+  while (from < chunks.length) {
+    let to = from
+    let size = 0
+    while (to < chunks.length && (to === from || size + (chunks[to] as Uint8Array).length <= highWaterMark)) {
+      size += (chunks[to++] as Uint8Array).length
+    }
+    if (to === from + 1) joined.push(chunks[from] as Uint8Array)
+    else {
+      const out = new Uint8Array(size)
+      let at = 0
+      for (; from < to; from++) {
+        out.set(chunks[from] as Uint8Array, at)
+        at += (chunks[from] as Uint8Array).length
+      }
+      joined.push(out)
+    }
+    from = to
+  }
+  return joined
+}

@@ -1,0 +1,149 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { Policy, Sized } from "../Policy.ts"
+import type * as Request from "../Request.ts"
+
+/** The policies themselves, apart from their configuration, which loads `effect/Config`. */
+
+export const sequential: Policy = {
+  name: "sequential",
+  worker: "sequential",
+  onPeerGone: "cancel",
+  drain: (requests, begin) =>
+    Stream.runForEachArray(requests, (batch) => {
+      const from = (start: number): Effect.Effect<void> => {
+        for (let i = start; i < batch.length; i++) {
+          const fiber = begin(batch[i] as (typeof batch)[number])
+          if (fiber.pollUnsafe() === undefined) return Effect.flatMap(Fiber.await(fiber), () => from(i + 1))
+        }
+        return Effect.void
+      }
+      return Effect.suspend(() => from(0))
+    }),
+  place: Effect.succeed
+}
+
+export const defaultMax = 1_024
+
+export const fiber = (options?: Sized): Policy => {
+  const max = options?.max ?? defaultMax
+  return {
+    name: max === defaultMax ? "fiber" : `fiber:${max}`,
+    worker: "fiber",
+    onPeerGone: "cancel",
+    drain: (requests, begin) =>
+      Effect.suspend(() => {
+        const slots = new Slots(max)
+        const each = Stream.runForEachArray(requests, (batch) => {
+          const from = (start: number): Effect.Effect<void> => {
+            for (let i = start; i < batch.length; i++) {
+              if (slots.full) return Effect.flatMap(slots.free, () => from(i))
+              slots.hold(begin(batch[i] as (typeof batch)[number]))
+            }
+            return Effect.void
+          }
+          return Effect.suspend(() => from(0))
+        })
+        return Effect.andThen(each, slots.idle)
+      }),
+    place: Effect.succeed
+  }
+}
+
+export const keyed = <In>(
+  name: string,
+  key: (request: Request.Request<In>) => unknown,
+  options?: Sized
+): Policy<In> => {
+  const max = options?.max ?? defaultMax
+  return {
+    name: max === defaultMax ? name : `${name}:${max}`,
+    worker: "fiber",
+    onPeerGone: "cancel",
+    drain: <A extends Request.Request<In>, E>(
+      requests: Stream.Stream<A, E>,
+      begin: (request: A) => Fiber.Fiber<unknown>
+    ) =>
+      Effect.suspend(() => {
+        const slots = new Slots(max)
+        // The keys in work, with what waits behind each.
+        const lanes = new Map<unknown, Array<A>>()
+        const work = (lane: Array<A>, key: unknown): void => {
+          for (let request = lane.shift(); request !== undefined; request = lane.shift()) {
+            const fiber = begin(request)
+            if (fiber.pollUnsafe() !== undefined) continue
+            return slots.hold(fiber, () => work(lane, key))
+          }
+          lanes.delete(key)
+        }
+        const each = Stream.runForEachArray(requests, (batch) => {
+          const from = (start: number): Effect.Effect<void> => {
+            for (let i = start; i < batch.length; i++) {
+              if (slots.full) return Effect.flatMap(slots.free, () => from(i))
+              const request = batch[i] as A
+              const of = key(request)
+              const lane = lanes.get(of)
+              if (lane !== undefined) lane.push(request)
+              else {
+                const lane = [request]
+                lanes.set(of, lane)
+                work(lane, of)
+              }
+            }
+            return Effect.void
+          }
+          return Effect.suspend(() => from(0))
+        })
+        return Effect.andThen(each, slots.idle)
+      }),
+    place: Effect.succeed
+  }
+}
+
+export const connection = (options?: Sized): Policy =>
+  keyed("connection", (request) => request.connection.id, options)
+
+export const reference: Context.Reference<Policy> = Context.Reference<Policy>("@socketserver/core/Policy", {
+  defaultValue: () => fiber()
+})
+
+/** Counts what runs, up to a maximum. */
+class Slots {
+  private readonly max: number
+  private running = 0
+  private waiting: Array<() => void> = []
+
+  constructor(max: number) {
+    this.max = max
+  }
+
+  get full(): boolean {
+    return this.running >= this.max
+  }
+
+  hold(fiber: Fiber.Fiber<unknown>, next?: () => void): void {
+    if (fiber.pollUnsafe() !== undefined) return
+    this.running++
+    fiber.addObserver(() => {
+      this.running--
+      next?.()
+      if (this.waiting.length === 0 || this.full) return
+      const waiting = this.waiting
+      this.waiting = []
+      for (const wake of waiting) wake()
+    })
+  }
+
+  readonly free: Effect.Effect<void> = this.until(() => !this.full)
+  readonly idle: Effect.Effect<void> = this.until(() => this.running === 0)
+
+  private until(condition: () => boolean): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const wake = () => (condition() ? resume(Exit.void) : void this.waiting.push(wake))
+      wake()
+    })
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * Servers by URL: the transport that an `Endpoint` names.
+ *
+ * @since 0.1.0
+ */
+import * as Endpoint from "@socketserver/core/Endpoint"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Policy from "@socketserver/core/Policy"
+import type * as Server from "@socketserver/core/Server"
+import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TcpServer from "./TcpServer.ts"
+
+/**
+ * A server that listens on an endpoint.
+ *
+ * **Example** (Listening on a URL)
+ *
+ * ```ts
+ * import { Protocol, Server } from "@socketserver/core"
+ * import { NodeServer } from "@socketserver/node"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const EchoTransport = NodeServer.layer(Echo, "tcp://127.0.0.1:9000", { maxConnections: 100 })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  endpoint: string | Endpoint.Endpoint,
+  options: Transport.ServerOptions = {}
+): Layer.Layer<Self, ServerError> =>
+  Layer.unwrap(
+    Effect.map(
+      typeof endpoint === "string" ? Effect.fromResult(Endpoint.parse(endpoint)) : Effect.succeed(endpoint),
+      (endpoint): Layer.Layer<Self, ServerError> => {
+        switch (endpoint._tag) {
+          case "Tcp":
+            return TcpServer.layer(tag, { ...options, host: endpoint.host, port: endpoint.port })
+          case "Memory":
+            return MemoryServer.layer(tag, { ...options, name: endpoint.name })
+        }
+      }
+    )
+  )
+
+/**
+ * The options of {@link layerConfig}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LayerConfigOptions extends Transport.ServerOptions {
+  /** Put before the variables, for a program of several servers: `"ECHO"` reads `ECHO_LISTEN` and `ECHO_POLICY`. Default: none. */
+  readonly prefix?: string | undefined
+  /** Where to listen if `LISTEN` is not set. Default: that is an error. */
+  readonly listen?: string | undefined
+}
+
+/**
+ * A server placed by configuration: `LISTEN` says where, as an endpoint URL, and
+ * `POLICY` how its requests are run, in the form of `Policy.parse`.
+ *
+ * **Details**
+ *
+ * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_CONNECTIONS` and `MAX_PIPELINED`
+ * override the options of the same names.
+ *
+ * **Gotchas**
+ *
+ * A value that cannot be used is an error when the layer is built, before
+ * anything is bound; it shows the value and what is accepted.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: LayerConfigOptions = {}
+): Layer.Layer<Self, ServerError | Config.ConfigError> =>
+  Layer.unwrap(
+    Effect.map(settings(options), ({ endpoint, policy, ...limits }) =>
+      Layer.merge(layer(tag, endpoint, { ...options, ...limits }), Layer.succeed(tag.policy, policy))
+    )
+  )
+
+const settings = (options: LayerConfigOptions) => {
+  const all = Config.all({
+    endpoint: endpoint(options.listen),
+    policy: Policy.config("POLICY"),
+    drainTimeout: Config.Duration("DRAIN_TIMEOUT").pipe(Config.withDefault(options.drainTimeout)),
+    idleTimeout: Config.Duration("IDLE_TIMEOUT").pipe(Config.withDefault(options.idleTimeout)),
+    maxConnections: positive("MAX_CONNECTIONS", options.maxConnections),
+    maxPipelined: positive("MAX_PIPELINED", options.maxPipelined)
+  })
+  return options.prefix === undefined ? all : Config.nested(all, options.prefix)
+}
+
+const endpoint = (otherwise: string | undefined): Config.Config<Endpoint.Endpoint> => {
+  const listen = Config.String("LISTEN")
+  return Config.mapEffect(otherwise === undefined ? listen : Config.withDefault(listen, otherwise), (text) =>
+    Effect.mapError(Effect.fromResult(Endpoint.parse(text)), (error) => invalid(`LISTEN: ${error.message}`, error))
+  )
+}
+
+const positive = (name: string, otherwise: number | undefined): Config.Config<number | undefined> =>
+  Config.mapEffect(Config.withDefault(Config.Int(name), otherwise), (value) =>
+    value === undefined || value > 0
+      ? Effect.succeed(value)
+      : Effect.fail(invalid(`${name}: it must be a positive integer, not ${value}`))
+  )
+
+const invalid = (message: string, cause?: unknown): Config.ConfigError =>
+  new Config.ConfigError(new ConfigProvider.SourceError({ message, cause }))

@@ -1,0 +1,119 @@
+/**
+ * TCP on `node:net`.
+ *
+ * @since 0.1.0
+ */
+import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Server from "@socketserver/core/Server"
+import { BindFailed, ServerError } from "@socketserver/core/ServerError"
+import * as Transport from "@socketserver/core/Transport"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as net from "node:net"
+import { bindKind } from "./internal/errors.ts"
+import { socketWire } from "./internal/socketWire.ts"
+import * as TcpClient from "./TcpClient.ts"
+
+/**
+ * The options of a TCP server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TcpServerOptions extends Transport.ServerOptions {
+  /** A name or an IP address. Default: `"127.0.0.1"`, this machine only. `"0.0.0.0"` is all of IPv4, `"::"` all of both families. */
+  readonly host?: string | undefined
+  /** Default: 0, any free port; `server.address` has the one that was bound. */
+  readonly port?: number | undefined
+  /** Connections that the kernel keeps until they are accepted. Default: 511; the kernel may cap it (`net.core.somaxconn`). */
+  readonly backlog?: number | undefined
+  /** Sends small writes at once instead of collecting them (TCP_NODELAY). Default: `true`. */
+  readonly noDelay?: boolean | undefined
+  /** Probes a silent peer after this time. Default: off. */
+  readonly keepAlive?: Duration.Input | undefined
+  /** Lets several processes bind the same port, with connections spread among them (SO_REUSEPORT), where the platform has it. Default: `false`. */
+  readonly reusePort?: boolean | undefined
+  /** With host `"::"`, leaves IPv4 out. Default: `false`. */
+  readonly ipv6Only?: boolean | undefined
+}
+
+/**
+ * A TCP server.
+ *
+ * **Gotchas**
+ *
+ * The default host is loopback, so that a program is not on the network before
+ * it says so.
+ *
+ * **Example** (Serving lines over TCP)
+ *
+ * ```ts no-run
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { TcpServer } from "@socketserver/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * Echo.serve((request) => Effect.succeed(Response.make(request.body))).pipe(
+ *   Layer.provide(TcpServer.layer(Echo, { port: 9000 })),
+ *   Layer.launch,
+ *   NodeRuntime.runMain
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: TcpServerOptions = {}
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(options, sink))
+
+const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
+  Effect.gen(function*() {
+    const host = options.host ?? "127.0.0.1"
+    const asked = Endpoint.tcp(host, options.port ?? 0)
+    const server = yield* Effect.acquireRelease(bind(options, asked), (server) => Effect.sync(() => server.close()))
+    server.on("connection", (socket) => sink.accept(socketWire(socket, "tcp")))
+    server.on("error", (error) => sink.fail(error))
+    const { port } = server.address() as net.AddressInfo
+    return {
+      address: Endpoint.tcp(host, port),
+      close: () => server.close(),
+      connect: TcpClient.wire({ host: reachable(host), port })
+    }
+  })
+
+const bind = (options: TcpServerOptions, asked: Endpoint.Tcp): Effect.Effect<net.Server, ServerError> =>
+  Effect.callback((resume) => {
+    const fails = (cause: unknown) =>
+      resume(
+        Effect.fail(new ServerError({ reason: new BindFailed({ endpoint: String(asked), kind: bindKind(cause), cause }) }))
+      )
+    const server = net.createServer({
+      // A peer that half-closes still gets its replies.
+      allowHalfOpen: true,
+      noDelay: options.noDelay ?? true,
+      ...(options.keepAlive === undefined
+        ? {}
+        : { keepAlive: true, keepAliveInitialDelay: Duration.toMillis(options.keepAlive) })
+    })
+    server.once("error", fails)
+    const { host, port } = asked
+    const { backlog = 511, ipv6Only = false, reusePort = false } = options
+    // `listen` throws for options it cannot accept, such as a port out of range.
+    try {
+      server.listen({ host, port, backlog, ipv6Only, reusePort }, () => {
+        server.removeListener("error", fails)
+        resume(Effect.succeed(server))
+      })
+    } catch (error) {
+      fails(error)
+    }
+    return Effect.sync(() => server.close())
+  })
+
+/** The address at which a server that listens everywhere is found on this machine. */
+const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
