@@ -123,7 +123,8 @@ export const parse = (value: string): Result.Result<Endpoint, ServerError> => {
       if (match === null) return invalid("an IPv6 host is written in brackets, as in tcp://[::1]:9000")
       const [, ipv6, name, port, rest] = match
       const host = ipv6 ?? name ?? ""
-      if (host === "") return invalid("it has no host; to listen everywhere, write tcp://0.0.0.0:PORT or tcp://[::]:PORT")
+      if (host === "")
+        return invalid("it has no host; to listen everywhere, write tcp://0.0.0.0:PORT or tcp://[::]:PORT")
       if (port === undefined || port === "") return invalid("it has no port; port 0 takes any free one")
       if (!/^\d+$/.test(port) || Number(port) > 65_535) return invalid(`the port must be 0 to 65535, not "${port}"`)
       if (rest !== "" && rest !== "/") return invalid(`nothing may follow the port, but "${rest}" does`)

@@ -64,9 +64,7 @@ export const recover: {
     self: (request: Request.Request<In, Out>) => Effect.Effect<Response.Response<Out>, E, R>,
     f: (error: E, request: Request.Request<In>) => Response.Response<Out>
   ): Handler<In, Out, R> =>
-    carry(self, (request) =>
-      Effect.catch(self(request), (error) => Effect.succeed(f(error, request)))
-    )
+    carry(self, (request) => Effect.catch(self(request), (error) => Effect.succeed(f(error, request))))
 )
 
 /**
@@ -78,10 +76,8 @@ export const recover: {
 export const mapRequest: {
   <In2, In>(f: (body: In2) => In): <Out, R>(self: Handler<In, Out, R>) => Handler<In2, Out, R>
   <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R>
-} = dual(
-  2,
-  <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
-    carry(self, (request) => self({ ...fields(request), body: f(request.body), connection: request.connection }))
+} = dual(2, <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
+  carry(self, (request) => self({ ...fields(request), body: f(request.body), connection: request.connection }))
 )
 
 /**
@@ -107,9 +103,8 @@ export const mapResponse: {
     return ref
   }
   const handler: Handler<In, Out2, R> = (request) =>
-    Effect.map(
-      self({ ...fields(request), body: request.body, connection: convert(request.connection) }),
-      (response) => Response.map(response, f, Stream.map(f))
+    Effect.map(self({ ...fields(request), body: request.body, connection: convert(request.connection) }), (response) =>
+      Response.map(response, f, Stream.map(f))
     )
   const hook = connectHook<Out>(self)
   return hook === undefined ? handler : withHook(handler, (connection) => hook(convert(connection as never)))
@@ -189,23 +184,25 @@ export const perConnection = <In, Out, R = never, R2 = never>(
  * @category constructors
  * @since 0.1.0
  */
-export const lifecycle = <In, Out, State, R = never, R2 = never, R3 = never>(options: {
-  readonly setup: (request: Request.Request<In, Out>) => Effect.Effect<State, never, R>
-  readonly handle: (
-    request: Request.Request<In, Out>,
-    state: State
-  ) => Effect.Effect<Response.Response<Out>, never, R2>
-  readonly finish: (
-    request: Request.Request<In, Out>,
-    state: State,
-    exit: Exit.Exit<Response.Response<Out>>
-  ) => Effect.Effect<void, never, R3>
-}): Handler<In, Out, R | R2 | R3> => (request) =>
-  Effect.acquireUseRelease(
-    options.setup(request),
-    (state) => options.handle(request, state),
-    (state, exit) => options.finish(request, state, exit)
-  )
+export const lifecycle =
+  <In, Out, State, R = never, R2 = never, R3 = never>(options: {
+    readonly setup: (request: Request.Request<In, Out>) => Effect.Effect<State, never, R>
+    readonly handle: (
+      request: Request.Request<In, Out>,
+      state: State
+    ) => Effect.Effect<Response.Response<Out>, never, R2>
+    readonly finish: (
+      request: Request.Request<In, Out>,
+      state: State,
+      exit: Exit.Exit<Response.Response<Out>>
+    ) => Effect.Effect<void, never, R3>
+  }): Handler<In, Out, R | R2 | R3> =>
+  (request) =>
+    Effect.acquireUseRelease(
+      options.setup(request),
+      (state) => options.handle(request, state),
+      (state, exit) => options.finish(request, state, exit)
+    )
 
 /**
  * Runs an effect when a handler dies, with the cause and the request; the
@@ -227,8 +224,7 @@ export const onFailure: {
   <In, Out, R, R2>(
     self: Handler<In, Out, R>,
     f: (cause: Cause.Cause<never>, request: Request.Request<In>) => Effect.Effect<void, never, R2>
-  ): Handler<In, Out, R | R2> =>
-    carry(self, (request) => Effect.onError(self(request), (cause) => f(cause, request)))
+  ): Handler<In, Out, R | R2> => carry(self, (request) => Effect.onError(self(request), (cause) => f(cause, request)))
 )
 
 const fields = (request: Request.Request<unknown>) => ({

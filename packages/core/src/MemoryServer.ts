@@ -60,7 +60,7 @@ export const layer = <Self, In, Out>(
   options: MemoryServerOptions = {}
 ): Layer.Layer<Self, ServerError> =>
   Transport.layer(tag, options, (sink) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const name = options.name ?? `${tag.key}-${++numbers}`
       const address = Endpoint.memory(name)
       if (listeners.has(name)) {

@@ -139,7 +139,8 @@ export const verify: {
     const checked = (request: Request.Request<In>) =>
       Effect.catchDefect(
         Effect.suspend(() => check(request)),
-        (defect) => Effect.as(Effect.logError(`The check of request ${request.id} from ${request.peer.name} died`, defect), false)
+        (defect) =>
+          Effect.as(Effect.logError(`The check of request ${request.id} from ${request.peer.name} died`, defect), false)
       )
     return carry(self, (request) =>
       Effect.flatMap(checked(request), (passed) =>
@@ -181,16 +182,19 @@ export const logging: {
     return carry(self, (request) =>
       Effect.clockWith((clock) => {
         const start = clock.currentTimeMillisUnsafe()
-        return Effect.onExit(Effect.suspend(() => self(request)), (exit) => {
-          const millis = clock.currentTimeMillisUnsafe() - start
-          const facts = { request: request.id, peer: request.peer.name, millis }
-          if (Exit.isFailure(exit)) return Effect.annotateLogs(Effect.logError("request failed", exit.cause), facts)
-          const { _tag, outcome } = exit.value
-          return Effect.annotateLogs(
-            log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
-            { ...facts, response: _tag }
-          )
-        })
+        return Effect.onExit(
+          Effect.suspend(() => self(request)),
+          (exit) => {
+            const millis = clock.currentTimeMillisUnsafe() - start
+            const facts = { request: request.id, peer: request.peer.name, millis }
+            if (Exit.isFailure(exit)) return Effect.annotateLogs(Effect.logError("request failed", exit.cause), facts)
+            const { _tag, outcome } = exit.value
+            return Effect.annotateLogs(
+              log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
+              { ...facts, response: _tag }
+            )
+          }
+        )
       })
     )
   }

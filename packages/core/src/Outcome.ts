@@ -17,15 +17,7 @@ import type * as Request from "./Request.ts"
  * @category models
  * @since 0.1.0
  */
-export type Outcome =
-  | Completed
-  | Failed
-  | TimedOut
-  | Cancelled
-  | Refused
-  | FrameTooLarge
-  | Malformed
-  | Drained
+export type Outcome = Completed | Failed | TimedOut | Cancelled | Refused | FrameTooLarge | Malformed | Drained
 
 /**
  * The tags of all outcomes.
@@ -177,7 +169,11 @@ export const cancelled = (reason: Cancelled["reason"]): Outcome => ({ _tag: "Can
 /** @category constructors @since 0.1.0 */
 export const refused = (reason: string): Outcome => ({ _tag: "Refused", reason })
 /** @category constructors @since 0.1.0 */
-export const frameTooLarge = (limitBytes: number, offset: number): FrameTooLarge => ({ _tag: "FrameTooLarge", limitBytes, offset })
+export const frameTooLarge = (limitBytes: number, offset: number): FrameTooLarge => ({
+  _tag: "FrameTooLarge",
+  limitBytes,
+  offset
+})
 /** @category constructors @since 0.1.0 */
 export const malformed = (offset: number, reason: string): Malformed => ({ _tag: "Malformed", offset, reason })
 /** @category constructors @since 0.1.0 */

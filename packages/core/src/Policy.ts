@@ -213,11 +213,15 @@ export const layer = (policy: Policy): Layer.Layer<never> => Layer.succeed(polic
  */
 export const parse = (text: string): Result.Result<Policy, PolicyError> => {
   const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem }))
-  const [head = "", ...settings] = text.trim().split(",").map((part) => part.trim())
+  const [head = "", ...settings] = text
+    .trim()
+    .split(",")
+    .map((part) => part.trim())
   const colon = head.indexOf(":")
   const name = colon === -1 ? head : head.slice(0, colon)
   const size = colon === -1 ? undefined : head.slice(colon + 1)
-  if (size !== undefined && !/^[1-9]\d*$/.test(size)) return invalid(`the size must be a positive integer, not "${size}"`)
+  if (size !== undefined && !/^[1-9]\d*$/.test(size))
+    return invalid(`the size must be a positive integer, not "${size}"`)
   const sized = size === undefined ? undefined : { max: Number(size) }
   let policy: Policy
   switch (name) {
@@ -272,8 +276,10 @@ export const config = (name: string): Config.Config<Policy> =>
   Config.String(name).pipe(
     Config.withDefault("fiber"),
     Config.mapEffect((text) =>
-      Effect.mapError(Effect.fromResult(parse(text)), (error) =>
-        new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${error.message}`, cause: error }))
+      Effect.mapError(
+        Effect.fromResult(parse(text)),
+        (error) =>
+          new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${error.message}`, cause: error }))
       )
     )
   )

@@ -16,6 +16,7 @@ import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type * as Connection from "./Connection.ts"
+import { concat, indexOf, readLength, writeLength } from "./internal/bytes.ts"
 import * as decoders from "./internal/decoders.ts"
 import * as Outcome from "./Outcome.ts"
 
@@ -192,7 +193,9 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
     decoder: () => decoders.lines({ maxFrameBytes, unterminated }),
     encode: (line) =>
       line.includes("\n")
-        ? new Unencodable(`a line cannot contain a newline (character ${line.indexOf("\n")} of ${JSON.stringify(line.slice(0, 40))})`)
+        ? new Unencodable(
+            `a line cannot contain a newline (character ${line.indexOf("\n")} of ${JSON.stringify(line.slice(0, 40))})`
+          )
         : line + terminator
   })
 }
@@ -207,10 +210,7 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
  * @category protocols
  * @since 0.1.0
  */
-export const delimited = (
-  delimiter: string | Uint8Array,
-  options?: FramingOptions
-): Duplex<Uint8Array, Uint8Array> => {
+export const delimited = (delimiter: string | Uint8Array, options?: FramingOptions): Duplex<Uint8Array, Uint8Array> => {
   const mark = typeof delimiter === "string" ? utf8.encode(delimiter) : delimiter
   if (mark.length === 0) throw new RangeError("Protocol.delimited: the delimiter is empty")
   return make<Uint8Array>({
@@ -263,9 +263,11 @@ export const lengthPrefixed = (options?: LengthPrefixedOptions): Duplex<Uint8Arr
       return frame(before === 0 ? body : concat(input.subarray(0, before), body), size)
     },
     encode: (message) => {
-      if (message.length < before) return new Unencodable(`a message starts with ${before} bytes of header, this has ${message.length}`)
+      if (message.length < before)
+        return new Unencodable(`a message starts with ${before} bytes of header, this has ${message.length}`)
       const length = message.length - before - adjustment
-      if (length < 0 || length > largest) return new Unencodable(`${length} does not fit a length field of ${width} bytes`)
+      if (length < 0 || length > largest)
+        return new Unencodable(`${length} does not fit a length field of ${width} bytes`)
       const out = new Uint8Array(header + message.length - before)
       out.set(message.subarray(0, before))
       writeLength(out, before, width, little, length)
@@ -282,13 +284,16 @@ export const lengthPrefixed = (options?: LengthPrefixedOptions): Duplex<Uint8Arr
  * @since 0.1.0
  */
 export const fixed = (sizeBytes: number): Duplex<Uint8Array, Uint8Array> => {
-  if (!Number.isInteger(sizeBytes) || sizeBytes < 1) throw new RangeError(`Protocol.fixed: the size must be a positive integer, not ${sizeBytes}`)
+  if (!Number.isInteger(sizeBytes) || sizeBytes < 1)
+    throw new RangeError(`Protocol.fixed: the size must be a positive integer, not ${sizeBytes}`)
   return make<Uint8Array>({
     name: "fixed",
     maxFrameBytes: sizeBytes,
     decode: (input) => (input.length < sizeBytes ? more(sizeBytes) : frame(input.subarray(0, sizeBytes), sizeBytes)),
     encode: (message) =>
-      message.length === sizeBytes ? message : new Unencodable(`a message has ${sizeBytes} bytes, not ${message.length}`)
+      message.length === sizeBytes
+        ? message
+        : new Unencodable(`a message has ${sizeBytes} bytes, not ${message.length}`)
   })
 }
 
@@ -324,7 +329,11 @@ export type Step<Message> =
  * @category constructors
  * @since 0.1.0
  */
-export const frame = <Message>(value: Message, sizeBytes: number): Step<Message> => ({ _tag: "Frame", value, size: sizeBytes })
+export const frame = <Message>(value: Message, sizeBytes: number): Step<Message> => ({
+  _tag: "Frame",
+  value,
+  size: sizeBytes
+})
 
 /**
  * A step that needs more input: `neededBytes` counted from the start of the
@@ -413,12 +422,15 @@ export const make: {
   const maxFrameBytes = maximum(options)
   const request = options.request ?? (options as unknown as MessageFormat<In>)
   const response = options.response ?? (options as unknown as MessageFormat<Out>)
-  const decoder = <Message>(format: MessageFormat<Message>) => () =>
-    decoders.stepping<Message>({
-      maxFrameBytes,
-      step: format.decode,
-      end: (rest, offset) => Outcome.malformed(offset, `the input ended inside a frame (after ${rest.length} bytes of it)`)
-    })
+  const decoder =
+    <Message>(format: MessageFormat<Message>) =>
+    () =>
+      decoders.stepping<Message>({
+        maxFrameBytes,
+        step: format.decode,
+        end: (rest, offset) =>
+          Outcome.malformed(offset, `the input ended inside a frame (after ${rest.length} bytes of it)`)
+      })
   return build({
     name: options.name,
     kind: "messages",
@@ -543,11 +555,16 @@ const named = <In, Out>(name: string, self: Duplex<In, Out>): Duplex<In, Out> =>
 
 const maximum = (options: FramingOptions | undefined): number => {
   const max = options?.maxFrameBytes ?? defaultMaxFrameBytes
-  if (!Number.isSafeInteger(max) || max < 1) throw new RangeError(`Protocol: maxFrameBytes must be a positive integer, not ${max}`)
+  if (!Number.isSafeInteger(max) || max < 1)
+    throw new RangeError(`Protocol: maxFrameBytes must be a positive integer, not ${max}`)
   return max
 }
 
-const converted = <A, B, A2, B2>(self: Codec<A, B>, read: Conversion<A, A2>, write: Conversion<B, B2>): Codec<A2, B2> => ({
+const converted = <A, B, A2, B2>(
+  self: Codec<A, B>,
+  read: Conversion<A, A2>,
+  write: Conversion<B, B2>
+): Codec<A2, B2> => ({
   decoder: () =>
     decoders.transformed(self.decoder(), (message) => {
       const result = read.decode(message)
@@ -570,66 +587,17 @@ const conversion = <From, To>(schema: Schema.Codec<To, From>): Conversion<From, 
   }
 }
 
-// `JSON` reports by throwing only.
-const parseJson = (line: string): Result.Result<unknown, string> => {
-  try {
-    return Result.succeed(JSON.parse(line))
-  } catch (error) {
-    return Result.fail(`the line is not JSON: ${(error as Error).message}`)
-  }
-}
+const parseJson = (line: string): Result.Result<unknown, string> =>
+  Result.try({
+    try: () => JSON.parse(line) as unknown,
+    catch: (error) => `the line is not JSON: ${(error as Error).message}`
+  })
 
-const formatJson = (value: unknown): Result.Result<string, string> => {
-  try {
-    const text = JSON.stringify(value)
-    return text === undefined ? Result.fail(`${typeof value} is not a JSON value`) : Result.succeed(text)
-  } catch (error) {
-    return Result.fail((error as Error).message)
-  }
-}
-
-const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  const out = new Uint8Array(a.length + b.length)
-  out.set(a)
-  out.set(b, a.length)
-  return out
-}
-
-const indexOf = (input: Uint8Array, mark: Uint8Array, from: number): number => {
-  const first = mark[0] as number
-  for (let at = input.indexOf(first, from); at !== -1; at = input.indexOf(first, at + 1)) {
-    if (at + mark.length > input.length) return -1
-    let i = 1
-    while (i < mark.length && input[at + i] === mark[i]) i++
-    if (i === mark.length) return at
-  }
-  return -1
-}
-
-const readLength = (input: Uint8Array, at: number, width: number, little: boolean): number => {
-  const view = new DataView(input.buffer, input.byteOffset + at, width)
-  switch (width) {
-    case 1:
-      return view.getUint8(0)
-    case 2:
-      return view.getUint16(0, little)
-    case 4:
-      return view.getUint32(0, little)
-    default:
-      return Number(view.getBigUint64(0, little))
-  }
-}
-
-const writeLength = (out: Uint8Array, at: number, width: number, little: boolean, length: number): void => {
-  const view = new DataView(out.buffer, out.byteOffset + at, width)
-  switch (width) {
-    case 1:
-      return view.setUint8(0, length)
-    case 2:
-      return view.setUint16(0, length, little)
-    case 4:
-      return view.setUint32(0, length, little)
-    default:
-      return view.setBigUint64(0, BigInt(length), little)
-  }
-}
+const formatJson = (value: unknown): Result.Result<string, string> =>
+  Result.flatMap(
+    Result.try({
+      try: () => JSON.stringify(value) as string | undefined,
+      catch: (error) => (error as Error).message
+    }),
+    (text) => (text === undefined ? Result.fail(`${typeof value} is not a JSON value`) : Result.succeed(text))
+  )

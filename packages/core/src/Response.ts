@@ -97,7 +97,8 @@ export const empty: Response<never> = new (class {
  * @category constructors
  * @since 0.1.0
  */
-export const stream = <Out>(stream: Stream.Stream<Out>): Response<Out> => new Impl("Streamed", stream, false, undefined) as never
+export const stream = <Out>(stream: Stream.Stream<Out>): Response<Out> =>
+  new Impl("Streamed", stream, false, undefined) as never
 
 /**
  * Closes the connection once this response has left. Later requests of the
@@ -153,12 +154,7 @@ class Impl {
   readonly value: unknown
   readonly close: boolean
   readonly outcome: Outcome.Outcome | undefined
-  constructor(
-    tag: Response<unknown>["_tag"],
-    value: unknown,
-    close: boolean,
-    outcome: Outcome.Outcome | undefined
-  ) {
+  constructor(tag: Response<unknown>["_tag"], value: unknown, close: boolean, outcome: Outcome.Outcome | undefined) {
     this._tag = tag
     this.value = value
     this.close = close

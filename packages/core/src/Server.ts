@@ -121,9 +121,12 @@ export interface HandleRequestOptions {
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<in out Self, in out Id extends string, in out In, in out Out>
-  extends Context.ServiceClass<Self, Id, Server<In, Out>>
-{
+export interface ServiceClass<
+  in out Self,
+  in out Id extends string,
+  in out In,
+  in out Out
+> extends Context.ServiceClass<Self, Id, Server<In, Out>> {
   readonly protocol: Protocol.Protocol<In, Out>
   readonly policy: Context.Reference<Policy.Policy | undefined>
 
@@ -133,9 +136,11 @@ export interface ServiceClass<in out Self, in out Id extends string, in out In, 
    * **Gotchas**
    *
    * A handler that can fail does not compile: see `Handler.recover`. If the
-   * listener dies later, the fiber that built the layer is interrupted and the
-   * layer's scope fails with the {@link ServerError}, so that `Layer.launch` ends
-   * with it; where that fiber has ended already, the error is thrown.
+   * listener dies later, the error is logged, the fiber that built the layer is
+   * interrupted, and the layer's scope ends with the {@link ServerError}, which
+   * ends `Layer.launch`. Where that fiber has ended already (`Layer.mergeAll`
+   * builds in fibers of its own), what was received is answered, and then the
+   * error is thrown, as Node does with an `error` event that nobody handles.
    */
   serve<R = never>(
     handler: Handler.Handler<In, Out, R>,
@@ -171,9 +176,14 @@ export interface ServiceClass<in out Self, in out Id extends string, in out In, 
  * @category models
  * @since 0.1.0
  */
-export interface DuplexServiceClass<in out Self, in out Id extends string, in out In, in out Out, in out Send, in out Receive>
-  extends ServiceClass<Self, Id, In, Out>
-{
+export interface DuplexServiceClass<
+  in out Self,
+  in out Id extends string,
+  in out In,
+  in out Out,
+  in out Send,
+  in out Receive
+> extends ServiceClass<Self, Id, In, Out> {
   readonly protocol: Protocol.Duplex<In, Out, Send, Receive>
   /** A typed client of this very server, wherever it listens. */
   readonly client: Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed, Self | Scope.Scope>
@@ -195,16 +205,17 @@ export interface DuplexServiceClass<in out Self, in out Id extends string, in ou
  * @category constructors
  * @since 0.1.0
  */
-export const Service = <Self>(): {
-  <const Id extends string, In, Out, Send, Receive>(
-    id: Id,
-    options: { readonly protocol: Protocol.Duplex<In, Out, Send, Receive> }
-  ): DuplexServiceClass<Self, Id, In, Out, Send, Receive>
-  <const Id extends string, In, Out>(
-    id: Id,
-    options: { readonly protocol: Protocol.Protocol<In, Out> }
-  ): ServiceClass<Self, Id, In, Out>
-} =>
+export const Service =
+  <Self>(): {
+    <const Id extends string, In, Out, Send, Receive>(
+      id: Id,
+      options: { readonly protocol: Protocol.Duplex<In, Out, Send, Receive> }
+    ): DuplexServiceClass<Self, Id, In, Out, Send, Receive>
+    <const Id extends string, In, Out>(
+      id: Id,
+      options: { readonly protocol: Protocol.Protocol<In, Out> }
+    ): ServiceClass<Self, Id, In, Out>
+  } =>
   <const Id extends string, In, Out>(id: Id, options: { readonly protocol: Protocol.Protocol<In, Out> }) => {
     const key = Context.Service<Self, Server<In, Out>>()(id)
     const tag: Tag<Self, In, Out> = Object.assign(key, {
@@ -222,7 +233,11 @@ export const Service = <Self>(): {
       connect: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes().client))
     }
     const client = "client" in options.protocol ? (options.protocol as Protocol.Duplex<In, Out>).client : undefined
-    return Object.assign(key, service, client && { client: Effect.flatMap(wire, (wire) => fromWire(wire, client)) }) as never
+    return Object.assign(
+      key,
+      service,
+      client && { client: Effect.flatMap(wire, (wire) => fromWire(wire, client)) }
+    ) as never
   }
 
 /** Everything that can go wrong at the start, and then the loop that serves. */
@@ -231,7 +246,7 @@ const prepare = <Self, In, Out, R>(
   handler: Handler.Handler<In, Out, R>,
   options: ServeOptions<In> | undefined
 ): Effect.Effect<Effect.Effect<never, ServerError>, Policy.PolicyError, Self | R | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const engine = engineOf(yield* tag)
     const policy: Policy.Policy<In> = options?.policy ?? (yield* tag.policy) ?? (yield* policies.reference)
     const placed = yield* policy.place(handler, { service: tag.key, protocol: tag.protocol })
@@ -247,7 +262,7 @@ const prepare = <Self, In, Out, R>(
       )
     }
     return Effect.scoped(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const draining = yield* Effect.forkScoped(policy.drain(engine.batches, begin))
         yield* Effect.onInterrupt(joined(draining), () => engine.shutdown)
         return yield* Effect.fail(engine.closed)
@@ -268,22 +283,29 @@ const serve = <Self, In, Out, R>(
 ): Layer.Layer<never, Policy.PolicyError, Self | R> =>
   Layer.effectDiscard(
     Effect.withFiber((builder) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const loop = yield* prepare(tag, handler, options)
         let died: Exit.Failure<never, ServerError> | undefined
         // A layer that has been built has no error channel of its own: its scope's end carries the error.
         yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
+        const context = yield* Effect.context<never>()
+        const server = yield* tag
         const fiber = yield* Effect.forkScoped(loop)
         fiber.addObserver((exit) => {
           if (exit._tag === "Success") return
           const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
           if (error === undefined || error.reason._tag === "ServerClosed") return
           died = exit
-          if (builder.pollUnsafe() === undefined) return builder.interruptUnsafe()
-          // Nobody waits any more for what was built: end as an unhandled `error` event does.
-          queueMicrotask(() => {
-            throw error
-          })
+          if (builder.pollUnsafe() === undefined) {
+            Effect.runForkWith(context)(Effect.logFatal(error.message, exit.cause))
+            return builder.interruptUnsafe()
+          }
+          // Nobody waits any more for what was built: answer what was received, and end as an unhandled `error` event does.
+          Effect.runForkWith(context)(server.shutdown).addObserver(() =>
+            queueMicrotask(() => {
+              throw error
+            })
+          )
         })
       })
     )
@@ -294,7 +316,7 @@ const handleRequest = <Self, In, Out, R>(
   handler: Handler.Handler<In, Out, R>,
   options: HandleRequestOptions | undefined
 ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const engine = engineOf(yield* tag)
     const take = Effect.catchTag(engine.mailbox.takeOne, "Done", () => Effect.fail(engine.closed))
     const taken =

@@ -54,7 +54,13 @@ export type Reason = BindFailed | ListenerFailed | InvalidEndpoint | Unsupported
 export class BindFailed extends Data.TaggedError("BindFailed")<{
   /** The endpoint as it was asked for. */
   readonly endpoint: string
-  readonly kind: "AddressInUse" | "PermissionDenied" | "AddressNotAvailable" | "HostNotFound" | "InvalidOption" | "Other"
+  readonly kind:
+    | "AddressInUse"
+    | "PermissionDenied"
+    | "AddressNotAvailable"
+    | "HostNotFound"
+    | "InvalidOption"
+    | "Other"
   readonly cause: unknown
 }> {
   override get message(): string {

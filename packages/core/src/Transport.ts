@@ -85,7 +85,7 @@ export const layer = <Self, In, Out>(
 ): Layer.Layer<Self, ServerError> =>
   Layer.effect(
     tag,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const engine = new Engine<In, Out>(tag.protocol, options, yield* Effect.context<never>())
       const listening = yield* listen({
         accept: (wire) => engine.accept(wire),

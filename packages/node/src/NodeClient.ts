@@ -49,11 +49,8 @@ export const connect = <In, Out, Send, Receive>(
  */
 export const connectBytes = (
   endpoint: string | Endpoint.Endpoint
-): Effect.Effect<
-  Connection.Connection<Uint8Array, Uint8Array>,
-  Connection.ConnectFailed | ServerError,
-  Scope.Scope
-> => Effect.flatMap(wire(endpoint), (wire) => Client.make(wire, Protocol.bytes()))
+): Effect.Effect<Connection.Connection<Uint8Array, Uint8Array>, Connection.ConnectFailed | ServerError, Scope.Scope> =>
+  Effect.flatMap(wire(endpoint), (wire) => Client.make(wire, Protocol.bytes()))
 
 const wire = (
   endpoint: string | Endpoint.Endpoint

@@ -10,7 +10,7 @@
 import { ConnectFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Wire from "@socketserver/core/Wire"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
@@ -33,18 +33,23 @@ export interface TcpClientOptions {
 }
 
 /**
- * Connects. The socket is destroyed when the scope closes.
+ * Connects. When the scope closes, what was written is sent and the socket is destroyed, within a second.
  *
  * @category clients
  * @since 0.1.0
  */
 export const wire = (options: TcpClientOptions): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
   Effect.map(
-    Effect.acquireRelease(connect(options), (socket) => Effect.sync(() => socket.destroySoon()), {
-      interruptible: true
-    }),
+    Effect.acquireRelease(connect(options), (socket) => Effect.sync(() => leave(socket)), { interruptible: true }),
     (socket) => socketWire(socket, "tcp")
   )
+
+/** Sends what was written and closes; a peer that does not read is given a second. */
+const leave = (socket: net.Socket): void => {
+  socket.destroySoon()
+  const timer = setTimeout(() => socket.destroy(), 1_000).unref()
+  socket.once("close", () => clearTimeout(timer))
+}
 
 const connect = (options: TcpClientOptions): Effect.Effect<net.Socket, ConnectFailed> => {
   const { host, noDelay = true, port } = options
@@ -55,17 +60,14 @@ const connect = (options: TcpClientOptions): Effect.Effect<net.Socket, ConnectFa
     const socket = new net.Socket({ allowHalfOpen: true })
     const failed = (cause: unknown) => resume(fails(connectKind(cause), cause))
     socket.once("error", failed)
-    // `connect` throws for options it cannot accept, such as a port out of range.
-    try {
-      socket.setNoDelay(noDelay).connect({ host, port }, () => {
-        socket.removeListener("error", failed)
-        resume(Effect.succeed(socket))
-      })
-    } catch (error) {
-      failed(error)
-    }
+    socket.setNoDelay(noDelay).connect({ host, port }, () => {
+      socket.removeListener("error", failed)
+      resume(Effect.succeed(socket))
+    })
     return Effect.sync(() => socket.destroy())
   }).pipe(
+    // `connect` throws for options it cannot accept, such as a port out of range.
+    Effect.catchDefect((cause) => fails(connectKind(cause), cause)),
     Effect.timeoutOrElse({
       duration: options.connectTimeout ?? "10 seconds",
       orElse: () => fails("TimedOut", new Error("no answer in time"))

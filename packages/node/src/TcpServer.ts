@@ -72,7 +72,7 @@ export const layer = <Self, In, Out>(
 ): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(options, sink))
 
 const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const host = options.host ?? "127.0.0.1"
     const asked = Endpoint.tcp(host, options.port ?? 0)
     const server = yield* Effect.acquireRelease(bind(options, asked), (server) => Effect.sync(() => server.close()))
@@ -86,34 +86,29 @@ const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
     }
   })
 
-const bind = (options: TcpServerOptions, asked: Endpoint.Tcp): Effect.Effect<net.Server, ServerError> =>
-  Effect.callback((resume) => {
-    const fails = (cause: unknown) =>
-      resume(
-        Effect.fail(new ServerError({ reason: new BindFailed({ endpoint: String(asked), kind: bindKind(cause), cause }) }))
-      )
+const bind = (options: TcpServerOptions, asked: Endpoint.Tcp): Effect.Effect<net.Server, ServerError> => {
+  const fails = (cause: unknown) =>
+    Effect.fail(new ServerError({ reason: new BindFailed({ endpoint: String(asked), kind: bindKind(cause), cause }) }))
+  return Effect.callback<net.Server, ServerError>((resume) => {
+    const failed = (cause: unknown) => resume(fails(cause))
     const server = net.createServer({
       // A peer that half-closes still gets its replies.
       allowHalfOpen: true,
       noDelay: options.noDelay ?? true,
-      ...(options.keepAlive === undefined
-        ? {}
-        : { keepAlive: true, keepAliveInitialDelay: Duration.toMillis(options.keepAlive) })
+      keepAlive: options.keepAlive !== undefined,
+      keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0)
     })
-    server.once("error", fails)
+    server.once("error", failed)
     const { host, port } = asked
     const { backlog = 511, ipv6Only = false, reusePort = false } = options
-    // `listen` throws for options it cannot accept, such as a port out of range.
-    try {
-      server.listen({ host, port, backlog, ipv6Only, reusePort }, () => {
-        server.removeListener("error", fails)
-        resume(Effect.succeed(server))
-      })
-    } catch (error) {
-      fails(error)
-    }
+    server.listen({ host, port, backlog, ipv6Only, reusePort }, () => {
+      server.removeListener("error", failed)
+      resume(Effect.succeed(server))
+    })
     return Effect.sync(() => server.close())
-  })
+    // `listen` throws for options it cannot accept, such as a port out of range.
+  }).pipe(Effect.catchDefect(fails))
+}
 
 /** The address at which a server that listens everywhere is found on this machine. */
 const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)

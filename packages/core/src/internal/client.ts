@@ -18,7 +18,7 @@ export const fromWire = <Send, Receive>(
   wire: Wire.Wire,
   codec: Codec<Receive, Send>
 ): Effect.Effect<Client.Client<Send, Receive>, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const outbox = new Outbox(wire, codec, new Turn(Context.get(context, Scheduler.Scheduler)))
     const info = {
@@ -30,9 +30,8 @@ export const fromWire = <Send, Receive>(
     wire.start(client)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        outbox.flush()
-        wire.end()
-        wire.destroy()
+        // What was written still leaves; the wire's own scope destroys it.
+        outbox.end()
       })
     )
     return client

@@ -1,12 +1,13 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
 import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
+import { decode } from "./decoders.ts"
 import { Duplex } from "./duplex.ts"
 import type { Engine } from "./engine.ts"
 import { onRelease, type Releasable } from "./hooks.ts"
@@ -120,7 +121,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
 
   /** The deadline of a stop has passed. */
   cut(): void {
-    for (let incoming = this.first; incoming !== undefined; incoming = this.first) this.cancel(incoming, Outcome.drained)
+    for (let incoming = this.first; incoming !== undefined; incoming = this.first)
+      this.cancel(incoming, Outcome.drained)
     this.state = "closed"
     this.outbox.close()
     this.wire.destroy()
@@ -268,33 +270,20 @@ export class Messages<In, Out> extends Conversation<In, Out> {
   onData(chunk: Uint8Array): void {
     if (this.state !== "open" || this.inputEnded || this.stopping) return
     this.heardAt = this.engine.now()
-    this.engine.turn.run(() => this.decode((messages) => this.decoder.push(chunk, messages)))
+    this.decode(chunk)
   }
 
   onEnd(): void {
     if (this.inputEnded) return
-    this.engine.turn.run(() => {
-      if (this.state === "open" && !this.stopping) this.decode((messages) => this.decoder.end(messages))
-      this.inputEnded = true
-      this.progress()
-    })
+    if (this.state === "open" && !this.stopping) this.decode(undefined)
+    this.inputEnded = true
+    this.progress()
   }
 
-  private decode(f: (messages: Array<In>) => DecodeError | undefined): void {
-    let fault: DecodeError | undefined
-    // A decoder is user code, and what it throws must not reach the event loop.
-    try {
-      fault = f(this.decoded)
-    } catch (error) {
-      fault = Outcome.malformed(
-        this.bytesRead,
-        `the decoder threw: ${error instanceof Error ? error.message : String(error)}`
-      )
-    }
-    if (fault !== undefined) {
-      this.fault = fault
-      this.inputEnded = true
-    }
+  /** Decodes a chunk, or the end of the input. */
+  private decode(chunk: Uint8Array | undefined): void {
+    this.fault = decode(this.decoder, chunk, this.decoded, this.bytesRead)
+    if (this.fault !== undefined) this.inputEnded = true
     this.progress()
   }
 
@@ -307,7 +296,7 @@ export class Messages<In, Out> extends Conversation<In, Out> {
       const count = Math.min(maxPipelined - this.inFlight, this.decoded.length - this.taken)
       const batch = new Array<Incoming<In, Out>>(count)
       for (let i = 0; i < count; i++) batch[i] = this.receive(this.decoded[this.taken++] as In)
-      this.engine.mailbox.offer(batch)
+      this.engine.arrive(batch)
     }
     this.dispatching = false
     if (this.state !== "open") return
@@ -342,7 +331,7 @@ export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>,
 
   /** Makes the request, when the connection is accepted. */
   open(): void {
-    this.engine.mailbox.offer([this.receive(this.duplex)])
+    this.engine.arrive([this.receive(this.duplex)])
   }
 
   protected readonly hasInput = false

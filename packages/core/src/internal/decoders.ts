@@ -1,6 +1,21 @@
 import * as Outcome from "../Outcome.ts"
 import type { DecodeError, Decoder, Step } from "../Protocol.ts"
 
+/** Feeds a chunk to a decoder, or the end of the input; what a decoder throws is a fault of the input. */
+export const decode = <Message>(
+  decoder: Decoder<Message>,
+  chunk: Uint8Array | undefined,
+  messages: Array<Message>,
+  bytesRead: number
+): DecodeError | undefined => {
+  // oxlint-disable-next-line socketserver/no-try -- a decoder is user code, and what it throws must not reach the event loop
+  try {
+    return chunk === undefined ? decoder.end(messages) : decoder.push(chunk, messages)
+  } catch (error) {
+    return Outcome.malformed(bytesRead, `the decoder threw: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
 /** Bytes that have arrived and are not a whole frame yet. */
 class Tail {
   private bytes = new Uint8Array(0)
@@ -132,7 +147,7 @@ export const lines = (options: {
   }
 
   const decode = (bytes: Uint8Array): string | undefined => {
-    // `TextDecoder` says that bytes are not UTF-8 only by throwing.
+    // oxlint-disable-next-line socketserver/no-try -- `TextDecoder` says that bytes are not UTF-8 only by throwing
     try {
       return utf8.decode(bytes)
     } catch {

@@ -3,9 +3,9 @@ import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
-import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
-import * as Outcome from "../Outcome.ts"
+import type { Codec, Decoder } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
+import { decode } from "./decoders.ts"
 import { Mailbox } from "./mailbox.ts"
 import type { Outbox } from "./outbox.ts"
 
@@ -94,12 +94,12 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
 
   onData(chunk: Uint8Array): void {
     if (this.inputEnded) return
-    this.decode((messages) => this.decoder.push(chunk, messages))
+    this.decode(chunk)
   }
 
   onEnd(): void {
     if (this.inputEnded) return
-    this.decode((messages) => this.decoder.end(messages))
+    this.decode(undefined)
     this.inputEnded = true
     this.inbox.end()
   }
@@ -116,15 +116,10 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     this.inbox.end(error === undefined ? undefined : Exit.fail(this.error({ _tag: "Reset", cause: error })))
   }
 
-  private decode(f: (messages: Array<In>) => DecodeError | undefined): void {
+  /** Decodes a chunk, or the end of the input. */
+  private decode(chunk: Uint8Array | undefined): void {
     const messages: Array<In> = []
-    let fault: DecodeError | undefined
-    // A decoder is user code, and what it throws must not reach the event loop.
-    try {
-      fault = f(messages)
-    } catch (error) {
-      fault = Outcome.malformed(this.bytesRead, `the decoder threw: ${error instanceof Error ? error.message : String(error)}`)
-    }
+    const fault = decode(this.decoder, chunk, messages, this.bytesRead)
     if (messages.length > 0) this.inbox.offer(messages)
     if (fault !== undefined) {
       this.inputEnded = true

@@ -72,6 +72,7 @@ export class Engine<In, Out> {
   private report: Outcome.Report | undefined = undefined
   private releasing = 0
   private waiters: Array<() => void> = []
+  private arrived: Array<Incoming<In, Out>> = []
 
   constructor(protocol: Protocol.Protocol<In, Out>, options: ServerOptions, context: Context.Context<never>) {
     this.protocol = protocol
@@ -121,11 +122,38 @@ export class Engine<In, Out> {
     if (conversation instanceof Whole) conversation.open()
   }
 
+  /**
+   * Requests have arrived. All that arrive in one turn of the event loop, on
+   * whatever connections, reach the policy as one batch at its end: waking the
+   * policy costs more than an echo (`pnpm bench`, "1 outstanding": 1.3 times
+   * `node:net` with a wake for each, 0.95 times with one for all).
+   */
+  arrive(requests: Array<Incoming<In, Out>>): void {
+    if (this.arrived.length > 0) {
+      for (const incoming of requests) this.arrived.push(incoming)
+      return
+    }
+    this.arrived = requests
+    this.turn.soon(this.deliver)
+  }
+
+  private readonly deliver = (): void =>
+    this.turn.run(() => {
+      // Answers given at once make room for what their connections have over the pipelining limit.
+      while (this.arrived.length > 0) {
+        const batch = this.arrived
+        this.arrived = []
+        if (this.mailbox.offer(batch)) continue
+        for (const incoming of batch) incoming.conversation.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
+      }
+    })
+
   /** The listener died. */
   fail(cause: unknown): void {
     if (this.stoppedAt !== undefined) return
     const reason = new ListenerFailed({ endpoint: String(this.address), cause })
     this.mailbox.end(Exit.fail(new ServerError({ reason })))
+    this.stop()
   }
 
   // ------------------------------------------------------------------- policy
@@ -166,7 +194,7 @@ export class Engine<In, Out> {
     incoming.finishes = finishes
     const { conversation } = incoming
     let effect: Effect.Effect<Response.Response<Out>, never, unknown>
-    // A handler may throw before it returns its effect; that is a defect like any other.
+    // oxlint-disable-next-line socketserver/no-try -- a handler may throw before it returns its effect: a defect like any other
     try {
       effect = handler(incoming)
     } catch (error) {
@@ -300,7 +328,9 @@ export class Engine<In, Out> {
     }
   }
 
-  private consume(pull: () => Mailbox<Incoming<In, Out>, ServerError>["takeAll"]): Stream.Stream<Incoming<In, Out>, ServerError> {
+  private consume(
+    pull: () => Mailbox<Incoming<In, Out>, ServerError>["takeAll"]
+  ): Stream.Stream<Incoming<In, Out>, ServerError> {
     return Stream.unwrap(
       Effect.acquireRelease(
         Effect.sync(() => {

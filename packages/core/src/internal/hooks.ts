@@ -13,8 +13,7 @@ export type ConnectHook<Out> = (connection: Connection.Ref<Out>) => Effect.Effec
 const key = Symbol.for("@socketserver/core/Handler/connect")
 
 export const connectHook = Object.assign(
-  <Out>(handler: object): ConnectHook<Out> | undefined =>
-    (handler as { readonly [key]?: ConnectHook<Out> })[key],
+  <Out>(handler: object): ConnectHook<Out> | undefined => (handler as { readonly [key]?: ConnectHook<Out> })[key],
   { key: key as typeof key }
 )
 

@@ -28,8 +28,9 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   begun = false
   /** Whether its handler runs on when the peer is gone. */
   finishes = false
-  private turn: (() => void) | undefined = undefined
-  private observers: Array<(outcome: Outcome.Outcome) => void> | undefined = undefined
+  // Not initialised: few requests have them, and each field costs every request.
+  declare private turn: (() => void) | undefined
+  declare private observers: Array<(outcome: Outcome.Outcome) => void> | undefined
 
   constructor(id: number, body: In, receivedAt: number, conversation: Conversation<In, Out>) {
     this.id = id
@@ -89,7 +90,10 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
         return conversation.outbox.writable
       })
     )
-    const end = Response.withOutcome(response.close ? Response.andClose(Response.empty) : Response.empty, response.outcome as never)
+    const end = Response.withOutcome(
+      response.close ? Response.andClose(Response.empty) : Response.empty,
+      response.outcome as never
+    )
     return Effect.as(Effect.andThen(this.waitTurn, send), end)
   }
 

@@ -12,23 +12,28 @@ type NonEmpty<A> = readonly [A, ...Array<A>]
  */
 export class Mailbox<A, E> {
   private items: Array<A> = []
-  private takers: Array<{ readonly one: boolean; readonly resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void }> =
-    []
+  private takers: Array<{
+    readonly one: boolean
+    readonly resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void
+  }> = []
   private exit: Exit.Exit<never, E | Cause.Done> | undefined
 
   get size(): number {
     return this.items.length
   }
 
-  offer(batch: Array<A>): void {
-    if (this.exit !== undefined) return
+  /** Hands over a batch; `false` after the end. */
+  offer(batch: Array<A>): boolean {
+    if (this.exit !== undefined) return false
     const taker = this.takers[0]
     if (taker !== undefined && !taker.one && this.items.length === 0) {
       this.takers.shift()
-      return taker.resume(Exit.succeed(batch as never))
+      taker.resume(Exit.succeed(batch as never))
+      return true
     }
     for (const item of batch) this.items.push(item)
     this.serve()
+    return true
   }
 
   /** No more will come; what is there can still be taken. */

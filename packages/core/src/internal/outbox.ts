@@ -30,7 +30,7 @@ export class Outbox<Out> implements Flushable {
   add(message: Out): string | undefined {
     if (this.closed || this.ending) return undefined
     let encoded: string | Uint8Array | Unencodable
-    // A codec is user code, and what it throws must not reach the event loop.
+    // oxlint-disable-next-line socketserver/no-try -- a codec is user code, and what it throws must not reach the event loop
     try {
       encoded = this.codec.encode(message)
     } catch (error) {

@@ -103,8 +103,7 @@ export const keyed = <In>(
   }
 }
 
-export const connection = (options?: Sized): Policy =>
-  keyed("connection", (request) => request.connection.id, options)
+export const connection = (options?: Sized): Policy => keyed("connection", (request) => request.connection.id, options)
 
 export const reference: Context.Reference<Policy> = Context.Reference<Policy>("@socketserver/core/Policy", {
   defaultValue: () => fiber()
@@ -137,7 +136,11 @@ class Slots {
     })
   }
 
-  readonly free: Effect.Effect<void> = this.until(() => !this.full)
+  /** Waits for a free slot, and for those that become free in the same turn. */
+  readonly free: Effect.Effect<void> = Effect.andThen(
+    this.until(() => !this.full),
+    Effect.yieldNow
+  )
   readonly idle: Effect.Effect<void> = this.until(() => this.running === 0)
 
   private until(condition: () => boolean): Effect.Effect<void> {

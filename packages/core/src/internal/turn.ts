@@ -61,6 +61,12 @@ export class Turn implements Scheduler.Scheduler {
     if (this.depth === 0) this.arm()
   }
 
+  /** Runs `f` at the end of the event loop's turn, before what is written leaves. */
+  soon(f: () => void): void {
+    this.dispatcher.scheduleTask(f, 0)
+    this.arm()
+  }
+
   private arm(): void {
     if (this.armed) return
     this.armed = true
