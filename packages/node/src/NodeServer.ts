@@ -3,17 +3,76 @@
  *
  * @since 0.1.0
  */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Policy from "@socketserver/core/Policy"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Runtime from "effect/Runtime"
 import * as TcpServer from "./TcpServer.ts"
+
+/**
+ * Runs layers as a program: until SIGINT or SIGTERM, then a drain, then exit
+ * status 0.
+ *
+ * **When to use**
+ *
+ * As the last line of a program that is a server. It is `Layer.launch` with
+ * `NodeRuntime.runMain`, and three differences: a stop that was asked for is
+ * success (`runMain` alone exits with 130), a start that fails prints its
+ * message in one line and exits with 1, and logs go to stderr, so that stdout
+ * is the program's own.
+ *
+ * **Example** (A program that is a server)
+ *
+ * ```ts no-run
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { NodeServer } from "@socketserver/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * Echo.serve((request) => Effect.succeed(Response.make(request.body))).pipe(
+ *   Layer.provide(NodeServer.layerConfig(Echo)),
+ *   NodeServer.launch
+ * )
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const launch = <A, E>(layer: Layer.Layer<A, E>): void =>
+  Layer.launch(layer).pipe(
+    Effect.tapCause(report),
+    Effect.provideService(Logger.LogToStderr, true),
+    NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+  )
+
+// An expected error says what is wrong in its message; a defect needs its stack.
+const report = (cause: Cause.Cause<unknown>) => {
+  const expected = cause.reasons.filter(Cause.isFailReason)
+  if (expected.length > 0) return Effect.forEach(expected, ({ error }) => Console.error(messageOf(error)))
+  return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
+}
+
+// A `ConfigError` puts the class of its cause before the message, and may break the line.
+const messageOf = (error: unknown): string => {
+  const said = error instanceof Config.ConfigError ? error.cause : error
+  return said instanceof Error ? said.message.replaceAll(/\s+/g, " ") : String(said)
+}
+
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
 
 /**
  * A server that listens on an endpoint.

@@ -38,6 +38,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   protected inputEnded = false
   /** The server stops: nothing new is read. */
   protected stopping = false
+  /** Why it is closed. */
+  private gone: Outcome.Cancelled["reason"] = "ConnectionClosed"
   private lingers = true
   private running = 0
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
@@ -74,7 +76,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   }
 
   get close(): Effect.Effect<void> {
-    return Effect.sync(() => this.shut())
+    // A handler that closes its connection goes on; others on the same connection do not.
+    return Effect.withFiber((fiber) => Effect.sync(() => this.shut(fiber.id)))
   }
 
   readonly [onRelease.key] = (finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): void => {
@@ -96,6 +99,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   }
 
   onFinish(): void {
+    if (this.state === "open") return
     if (this.inputEnded || !this.lingers) return this.wire.destroy()
     // Closing while the peer still sends would reset the connection and may cost
     // it our last reply (RFC 1122, 4.2.2.13): give it a moment to close its end.
@@ -103,12 +107,12 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   }
 
   onClose(_error: unknown): void {
-    const byPeer = this.state === "open"
+    this.gone = this.state === "open" ? "PeerGone" : "ConnectionClosed"
     this.state = "closed"
     this.inputEnded = true
     this.outbox.close()
     this.cancelTimer?.()
-    this.cancelAll(byPeer ? "PeerGone" : "ConnectionClosed")
+    this.cancelAll(this.gone)
     this.release()
   }
 
@@ -175,8 +179,10 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   }
 
   private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
-    if (this.state === "closed") return this.cancel(incoming, Outcome.cancelled("PeerGone"))
+    // A reply that can no longer leave must not be recorded as if it had.
+    if (this.state === "closed") return this.cancel(incoming, Outcome.cancelled(this.gone))
     if (response._tag === "Reply") {
+      if (this.state === "closing") return this.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) {
         const error = new Error(`The response cannot be encoded: ${problem}`)
@@ -205,20 +211,22 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     incoming.fiber?.interruptUnsafe()
   }
 
-  private cancelAll(reason: Outcome.Cancelled["reason"]): void {
+  private cancelAll(reason: Outcome.Cancelled["reason"], exceptFiber?: number): void {
     let incoming = this.first
     while (incoming !== undefined) {
       const next: Incoming<In, Out> | undefined = incoming.next
-      if (!(incoming.finishes && incoming.fiber !== undefined)) this.cancel(incoming, Outcome.cancelled(reason))
+      const { fiber } = incoming
+      const goesOn = fiber !== undefined && (incoming.finishes || fiber.id === exceptFiber)
+      if (!goesOn) this.cancel(incoming, Outcome.cancelled(reason))
       incoming = next
     }
   }
 
   /** Closes the connection once what was written has left, within a bound. */
-  protected shut(): void {
+  protected shut(byFiber?: number): void {
     if (this.state !== "open") return
     this.state = "closing"
-    this.cancelAll("ConnectionClosed")
+    this.cancelAll("ConnectionClosed", byFiber)
     this.timer(this.engine.limits.drainMillis)
     this.outbox.end()
     this.wire.resume()

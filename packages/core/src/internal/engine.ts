@@ -71,6 +71,8 @@ export class Engine<In, Out> {
   private completedAtStop = 0
   private report: Outcome.Report | undefined = undefined
   private releasing = 0
+  private cancelDeadline: () => void = () => {}
+  private cancelSweep: () => void = () => {}
   private waiters: Array<() => void> = []
   private arrived: Array<Incoming<In, Out>> = []
 
@@ -279,7 +281,8 @@ export class Engine<In, Out> {
     this.stoppedAt = this.now()
     this.completedAtStop = this.counts.Completed
     this.closeListener()
-    this.after(this.limits.drainMillis, () => {
+    this.cancelSweep()
+    this.cancelDeadline = this.after(this.limits.drainMillis, () => {
       for (const conversation of this.connections.values()) conversation.cut()
       this.finishStop()
     })
@@ -303,6 +306,7 @@ export class Engine<In, Out> {
 
   private finishStop(): void {
     if (this.report !== undefined) return
+    this.cancelDeadline()
     this.report = this.makeReport()
     this.mailbox.end()
     const waiters = this.waiters
@@ -348,8 +352,7 @@ export class Engine<In, Out> {
 
   private sweep(): void {
     const { idleMillis } = this.limits
-    this.after(Math.max(1, idleMillis / 4), () => {
-      if (this.stoppedAt !== undefined) return
+    this.cancelSweep = this.after(Math.max(1, idleMillis / 4), () => {
       const before = this.now() - idleMillis
       for (const conversation of this.connections.values()) {
         if (conversation.inFlight > 0 && this.protocol.kind === "messages") continue
