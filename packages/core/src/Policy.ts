@@ -19,14 +19,18 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Handler from "./Handler.ts"
 import * as policies from "./internal/policies.ts"
+import * as Middleware from "./Middleware.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
 
@@ -112,7 +116,7 @@ export const forms: ReadonlyArray<string> = [
   "sequential",
   "fiber[:max]",
   "connection[:max]",
-  "each with [,onPeerGone=cancel|finish]"
+  "each with [,timeout=DURATION] and [,onPeerGone=cancel|finish]"
 ]
 
 /**
@@ -176,6 +180,31 @@ export const finishing = <In>(self: Policy<In>): Policy<In> => ({
   name: `${self.name},onPeerGone=finish`,
   onPeerGone: "finish"
 })
+
+/**
+ * Interrupts every handler that takes longer: `Middleware.timeout` for a whole
+ * server, and from configuration. The request ends as `TimedOut`, and its
+ * connection closes. A whole-connection protocol is bounded as a whole.
+ *
+ * **Example** (Bounding each request)
+ *
+ * ```ts
+ * import { Policy } from "@socketserver/core"
+ *
+ * Policy.timeout(Policy.fiber({ max: 64 }), "5 seconds").name // => "fiber:64,timeout=5000 millis"
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const timeout: {
+  (duration: Duration.Input): <In>(self: Policy<In>) => Policy<In>
+  <In>(self: Policy<In>, duration: Duration.Input): Policy<In>
+} = dual(2, <In>(self: Policy<In>, duration: Duration.Input): Policy<In> => ({
+  ...self,
+  name: `${self.name},timeout=${Duration.toMillis(duration)} millis`,
+  place: (handler, server) => Effect.map(self.place(handler, server), (placed) => Middleware.timeout(placed, duration))
+}))
 
 /**
  * The policy of a server that is given no other: `fiber`.
@@ -242,9 +271,23 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
   }
   for (const setting of settings) {
     const [option, value] = setting.split("=").map((part) => part.trim())
-    if (option !== "onPeerGone") return invalid(`there is no option "${option}"`)
-    if (value !== "cancel" && value !== "finish") return invalid(`onPeerGone is cancel or finish, not "${value ?? ""}"`)
-    if (value === "finish") policy = finishing(policy)
+    switch (option) {
+      case "onPeerGone":
+        if (value !== "cancel" && value !== "finish")
+          return invalid(`onPeerGone is cancel or finish, not "${value ?? ""}"`)
+        if (value === "finish") policy = finishing(policy)
+        break
+      case "timeout": {
+        const duration = Duration.fromInput((value ?? "") as Duration.Input)
+        if (Option.isNone(duration) || !Duration.isPositive(duration.value)) {
+          return invalid(`timeout is a duration such as "5 seconds", not "${value ?? ""}"`)
+        }
+        policy = timeout(policy, duration.value)
+        break
+      }
+      default:
+        return invalid(`there is no option "${option}"`)
+    }
   }
   return Result.succeed(policy)
 }

@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import type * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as TcpServer from "./TcpServer.ts"
 
@@ -151,30 +152,40 @@ export const layerConfig = <Self, In, Out>(
   )
 
 const settings = (options: LayerConfigOptions) => {
+  // As the variable is called in the environment, for messages.
+  const called = (name: string) => (options.prefix === undefined ? name : `${options.prefix}_${name}`)
+
+  const parsed = <A>(
+    name: string,
+    otherwise: string | undefined,
+    parse: (text: string) => Result.Result<A, { readonly message: string }>
+  ): Config.Config<A> =>
+    Config.mapEffect(Config.withDefault(Config.String(name), otherwise), (text) => {
+      if (text === undefined) {
+        return Effect.fail(invalid(`${called(name)} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
+      }
+      return Effect.mapError(Effect.fromResult(parse(text)), (error) =>
+        invalid(`${called(name)}: ${error.message}`, error)
+      )
+    })
+
+  const positive = (name: string, otherwise: number | undefined): Config.Config<number | undefined> =>
+    Config.mapEffect(Config.withDefault(Config.Int(name), otherwise), (value) =>
+      value === undefined || value > 0
+        ? Effect.succeed(value)
+        : Effect.fail(invalid(`${called(name)}: it must be a positive integer, not ${value}`))
+    )
+
   const all = Config.all({
-    endpoint: endpoint(options.listen),
-    policy: Policy.config("POLICY"),
-    drainTimeout: Config.Duration("DRAIN_TIMEOUT").pipe(Config.withDefault(options.drainTimeout)),
-    idleTimeout: Config.Duration("IDLE_TIMEOUT").pipe(Config.withDefault(options.idleTimeout)),
+    endpoint: parsed("LISTEN", options.listen, Endpoint.parse),
+    policy: parsed("POLICY", "fiber", Policy.parse),
+    drainTimeout: Config.withDefault(Config.Duration("DRAIN_TIMEOUT"), options.drainTimeout),
+    idleTimeout: Config.withDefault(Config.Duration("IDLE_TIMEOUT"), options.idleTimeout),
     maxConnections: positive("MAX_CONNECTIONS", options.maxConnections),
     maxPipelined: positive("MAX_PIPELINED", options.maxPipelined)
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
 }
-
-const endpoint = (otherwise: string | undefined): Config.Config<Endpoint.Endpoint> => {
-  const listen = Config.String("LISTEN")
-  return Config.mapEffect(otherwise === undefined ? listen : Config.withDefault(listen, otherwise), (text) =>
-    Effect.mapError(Effect.fromResult(Endpoint.parse(text)), (error) => invalid(`LISTEN: ${error.message}`, error))
-  )
-}
-
-const positive = (name: string, otherwise: number | undefined): Config.Config<number | undefined> =>
-  Config.mapEffect(Config.withDefault(Config.Int(name), otherwise), (value) =>
-    value === undefined || value > 0
-      ? Effect.succeed(value)
-      : Effect.fail(invalid(`${name}: it must be a positive integer, not ${value}`))
-  )
 
 const invalid = (message: string, cause?: unknown): Config.ConfigError =>
   new Config.ConfigError(new ConfigProvider.SourceError({ message, cause }))
