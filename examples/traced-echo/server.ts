@@ -1,0 +1,53 @@
+/**
+ * The traced echo of https://pymotw.com/3/socketserver/: each step of a request says its name.
+ *
+ * As there, the connection is the request. What is a method to override there is a function around the handler here.
+ */
+import { type Connection, Handler, Middleware, Protocol, type Request, Response, Server } from "@socketserver/core"
+import { Console, Effect, Layer, pipe, Stream } from "effect"
+
+export class EchoServer extends Server.Service<EchoServer>()("EchoServer", { protocol: Protocol.connection() }) {}
+
+type Conversation = Request.Request<Connection.Connection<Uint8Array, Uint8Array>>
+
+const server = (step: string) => Console.log(`EchoServer: ${step}`)
+const handler = (step: string) => Console.log(`EchoRequestHandler: ${step}`)
+
+const echo = Handler.lifecycle({
+  setup: (_: Conversation) => handler("setup"),
+  handle: ({ body: connection }) =>
+    handler("handle").pipe(
+      Effect.andThen(
+        Stream.runForEach(connection.stream, (data) =>
+          Effect.andThen(handler(`recv()->"${repr(data)}"`), connection.write(data))
+        )
+      ),
+      Effect.catch((error) => handler(error.message)),
+      Effect.as(Response.empty)
+    ),
+  finish: () => handler("finish")
+})
+
+const processed = (next: typeof echo) => (request: Conversation) =>
+  server(`process_request(${request.peer})`).pipe(
+    Effect.andThen(server(`finish_request(${request.peer})`)),
+    Effect.andThen(next(request)),
+    Effect.ensuring(server(`close_request(${request.peer})`))
+  )
+
+const traced = pipe(
+  echo,
+  processed,
+  Middleware.verify((request) => Effect.as(server(`verify_request(${request.peer})`), true))
+)
+
+/** Outermost, so that it is the last to start and the first to stop. */
+const loop = Layer.effectDiscard(Effect.acquireRelease(server("waiting for request"), () => server("shutdown()")))
+
+export const EchoServerLive = Layer.provide(loop, EchoServer.serve(traced))
+
+/** Bytes as Python writes them. */
+export function repr(data: Uint8Array): string {
+  const text = JSON.stringify(Buffer.from(data).toString("latin1")).slice(1, -1)
+  return `b'${text.replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
+}

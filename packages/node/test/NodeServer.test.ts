@@ -1,0 +1,195 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Endpoint, Policy, Protocol, Response, Server } from "@socketserver/core"
+import { NodeServer } from "@socketserver/node"
+import type * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Latch from "effect/Latch"
+import * as Result from "effect/Result"
+
+class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+class Other extends Server.Service<Other>()("Other", { protocol: Protocol.lines() }) {}
+
+type Env = Record<string, string>
+
+/** Builds a server from an environment, for the rest of the test. */
+const build = <A, E>(layer: Layer.Layer<A, E>, env: Env) =>
+  Layer.build(layer).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+
+/** The message of the error that a server ends with. */
+const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
+  Effect.gen(function* () {
+    const built = yield* Effect.result(Effect.scoped(build(NodeServer.layerConfig(Echo, options), env)))
+    assert(Result.isFailure(built), `it was built from ${JSON.stringify(env)}`)
+    return (built.failure as Config.ConfigError).message
+  })
+
+const places = "tcp://HOST:PORT, memory:NAME"
+const policies = Policy.forms.join(", ")
+
+describe("NodeServer.layer", () => {
+  it.effect("takes an endpoint as text or as a value", () =>
+    Effect.gen(function* () {
+      for (const endpoint of ["memory:as-text", Endpoint.memory("as-value")]) {
+        const context = yield* build(NodeServer.layer(Echo, endpoint), {})
+        assert.strictEqual(String(Context.get(context, Echo).address), String(endpoint))
+      }
+    })
+  )
+
+  it.live("reports the port that the system chose", () =>
+    Effect.gen(function* () {
+      const context = yield* build(NodeServer.layer(Echo, "tcp://127.0.0.1:0"), {})
+      assert.match(String(Context.get(context, Echo).address), /^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/)
+    })
+  )
+
+  it.effect("fails with what is wrong with its endpoint", () =>
+    Effect.gen(function* () {
+      const built = yield* Effect.result(build(NodeServer.layer(Echo, "udp://127.0.0.1:9000"), {}))
+      assert(Result.isFailure(built))
+      assert.strictEqual(built.failure.reason._tag, "InvalidEndpoint")
+      assert.strictEqual(
+        built.failure.message,
+        `Invalid endpoint "udp://127.0.0.1:9000": unknown scheme "udp". Accepted: ${places}`
+      )
+    })
+  )
+})
+
+describe("NodeServer.layerConfig", () => {
+  it.effect("listens where LISTEN says", () =>
+    Effect.gen(function* () {
+      const context = yield* build(NodeServer.layerConfig(Echo, { listen: "memory:unused" }), {
+        LISTEN: "memory:from-env"
+      })
+      assert.strictEqual(String(Context.get(context, Echo).address), "memory:from-env")
+    })
+  )
+
+  it.effect("listens where its options say if LISTEN does not", () =>
+    Effect.gen(function* () {
+      const context = yield* build(NodeServer.layerConfig(Echo, { listen: "memory:from-options" }), {})
+      assert.strictEqual(String(Context.get(context, Echo).address), "memory:from-options")
+    })
+  )
+
+  it.effect("runs each of two servers as its own prefix says", () =>
+    Effect.gen(function* () {
+      const env = {
+        ECHO_LISTEN: "memory:echo",
+        ECHO_POLICY: "sequential",
+        OTHER_LISTEN: "memory:other",
+        OTHER_POLICY: "connection:3",
+        LISTEN: "nonsense",
+        POLICY: "nonsense"
+      }
+      const both = Layer.merge(
+        NodeServer.layerConfig(Echo, { prefix: "ECHO" }),
+        NodeServer.layerConfig(Other, { prefix: "OTHER" })
+      )
+      const context = yield* build(both, env)
+      assert.strictEqual(String(Context.get(context, Echo).address), "memory:echo")
+      assert.strictEqual(String(Context.get(context, Other).address), "memory:other")
+      assert.strictEqual(Context.get(context, Echo.policy)?.name, "sequential")
+      assert.strictEqual(Context.get(context, Other.policy)?.name, "connection:3")
+    })
+  )
+
+  it.effect("serves under the policy that POLICY names", () =>
+    Effect.gen(function* () {
+      for (const [POLICY, most] of [
+        ["sequential", 1],
+        ["fiber:2", 2],
+        ["connection", 3]
+      ] as const) {
+        const gate = yield* Latch.make()
+        const enough = yield* Latch.make()
+        let running = 0
+        const served = Echo.serve((request) =>
+          Effect.suspend(() => {
+            if (++running === most) enough.openUnsafe()
+            return Effect.as(gate.await, Response.make(request.body))
+          })
+        ).pipe(Layer.provideMerge(NodeServer.layerConfig(Echo, { listen: "memory:policy" })))
+        yield* Effect.gen(function* () {
+          const context = yield* build(served, { POLICY })
+          const clients = yield* Effect.provide(Effect.all([Echo.client, Echo.client, Echo.client]), context)
+          yield* Effect.forEach(clients, (client) => client.write("a"))
+          yield* enough.await
+          yield* Effect.yieldNow
+          assert.strictEqual(running, most, POLICY)
+          yield* gate.open
+          assert.deepStrictEqual(yield* Effect.forEach(clients, (client) => client.take), ["a", "a", "a"])
+        }).pipe(Effect.scoped)
+      }
+    })
+  )
+
+  it.effect("limits connections to MAX_CONNECTIONS, whatever its options say", () =>
+    Effect.gen(function* () {
+      const layer = NodeServer.layerConfig(Echo, { listen: "memory:limited", maxConnections: 100 })
+      const context = yield* build(layer, { MAX_CONNECTIONS: "1" })
+      const server = Context.get(context, Echo)
+      const [_, second] = yield* Effect.provide(Effect.all([Echo.client, Echo.client]), context)
+      yield* Effect.exit(second.take)
+      assert.deepStrictEqual([(yield* server.connections).length, (yield* server.counts).Refused], [1, 1])
+    })
+  )
+
+  describe("fails before it binds anything", () => {
+    const valid = { LISTEN: "memory:x" }
+
+    it.effect.each([
+      [{ LISTEN: "foo://x" }, `LISTEN: Invalid endpoint "foo://x": unknown scheme "foo". Accepted: ${places}`],
+      [{ LISTEN: "" }, `LISTEN is not set. Accepted: ${places}`],
+      [{}, `LISTEN is not set. Accepted: ${places}`],
+      [
+        { ...valid, POLICY: "nonsense" },
+        `POLICY: Invalid policy "nonsense": there is no policy "nonsense". Accepted: ${policies}`
+      ],
+      [
+        { ...valid, POLICY: "fiber:0" },
+        `POLICY: Invalid policy "fiber:0": the size must be a positive integer, not "0". Accepted: ${policies}`
+      ],
+      [{ ...valid, MAX_CONNECTIONS: "0" }, "MAX_CONNECTIONS: it must be a positive integer, not 0"],
+      [{ ...valid, MAX_PIPELINED: "-3" }, "MAX_PIPELINED: it must be a positive integer, not -3"]
+    ] as ReadonlyArray<readonly [Env, string]>)("from %j", ([env, expected]) =>
+      Effect.gen(function* () {
+        assert.include(yield* message(env), expected)
+        // The same with a prefix, under its whole name.
+        const prefixed = Object.fromEntries(Object.entries(env).map(([name, value]) => [`ECHO_${name}`, value]))
+        assert.include(yield* message(prefixed, { prefix: "ECHO" }), `ECHO_${expected}`)
+      })
+    )
+
+    it.effect.each(["MAX_CONNECTIONS", "MAX_PIPELINED", "DRAIN_TIMEOUT", "IDLE_TIMEOUT"])(
+      "from a %s that is no number or duration, and names it with its value",
+      (name) =>
+        Effect.gen(function* () {
+          const said = yield* message({ ...valid, [name]: "soon" })
+          assert.include(said, name)
+          assert.include(said, "soon")
+          const prefixed = yield* message({ ECHO_LISTEN: "memory:x", [`ECHO_${name}`]: "soon" }, { prefix: "ECHO" })
+          assert.include(prefixed, `ECHO_${name}`)
+        })
+    )
+
+    it.effect.each(["DRAIN_TIMEOUT", "IDLE_TIMEOUT"])("from a %s that is negative", (name) =>
+      Effect.gen(function* () {
+        assert.include(yield* message({ ...valid, [name]: "-5 seconds" }), name)
+      })
+    )
+
+    it.effect("if two servers want the same place", () =>
+      Effect.gen(function* () {
+        yield* build(NodeServer.layerConfig(Echo), { LISTEN: "memory:taken" })
+        const built = yield* Effect.result(build(NodeServer.layerConfig(Other), { LISTEN: "memory:taken" }))
+        assert(Result.isFailure(built))
+        assert.match(built.failure.message, /^Cannot bind memory:taken: address in use/)
+      })
+    )
+  })
+})

@@ -1,0 +1,152 @@
+/** Programs that the integration tests run: the examples, and clients that this project did not write. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../../../../", import.meta.url))
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** A program that runs, or ran. It is killed when the scope closes. */
+export class Program {
+  stdout = ""
+  stderr = ""
+  private readonly child: ChildProcess
+  private ended: Ended | undefined = undefined
+  private waiting = new Set<() => void>()
+
+  constructor(child: ChildProcess) {
+    this.child = child
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.stdout += text)))
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.stderr += text)))
+    // A program that has ended does not read any more.
+    child.stdin?.on("error", () => {})
+    child.on("error", (error) => this.changed(() => (this.stderr += String(error))))
+    child.on("close", (code, signal) => this.changed(() => (this.ended = { code, signal })))
+  }
+
+  /** Waits until what it has printed matches; dies with all of it if it ends before. */
+  prints(pattern: RegExp): Effect.Effect<RegExpExecArray> {
+    return this.when(() => {
+      const match = pattern.exec(this.stdout)
+      if (match !== null) return Effect.succeed(match)
+      if (this.ended === undefined) return undefined
+      const { code, signal } = this.ended
+      return Effect.die(new Error(`ended (${code ?? signal}) without ${pattern}:\n${this.stdout}\n${this.stderr}`))
+    })
+  }
+
+  readonly end: Effect.Effect<Ended> = Effect.suspend(() =>
+    this.when(() => (this.ended === undefined ? undefined : Effect.succeed(this.ended)))
+  )
+
+  readonly running = Effect.sync(() => this.ended === undefined)
+
+  signal(name: NodeJS.Signals): Effect.Effect<void> {
+    return Effect.sync(() => void this.child.kill(name))
+  }
+
+  write(text: string): Effect.Effect<void> {
+    return Effect.sync(() => void this.child.stdin?.write(text))
+  }
+
+  readonly closeInput: Effect.Effect<void> = Effect.sync(() => void this.child.stdin?.end())
+
+  private when<A>(look: () => Effect.Effect<A> | undefined): Effect.Effect<A> {
+    return Effect.callback((resume) => {
+      const wake = () => {
+        const found = look()
+        if (found === undefined) return
+        this.waiting.delete(wake)
+        resume(found)
+      }
+      this.waiting.add(wake)
+      wake()
+      return Effect.sync(() => this.waiting.delete(wake))
+    })
+  }
+
+  private changed(change: () => void): void {
+    change()
+    for (const wake of this.waiting) wake()
+  }
+}
+
+const start = (
+  command: string,
+  args: ReadonlyArray<string>,
+  env: Environment = {}
+): Effect.Effect<Program, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { PATH: process.env["PATH"], ...env } })
+      return new Program(child)
+    }),
+    (program) => Effect.andThen(program.signal("SIGKILL"), program.end)
+  )
+
+export type Environment = Readonly<Record<string, string>>
+
+/** A program of this project by its path, on a free port unless told otherwise. */
+export const node = (path: string, env: Environment = {}) =>
+  start(process.execPath, [path], { LISTEN: "tcp://127.0.0.1:0", ...env })
+
+export const example = (name: string, env?: Environment) => node(`examples/${name}/main.ts`, env)
+
+/** An example that listens, and where. */
+export const serving = (name: string, env?: Environment) => listening(example(name, env))
+
+export const listening = <R>(program: Effect.Effect<Program, never, R>) =>
+  Effect.gen(function* () {
+    const server = yield* program
+    const [, port = ""] = yield* server.prints(/^listening on tcp:\/\/127\.0\.0\.1:(\d+)\n/)
+    return { server, port }
+  })
+
+/** A connection of socat to a port: what is written to it is sent, what it receives it prints. */
+export const socat = (port: string) => start("socat", ["-t10", "-", `tcp:127.0.0.1:${port}`])
+
+/** A Python script with `s = connect()` for a new connection, and `send`, `line` (reads one) and `rest` (reads to the end). */
+export const python = (port: string, script: string) => start("python3", ["-u", "-c", prelude + script, port])
+
+const prelude = `
+import socket, sys, threading, time
+def connect():
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+def rest(s):
+    data = b""
+    while True:
+        more = s.recv(65536)
+        if not more: return data
+        data += more
+def line(s):
+    data = b""
+    while not data.endswith(b"\\n"):
+        more = s.recv(1)
+        if not more: raise EOFError(data)
+        data += more
+    return data
+`
+
+/** Everything a client prints until it ends well. */
+export const printed = (client: Effect.Effect<Program, never, Scope.Scope>) =>
+  Effect.gen(function* () {
+    const program = yield* client
+    const { code, signal } = yield* program.end
+    if (code !== 0) return yield* Effect.die(new Error(`ended with ${code ?? signal}:\n${program.stderr}`))
+    return program.stdout
+  })
+
+/** Whether a program is there to test with; says so where it is not. */
+export const missing = (command: string): boolean => {
+  const absent = spawnSync(command, ["-V"], { stdio: "ignore" }).error !== undefined
+  if (absent) console.warn(`${command} is not installed: the tests that talk to it are skipped`)
+  return absent
+}
