@@ -136,11 +136,11 @@ export interface ServiceClass<
    * **Gotchas**
    *
    * A handler that can fail does not compile: see `Handler.recover`. If the
-   * listener dies later, the error is logged, the fiber that built the layer is
-   * interrupted, and the layer's scope ends with the {@link ServerError}, which
-   * ends `Layer.launch`. Where that fiber has ended already (`Layer.mergeAll`
-   * builds in fibers of its own), what was received is answered, and then the
-   * error is thrown, as Node does with an `error` event that nobody handles.
+   * listener dies later, `NodeServer.launch` stops the whole program and ends with
+   * the {@link ServerError}. Under a plain `Layer.launch` the error is logged, and
+   * the fiber that built the layer is interrupted; where that has ended already
+   * (`Layer.mergeAll` builds in fibers of its own), what was received is answered,
+   * and then the error is thrown, as an `error` event that nobody handles is.
    */
   serve<R = never>(
     handler: Handler.Handler<In, Out, R>,
@@ -240,6 +240,54 @@ export const Service =
     ) as never
   }
 
+/**
+ * What is told when the listener of a served layer dies. A program runner
+ * provides it, as `NodeServer.launch` does, to end the whole program with the error.
+ *
+ * **Details**
+ *
+ * Where nothing is provided, `serve` ends the fiber that built the layer itself.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const OnListenerDied: Context.Reference<((error: ServerError) => void) | undefined> = Context.Reference<
+  ((error: ServerError) => void) | undefined
+>("@socketserver/core/Server/OnListenerDied", { defaultValue: () => undefined })
+
+/**
+ * The requests of a declared server, for handlers that are written apart from it.
+ *
+ * **Example** (Naming the type of a handler)
+ *
+ * ```ts
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const shout: Server.HandlerOf<typeof Echo> = (request) => Effect.succeed(Response.make(request.body.toUpperCase()))
+ *
+ * const EchoLive = Echo.serve(shout)
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestOf<S> = S extends { readonly protocol: Protocol.Protocol<infer In, infer Out> }
+  ? Request.Request<In, Out>
+  : never
+
+/**
+ * The handlers of a declared server, with the services `R` that they need.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HandlerOf<S, R = never> = S extends { readonly protocol: Protocol.Protocol<infer In, infer Out> }
+  ? Handler.Handler<In, Out, R>
+  : never
+
 /** Everything that can go wrong at the start, and then the loop that serves. */
 const prepare = <Self, In, Out, R>(
   tag: Tag<Self, In, Out>,
@@ -290,12 +338,14 @@ const serve = <Self, In, Out, R>(
         yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
         const context = yield* Effect.context<never>()
         const server = yield* tag
+        const onListenerDied = yield* OnListenerDied
         const fiber = yield* Effect.forkScoped(loop)
         fiber.addObserver((exit) => {
           if (exit._tag === "Success") return
           const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
           if (error === undefined || error.reason._tag === "ServerClosed") return
           died = exit
+          if (onListenerDied !== undefined) return onListenerDied(error)
           if (builder.pollUnsafe() === undefined) {
             Effect.runForkWith(context)(Effect.logFatal(error.message, exit.cause))
             return builder.interruptUnsafe()

@@ -7,18 +7,21 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Policy from "@socketserver/core/Policy"
-import type * as Server from "@socketserver/core/Server"
+import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import type * as Result from "effect/Result"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as TcpServer from "./TcpServer.ts"
 
@@ -52,12 +55,29 @@ import * as TcpServer from "./TcpServer.ts"
  * @category running
  * @since 0.1.0
  */
-export const launch = <A, E>(layer: Layer.Layer<A, E>): void =>
+export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
+  const died = Deferred.makeUnsafe<never, ServerError>()
+  let stopped = false
+  const stop = () => {
+    stopped = true
+  }
+  process.once("SIGINT", stop)
+  process.once("SIGTERM", stop)
   Layer.launch(layer).pipe(
+    Effect.raceFirst(Deferred.await(died)),
+    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
     Effect.tapCause(report),
     Effect.provideService(Logger.LogToStderr, true),
-    NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      // Being asked to stop, and having stopped, is success.
+      teardown: (exit, onExit) =>
+        stopped && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+          ? onExit(0)
+          : Runtime.defaultTeardown(exit, onExit)
+    })
   )
+}
 
 // An expected error says what is wrong in its message; a defect needs its stack.
 const report = (cause: Cause.Cause<unknown>) => {
@@ -71,9 +91,6 @@ const messageOf = (error: unknown): string => {
   const said = error instanceof Config.ConfigError ? error.cause : error
   return said instanceof Error ? said.message.replaceAll(/\s+/g, " ") : String(said)
 }
-
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
 
 /**
  * A server that listens on an endpoint.
@@ -136,7 +153,8 @@ export interface LayerConfigOptions extends Transport.ServerOptions {
  * **Gotchas**
  *
  * A value that cannot be used is an error when the layer is built, before
- * anything is bound; it shows the value and what is accepted.
+ * anything is bound; it shows the value and what is accepted. A variable that is
+ * set but empty counts as not set.
  *
  * @category layers
  * @since 0.1.0
@@ -146,9 +164,15 @@ export const layerConfig = <Self, In, Out>(
   options: LayerConfigOptions = {}
 ): Layer.Layer<Self, ServerError | Config.ConfigError> =>
   Layer.unwrap(
-    Effect.map(settings(options), ({ endpoint, policy, ...limits }) =>
-      Layer.merge(layer(tag, endpoint, { ...options, ...limits }), Layer.succeed(tag.policy, policy))
-    )
+    Effect.map(settings(options), (set) => {
+      const transport = layer(tag, set.listen, {
+        maxConnections: set.maxConnections ?? options.maxConnections,
+        maxPipelined: set.maxPipelined ?? options.maxPipelined,
+        idleTimeout: set.idleTimeout ?? options.idleTimeout,
+        drainTimeout: set.drainTimeout ?? options.drainTimeout
+      })
+      return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
+    })
   )
 
 const settings = (options: LayerConfigOptions) => {
@@ -157,35 +181,46 @@ const settings = (options: LayerConfigOptions) => {
 
   const parsed = <A>(
     name: string,
-    otherwise: string | undefined,
     parse: (text: string) => Result.Result<A, { readonly message: string }>
-  ): Config.Config<A> =>
-    Config.mapEffect(Config.withDefault(Config.String(name), otherwise), (text) => {
-      if (text === undefined) {
-        return Effect.fail(invalid(`${called(name)} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
-      }
-      return Effect.mapError(Effect.fromResult(parse(text)), (error) =>
-        invalid(`${called(name)}: ${error.message}`, error)
-      )
-    })
-
-  const positive = (name: string, otherwise: number | undefined): Config.Config<number | undefined> =>
-    Config.mapEffect(Config.withDefault(Config.Int(name), otherwise), (value) =>
-      value === undefined || value > 0
-        ? Effect.succeed(value)
-        : Effect.fail(invalid(`${called(name)}: it must be a positive integer, not ${value}`))
+  ): Config.Config<A | undefined> =>
+    Config.mapEffect(Config.withDefault(Config.String(name), undefined), (text) =>
+      text === undefined
+        ? Effect.succeed(undefined)
+        : Effect.mapError(Effect.fromResult(parse(text)), (error) =>
+            invalid(`${called(name)}: ${error.message}`, error)
+          )
     )
 
+  const listen = Config.mapEffect(parsed("LISTEN", Endpoint.parse), (endpoint) => {
+    if (endpoint !== undefined) return Effect.succeed(endpoint)
+    if (options.listen === undefined) {
+      return Effect.fail(invalid(`${called("LISTEN")} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
+    }
+    return Effect.mapError(Effect.fromResult(Endpoint.parse(options.listen)), (error) => invalid(error.message, error))
+  })
+
   const all = Config.all({
-    endpoint: parsed("LISTEN", options.listen, Endpoint.parse),
-    policy: parsed("POLICY", "fiber", Policy.parse),
-    drainTimeout: Config.withDefault(Config.Duration("DRAIN_TIMEOUT"), options.drainTimeout),
-    idleTimeout: Config.withDefault(Config.Duration("IDLE_TIMEOUT"), options.idleTimeout),
-    maxConnections: positive("MAX_CONNECTIONS", options.maxConnections),
-    maxPipelined: positive("MAX_PIPELINED", options.maxPipelined)
+    listen,
+    policy: parsed("POLICY", Policy.parse),
+    drainTimeout: parsed("DRAIN_TIMEOUT", duration),
+    idleTimeout: parsed("IDLE_TIMEOUT", duration),
+    maxConnections: parsed("MAX_CONNECTIONS", positive),
+    maxPipelined: parsed("MAX_PIPELINED", positive)
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
 }
+
+const duration = (text: string): Result.Result<Duration.Duration, { readonly message: string }> => {
+  const parsed = Duration.fromInput(text as Duration.Input)
+  return Option.isSome(parsed) && Duration.isPositive(parsed.value)
+    ? Result.succeed(parsed.value)
+    : Result.fail({ message: `"${text}" is not a time. Accepted: a number and its unit, as in "10 seconds"` })
+}
+
+const positive = (text: string): Result.Result<number, { readonly message: string }> =>
+  /^[1-9]\d*$/.test(text)
+    ? Result.succeed(Number(text))
+    : Result.fail({ message: `"${text}" is not a positive integer` })
 
 const invalid = (message: string, cause?: unknown): Config.ConfigError =>
   new Config.ConfigError(new ConfigProvider.SourceError({ message, cause }))

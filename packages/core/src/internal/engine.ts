@@ -232,12 +232,19 @@ export class Engine<In, Out> {
 
   record(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
     this.counts[outcome._tag]++
-    if (outcome._tag === "Failed") {
-      const of = request === undefined ? "A connection" : `Request ${request.id}`
-      this.run(Effect.logError(`${of} from ${connection.peer.name} failed`, outcome.cause))
-    }
+    if (outcome !== Outcome.completed) this.log(outcome, request, connection)
     if (this.observers.size === 0) return
     for (const observer of this.observers) observer({ outcome, request, connection })
+  }
+
+  // What peers can cause at will is logged only for those who look for it; the ledger counts it.
+  private log(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
+    const of = `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}`
+    this.run(
+      outcome._tag === "Failed"
+        ? Effect.logError(`${of} failed`, outcome.cause)
+        : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
+    )
   }
 
   // --------------------------------------------------------------------- stop
