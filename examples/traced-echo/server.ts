@@ -3,12 +3,12 @@
  *
  * As there, the connection is the request. What is a method to override there is a function around the handler here.
  */
-import { type Connection, Handler, Middleware, Protocol, type Request, Response, Server } from "@socketserver/core"
+import { Handler, Middleware, Protocol, Response, Server } from "@socketserver/core"
 import { Console, Effect, Layer, pipe, Stream } from "effect"
 
 export class EchoServer extends Server.Service<EchoServer>()("EchoServer", { protocol: Protocol.connection() }) {}
 
-type Conversation = Request.Request<Connection.Connection<Uint8Array, Uint8Array>>
+type Conversation = Server.RequestOf<typeof EchoServer>
 
 const server = (step: string) => Console.log(`EchoServer: ${step}`)
 const handler = (step: string) => Console.log(`EchoRequestHandler: ${step}`)

@@ -82,7 +82,7 @@ time.sleep(60)
       env: { LISTEN: "foo://x" },
       message: `LISTEN: Invalid endpoint "foo://x": unknown scheme "foo". Accepted: ${Endpoint.forms.join(", ")}`
     },
-    { env: { MAX_CONNECTIONS: "0" }, message: "MAX_CONNECTIONS: "0" is not a positive integer" },
+    { env: { MAX_CONNECTIONS: "0" }, message: 'MAX_CONNECTIONS: "0" is not a positive integer' },
     {
       env: { LISTEN: "tcp://192.0.2.1:9000" },
       message: "Cannot bind tcp://192.0.2.1:9000: this machine does not have that address"
