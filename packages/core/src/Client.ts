@@ -32,9 +32,9 @@ export interface Client<in Send, out Receive> extends Connection.Connection<Rece
    *
    * **Gotchas**
    *
-   * If it is interrupted after sending, the connection is closed: a late answer
-   * would be taken for that of the next request. The connection's end before an
-   * answer fails with reason `Closed`.
+   * If it is interrupted after sending, the connection is reset, which also
+   * cancels the request: a late answer would be taken for that of the next. The
+   * connection's end before an answer fails with reason `Closed`.
    */
   readonly send: (request: Send) => Effect.Effect<Receive, Connection.ConnectionError>
 

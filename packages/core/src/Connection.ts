@@ -64,12 +64,17 @@ export interface Connection<out In, in Out> extends Info {
   readonly take: Effect.Effect<In, ConnectionError | Cause.Done>
   /** All messages until the peer half-closes. */
   readonly stream: Stream.Stream<In, ConnectionError>
-  /** Sends a message. Waits while the peer does not read. */
+  /**
+   * Sends a message. Waits while the peer does not read. Bytes are sent at the
+   * end of the event loop's turn: do not reuse their buffer before.
+   */
   readonly write: (message: Out) => Effect.Effect<void, ConnectionError>
   /** Half-closes: nothing more will be written, reading goes on. */
   readonly end: Effect.Effect<void>
   /** Closes the connection once what was written has left. */
   readonly close: Effect.Effect<void>
+  /** Breaks the connection off, as a crash would: what has not left is lost, and the peer sees a reset. */
+  readonly reset: Effect.Effect<void>
 }
 
 /**

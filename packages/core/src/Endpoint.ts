@@ -119,12 +119,17 @@ export const parse = (value: string): Result.Result<Endpoint, ServerError> => {
       return name === "" ? invalid("it has no name after memory:") : Result.succeed(memory(name))
     }
     case "tcp": {
+      const bare = /^tcp:\/\/([^[/?#]*:[^/?#]*:[^/?#]*)/i.exec(text)?.[1]
+      if (bare !== undefined) return invalid("an IPv6 host is written in brackets, as in tcp://[::1]:9000")
       const match = /^tcp:\/\/(?:\[([^\]]*)\]|([^:/?#[\]]*))(?::([^/?#]*))?(.*)$/i.exec(text)
-      if (match === null) return invalid("an IPv6 host is written in brackets, as in tcp://[::1]:9000")
+      if (match === null) return invalid("it must start with tcp:// and a host")
       const [, ipv6, name, port, rest] = match
       const host = ipv6 ?? name ?? ""
       if (host === "")
         return invalid("it has no host; to listen everywhere, write tcp://0.0.0.0:PORT or tcp://[::]:PORT")
+      const known =
+        ipv6 === undefined ? /^[a-z0-9._-]+$/i.test(host) : /^[0-9a-f:.]*:[0-9a-f:.]*(%[a-z0-9._-]+)?$/i.test(host)
+      if (!known) return invalid(`"${host}" is no host name or IP address`)
       if (port === undefined || port === "") return invalid("it has no port; port 0 takes any free one")
       if (!/^\d+$/.test(port) || Number(port) > 65_535) return invalid(`the port must be 0 to 65535, not "${port}"`)
       if (rest !== "" && rest !== "/") return invalid(`nothing may follow the port, but "${rest}" does`)

@@ -7,14 +7,13 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type * as Connection from "./Connection.ts"
 import { carry, type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
 import type * as Request from "./Request.ts"
@@ -96,7 +95,8 @@ export const mapResponse: {
     let ref = converted.get(connection)
     if (ref === undefined) {
       ref = Object.create(connection, {
-        push: { value: (message: Out) => connection.push(f(message)) }
+        push: { value: (message: Out) => connection.push(f(message)) },
+        close: { get: () => connection.close }
       }) as Connection.Ref<Out>
       converted.set(connection, ref)
     }
@@ -104,7 +104,7 @@ export const mapResponse: {
   }
   const handler: Handler<In, Out2, R> = (request) =>
     Effect.map(self({ ...fields(request), body: request.body, connection: convert(request.connection) }), (response) =>
-      Response.map(response, f, Stream.map(f))
+      Response.map(response, f)
     )
   const hook = connectHook<Out>(self)
   return hook === undefined ? handler : withHook(handler, (connection) => hook(convert(connection as never)))
@@ -143,7 +143,7 @@ export const mapResponse: {
  * @category constructors
  * @since 0.1.0
  */
-export const perConnection = <In, Out, R = never, R2 = never>(
+export const perConnection = <In, Out, R = never, R2 = Scope.Scope>(
   setup: (connection: Connection.Ref<Out>) => Effect.Effect<Handler<In, Out, R>, never, R2>
 ): Handler<In, Out, R | Exclude<R2, Scope.Scope>> => {
   type Services = R | Exclude<R2, Scope.Scope>
@@ -224,7 +224,14 @@ export const onFailure: {
   <In, Out, R, R2>(
     self: Handler<In, Out, R>,
     f: (cause: Cause.Cause<never>, request: Request.Request<In>) => Effect.Effect<void, never, R2>
-  ): Handler<In, Out, R | R2> => carry(self, (request) => Effect.onError(self(request), (cause) => f(cause, request)))
+  ): Handler<In, Out, R | R2> =>
+    carry(self, (request) =>
+      // A handler may throw before it returns its effect, and a peer that leaves is not a failure.
+      Effect.onError(
+        Effect.suspend(() => self(request)),
+        (cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : f(cause, request))
+      )
+    )
 )
 
 const fields = (request: Request.Request<unknown>) => ({

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -187,7 +188,14 @@ export const logging: {
           (exit) => {
             const millis = clock.currentTimeMillisUnsafe() - start
             const facts = { request: request.id, peer: request.peer.name, millis }
-            if (Exit.isFailure(exit)) return Effect.annotateLogs(Effect.logError("request failed", exit.cause), facts)
+            if (Exit.isFailure(exit)) {
+              return Effect.annotateLogs(
+                Cause.hasInterruptsOnly(exit.cause)
+                  ? log("request interrupted")
+                  : Effect.logError("request failed", exit.cause),
+                facts
+              )
+            }
             const { _tag, outcome } = exit.value
             return Effect.annotateLogs(
               log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),

@@ -16,7 +16,6 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -26,6 +25,7 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Handler from "./Handler.ts"
@@ -55,7 +55,11 @@ export interface Policy<in In = unknown> {
   readonly name: string
   /** How its workers are named (`Worker.name`). */
   readonly worker: "sequential" | "fiber"
-  /** Whether the requests of a peer that is gone are interrupted, or finish for their effects. */
+  /**
+   * Whether the requests of a peer that is gone are interrupted, or finish for
+   * their effects. Over TCP a peer that hangs up regularly is only gone when
+   * something is written to it: until then it could still be reading.
+   */
   readonly onPeerGone: "cancel" | "finish"
   readonly drain: <A extends Request.Request<In>, E>(
     requests: Stream.Stream<A, E>,
@@ -249,8 +253,9 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
   const colon = head.indexOf(":")
   const name = colon === -1 ? head : head.slice(0, colon)
   const size = colon === -1 ? undefined : head.slice(colon + 1)
-  if (size !== undefined && !/^[1-9]\d*$/.test(size))
+  if (size !== undefined && !(/^[1-9]\d*$/.test(size) && Number.isSafeInteger(Number(size)))) {
     return invalid(`the size must be a positive integer, not "${size}"`)
+  }
   const sized = size === undefined ? undefined : { max: Number(size) }
   let policy: Policy
   switch (name) {
@@ -269,18 +274,22 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
     default:
       return invalid(name === "" ? "it has no name" : `there is no policy "${name}"`)
   }
+  const given = new Set<string>()
   for (const setting of settings) {
-    const [option, value] = setting.split("=").map((part) => part.trim())
+    const equals = setting.indexOf("=")
+    const option = (equals === -1 ? setting : setting.slice(0, equals)).trim()
+    const value = equals === -1 ? "" : setting.slice(equals + 1).trim()
+    if (given.has(option)) return invalid(`${option} is given twice`)
+    given.add(option)
     switch (option) {
       case "onPeerGone":
-        if (value !== "cancel" && value !== "finish")
-          return invalid(`onPeerGone is cancel or finish, not "${value ?? ""}"`)
+        if (value !== "cancel" && value !== "finish") return invalid(`onPeerGone is cancel or finish, not "${value}"`)
         if (value === "finish") policy = finishing(policy)
         break
       case "timeout": {
-        const duration = Duration.fromInput((value ?? "") as Duration.Input)
+        const duration = Duration.fromInput(value as Duration.Input)
         if (Option.isNone(duration) || !Duration.isPositive(duration.value)) {
-          return invalid(`timeout is a duration such as "5 seconds", not "${value ?? ""}"`)
+          return invalid(`timeout is a duration such as "5 seconds", not "${value}"`)
         }
         policy = timeout(policy, duration.value)
         break
@@ -316,16 +325,17 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
  * @since 0.1.0
  */
 export const config = (name: string): Config.Config<Policy> =>
-  Config.String(name).pipe(
-    Config.withDefault("fiber"),
-    Config.mapEffect((text) =>
-      Effect.mapError(
-        Effect.fromResult(parse(text)),
-        (error) =>
-          new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${error.message}`, cause: error }))
-      )
-    )
+  Config.schema(Parsable, name).pipe(
+    Config.map((text) => Result.getOrThrow(parse(text))),
+    Config.withDefault(policies.fiber())
   )
+
+// As a schema, its error names the whole path of the variable.
+const Parsable = Schema.String.check(
+  Schema.makeFilter((text: string) =>
+    Result.match(parse(text), { onFailure: (error) => error.message, onSuccess: () => undefined })
+  )
+)
 
 const checked = (name: string, options: Sized | undefined): Sized | undefined => {
   const max = options?.max

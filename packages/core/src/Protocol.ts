@@ -48,6 +48,7 @@ export interface Protocol<in out In, in out Out> {
  * @since 0.1.0
  */
 export interface Duplex<in out In, in out Out, in out Send = In, in out Receive = Out> extends Protocol<In, Out> {
+  readonly server: Codec<Send, Receive>
   readonly client: Codec<Receive, Send>
 }
 
@@ -179,8 +180,9 @@ export const bytes = (): Duplex<Uint8Array, Uint8Array> =>
  *
  * **Gotchas**
  *
- * A response that contains a newline cannot be sent: it would arrive as two. It
- * ends its request as `Failed`. Answer several lines with `Response.stream`.
+ * A response that contains a newline, or ends with a carriage return, cannot be
+ * sent: it would not arrive as it was. It ends its request as `Failed`. Answer
+ * several lines with `Response.stream`.
  *
  * @category protocols
  * @since 0.1.0
@@ -192,10 +194,8 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
   return symmetric("lines", {
     decoder: () => decoders.lines({ maxFrameBytes, unterminated }),
     encode: (line) =>
-      line.includes("\n")
-        ? new Unencodable(
-            `a line cannot contain a newline (character ${line.indexOf("\n")} of ${JSON.stringify(line.slice(0, 40))})`
-          )
+      line.includes("\n") || (terminator === "\n" && line.endsWith("\r"))
+        ? new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(line)}`)
         : line + terminator
   })
 }
@@ -220,10 +220,12 @@ export const delimited = (delimiter: string | Uint8Array, options?: FramingOptio
       const at = indexOf(input, mark, Math.max(0, seen - mark.length + 1))
       return at === -1 ? more() : frame(input.subarray(0, at), at + mark.length)
     },
-    encode: (message) =>
-      indexOf(message, mark, 0) === -1
-        ? concat(message, mark)
-        : new Unencodable(`a message cannot contain the delimiter (byte ${indexOf(message, mark, 0)})`)
+    encode: (message) => {
+      // Also where the end of the message and the start of the delimiter make a delimiter.
+      const framed = concat(message, mark)
+      const at = indexOf(framed, mark, 0)
+      return at === message.length ? framed : new Unencodable(`a message cannot contain the delimiter (byte ${at})`)
+    }
   })
 }
 
@@ -386,10 +388,10 @@ export interface MessageFormat<Message> {
  *   name: "netstring",
  *   decode: (input) => {
  *     const colon = input.indexOf(58)
- *     if (colon === -1) return input.length > 10 ? Protocol.malformed("no length") : Protocol.more()
- *     const length = Number(new TextDecoder().decode(input.subarray(0, colon)))
- *     if (!Number.isInteger(length)) return Protocol.malformed("the length is not a number")
- *     const end = colon + 1 + length
+ *     const digits = new TextDecoder().decode(input.subarray(0, colon === -1 ? 10 : colon))
+ *     if (!/^[0-9]{1,9}$/.test(digits)) return Protocol.malformed("the length is not a number")
+ *     if (colon === -1) return Protocol.more()
+ *     const end = colon + 1 + Number(digits)
  *     if (input.length <= end) return Protocol.more(end + 1)
  *     if (input[end] !== 44) return Protocol.malformed("no comma at the end")
  *     return Protocol.frame(new TextDecoder().decode(input.subarray(colon + 1, end)), end + 1)
@@ -576,7 +578,12 @@ const converted = <A, B, A2, B2>(
   }
 })
 
-const formatIssue = SchemaIssue.makeFormatterDefault()
+const excerpt = (line: string): string => JSON.stringify(line.length > 40 ? `${line.slice(0, 40)}…` : line)
+
+const formatter = SchemaIssue.makeFormatterDefault()
+
+// In one line, for logs.
+const formatIssue = (issue: SchemaIssue.Issue): string => formatter(issue).replaceAll(/\s+/g, " ")
 
 const conversion = <From, To>(schema: Schema.Codec<To, From>): Conversion<From, To> => {
   const decode = SchemaParser.decodeUnknownResult(schema)

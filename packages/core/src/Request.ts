@@ -41,9 +41,9 @@ export interface Request<out In, in Out = never> {
  */
 export interface Incoming<out In, in Out> extends Request<In, Out> {
   /** Answers the request. The reply leaves in its turn. */
-  readonly respond: (response: Response.Response<Out>) => Effect.Effect<Outcome.Outcome>
+  respond(response: Response.Response<Out>): Effect.Effect<Outcome.Outcome>
   /** Runs a handler for the request and answers with what it returns, until the request has its outcome. */
-  readonly handle: <R>(handler: Handler.Handler<In, Out, R>) => Effect.Effect<Outcome.Outcome, never, R>
+  handle<R>(handler: Handler.Handler<In, Out, R>): Effect.Effect<Outcome.Outcome, never, R>
   /** Waits until the request has its outcome. */
   readonly outcome: Effect.Effect<Outcome.Outcome>
 }

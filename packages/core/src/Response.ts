@@ -6,7 +6,8 @@
  *
  * @since 0.1.0
  */
-import type * as Stream from "effect/Stream"
+import { dual } from "effect/Function"
+import * as Stream from "effect/Stream"
 import type * as Outcome from "./Outcome.ts"
 
 /**
@@ -133,20 +134,19 @@ export const withOutcome = <Out>(self: Response<Out>, outcome: Outcome.Outcome):
  * @category combinators
  * @since 0.1.0
  */
-export const map = <A, B>(
-  self: Response<A>,
-  f: (value: A) => B,
-  mapStream: (stream: Stream.Stream<A>) => Stream.Stream<B>
-): Response<B> => {
+export const map: {
+  <A, B>(f: (message: A) => B): (self: Response<A>) => Response<B>
+  <A, B>(self: Response<A>, f: (message: A) => B): Response<B>
+} = dual(2, <A, B>(self: Response<A>, f: (message: A) => B): Response<B> => {
   switch (self._tag) {
     case "Empty":
       return self
     case "Reply":
       return new Impl("Reply", f(self.value), self.close, self.outcome) as never
     case "Streamed":
-      return new Impl("Streamed", mapStream(self.value), self.close, self.outcome) as never
+      return new Impl("Streamed", Stream.map(self.value, f), self.close, self.outcome) as never
   }
-}
+})
 
 // One shape for all responses keeps the hot path monomorphic.
 class Impl {

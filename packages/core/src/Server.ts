@@ -299,7 +299,7 @@ const prepare = <Self, In, Out, R>(
     const policy: Policy.Policy<In> = options?.policy ?? (yield* tag.policy) ?? (yield* policies.reference)
     const placed = yield* policy.place(handler, { service: tag.key, protocol: tag.protocol })
     const context = Context.add(yield* Effect.context<R>(), Worker.Worker, { kind: policy.worker })
-    const run = engine.runner(context)
+    const run = engine.handlerRunner(context)
     const finishes = policy.onPeerGone === "finish"
     const begin = (request: Incoming<In, Out>) => engine.begin(request, placed as never, run, finishes)
     const hook = connectHook<Out>(placed)
@@ -312,7 +312,9 @@ const prepare = <Self, In, Out, R>(
     return Effect.scoped(
       Effect.gen(function* () {
         const draining = yield* Effect.forkScoped(policy.drain(engine.batches, begin))
-        yield* Effect.onInterrupt(joined(draining), () => engine.shutdown)
+        // A handler that cannot be interrupted holds the drain, but not the end of the stop.
+        const ended = Effect.raceFirst(joined(draining), engine.stopped)
+        yield* Effect.onInterrupt(ended, () => engine.shutdown)
         return yield* Effect.fail(engine.closed)
       })
     )

@@ -43,7 +43,7 @@ export class ServerError extends Data.TaggedError("ServerError")<{
  * @category errors
  * @since 0.1.0
  */
-export type Reason = BindFailed | ListenerFailed | InvalidEndpoint | UnsupportedEndpoint | ServerClosed
+export type Reason = BindFailed | ListenerFailed | InvalidEndpoint | InvalidOption | UnsupportedEndpoint | ServerClosed
 
 /**
  * The address could not be bound. `kind` sorts the platform's codes; `cause` is the raw error.
@@ -96,6 +96,21 @@ export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
 }> {
   override get message(): string {
     return `Invalid endpoint ${JSON.stringify(this.value)}: ${this.problem}. Accepted: ${this.accepted.join(", ")}`
+  }
+}
+
+/**
+ * An option of a server has a value that cannot be used.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidOption extends Data.TaggedError("InvalidOption")<{
+  readonly option: string
+  readonly problem: string
+}> {
+  override get message(): string {
+    return `Invalid option ${this.option}: ${this.problem}`
   }
 }
 

@@ -16,10 +16,10 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
-import { Engine } from "./internal/engine.ts"
+import { Engine, resolve } from "./internal/engine.ts"
 import { makeServer } from "./internal/server.ts"
 import type * as Server from "./Server.ts"
-import type { ServerError } from "./ServerError.ts"
+import { ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
@@ -86,7 +86,11 @@ export const layer = <Self, In, Out>(
   Layer.effect(
     tag,
     Effect.gen(function* () {
-      const engine = new Engine<In, Out>(tag.protocol, options, yield* Effect.context<never>())
+      const limits = yield* Effect.mapError(
+        Effect.fromResult(resolve(options)),
+        (reason) => new ServerError({ reason })
+      )
+      const engine = new Engine<In, Out>(tag.key, tag.protocol, limits, yield* Effect.context<never>())
       const listening = yield* listen({
         accept: (wire) => engine.accept(wire),
         fail: (cause) => engine.fail(cause)

@@ -29,6 +29,8 @@ export interface Wire {
   /** Bytes received and sent so far. */
   readonly bytesRead: number
   readonly bytesWritten: number
+  /** Whether closing while the peer still sends may cost the peer what was written before, as with TCP. */
+  readonly resetsOnClose: boolean
   /** Begins to deliver events. */
   readonly start: (receiver: Receiver) => void
   /** Sends, in order. `false` says that the high-water mark is reached: wait for `onDrain`. */
@@ -40,6 +42,8 @@ export interface Wire {
   readonly end: () => void
   /** Closes at once, whatever is unsent. */
   readonly destroy: () => void
+  /** Closes at once, and lets the peer see that it was not a regular end. */
+  readonly reset: () => void
 }
 
 /**

@@ -154,8 +154,8 @@ describe("NodeServer.layerConfig", () => {
         { ...valid, POLICY: "fiber:0" },
         `POLICY: Invalid policy "fiber:0": the size must be a positive integer, not "0". Accepted: ${policies}`
       ],
-      [{ ...valid, MAX_CONNECTIONS: "0" }, "MAX_CONNECTIONS: it must be a positive integer, not 0"],
-      [{ ...valid, MAX_PIPELINED: "-3" }, "MAX_PIPELINED: it must be a positive integer, not -3"]
+      [{ ...valid, MAX_CONNECTIONS: "0" }, `MAX_CONNECTIONS: "0" is not a positive integer`],
+      [{ ...valid, MAX_PIPELINED: "-3" }, `MAX_PIPELINED: "-3" is not a positive integer`]
     ] as ReadonlyArray<readonly [Env, string]>)("from %j", ([env, expected]) =>
       Effect.gen(function* () {
         assert.include(yield* message(env), expected)

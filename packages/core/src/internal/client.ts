@@ -28,12 +28,8 @@ export const fromWire = <Send, Receive>(
     }
     const client = new TypedClient<Send, Receive>({ wire, codec, outbox, info })
     wire.start(client)
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        // What was written still leaves; the wire's own scope destroys it.
-        outbox.end()
-      })
-    )
+    // What was written still leaves; the wire's own scope destroys it.
+    yield* Effect.addFinalizer(() => client.close)
     return client
   })
 
@@ -42,19 +38,21 @@ let ids = 0
 class TypedClient<Send, Receive> extends Duplex<Receive, Send> implements Client.Client<Send, Receive> {
   private readonly turns = Semaphore.makeUnsafe(1)
 
-  send(request: Send): Effect.Effect<Receive, Connection.ConnectionError> {
+  readonly send = (request: Send): Effect.Effect<Receive, Connection.ConnectionError> => {
     const answer = Effect.catchTag(this.take, "Done", () =>
       Effect.fail(new Connection.ConnectionError({ reason: { _tag: "Closed" }, peer: this.peer }))
     )
     return this.turns.withPermits(1)(
       Effect.andThen(
         this.write(request),
-        Effect.onInterrupt(answer, () => this.close)
+        Effect.onInterrupt(answer, () => this.reset)
       )
     )
   }
 
-  exchange<E, R>(requests: Stream.Stream<Send, E, R>): Stream.Stream<Receive, Connection.ConnectionError | E, R> {
+  readonly exchange = <E, R>(
+    requests: Stream.Stream<Send, E, R>
+  ): Stream.Stream<Receive, Connection.ConnectionError | E, R> => {
     const sending = Effect.andThen(
       Stream.runForEach(requests, (request) => this.write(request)),
       this.end

@@ -31,6 +31,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   inFlight = 0
   /** When the peer was last heard of. */
   heardAt: number
+  /** When the last request was answered that left none in flight, if connections may be idle too long. */
+  answeredAt = 0
   private first: Incoming<In, Out> | undefined = undefined
   private last: Incoming<In, Out> | undefined = undefined
   protected state: "open" | "closing" | "closed" = "open"
@@ -41,6 +43,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   /** Why it is closed. */
   private gone: Outcome.Cancelled["reason"] = "ConnectionClosed"
   private lingers = true
+  /** Everything that was written has left. */
+  private finished = false
   private running = 0
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
   private cancelTimer: (() => void) | undefined = undefined
@@ -64,8 +68,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     return this.wire.bytesWritten
   }
 
-  push(message: Out): Effect.Effect<void, Connection.ConnectionError> {
-    return Effect.suspend(() => {
+  readonly push = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
+    Effect.suspend(() => {
       if (this.state !== "open") return this.fails({ _tag: "Closed" })
       const problem = this.outbox.add(message)
       if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
@@ -73,7 +77,6 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
         this.outbox.closed ? this.fails({ _tag: "Closed" }) : Effect.void
       )
     })
-  }
 
   get close(): Effect.Effect<void> {
     // A handler that closes its connection goes on; others on the same connection do not.
@@ -100,7 +103,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
 
   onFinish(): void {
     if (this.state === "open") return
-    if (this.inputEnded || !this.lingers) return this.wire.destroy()
+    this.finished = true
+    if (this.inputEnded || !this.lingers || !this.wire.resetsOnClose) return this.wire.destroy()
     // Closing while the peer still sends would reset the connection and may cost
     // it our last reply (RFC 1122, 4.2.2.13): give it a moment to close its end.
     this.timer(this.engine.limits.lingerMillis)
@@ -112,14 +116,15 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     this.inputEnded = true
     this.outbox.close()
     this.cancelTimer?.()
-    this.cancelAll(this.gone)
+    this.cancelAll(this.gone, undefined)
     this.release()
   }
 
   /** The server stops: what was received is answered, then the connection closes. */
   stop(): void {
     this.stopping = true
-    this.lingers = this.inFlight > 0 || this.hasInput
+    this.lingers = this.state === "open" && (this.inFlight > 0 || this.hasInput)
+    if (this.finished) return this.wire.destroy()
     this.progress()
   }
 
@@ -132,11 +137,6 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     this.wire.destroy()
     this.running = 0
     this.release()
-  }
-
-  /** Whether `fiberId` is the only one that keeps the connection. */
-  waitsOnlyFor(fiberId: number): boolean {
-    return this.first !== undefined && this.first === this.last && this.first.fiber?.id === fiberId && !this.hasInput
   }
 
   isTurnOf(incoming: Incoming<In, Out>): boolean {
@@ -180,9 +180,9 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
 
   private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     // A reply that can no longer leave must not be recorded as if it had.
-    if (this.state === "closed") return this.cancel(incoming, Outcome.cancelled(this.gone))
+    const lost = this.state !== "open" && (response._tag === "Reply" || this.gone === "PeerGone")
+    if (lost) return this.cancel(incoming, Outcome.cancelled(this.gone))
     if (response._tag === "Reply") {
-      if (this.state === "closing") return this.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) {
         const error = new Error(`The response cannot be encoded: ${problem}`)
@@ -199,7 +199,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     else incoming.previous.next = incoming.next
     if (incoming.next === undefined) this.last = incoming.previous
     else incoming.next.previous = incoming.previous
-    this.inFlight--
+    if (--this.inFlight === 0 && this.engine.limits.idleMillis < Infinity) this.answeredAt = this.engine.now()
     incoming.settle(outcome)
     this.engine.record(outcome, incoming, this)
   }
@@ -211,13 +211,18 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     incoming.fiber?.interruptUnsafe()
   }
 
-  private cancelAll(reason: Outcome.Cancelled["reason"], exceptFiber?: number): void {
+  /** Ends a request that nobody will take. */
+  drop(incoming: Incoming<In, Out>): void {
+    this.cancel(incoming, this.stopping ? Outcome.drained : Outcome.cancelled("ConnectionClosed"))
+    this.progress()
+  }
+
+  private cancelAll(reason: Outcome.Cancelled["reason"], exceptFiber: number | undefined): void {
     let incoming = this.first
     while (incoming !== undefined) {
       const next: Incoming<In, Out> | undefined = incoming.next
-      const { fiber } = incoming
-      const goesOn = fiber !== undefined && (incoming.finishes || fiber.id === exceptFiber)
-      if (!goesOn) this.cancel(incoming, Outcome.cancelled(reason))
+      if (exceptFiber !== undefined && incoming.fiber?.id === exceptFiber) incoming.finishes = true
+      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, Outcome.cancelled(reason))
       incoming = next
     }
   }
@@ -313,10 +318,23 @@ export class Messages<In, Out> extends Conversation<In, Out> {
       this.taken = 0
     }
     this.read(!this.hasInput && !this.outbox.blocked)
-    if (this.fault !== undefined && this.inFlight === 0 && !this.hasInput) {
-      this.engine.record(this.fault, undefined, this)
-      this.fault = undefined
-    }
+    if (this.inFlight === 0 && !this.hasInput) this.recordFault()
+  }
+
+  private recordFault(): void {
+    if (this.fault === undefined) return
+    this.engine.record(this.fault, undefined, this)
+    this.fault = undefined
+  }
+
+  override onClose(error: unknown): void {
+    this.recordFault()
+    super.onClose(error)
+  }
+
+  override cut(): void {
+    this.recordFault()
+    super.cut()
   }
 
   private read(reading: boolean): void {

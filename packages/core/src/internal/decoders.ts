@@ -12,9 +12,11 @@ export const decode = <Message>(
   try {
     return chunk === undefined ? decoder.end(messages) : decoder.push(chunk, messages)
   } catch (error) {
-    return Outcome.malformed(bytesRead, `the decoder threw: ${error instanceof Error ? error.message : String(error)}`)
+    return Outcome.malformed(bytesRead, `the decoder threw: ${messageOf(error)}`)
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Bytes that have arrived and are not a whole frame yet. */
 class Tail {
@@ -30,6 +32,11 @@ class Tail {
     }
     this.bytes.set(chunk, this.length)
     this.length = length
+  }
+
+  /** The last byte. */
+  get last(): number | undefined {
+    return this.bytes[this.length - 1]
   }
 
   view(): Uint8Array {
@@ -78,30 +85,41 @@ export const stepping = <In>(options: {
   let seen = 0
   let needed = 1
   let offsets: Array<number> = []
+  const attempt = (rest: Uint8Array): Step<In> => {
+    // oxlint-disable-next-line socketserver/no-try -- a step is user code, and the frame at fault is known only here
+    try {
+      return step(rest, seen)
+    } catch (error) {
+      return { _tag: "Malformed", reason: `the decoder threw: ${messageOf(error)}` }
+    }
+  }
   return {
     push(chunk, out) {
-      let input = chunk
-      if (tail.length > 0) {
+      const held = tail.length > 0
+      if (held) {
         tail.append(chunk)
         if (tail.length < needed) return undefined
-        input = tail.take()
       }
+      const input = held ? tail.view() : chunk
       offsets = []
       let at = 0
       while (at < input.length) {
-        const rest = at === 0 ? input : input.subarray(at)
-        const next = step(rest, seen)
+        // A step never sees more than a frame may have, so that the answer is the same for any chunks.
+        const rest = input.subarray(at, at + maxFrameBytes)
+        const next = attempt(rest)
         seen = 0
         if (next._tag === "More") {
-          needed = next.needed ?? rest.length + 1
-          if (Math.max(needed, rest.length) > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
+          needed = next.needed !== undefined && next.needed > rest.length ? next.needed : rest.length + 1
+          if (needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
           seen = rest.length
+          if (held && at === 0) return undefined
+          if (held) tail.take()
           tail.append(rest)
           return undefined
         }
         if (next._tag === "Malformed") return Outcome.malformed(consumed, next.reason)
         if (next.size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
-        if (next.size <= 0 || next.size > rest.length) {
+        if (!(Number.isSafeInteger(next.size) && next.size > 0 && next.size <= rest.length)) {
           return Outcome.malformed(consumed, `the decoder claims a frame of ${next.size} of ${rest.length} bytes`)
         }
         offsets.push(consumed)
@@ -109,6 +127,7 @@ export const stepping = <In>(options: {
         at += next.size
         consumed += next.size
       }
+      if (held) tail.take()
       needed = 1
       return undefined
     },
@@ -121,6 +140,7 @@ export const stepping = <In>(options: {
 }
 
 const newline = 10
+const carriageReturnByte = 13
 const carriageReturn = "\r"
 
 /**
@@ -139,6 +159,9 @@ export const lines = (options: {
   let start = 0
   let regionStart = 0
   let region: Uint8Array = new Uint8Array(0)
+
+  // What may be the first half of a line's end does not count.
+  const over = () => tail.length - (tail.last === carriageReturnByte ? 1 : 0) > maxFrameBytes
 
   const offsetOf = (index: number): number => {
     let at = 0
@@ -170,7 +193,8 @@ export const lines = (options: {
     while (at <= bytes.length) {
       const found = bytes.indexOf(newline, at)
       const end = found === -1 ? bytes.length : found
-      if (end - at > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
+      const size = end - at - (end > at && bytes[end - 1] === carriageReturnByte ? 1 : 0)
+      if (size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
       const line = decode(bytes.subarray(at, end))
       if (line === undefined) return Outcome.malformed(start + at, "the line is not valid UTF-8")
       out.push(line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
@@ -184,7 +208,7 @@ export const lines = (options: {
       const last = chunk.lastIndexOf(newline)
       if (last === -1) {
         tail.append(chunk)
-        return tail.length > maxFrameBytes ? Outcome.frameTooLarge(maxFrameBytes, start) : undefined
+        return over() ? Outcome.frameTooLarge(maxFrameBytes, start) : undefined
       }
       let whole = chunk.subarray(0, last)
       if (tail.length > 0) {
@@ -196,7 +220,7 @@ export const lines = (options: {
       if (error !== undefined) return error
       if (last + 1 < chunk.length) {
         tail.append(chunk.subarray(last + 1))
-        if (tail.length > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start)
+        if (over()) return Outcome.frameTooLarge(maxFrameBytes, start)
       }
       return undefined
     },

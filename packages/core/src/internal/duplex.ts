@@ -68,8 +68,8 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     return Stream.fromPull(Effect.succeed(this.pull))
   }
 
-  write(message: Out): Effect.Effect<void, Connection.ConnectionError> {
-    return Effect.suspend(() => {
+  readonly write = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
+    Effect.suspend(() => {
       if (this.outbox.closed || this.closing) return this.fails({ _tag: "Closed" })
       const problem = this.outbox.add(message)
       if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
@@ -77,7 +77,6 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
         this.outbox.closed ? this.fails({ _tag: "Closed" }) : Effect.void
       )
     })
-  }
 
   readonly end: Effect.Effect<void> = Effect.sync(() => {
     this.closing = true
@@ -91,6 +90,8 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     this.outbox.end()
     this.wire.resume()
   })
+
+  readonly reset: Effect.Effect<void> = Effect.sync(() => this.wire.reset())
 
   onData(chunk: Uint8Array): void {
     if (this.inputEnded) return

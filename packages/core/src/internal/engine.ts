@@ -5,6 +5,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type * as Connection from "../Connection.ts"
@@ -13,7 +15,7 @@ import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
-import { ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
+import { InvalidOption, ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
 import { type Conversation, Messages, Whole } from "./conversation.ts"
@@ -58,7 +60,8 @@ export class Engine<In, Out> {
     Drained: 0
   }
   readonly observers = new Set<(event: Outcome.Event) => void>()
-  address: Endpoint.Endpoint | undefined = undefined
+  /** Where it listens; until it is bound, what it is called. */
+  address: Endpoint.Endpoint | string
   /** Stops accepting; the transport sets it. */
   closeListener: () => void = () => {}
   private readonly clock: Clock.Clock
@@ -71,14 +74,16 @@ export class Engine<In, Out> {
   private completedAtStop = 0
   private report: Outcome.Report | undefined = undefined
   private releasing = 0
+  private callers = 0
   private cancelDeadline: () => void = () => {}
   private cancelSweep: () => void = () => {}
   private waiters: Array<() => void> = []
   private arrived: Array<Incoming<In, Out>> = []
 
-  constructor(protocol: Protocol.Protocol<In, Out>, options: ServerOptions, context: Context.Context<never>) {
+  constructor(service: string, protocol: Protocol.Protocol<In, Out>, limits: Limits, context: Context.Context<never>) {
+    this.address = service
     this.protocol = protocol
-    this.limits = resolve(options)
+    this.limits = limits
     this.clock = Context.get(context, Clock.Clock)
     this.turn = new Turn(Context.get(context, Scheduler.Scheduler))
     this.run = this.runner(context as Context.Context<unknown>)
@@ -96,6 +101,11 @@ export class Engine<In, Out> {
   /** Starts effects with `context`, all in the turns of this server. */
   runner<R>(context: Context.Context<R>): Runner {
     return Effect.runForkWith(Context.add(context, Scheduler.Scheduler, this.turn)) as unknown as Runner
+  }
+
+  /** Starts handlers with `context`. */
+  handlerRunner<R>(context: Context.Context<R>): Runner {
+    return this.runner(Context.add(context, CurrentEngine, this))
   }
 
   /** Does something later, unless it is cancelled before. */
@@ -145,8 +155,7 @@ export class Engine<In, Out> {
       while (this.arrived.length > 0) {
         const batch = this.arrived
         this.arrived = []
-        if (this.mailbox.offer(batch)) continue
-        for (const incoming of batch) incoming.conversation.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
+        if (this.abandoned || !this.mailbox.offer(batch)) this.drop(batch)
       }
     })
 
@@ -215,15 +224,13 @@ export class Engine<In, Out> {
         response._tag === "Streamed" ? incoming.streamed(response) : Exit.succeed(response)
       )
     }
-    const fiber = run(effect)
+    conversation.started()
+    const fiber = run(incoming.running(effect))
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
-      conversation.answer(incoming, exit)
+      conversation.ended(incoming, exit)
       return done
     }
-    if (incoming.settled !== undefined) fiber.interruptUnsafe()
-    incoming.fiber = fiber
-    conversation.started()
     fiber.addObserver((exit) => conversation.ended(incoming, exit))
     return fiber
   }
@@ -266,19 +273,33 @@ export class Engine<In, Out> {
     this.checkStopped()
   }
 
+  /** Waits until everything has ended. */
+  readonly stopped: Effect.Effect<Outcome.Report> = Effect.callback((resume) => {
+    const check = () => {
+      if (this.report !== undefined) resume(Exit.succeed(this.report))
+    }
+    this.waiters.push(check)
+    check()
+  })
+
   /** Stops, and waits until everything has ended: at most the drain timeout. */
   readonly shutdown: Effect.Effect<Outcome.Report> = Effect.withFiber((fiber) => {
     this.stop()
-    return Effect.callback((resume) => {
-      const check = () => {
-        if (this.report !== undefined) return resume(Effect.succeed(this.report))
-        // A handler that stops its own server would wait for itself.
-        for (const conversation of this.connections.values()) if (!conversation.waitsOnlyFor(fiber.id)) return
-        if (this.stopping && this.connections.size > 0) resume(Effect.sync(() => this.makeReport()))
-      }
-      this.waiters.push(check)
-      check()
-    })
+    return fiber.getRef(CurrentEngine) === this ? this.stoppedButCallers : this.stopped
+  })
+
+  /** For handlers that stop their own server: waits for everything but such handlers, which would wait for themselves. */
+  private readonly stoppedButCallers: Effect.Effect<Outcome.Report> = Effect.callback((resume) => {
+    this.callers++
+    const check = () => {
+      if (this.report !== undefined) return resume(Exit.succeed(this.report))
+      if (!this.stopping) return
+      let inFlight = 0
+      for (const conversation of this.connections.values()) inFlight += conversation.inFlight
+      if (inFlight <= this.callers) resume(Exit.succeed(this.makeReport()))
+    }
+    this.waiters.push(check)
+    this.checkStopped()
   })
 
   private stopping = false
@@ -330,13 +351,17 @@ export class Engine<In, Out> {
     }
   }
 
-  /** Nobody will take what waits, so nobody shall wait for it. */
+  /** Whether nobody will take what waits, so that nobody shall wait for it. */
+  private get abandoned(): boolean {
+    return this.stopping && this.consumers === 0
+  }
+
   private dropUnconsumed(): void {
-    if (!this.stopping || this.consumers > 0) return
-    for (const incoming of this.mailbox.clear()) {
-      incoming.conversation.cancel(incoming, Outcome.drained)
-      incoming.conversation.stop()
-    }
+    if (this.abandoned) this.drop(this.mailbox.clear())
+  }
+
+  private drop(batch: Array<Incoming<In, Out>>): void {
+    for (const incoming of batch) incoming.conversation.drop(incoming)
   }
 
   private consume(
@@ -363,7 +388,7 @@ export class Engine<In, Out> {
       const before = this.now() - idleMillis
       for (const conversation of this.connections.values()) {
         if (conversation.inFlight > 0 && this.protocol.kind === "messages") continue
-        if (conversation.heardAt <= before) this.run(conversation.close)
+        if (Math.max(conversation.heardAt, conversation.answeredAt) <= before) this.run(conversation.close)
       }
       this.sweep()
     })
@@ -377,10 +402,37 @@ export class Engine<In, Out> {
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 
-const resolve = (options: ServerOptions): Limits => ({
-  maxConnections: options.maxConnections ?? 4_096,
-  maxPipelined: options.maxPipelined ?? 128,
-  idleMillis: options.idleTimeout === undefined ? Infinity : Duration.toMillis(options.idleTimeout),
-  drainMillis: Duration.toMillis(options.drainTimeout ?? "10 seconds"),
-  lingerMillis: 1_000
+/** The engine whose handler the current fiber is in. */
+const CurrentEngine = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentEngine", {
+  defaultValue: () => undefined
 })
+
+/** The options of a server with their defaults, or what is wrong with one of them. */
+export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOption> => {
+  const {
+    drainTimeout = "10 seconds",
+    idleTimeout = Duration.infinity,
+    maxConnections = 4_096,
+    maxPipelined = 128
+  } = options
+  const invalid = (option: string, problem: string) => Result.fail(new InvalidOption({ option, problem }))
+  for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
+    if (!Number.isSafeInteger(value) || value < 1) return invalid(option, `it must be a positive integer, not ${value}`)
+  }
+  const drain = Option.getOrUndefined(Duration.fromInput(drainTimeout))
+  const idle = Option.getOrUndefined(Duration.fromInput(idleTimeout))
+  if (drain === undefined || Duration.isNegative(drain) || !Duration.isFinite(drain)) {
+    return invalid("drainTimeout", `it must be a time that ends, not ${JSON.stringify(drainTimeout)}`)
+  }
+  if (idle === undefined || !Duration.isPositive(idle)) {
+    return invalid("idleTimeout", `it must be a positive time, not ${JSON.stringify(idleTimeout)}`)
+  }
+  const idleMillis = Duration.toMillis(idle)
+  return Result.succeed({
+    maxConnections,
+    maxPipelined,
+    idleMillis,
+    drainMillis: Duration.toMillis(drain),
+    lingerMillis: 1_000
+  })
+}

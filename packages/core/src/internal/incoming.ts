@@ -61,7 +61,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   handle<R>(handler: Handler.Handler<In, Out, R>): Effect.Effect<Outcome.Outcome, never, R> {
     return Effect.contextWith((context) => {
       const { engine } = this.conversation
-      const fiber = engine.begin(this, handler as never, engine.runner(context), false)
+      const fiber = engine.begin(this, handler as never, engine.handlerRunner(context), false)
       return Effect.onInterrupt(this.outcome, () => Effect.sync(() => fiber.interruptUnsafe()))
     })
   }
@@ -76,6 +76,16 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   /** Called when it becomes the first of its connection. */
   wake(): void {
     this.turn?.()
+  }
+
+  /** Makes the fiber known before the handler does anything, so that it can be interrupted or spared. */
+  running(
+    effect: Effect.Effect<Response.Response<Out>, never, unknown>
+  ): Effect.Effect<Response.Response<Out>, never, unknown> {
+    return Effect.withFiber((fiber) => {
+      this.fiber = fiber as Fiber.Fiber<never>
+      return effect
+    })
   }
 
   /** Sends a stream in its turn, and leaves an empty response that ends it. */

@@ -15,6 +15,7 @@ const utf8 = new TextEncoder()
 
 class MemoryWire implements Wire.Wire {
   readonly peer: Peer.Peer
+  readonly resetsOnClose = false
   other!: MemoryWire
   bytesRead = 0
   bytesWritten = 0
@@ -26,7 +27,8 @@ class MemoryWire implements Wire.Wire {
   private endDelivered = false
   private mustDrain = false
   private closed = false
-  private reset: Error | undefined = undefined
+  /** The connection was reset by the other end. */
+  private broken: Error | undefined = undefined
   private scheduled = false
 
   constructor(peer: Peer.Peer) {
@@ -43,11 +45,15 @@ class MemoryWire implements Wire.Wire {
     const bytes = typeof data === "string" ? utf8.encode(data) : data.slice()
     this.bytesWritten += bytes.length
     const { other } = this
-    if (!other.closed) {
-      other.inbox.push(bytes)
-      other.buffered += bytes.length
-      other.schedule()
+    if (other.closed) {
+      // Nobody is there to read it: the answer to what was written is a reset.
+      this.broken = new Error("connection reset by peer")
+      this.schedule()
+      return true
     }
+    other.inbox.push(bytes)
+    other.buffered += bytes.length
+    other.schedule()
     this.mustDrain = other.buffered > highWaterMark
     return !this.mustDrain
   }
@@ -71,14 +77,19 @@ class MemoryWire implements Wire.Wire {
   destroy(): void {
     if (this.closed) return
     this.closed = true
-    // Closing after a half-close of both ends is the regular end; anything else resets the peer.
-    if (!(this.ended && this.inbox.length === 0) && !this.other.closed) {
-      this.other.reset = new Error("connection reset by peer")
-    }
+    // What was written can still be read, then the peer sees the end; unless what it wrote was never read.
+    if (this.inbox.length > 0 && !this.other.closed) this.other.broken = new Error("connection reset by peer")
+    this.ended = true
     this.inbox.length = 0
     this.buffered = 0
     queueMicrotask(() => this.receiver?.onClose(undefined))
     this.other.schedule()
+  }
+
+  reset(): void {
+    if (this.closed) return
+    this.other.broken = new Error("connection reset by peer")
+    this.destroy()
   }
 
   private schedule(): void {
@@ -93,8 +104,9 @@ class MemoryWire implements Wire.Wire {
   private deliver(): void {
     const { other, receiver } = this
     if (receiver === undefined || this.closed) return
-    if (this.reset !== undefined) return this.finish(this.reset)
-    if (this.ended && other.buffered === 0 && !this.finished) {
+    if (this.broken !== undefined) return this.finish(this.broken)
+    // Below the high-water mark it is the kernel's, as it would be with a socket.
+    if (this.ended && other.buffered <= highWaterMark && !this.finished) {
       this.finished = true
       receiver.onFinish()
     }
@@ -117,7 +129,7 @@ class MemoryWire implements Wire.Wire {
       receiver.onEnd()
       other.schedule()
     }
-    if (this.endDelivered && (this.finished || other.closed)) this.finish(undefined)
+    if (this.endDelivered && this.finished) this.finish(undefined)
   }
 
   private finished = false

@@ -78,7 +78,10 @@ export const sizes = Arbitrary.array(
 )
 
 /** Any bytes. */
-export const noise = Arbitrary.map(Arbitrary.array(below(256), { maxLength: 80 }), (bytes) => Uint8Array.from(bytes))
+export const noise: Arbitrary.Arbitrary<Uint8Array> = Arbitrary.map(
+  Arbitrary.array(below(256), { maxLength: 80 }),
+  (bytes) => Uint8Array.from(bytes)
+)
 
 /** Pieces of an alphabet, joined: collides with delimiters and limits far more often than random bytes do. */
 export const pieces = (alphabet: ReadonlyArray<string | Uint8Array>, maxLength: number) =>

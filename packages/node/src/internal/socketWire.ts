@@ -8,6 +8,7 @@ export const socketWire = (socket: net.Socket, transport: string): Wire.Wire => 
 
 class SocketWire implements Wire.Wire {
   readonly peer: Peer.Peer
+  readonly resetsOnClose = true
   private readonly socket: net.Socket
 
   constructor(socket: net.Socket, transport: string) {
@@ -51,6 +52,9 @@ class SocketWire implements Wire.Wire {
   }
   destroy(): void {
     this.socket.destroy()
+  }
+  reset(): void {
+    this.socket.resetAndDestroy()
   }
 }
 

@@ -1,0 +1,117 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Handler from "@socketserver/core/Handler"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+
+class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+
+const on = (handler: Handler.Handler<string, string>) => {
+  const layer = Layer.provideMerge(Lines.serve(handler), MemoryServer.layer(Lines))
+  return <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.provide(Effect.scoped(body), layer)
+}
+
+const echo: Handler.Handler<string, string> = (request) => Effect.succeed(Response.make(request.body))
+
+describe("a client", () => {
+  it.effect("gives each of several senders its own answer", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      const lines = Array.from({ length: 50 }, (_, i) => `line ${i}`)
+      const answers = yield* Effect.forEach(lines, (line) => client.send(line), { concurrency: "unbounded" })
+      assert.deepStrictEqual(answers, lines)
+    }).pipe(on((request) => Effect.andThen(Effect.yieldNow, echo(request))))
+  )
+
+  it.effect("can have its functions passed on", () =>
+    Effect.gen(function* () {
+      const { exchange, send, write } = yield* Lines.client
+      assert.deepStrictEqual(yield* Effect.forEach(["a", "b"], send), ["a", "b"])
+      yield* Effect.forEach(["c", "d"], write)
+      const rest = yield* Stream.runCollect(exchange(Stream.make("e")))
+      assert.deepStrictEqual(rest, ["c", "d", "e"])
+    }).pipe(on(echo))
+  )
+
+  it.effect("exchanges streams, and half-closes after the last request", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      const lines = Array.from({ length: 1_000 }, (_, i) => `${i}`)
+      assert.deepStrictEqual(yield* Stream.runCollect(client.exchange(Stream.fromIterable(lines))), lines)
+      assert.strictEqual((yield* Effect.flip(client.write("more"))).reason._tag, "Closed")
+    }).pipe(on(echo))
+  )
+
+  it.effect("fails an exchange with the error of its requests", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      const requests = Stream.concat(Stream.make("a"), Stream.fail("no more"))
+      assert.strictEqual(yield* Effect.flip(Stream.runCollect(client.exchange(requests))), "no more")
+    }).pipe(on(echo))
+  )
+
+  it.effect("closes the connection when a send is interrupted, so that no later one gets its answer", () => {
+    const begun = Deferred.makeUnsafe<void>()
+    return Effect.gen(function* () {
+      const client = yield* Lines.client
+      const sending = yield* Effect.forkScoped(client.send("slow"))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(sending)
+      assert.strictEqual((yield* Effect.flip(client.send("next"))).reason._tag, "Closed")
+    }).pipe(on(() => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)))
+  })
+
+  it.effect("fails a send that is not answered because the server closed", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      const { message, reason } = yield* Effect.flip(client.send("quit"))
+      assert.strictEqual(reason._tag, "Closed")
+      assert.match(message, /^Connection with memory:Lines-\d+: it is closed$/)
+    }).pipe(on(() => Effect.succeed(Response.andClose(Response.empty))))
+  )
+
+  it.effect("is still good after a message that cannot be encoded", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      const { message, reason } = yield* Effect.flip(client.send("two\nlines"))
+      assert.strictEqual(reason._tag, "EncodeFailed")
+      assert.include(message, "cannot contain a newline")
+      assert.strictEqual(yield* client.send("one line"), "one line")
+    }).pipe(on(echo))
+  )
+
+  it.effect("hears what is pushed, with or without a request", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      assert.strictEqual(yield* client.send("subscribe"), "news 1")
+      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(client.stream, 2)), ["news 2", "subscribed"])
+    }).pipe(
+      on(({ connection }) =>
+        Effect.as(
+          Effect.ignore(Effect.andThen(connection.push("news 1"), connection.push("news 2"))),
+          Response.make("subscribed")
+        )
+      )
+    )
+  )
+
+  it.effect("cannot be used when its scope is left", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(Lines.client, scope)
+      yield* client.send("hello")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Effect.flip(client.write("late"))).reason._tag, "Closed")
+      const late = yield* Effect.flip(client.take)
+      assert.include(["Done", "ConnectionError"], late._tag)
+    }).pipe(on(echo))
+  )
+})

@@ -1,0 +1,63 @@
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import { deserted, echo, ledger, Lines, on, pass, received, served, type Subject, tester } from "./harness.ts"
+
+/** What happens at the limits of a transport. */
+export const limits = (subject: Subject): void => {
+  const test = tester(subject)
+
+  test("refuses one connection more than allowed, and accepts again when one has left", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const events = yield* ledger(server)
+      const scope = yield* Scope.make()
+      const first = yield* Scope.provide(Lines.client, scope)
+      assert.strictEqual(yield* first.send("first"), "first")
+      yield* Effect.scoped(Effect.flatMap(Lines.connect, (connection) => Effect.flip(connection.take)))
+      const refused = (yield* Queue.takeN(events, 2))[1]
+      assert.strictEqual(refused?.outcome._tag, "Refused")
+      assert.strictEqual(refused.request, undefined)
+      assert.strictEqual(yield* first.send("still there"), "still there")
+      yield* Scope.close(scope, Exit.void)
+      yield* deserted(server)
+      assert.strictEqual(yield* Effect.scoped(Effect.flatMap(Lines.client, (client) => client.send("next"))), "next")
+      assert.strictEqual((yield* server.counts).Refused, 1)
+    }).pipe(on(served(subject, Lines, echo, { maxConnections: 1 }))))
+
+  test("closes a connection that is silent for too long", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* Lines.client
+      assert.strictEqual(yield* client.send("hello"), "hello")
+      const end = yield* Effect.forkScoped(Effect.flip(client.take))
+      yield* pass(subject, "1 second")
+      assert.strictEqual((yield* Fiber.join(end))._tag, "Done")
+      yield* client.close
+      yield* deserted(server)
+      assert.strictEqual((yield* server.counts).Completed, 1)
+    }).pipe(on(served(subject, Lines, echo, { idleTimeout: "40 millis" }))))
+
+  test("does not take a connection for silent while its request is in work", () => {
+    const gate = Latch.makeUnsafe()
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* Lines.client
+      const silent = yield* Lines.connect
+      const answer = yield* Effect.forkScoped(client.send("slow"))
+      yield* received(server, 1)
+      const end = yield* Effect.forkScoped(Effect.flip(silent.take))
+      yield* pass(subject, "1 second")
+      // When the silent one is closed, the other would have been as well.
+      assert.strictEqual((yield* Fiber.join(end))._tag, "Done")
+      yield* gate.open
+      assert.strictEqual(yield* Fiber.join(answer), "slow")
+    }).pipe(
+      on(served(subject, Lines, (request) => Effect.andThen(gate.await, echo(request)), { idleTimeout: "40 millis" }))
+    )
+  })
+}
