@@ -14,7 +14,7 @@ const plain = (port) =>
   new Promise((resolve, reject) => {
     let received = ""
     net
-      .connect({ host: "127.0.0.1", port, allowHalfOpen: true }, function() {
+      .connect({ host: "127.0.0.1", port, allowHalfOpen: true }, function () {
         this.end("Hello, world\n")
       })
       .on("data", (chunk) => (received += chunk))
@@ -22,7 +22,7 @@ const plain = (port) =>
       .on("error", reject)
   })
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const server = yield* Echo
   assert.equal(yield* Effect.promise(() => plain(server.address.port)), "Hello, world\n")
   const client = yield* NodeClient.connect(Echo, server.address)

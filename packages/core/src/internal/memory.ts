@@ -46,9 +46,11 @@ class MemoryWire implements Wire.Wire {
     this.bytesWritten += bytes.length
     const { other } = this
     if (other.closed) {
-      // Nobody is there to read it: the answer to what was written is a reset.
-      this.broken = new Error("connection reset by peer")
-      this.schedule()
+      // Nobody is there to read it. Before its end has arrived here, that goes unnoticed; after it, the answer is a reset.
+      if (this.endDelivered) {
+        this.broken = new Error("connection reset by peer")
+        this.schedule()
+      }
       return true
     }
     other.inbox.push(bytes)
@@ -77,7 +79,7 @@ class MemoryWire implements Wire.Wire {
   destroy(): void {
     if (this.closed) return
     this.closed = true
-    // What was written can still be read, then the peer sees the end; unless what it wrote was never read.
+    // What was written can still be read, then the peer sees the end; with input unread, a reset.
     if (this.inbox.length > 0 && !this.other.closed) this.other.broken = new Error("connection reset by peer")
     this.ended = true
     this.inbox.length = 0
@@ -105,11 +107,6 @@ class MemoryWire implements Wire.Wire {
     const { other, receiver } = this
     if (receiver === undefined || this.closed) return
     if (this.broken !== undefined) return this.finish(this.broken)
-    // Below the high-water mark it is the kernel's, as it would be with a socket.
-    if (this.ended && other.buffered <= highWaterMark && !this.finished) {
-      this.finished = true
-      receiver.onFinish()
-    }
     while (!this.paused && !this.closed) {
       const bytes = this.inbox.shift()
       if (bytes === undefined) break
@@ -122,6 +119,11 @@ class MemoryWire implements Wire.Wire {
           if (!other.closed) other.receiver?.onDrain()
         })
       }
+    }
+    // Below the high-water mark it is the kernel's, as it would be with a socket.
+    if (this.ended && other.buffered <= highWaterMark && !this.finished && !this.closed) {
+      this.finished = true
+      receiver.onFinish()
     }
     if (this.closed || this.inbox.length > 0) return
     if (other.ended && !this.endDelivered && !this.paused) {
