@@ -1,12 +1,9 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type * as Connection from "../Connection.ts"
@@ -15,26 +12,17 @@ import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
-import { InvalidOption, ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
-import type { ServerOptions } from "../Transport.ts"
+import { ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
 import type * as Wire from "../Wire.ts"
 import { type Conversation, Messages, Whole } from "./conversation.ts"
 import type { ConnectHook } from "./hooks.ts"
 import type { Incoming } from "./incoming.ts"
+import type { Limits } from "./limits.ts"
 import { Mailbox } from "./mailbox.ts"
 import { Turn } from "./turn.ts"
 
 /** Starts an effect now, with the services it needs. */
 export type Runner = <A>(effect: Effect.Effect<A, never, unknown>) => Fiber.Fiber<A>
-
-/** The options of a transport, resolved to their defaults. */
-export interface Limits {
-  readonly maxConnections: number
-  readonly maxPipelined: number
-  readonly idleMillis: number
-  readonly drainMillis: number
-  readonly lingerMillis: number
-}
 
 /**
  * One server: the connections that its transport accepted, the requests that
@@ -406,33 +394,3 @@ const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 const CurrentEngine = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentEngine", {
   defaultValue: () => undefined
 })
-
-/** The options of a server with their defaults, or what is wrong with one of them. */
-export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOption> => {
-  const {
-    drainTimeout = "10 seconds",
-    idleTimeout = Duration.infinity,
-    maxConnections = 4_096,
-    maxPipelined = 128
-  } = options
-  const invalid = (option: string, problem: string) => Result.fail(new InvalidOption({ option, problem }))
-  for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
-    if (!Number.isSafeInteger(value) || value < 1) return invalid(option, `it must be a positive integer, not ${value}`)
-  }
-  const drain = Option.getOrUndefined(Duration.fromInput(drainTimeout))
-  const idle = Option.getOrUndefined(Duration.fromInput(idleTimeout))
-  if (drain === undefined || Duration.isNegative(drain) || !Duration.isFinite(drain)) {
-    return invalid("drainTimeout", `it must be a time that ends, not ${JSON.stringify(drainTimeout)}`)
-  }
-  if (idle === undefined || !Duration.isPositive(idle)) {
-    return invalid("idleTimeout", `it must be a positive time, not ${JSON.stringify(idleTimeout)}`)
-  }
-  const idleMillis = Duration.toMillis(idle)
-  return Result.succeed({
-    maxConnections,
-    maxPipelined,
-    idleMillis,
-    drainMillis: Duration.toMillis(drain),
-    lingerMillis: 1_000
-  })
-}

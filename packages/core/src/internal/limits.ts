@@ -1,0 +1,44 @@
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { InvalidOption } from "../ServerError.ts"
+import type { ServerOptions } from "../Transport.ts"
+
+/** The options of a transport, resolved to their defaults. */
+export interface Limits {
+  readonly maxConnections: number
+  readonly maxPipelined: number
+  readonly idleMillis: number
+  readonly drainMillis: number
+  readonly lingerMillis: number
+}
+
+/** The options of a server with their defaults, or what is wrong with one of them. */
+export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOption> => {
+  const {
+    drainTimeout = "10 seconds",
+    idleTimeout = Duration.infinity,
+    maxConnections = 4_096,
+    maxPipelined = 128
+  } = options
+  const invalid = (option: string, problem: string) => Result.fail(new InvalidOption({ option, problem }))
+  for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
+    if (!Number.isSafeInteger(value) || value < 1) return invalid(option, `it must be a positive integer, not ${value}`)
+  }
+  const drain = Option.getOrUndefined(Duration.fromInput(drainTimeout))
+  const idle = Option.getOrUndefined(Duration.fromInput(idleTimeout))
+  if (drain === undefined || Duration.isNegative(drain) || !Duration.isFinite(drain)) {
+    return invalid("drainTimeout", `it must be a time that ends, not ${JSON.stringify(drainTimeout)}`)
+  }
+  if (idle === undefined || !Duration.isPositive(idle)) {
+    return invalid("idleTimeout", `it must be a positive time, not ${JSON.stringify(idleTimeout)}`)
+  }
+  const idleMillis = Duration.toMillis(idle)
+  return Result.succeed({
+    maxConnections,
+    maxPipelined,
+    idleMillis,
+    drainMillis: Duration.toMillis(drain),
+    lingerMillis: 1_000
+  })
+}
