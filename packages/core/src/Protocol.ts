@@ -363,7 +363,11 @@ export const malformed = (reason: string): Step<never> => ({ _tag: "Malformed", 
  * @since 0.1.0
  */
 export interface MessageFormat<Message> {
-  /** Looks at the front of the input, which starts at a frame. `seenBytes` of it an earlier call has seen and asked for more. */
+  /**
+   * Looks at the front of the input, which starts at a frame. `seenBytes` of it
+   * an earlier call has seen and asked for more; what it found there may still
+   * count, so search from a little before.
+   */
   readonly decode: (input: Uint8Array, seenBytes: number) => Step<Message>
   readonly encode: (message: Message) => string | Uint8Array | Unencodable
 }

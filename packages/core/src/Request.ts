@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Connection from "./Connection.ts"
 import type * as Handler from "./Handler.ts"
 import type * as Outcome from "./Outcome.ts"
-import type * as Peer from "./Peer.ts"
+import * as Peer from "./Peer.ts"
 import type * as Response from "./Response.ts"
 
 /**
@@ -25,6 +25,52 @@ export interface Request<out In, in Out = never> {
   /** When its last byte was read, in milliseconds since 1970. */
   readonly receivedAt: number
   readonly connection: Connection.Ref<Out>
+}
+
+/**
+ * A request without a server, to call a handler as the function that it is.
+ *
+ * **Details**
+ *
+ * Everything but the body has a default: id 1, a peer named `test`, received at
+ * 0, and a connection on which `push` and `close` do nothing.
+ *
+ * **Example** (Calling a handler)
+ *
+ * ```ts
+ * import { Request, Response } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * const upper = (request: Request.Request<string>) => Effect.succeed(Response.make(request.body.toUpperCase()))
+ *
+ * Effect.runSync(upper(Request.make("hello"))) // => Response.make("HELLO")
+ * ```
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const make = <In, Out = never>(
+  body: In,
+  options?: { readonly [K in Exclude<keyof Request<In, Out>, "body">]?: Request<In, Out>[K] | undefined }
+): Request<In, Out> => {
+  const peer = options?.peer ?? Peer.make({ transport: "test", name: "test" })
+  const receivedAt = options?.receivedAt ?? 0
+  return {
+    id: options?.id ?? 1,
+    body,
+    peer,
+    receivedAt,
+    connection: options?.connection ?? {
+      id: 1,
+      peer,
+      openedAt: receivedAt,
+      bytesRead: 0,
+      bytesWritten: 0,
+      inFlight: 1,
+      push: () => Effect.void,
+      close: Effect.void
+    }
+  }
 }
 
 /**
