@@ -7,15 +7,13 @@
  *
  * @since 0.1.0
  */
-import { ConnectFailed } from "@socketserver/core/Connection"
+import type { ConnectFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Wire from "@socketserver/core/Wire"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as net from "node:net"
-import { connectKind } from "./internal/errors.ts"
-import { socketWire } from "./internal/socketWire.ts"
+import { connect } from "./internal/netSocket.ts"
 
 /**
  * The options of a TCP connection.
@@ -38,39 +36,7 @@ export interface TcpClientOptions {
  * @category clients
  * @since 0.1.0
  */
-export const wire = (options: TcpClientOptions): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(connect(options), (socket) => Effect.sync(() => leave(socket)), { interruptible: true }),
-    (socket) => socketWire(socket, "tcp")
-  )
-
-/** Sends what was written and closes; a peer that does not read is given a second. */
-const leave = (socket: net.Socket): void => {
-  socket.destroySoon()
-  const timer = setTimeout(() => socket.destroy(), 1_000).unref()
-  socket.once("close", () => clearTimeout(timer))
-}
-
-const connect = (options: TcpClientOptions): Effect.Effect<net.Socket, ConnectFailed> => {
-  const { host, noDelay = true, port } = options
-  const endpoint = String(Endpoint.tcp(host, port))
-  const fails = (kind: ConnectFailed["kind"], cause: unknown) =>
-    Effect.fail(new ConnectFailed({ endpoint, kind, cause }))
-  return Effect.callback<net.Socket, ConnectFailed>((resume) => {
-    const socket = new net.Socket({ allowHalfOpen: true })
-    const failed = (cause: unknown) => resume(fails(connectKind(cause), cause))
-    socket.once("error", failed)
-    socket.setNoDelay(noDelay).connect({ host, port }, () => {
-      socket.removeListener("error", failed)
-      resume(Effect.succeed(socket))
-    })
-    return Effect.sync(() => socket.destroy())
-  }).pipe(
-    // `connect` throws for options it cannot accept, such as a port out of range.
-    Effect.catchDefect((cause) => fails(connectKind(cause), cause)),
-    Effect.timeoutOrElse({
-      duration: options.connectTimeout ?? "10 seconds",
-      orElse: () => fails("TimedOut", new Error("no answer in time"))
-    })
-  )
+export const wire = (options: TcpClientOptions): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> => {
+  const { connectTimeout = "10 seconds", host, noDelay = true, port } = options
+  return connect("tcp", String(Endpoint.tcp(host, port)), { host, port, noDelay }, connectTimeout)
 }

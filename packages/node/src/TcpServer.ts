@@ -5,13 +5,13 @@
  */
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Server from "@socketserver/core/Server"
-import { BindFailed, ServerError } from "@socketserver/core/ServerError"
+import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as net from "node:net"
-import { bindKind } from "./internal/errors.ts"
+import type * as net from "node:net"
+import * as netServer from "./internal/netServer.ts"
 import { socketWire } from "./internal/socketWire.ts"
 import * as TcpClient from "./TcpClient.ts"
 
@@ -73,9 +73,15 @@ export const layer = <Self, In, Out>(
 
 const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
   Effect.gen(function* () {
-    const host = options.host ?? "127.0.0.1"
+    const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
     const asked = Endpoint.tcp(host, options.port ?? 0)
-    const server = yield* Effect.acquireRelease(bind(options, asked), (server) => Effect.sync(() => server.close()))
+    const keepAlive = options.keepAlive !== undefined
+    const bind = netServer.listen(
+      String(asked),
+      { noDelay, keepAlive, keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0) },
+      { host, port: asked.port, backlog, ipv6Only, reusePort }
+    )
+    const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))
     server.on("connection", (socket) => sink.accept(socketWire(socket, "tcp")))
     server.on("error", (error) => sink.fail(error))
     const { port } = server.address() as net.AddressInfo
@@ -85,30 +91,6 @@ const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
       connect: TcpClient.wire({ host: reachable(host), port })
     }
   })
-
-const bind = (options: TcpServerOptions, asked: Endpoint.Tcp): Effect.Effect<net.Server, ServerError> => {
-  const fails = (cause: unknown) =>
-    Effect.fail(new ServerError({ reason: new BindFailed({ endpoint: String(asked), kind: bindKind(cause), cause }) }))
-  return Effect.callback<net.Server, ServerError>((resume) => {
-    const failed = (cause: unknown) => resume(fails(cause))
-    const server = net.createServer({
-      // A peer that half-closes still gets its replies.
-      allowHalfOpen: true,
-      noDelay: options.noDelay ?? true,
-      keepAlive: options.keepAlive !== undefined,
-      keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0)
-    })
-    server.once("error", failed)
-    const { host, port } = asked
-    const { backlog = 511, ipv6Only = false, reusePort = false } = options
-    server.listen({ host, port, backlog, ipv6Only, reusePort }, () => {
-      server.removeListener("error", failed)
-      resume(Effect.succeed(server))
-    })
-    return Effect.sync(() => server.close())
-    // `listen` throws for options it cannot accept, such as a port out of range.
-  }).pipe(Effect.catchDefect(fails))
-}
 
 /** The address at which a server that listens everywhere is found on this machine. */
 const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)

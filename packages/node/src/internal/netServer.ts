@@ -1,0 +1,27 @@
+import { BindFailed, ServerError } from "@socketserver/core/ServerError"
+import * as Effect from "effect/Effect"
+import * as net from "node:net"
+import { bindKind } from "./errors.ts"
+
+/** A `BindFailed` of `endpoint`. */
+export const bindFailed = (endpoint: string, cause: unknown, kind: BindFailed["kind"] = bindKind(cause)): ServerError =>
+  new ServerError({ reason: new BindFailed({ endpoint, kind, cause }) })
+
+/** A bound `node:net` server. Whoever asks closes it. */
+export const listen = (
+  endpoint: string,
+  options: net.ServerOpts,
+  listenOptions: net.ListenOptions
+): Effect.Effect<net.Server, ServerError> =>
+  Effect.callback<net.Server, ServerError>((resume) => {
+    // A peer that half-closes still gets its replies.
+    const server = net.createServer({ ...options, allowHalfOpen: true })
+    const failed = (cause: unknown) => resume(Effect.fail(bindFailed(endpoint, cause)))
+    server.once("error", failed)
+    server.listen(listenOptions, () => {
+      server.removeListener("error", failed)
+      resume(Effect.succeed(server))
+    })
+    return Effect.sync(() => server.close())
+    // `listen` throws for options it cannot accept, such as a port out of range.
+  }).pipe(Effect.catchDefect((cause) => Effect.fail(bindFailed(endpoint, cause))))
