@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import { InvalidEndpoint, ServerError } from "./ServerError.ts"
 
 /**
- * The address of a listener: `tcp://host:port` or `memory:name`.
+ * The address of a listener: `tcp://host:port`, `unix:///path` or `memory:name`.
  *
  * **Details**
  *
@@ -22,7 +22,7 @@ import { InvalidEndpoint, ServerError } from "./ServerError.ts"
  * @category models
  * @since 0.1.0
  */
-export type Endpoint = Tcp | Memory
+export type Endpoint = Tcp | Unix | Memory
 
 /**
  * A TCP address. `host` is a name or an IP address without brackets; port 0
@@ -35,6 +35,19 @@ export interface Tcp {
   readonly _tag: "Tcp"
   readonly host: string
   readonly port: number
+  toString(): string
+}
+
+/**
+ * A Unix stream socket. `path` is a path in the file system, or `@name` for
+ * Linux's abstract namespace.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Unix {
+  readonly _tag: "Unix"
+  readonly path: string
   toString(): string
 }
 
@@ -56,7 +69,7 @@ export interface Memory {
  * @category constructors
  * @since 0.1.0
  */
-export const forms: ReadonlyArray<string> = ["tcp://HOST:PORT", "memory:NAME"]
+export const forms: ReadonlyArray<string> = ["tcp://HOST:PORT", "unix:///PATH", "unix:@NAME", "memory:NAME"]
 
 /**
  * A TCP endpoint.
@@ -80,6 +93,18 @@ export const tcp = (host: string, port: number): Tcp => ({
 })
 
 /**
+ * An endpoint of a Unix stream socket.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unix = (path: string): Unix => ({
+  _tag: "Unix",
+  path,
+  toString: () => (path.startsWith("@") ? `unix:${path}` : `unix://${path}`)
+})
+
+/**
  * An in-memory endpoint.
  *
  * @category constructors
@@ -100,7 +125,7 @@ export const memory = (name: string): Memory => ({ _tag: "Memory", name, toStrin
  *
  * const wrong = Endpoint.parse("foo://x")
  * Result.isFailure(wrong) && wrong.failure.message
- * // => 'Invalid endpoint "foo://x": unknown scheme "foo". Accepted: tcp://HOST:PORT, memory:NAME'
+ * // => 'Invalid endpoint "foo://x": unknown scheme "foo". Accepted: tcp://HOST:PORT, unix:///PATH, unix:@NAME, memory:NAME'
  * ```
  *
  * @category constructors
@@ -117,6 +142,11 @@ export const parse = (value: string): Result.Result<Endpoint, ServerError> => {
     case "memory": {
       const name = text.slice("memory:".length)
       return name === "" ? invalid("it has no name after memory:") : Result.succeed(memory(name))
+    }
+    case "unix": {
+      const path = /^unix:(?:\/\/(?=\/.)|(?=@.))(.+)$/i.exec(text)?.[1]
+      if (path === undefined) return invalid("it must be an absolute path or an abstract name")
+      return /[\0?#]/.test(path) ? invalid("a path cannot have a zero byte, ? or #") : Result.succeed(unix(path))
     }
     case "tcp": {
       const bare = /^tcp:\/\/([^[/?#]*:[^/?#]*:[^/?#]*)/i.exec(text)?.[1]

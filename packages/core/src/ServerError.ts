@@ -59,6 +59,9 @@ export class BindFailed extends Data.TaggedError("BindFailed")<{
     | "PermissionDenied"
     | "AddressNotAvailable"
     | "HostNotFound"
+    | "PathTooLong"
+    | "NoDirectory"
+    | "NotASocket"
     | "InvalidOption"
     | "Other"
   readonly cause: unknown
@@ -145,10 +148,13 @@ export class ServerClosed extends Data.TaggedError("ServerClosed")<{
 }
 
 const bindProblems: Record<BindFailed["kind"], string | undefined> = {
-  AddressInUse: "address in use; stop what listens there, or choose another port (0 takes any free one)",
-  PermissionDenied: "permission denied; ports below 1024 usually need privileges",
+  AddressInUse: "address in use; stop what listens there, or choose another (port 0 takes any free one)",
+  PermissionDenied: "permission denied; a port below 1024 needs privileges, a path a directory that may be written to",
   AddressNotAvailable: "this machine does not have that address",
   HostNotFound: "the host name does not resolve",
+  PathTooLong: "a Unix socket's path has at most 107 bytes; choose a shorter one",
+  NoDirectory: "there is no such directory; make it first",
+  NotASocket: "a file is there that is not a socket, and it is left alone; choose another path",
   InvalidOption: undefined,
   Other: undefined
 }

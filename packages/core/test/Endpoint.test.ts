@@ -10,7 +10,7 @@ const parsed = (value: string) => {
   return Result.isSuccess(result) ? String(result.success) : result.failure.message
 }
 
-const accepted = "Accepted: tcp://HOST:PORT, memory:NAME"
+const accepted = "Accepted: tcp://HOST:PORT, unix:///PATH, unix:@NAME, memory:NAME"
 
 describe("Endpoint.parse", () => {
   it("reads what it is: scheme, host and port", () => {
@@ -40,6 +40,9 @@ describe("Endpoint.parse", () => {
     ["TCP://localhost:1", "tcp://localhost:1"],
     ["  tcp://localhost:1\n", "tcp://localhost:1"],
     ["tcp://localhost:1/", "tcp://localhost:1"],
+    ["unix:///run/echo.sock", "unix:///run/echo.sock"],
+    ["unix:///run/with space", "unix:///run/with space"],
+    ["unix:@echo", "unix:@echo"],
     ["memory:echo", "memory:echo"],
     ["memory:a b#1", "memory:a b#1"]
   ])("accepts %j and formats it as %j", (value, formatted) => {
@@ -48,6 +51,12 @@ describe("Endpoint.parse", () => {
 
   it.each([
     ["", "it has no scheme"],
+    ["unix:", "it must be an absolute path or an abstract name"],
+    ["unix:///", "it must be an absolute path or an abstract name"],
+    ["unix://run/echo.sock", "it must be an absolute path or an abstract name"],
+    ["unix:echo.sock", "it must be an absolute path or an abstract name"],
+    ["unix:@", "it must be an absolute path or an abstract name"],
+    ["unix:///run/echo.sock?mode=660", "a path cannot have a zero byte, ? or #"],
     ["9000", "it has no scheme"],
     ["127.0.0.1:9000", "it has no scheme"],
     ["foo://x", 'unknown scheme "foo"'],

@@ -13,6 +13,7 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as TcpClient from "./TcpClient.ts"
+import * as UnixClient from "./UnixClient.ts"
 
 /**
  * Connects to a server of the given declaration.
@@ -61,6 +62,8 @@ const wire = (
       switch (endpoint._tag) {
         case "Tcp":
           return TcpClient.wire(endpoint)
+        case "Unix":
+          return UnixClient.wire(endpoint)
         case "Memory":
           return MemoryServer.connect(endpoint.name)
       }

@@ -24,6 +24,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as TcpServer from "./TcpServer.ts"
+import * as UnixServer from "./UnixServer.ts"
 
 /**
  * Runs layers as a program: until SIGINT or SIGTERM, then a drain, then exit
@@ -121,6 +122,8 @@ export const layer = <Self, In, Out>(
         switch (endpoint._tag) {
           case "Tcp":
             return TcpServer.layer(tag, { ...options, host: endpoint.host, port: endpoint.port })
+          case "Unix":
+            return UnixServer.layer(tag, { ...options, path: endpoint.path })
           case "Memory":
             return MemoryServer.layer(tag, { ...options, name: endpoint.name })
         }

@@ -11,3 +11,9 @@ export * as TcpClient from "./TcpClient.ts"
 
 /** TCP on `node:net`. */
 export * as TcpServer from "./TcpServer.ts"
+
+/** Connections to a Unix socket. */
+export * as UnixClient from "./UnixClient.ts"
+
+/** Unix stream sockets on `node:net`. */
+export * as UnixServer from "./UnixServer.ts"

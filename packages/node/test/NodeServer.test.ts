@@ -26,7 +26,7 @@ const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
     return (built.failure as Config.ConfigError).message
   })
 
-const places = "tcp://HOST:PORT, memory:NAME"
+const places = "tcp://HOST:PORT, unix:///PATH, unix:@NAME, memory:NAME"
 const policies = Policy.forms.join(", ")
 
 describe("NodeServer.layer", () => {

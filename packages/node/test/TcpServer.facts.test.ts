@@ -75,7 +75,7 @@ describe("binding", () => {
       assert.deepStrictEqual([endpoint, kind], [`tcp://127.0.0.1:${taken}`, "AddressInUse"])
       assert.strictEqual(
         message,
-        `Cannot bind tcp://127.0.0.1:${taken}: address in use; stop what listens there, or choose another port (0 takes any free one)`
+        `Cannot bind tcp://127.0.0.1:${taken}: address in use; stop what listens there, or choose another (port 0 takes any free one)`
       )
     }).pipe(Effect.provide(served()))
   )

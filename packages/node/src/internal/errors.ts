@@ -31,6 +31,8 @@ export const bindKind = (cause: unknown): BindFailed["kind"] => {
 export const connectKind = (cause: unknown): ConnectFailed["kind"] => {
   switch (codeOf(cause)) {
     case "ECONNREFUSED":
+    // A Unix socket whose server has left.
+    case "ENOENT":
       return "Refused"
     case "ETIMEDOUT":
       return "TimedOut"

@@ -7,21 +7,23 @@ import { bindKind } from "./errors.ts"
 export const bindFailed = (endpoint: string, cause: unknown, kind: BindFailed["kind"] = bindKind(cause)): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint, kind, cause }) })
 
-/** A bound `node:net` server. Whoever asks closes it. */
+/** A bound `node:net` server. Whoever asks closes it. `around` runs while the address is bound, which is at once. */
 export const listen = (
   endpoint: string,
   options: net.ServerOpts,
-  listenOptions: net.ListenOptions
+  listenOptions: net.ListenOptions,
+  around: (bind: () => void) => void = (bind) => bind()
 ): Effect.Effect<net.Server, ServerError> =>
   Effect.callback<net.Server, ServerError>((resume) => {
     // A peer that half-closes still gets its replies.
     const server = net.createServer({ ...options, allowHalfOpen: true })
     const failed = (cause: unknown) => resume(Effect.fail(bindFailed(endpoint, cause)))
     server.once("error", failed)
-    server.listen(listenOptions, () => {
+    server.once("listening", () => {
       server.removeListener("error", failed)
       resume(Effect.succeed(server))
     })
+    around(() => server.listen(listenOptions))
     return Effect.sync(() => server.close())
     // `listen` throws for options it cannot accept, such as a port out of range.
   }).pipe(Effect.catchDefect((cause) => Effect.fail(bindFailed(endpoint, cause))))

@@ -33,7 +33,7 @@ export const connect = (
   )
   return Effect.map(
     Effect.acquireRelease(open, (socket) => Effect.sync(() => leave(socket)), { interruptible: true }),
-    (socket) => socketWire(socket, transport)
+    (socket) => socketWire(socket, transport, transport === "tcp" ? undefined : endpoint)
   )
 }
 

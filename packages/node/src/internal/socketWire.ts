@@ -3,17 +3,18 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as net from "node:net"
 
-/** A socket of `node:net`, open, as a wire. */
-export const socketWire = (socket: net.Socket, transport: string): Wire.Wire => new SocketWire(socket, transport)
+/** A socket of `node:net`, open, as a wire. Its peer is given a name where it has no address. */
+export const socketWire = (socket: net.Socket, transport: string, name?: string): Wire.Wire =>
+  new SocketWire(socket, name === undefined ? inetPeer(socket, transport) : Peer.make({ transport, name }))
 
 class SocketWire implements Wire.Wire {
   readonly peer: Peer.Peer
   readonly resetsOnClose = true
   private readonly socket: net.Socket
 
-  constructor(socket: net.Socket, transport: string) {
+  constructor(socket: net.Socket, peer: Peer.Peer) {
     this.socket = socket
-    this.peer = peerOf(socket, transport)
+    this.peer = peer
     // Without a listener an error would end the process; `close` follows it and reports it.
     socket.on("error", noop)
   }
@@ -60,7 +61,7 @@ class SocketWire implements Wire.Wire {
 
 const noop = () => {}
 
-const peerOf = (socket: net.Socket, transport: string): Peer.Peer => {
+const inetPeer = (socket: net.Socket, transport: string): Peer.Peer => {
   const { remoteAddress, remoteFamily, remotePort } = socket
   // The peer may have left before it was looked at.
   if (remoteAddress === undefined || remotePort === undefined) return Peer.make({ transport, name: "unknown" })

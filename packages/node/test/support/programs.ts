@@ -109,7 +109,10 @@ export const listening = <R>(program: Effect.Effect<Program, never, R>) =>
   })
 
 /** A connection of socat to a port: what is written to it is sent, what it receives it prints. */
-export const socat = (port: string) => start("socat", ["-t10", "-", `tcp:127.0.0.1:${port}`])
+export const socat = (port: string) => socatTo(`tcp:127.0.0.1:${port}`)
+
+/** The same to any address that socat knows. */
+export const socatTo = (address: string) => start("socat", ["-t10", "-", address])
 
 /** A Python script with `s = connect()` for a new connection, and `send`, `line` (reads one) and `rest` (reads to the end). */
 export const python = (port: string, script: string) => start("python3", ["-u", "-c", prelude + script, port])

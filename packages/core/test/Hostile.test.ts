@@ -1,0 +1,272 @@
+/** What handlers, policies and peers can do to a server that should go on, in memory. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Handler from "@socketserver/core/Handler"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Middleware from "@socketserver/core/Middleware"
+import * as Policy from "@socketserver/core/Policy"
+import * as Response from "@socketserver/core/Response"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { engineOf } from "../src/internal/server.ts"
+import { gc, soon, until } from "./support/hostile.ts"
+import { counts, type LineHandler, Lines, logs, peer, rest, serving, settled, tell } from "./support/serving.ts"
+
+const echo: LineHandler = (request) => Effect.succeed(Response.make(request.body))
+const [, quiet] = logs()
+
+describe("a handler", () => {
+  it.effect("that returns no response fails its own request and nothing more", () =>
+    serving(
+      (request) => (request.body === "bad" ? Effect.succeed(undefined as never) : echo(request)),
+      Effect.gen(function* () {
+        yield* tell(yield* peer, "bad")
+        yield* settled
+        assert.strictEqual(yield* soon((yield* peer).send("good")), "good")
+        assert.deepStrictEqual(yield* counts, { Failed: 1, Completed: 1 })
+      })
+    ).pipe(Effect.provide(quiet))
+  )
+
+  it.effect("that closes its connection goes on, also under a timeout", () => {
+    const went = Deferred.makeUnsafe<string>()
+    const closing: LineHandler = ({ connection }) =>
+      connection.close.pipe(
+        Effect.andThen(Effect.yieldNow),
+        Effect.andThen(Deferred.succeed(went, "on")),
+        Effect.as(Response.empty),
+        Effect.onInterrupt(() => Deferred.succeed(went, "interrupted"))
+      )
+    return serving(
+      Middleware.timeout(closing, "1 hour"),
+      Effect.gen(function* () {
+        yield* tell(yield* peer, "close")
+        assert.strictEqual(yield* soon(Deferred.await(went)), "on")
+      })
+    )
+  })
+
+  it.effect("that stops its server does not wait for what its own connection asked before and got", () => {
+    const latch = Latch.makeUnsafe()
+    return serving(
+      (request) =>
+        request.body === "slow"
+          ? Effect.as(latch.await, Response.make("slow"))
+          : Effect.flatMap(Lines, (server) => Effect.as(server.shutdown, Response.make("stopped"))),
+      Effect.gen(function* () {
+        const client = yield* peer
+        yield* tell(client, "slow", "stop")
+        yield* settled
+        yield* latch.open
+        assert.strictEqual(yield* client.take, "slow")
+        assert.strictEqual(yield* soon(client.take), "stopped")
+      })
+    )
+  })
+
+  it.effect("that keeps its first request keeps nothing of those after it", () => {
+    let first: unknown
+    const later: Array<WeakRef<object>> = []
+    return serving(
+      (request) => {
+        if (first === undefined) first = request
+        else if (request.id < 50) later.push(new WeakRef(request))
+        // Several in flight at a time: each is followed by another when it ends.
+        return Effect.andThen(Effect.yieldNow, echo(request))
+      },
+      Effect.gen(function* () {
+        const client = yield* peer
+        yield* tell(client, ...Array.from({ length: 200 }, (_, i) => `${i}`))
+        for (let i = 0; i < 200; i++) yield* client.take
+        yield* gc
+        assert.isDefined(first)
+        assert.strictEqual(later.filter((ref) => ref.deref() !== undefined).length, 0)
+      })
+    )
+  })
+})
+
+describe("a stream", () => {
+  it.effect("does not begin when its request is cancelled before its turn", () => {
+    let began = false
+    const streaming = Response.stream(
+      Stream.fromEffect(
+        Effect.sync(() => {
+          began = true
+          return "late"
+        })
+      )
+    )
+    return serving(
+      (request) => (request.body === "slow" ? Effect.never : Effect.succeed(streaming)),
+      Effect.gen(function* () {
+        const client = yield* peer
+        yield* tell(client, "slow", "stream")
+        yield* settled
+        yield* client.reset
+        yield* settled
+        assert.deepStrictEqual(yield* counts, { Cancelled: 2 })
+        assert.isFalse(began)
+      })
+    )
+  })
+
+  it.effect("does not run ahead of its peer within one array of elements", () =>
+    serving(
+      () => Effect.succeed(Response.stream(Stream.fromIterable(Array.from({ length: 2_000 }, () => "x".repeat(10_000))))),
+      Effect.gen(function* () {
+        const server = yield* Lines
+        const client = yield* peer
+        yield* client.write("all")
+        yield* settled
+        const [connection] = yield* server.connections
+        assert.isDefined(connection)
+        assert.isBelow(connection!.bytesWritten, 1_000_000)
+        yield* client.reset
+      })
+    )
+  )
+
+  it.effect("without end ends with its connection, also where handlers finish", () => {
+    let elements = 0
+    const endless = Stream.forever(Stream.fromEffect(Effect.sync(() => `${++elements}`)))
+    return serving(
+      () => Effect.succeed(Response.stream(endless)),
+      Effect.gen(function* () {
+        const server = yield* Lines
+        const client = yield* peer
+        yield* client.write("all")
+        yield* client.take
+        yield* client.reset
+        yield* until(Effect.map(server.connections, (connections) => connections.length === 0))
+      }),
+      { policy: Policy.finishing(Policy.fiber()) }
+    )
+  })
+})
+
+describe("a policy", () => {
+  it.effect("whose key function throws fails that request and nothing more", () => {
+    const policy = Policy.keyed<string>(({ body }) => {
+      if (body === "bad") throw new Error("no key")
+      return body
+    })
+    return serving(
+      echo,
+      Effect.gen(function* () {
+        yield* tell(yield* peer, "bad")
+        yield* settled
+        assert.strictEqual(yield* soon((yield* peer).send("good")), "good")
+        assert.deepStrictEqual(yield* counts, { Failed: 1, Completed: 1 })
+      }),
+      { policy }
+    ).pipe(Effect.provide(quiet))
+  })
+
+  it.effect.each([
+    { how: "dies", drain: () => Effect.die("a bug") },
+    { how: "ends", drain: () => Effect.void }
+  ])("that $how leaves no server behind that listens and does not answer", ({ drain }) =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Lines.run(echo, { policy: { ...Policy.fiber(), drain } }))
+      assert.isTrue(Exit.isFailure(exit))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.scoped(Lines.client))))
+    }).pipe(Effect.provide(MemoryServer.layer(Lines)), Effect.provide(quiet))
+  )
+
+  it.effect.each([
+    Policy.sequential,
+    Policy.fiber({ max: 1 }),
+    Policy.keyed(() => "one")
+  ])("that is busy does not hold the requests of peers that have left (%#)", (policy) => {
+    const held: Array<WeakRef<object>> = []
+    return serving(
+      () => Effect.never,
+      Effect.gen(function* () {
+        const server = yield* Lines
+        yield* tell(yield* peer, "busy")
+        for (let i = 0; i < 64; i++) {
+          const client = yield* peer
+          yield* tell(client, ...Array.from({ length: 128 }, () => "wait"))
+          yield* settled
+          for (const info of yield* server.connections) if (info.inFlight === 128) held.push(new WeakRef(info))
+          yield* client.reset
+        }
+        yield* settled
+        yield* gc
+        assert.strictEqual(held.length, 64)
+        // Nothing of the first half is needed by anybody.
+        assert.isAtMost(held.filter((ref) => ref.deref() !== undefined).length, 32)
+      }),
+      { policy }
+    )
+  })
+})
+
+describe("a stop", () => {
+  it.effect("lets a loop of handleRequest answer what was received", () => {
+    const latch = Latch.makeUnsafe()
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* peer
+      yield* tell(client, "one", "two", "three")
+      yield* settled
+      yield* Effect.forkScoped(
+        Effect.forever(Lines.handleRequest((request) => Effect.andThen(latch.await, echo(request))))
+      )
+      yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* settledAfterStop
+      yield* latch.open
+      assert.deepStrictEqual(yield* rest(client), ["one", "two", "three"])
+    }).pipe(Effect.scoped, Effect.provide(MemoryServer.layer(Lines)))
+  })
+
+  it.effect("by a listener that died answers what was received over the pipelining limit too", () => {
+    const latch = Latch.makeUnsafe()
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* peer
+      yield* Effect.forkScoped(
+        Effect.exit(Lines.run((request) => Effect.andThen(latch.await, echo(request)))),
+        { startImmediately: true }
+      )
+      // In one chunk, so that all of it is received.
+      yield* tell(client, "1", "2", "3", "4")
+      yield* settled
+      engineOf(server).fail(new Error("the listener died"))
+      yield* latch.open
+      assert.deepStrictEqual(yield* rest(client), ["1", "2", "3", "4"])
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(MemoryServer.layer(Lines, { maxPipelined: 2 }), quiet)))
+  })
+})
+
+describe("a setup for each connection", () => {
+  it.effect("that hangs ends with its peer, and holds no stop", () => {
+    let ended = 0
+    const hanging = Handler.perConnection<string, string>(() =>
+      Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended++))
+    )
+    return serving(
+      hanging,
+      Effect.gen(function* () {
+        const server = yield* Lines
+        const client = yield* peer
+        yield* tell(client, "hello")
+        yield* until(Effect.map(server.connections, ([info]) => info?.inFlight === 1))
+        yield* client.reset
+        yield* until(Effect.map(server.connections, (connections) => connections.length === 0))
+        assert.strictEqual(ended, 1)
+        yield* peer
+        yield* soon(server.shutdown)
+        assert.strictEqual(ended, 2)
+        assert.deepStrictEqual(yield* counts, { Cancelled: 1 })
+      })
+    )
+  })
+})
+
+/** Lets a stop read what has arrived. */
+const settledAfterStop = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })

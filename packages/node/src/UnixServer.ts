@@ -1,0 +1,94 @@
+/**
+ * Unix stream sockets on `node:net`.
+ *
+ * A path in the file system, or a name in Linux's abstract namespace. It is
+ * TCP's semantics without a network: half-close, back-pressure, and a file mode
+ * that says who may connect.
+ *
+ * @since 0.1.0
+ */
+import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Server from "@socketserver/core/Server"
+import type { ServerError } from "@socketserver/core/ServerError"
+import * as Transport from "@socketserver/core/Transport"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as netServer from "./internal/netServer.ts"
+import { socketWire } from "./internal/socketWire.ts"
+import * as unixPath from "./internal/unixPath.ts"
+import * as UnixClient from "./UnixClient.ts"
+
+/**
+ * The options of a server on a Unix socket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnixServerOptions extends Transport.ServerOptions {
+  /** A path of at most 107 bytes, or `@name` for an abstract socket (Linux only). */
+  readonly path: string
+  /** The mode of the socket's file; write permission lets a user connect. Default: `0o600`, the owner only. An abstract socket has none: every local user may connect. */
+  readonly mode?: number | undefined
+  /** Connections that the kernel keeps until they are accepted. Default: 511; the kernel may cap it (`net.core.somaxconn`). */
+  readonly backlog?: number | undefined
+}
+
+/**
+ * A server on a Unix socket.
+ *
+ * **Details**
+ *
+ * A socket that a dead server left behind is replaced, after a probe has shown
+ * that nobody listens on it. One that is alive is never taken, and neither is a
+ * file that is not a socket. When the server stops accepting, its path is
+ * removed, unless another server has put its own there meanwhile.
+ *
+ * **Gotchas**
+ *
+ * A server that is killed with SIGKILL leaves its path behind; the next start
+ * replaces it.
+ *
+ * **Example** (Serving lines on a path)
+ *
+ * ```ts no-run
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { NodeServer, UnixServer } from "@socketserver/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * Echo.serve((request) => Effect.succeed(Response.make(request.body))).pipe(
+ *   Layer.provide(UnixServer.layer(Echo, { path: "/run/echo.sock", mode: 0o660 })),
+ *   NodeServer.launch
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: UnixServerOptions
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(options, sink))
+
+const listen = (options: UnixServerOptions, sink: Transport.Sink) =>
+  Effect.gen(function* () {
+    const { backlog = 511, mode = 0o600, path } = options
+    const address = Endpoint.unix(path)
+    const bind = (native: string, around?: (bind: () => void) => void) =>
+      netServer.listen(String(address), {}, { path: native, backlog }, around)
+    const bound = yield* unixPath.isAbstract(path)
+      ? Effect.map(Effect.acquireRelease(bind(unixPath.native(path)), close), (server) => ({
+          server,
+          close: () => void server.close()
+        }))
+      : Effect.acquireRelease(unixPath.bind({ path, mode, endpoint: String(address), listen: bind }), (bound) =>
+          Effect.sync(bound.close)
+        )
+    let peers = 0
+    bound.server.on("connection", (socket) => sink.accept(socketWire(socket, "unix", `${address}#${++peers}`)))
+    bound.server.on("error", (error) => sink.fail(error))
+    return { address, close: bound.close, connect: UnixClient.wire({ path }) }
+  })
+
+const close = (server: { readonly close: () => unknown }) => Effect.sync(() => server.close())

@@ -1,0 +1,145 @@
+import type { ServerError } from "@socketserver/core/ServerError"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import { dirname } from "node:path"
+import { bindFailed } from "./netServer.ts"
+
+/** The longest path that fits into a `sockaddr_un`, in bytes. */
+const longest = 107
+
+export const isAbstract = (path: string): boolean => path.startsWith("@")
+
+/** A path as the platform takes it: an abstract name starts with a zero byte. */
+export const native = (path: string): string => (isAbstract(path) ? `\0${path.slice(1)}` : path)
+
+/** A server that is bound to a path of the file system, and how it leaves. */
+export interface Bound {
+  readonly server: net.Server
+  readonly close: () => void
+}
+
+interface Options {
+  readonly path: string
+  readonly mode: number
+  readonly endpoint: string
+  readonly listen: (path: string, around: (bind: () => void) => void) => Effect.Effect<net.Server, ServerError>
+}
+
+/**
+ * Binds to a path. Binding itself is what decides between two servers that
+ * start at once: it fails if the path exists. So a stale socket is moved away
+ * first, and only if it still is the one that was probed.
+ */
+export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
+  Effect.gen(function* () {
+    const { endpoint, path } = options
+    const bytes = Buffer.byteLength(path)
+    if (bytes > longest) {
+      return yield* Effect.fail(bindFailed(endpoint, new Error(`the path has ${bytes} bytes`), "PathTooLong"))
+    }
+    const directory = stat(dirname(path))
+    if (directory === undefined || !directory.isDirectory()) {
+      return yield* Effect.fail(bindFailed(endpoint, new Error(`no directory ${dirname(path)}`), "NoDirectory"))
+    }
+    const found = stat(path)
+    if (found !== undefined) {
+      if (!found.isSocket()) {
+        return yield* Effect.fail(bindFailed(endpoint, new Error(`${path} is not a socket`), "NotASocket"))
+      }
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const found = yield* pinned(path)
+          const answer = yield* probe(path)
+          if (answer !== "stale") return yield* Effect.fail(bindFailed(endpoint, answer.cause, answer.kind))
+          remove(path, found)
+        })
+      )
+    }
+    const server = yield* options.listen(path, underMask(options.mode))
+    fs.chmodSync(path, options.mode)
+    // The kernel keeps the inode while the server lives, so that it stays the server's alone.
+    const own = fs.lstatSync(path)
+    return { server, close: once(() => leave(server, path, own)) }
+  })
+
+/** Binds while the process's mask leaves exactly `mode`, so that there is no moment at which others may connect. */
+const underMask =
+  (mode: number) =>
+  (bind: () => void): void => {
+    // A worker thread cannot change the mask: there the mode is set right after, in the same turn.
+    const before = attempt(() => process.umask(0o777 & ~mode))
+    const outcome = Result.try(bind)
+    if (before !== undefined) process.umask(before)
+    if (Result.isFailure(outcome)) throw outcome.failure
+  }
+
+type Probe = "stale" | { readonly kind: "AddressInUse" | "PermissionDenied" | "Other"; readonly cause: unknown }
+
+/** Asks whether somebody listens on a socket. */
+const probe = (path: string): Effect.Effect<Probe> =>
+  Effect.callback<Probe>((resume) => {
+    const socket = net.connect({ path })
+    socket.once("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed({ kind: "AddressInUse", cause: new Error(`a server listens on ${path}`) }))
+    })
+    socket.once("error", (cause: NodeJS.ErrnoException) => {
+      // Its queue is full, so it is alive.
+      if (cause.code === "EAGAIN") return resume(Effect.succeed({ kind: "AddressInUse", cause }))
+      if (cause.code === "ECONNREFUSED" || cause.code === "ENOENT") return resume(Effect.succeed("stale"))
+      resume(Effect.succeed({ kind: cause.code === "EACCES" ? "PermissionDenied" : "Other", cause }))
+    })
+    return Effect.sync(() => socket.destroy())
+  })
+
+/** A second name for the socket at `path`, so that its inode is not given to another while it is looked at. */
+const pinned = (path: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const pin = beside(path)
+      // Somebody else's socket may not be linked to, and will not be removed either.
+      attempt(() => fs.linkSync(path, pin))
+      return pin
+    }),
+    (pin) => Effect.sync(() => attempt(() => fs.unlinkSync(pin)))
+  )
+
+/** Removes the socket `found`; if another has taken its place meanwhile, that one is put back. */
+const remove = (path: string, found: string): void => {
+  const aside = beside(path)
+  if (attempt(() => (fs.renameSync(path, aside), true)) === undefined) return
+  if (!same(stat(aside), stat(found))) attempt(() => fs.linkSync(aside, path))
+  attempt(() => fs.unlinkSync(aside))
+}
+
+/** Closes a server. Closing removes whatever is at its path, so what is not its own is held aside. */
+const leave = (server: net.Server, path: string, own: fs.Stats): void => {
+  const now = stat(path)
+  if (now === undefined || same(now, own)) return void server.close()
+  const aside = beside(path)
+  fs.renameSync(path, aside)
+  server.close()
+  fs.renameSync(aside, path)
+}
+
+const same = (a: fs.Stats | undefined, b: fs.Stats | undefined): boolean =>
+  a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
+
+const beside = (path: string): string => `${path}.${randomBytes(6).toString("hex")}`
+
+const stat = (path: string): fs.Stats | undefined => fs.lstatSync(path, { throwIfNoEntry: false })
+
+const attempt = <A>(f: () => A): A | undefined => Result.getOrUndefined(Result.try(f))
+
+const once = (f: () => void): (() => void) => {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    f()
+  }
+}

@@ -1,0 +1,54 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { example, missing, printed, socatTo } from "./support/programs.ts"
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "unix-"))),
+  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true }))
+)
+
+/** What socat prints that sends `text`, half-closes and reads to the end. */
+const ask = (path: string, text: string) =>
+  printed(
+    Effect.gen(function* () {
+      const client = yield* socatTo(`unix:${path}`)
+      yield* client.write(text)
+      yield* client.closeInput
+      return client
+    })
+  )
+
+describe.skipIf(missing("socat"))("examples on a Unix socket", () => {
+  it.live("answer socat, and remove the path on SIGTERM", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const server = yield* example("echo", { LISTEN: `unix://${path}` })
+      yield* server.prints(/^listening on unix:\/\/.*\/s\n/)
+      assert.strictEqual(yield* ask(path, "Hello, world"), "Hello, world")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.isFalse(fs.existsSync(path))
+    })
+  )
+
+  it.live("start again on the path of one that was killed, and refuse a second that is alive", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const env = { LISTEN: `unix://${path}` }
+      const killed = yield* example("echo", env)
+      yield* killed.prints(/^listening/)
+      yield* killed.signal("SIGKILL")
+      yield* killed.end
+      assert.isTrue(fs.lstatSync(path).isSocket())
+      const server = yield* example("echo", env)
+      yield* server.prints(/^listening/)
+      const second = yield* example("echo", env)
+      assert.deepStrictEqual(yield* second.end, { code: 1, signal: null })
+      assert.match(second.stderr, /^Cannot bind unix:\/\/.*\/s: address in use; [^\n]*\n$/)
+      assert.strictEqual(yield* ask(path, "Hello, world"), "Hello, world")
+    })
+  )
+})
