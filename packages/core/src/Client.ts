@@ -32,6 +32,8 @@ export interface Client<in Send, out Receive> extends Connection.Connection<Rece
    *
    * **Gotchas**
    *
+   * The next message is taken for the answer, also if it is one that the server
+   * pushed: a client that receives pushes reads everything from `stream`.
    * If it is interrupted after sending, the connection is reset, which also
    * cancels the request: a late answer would be taken for that of the next. The
    * connection's end before an answer fails with reason `Closed`.

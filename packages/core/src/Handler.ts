@@ -205,6 +205,60 @@ export const lifecycle =
     )
 
 /**
+ * The handler of a `Protocol.connection`: a dialogue that reads and writes until
+ * it ends, and the connection with it.
+ *
+ * **Details**
+ *
+ * A peer that leaves ends the dialogue where it next reads or writes. Input that
+ * cannot be decoded ends the request as `Malformed` or `FrameTooLarge`, and a
+ * message that cannot be encoded as `Failed`: neither passes for `Completed`.
+ *
+ * **Example** (Greeting, then echoing)
+ *
+ * ```ts
+ * import { Handler, MemoryServer, Protocol, Server } from "@socketserver/core"
+ * import { Effect, Layer, Stream } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.connection(Protocol.lines()) }) {}
+ *
+ * const EchoLive = Echo.serve(
+ *   Handler.conversation((connection) =>
+ *     Effect.gen(function* () {
+ *       yield* connection.write("welcome")
+ *       yield* Stream.runForEach(connection.stream, connection.write)
+ *     })
+ *   )
+ * )
+ *
+ * const dialogue = Effect.gen(function* () {
+ *   const client = yield* Echo.client
+ *   return [yield* client.take, yield* client.send("hello")]
+ * }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(EchoLive, MemoryServer.layer(Echo))))
+ *
+ * await Effect.runPromise(dialogue) // => ["welcome", "hello"]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const conversation =
+  <In, Out, R = never>(
+    dialogue: (
+      connection: Connection.Connection<In, Out>,
+      request: Request.Request<Connection.Connection<In, Out>>
+    ) => Effect.Effect<void, Connection.ConnectionError | Cause.Done, R>
+  ): Handler<Connection.Connection<In, Out>, never, R> =>
+  (request) =>
+    Effect.matchEffect(dialogue(request.body, request), {
+      onSuccess: () => Effect.succeed(Response.empty),
+      onFailure: (error) =>
+        error._tag === "ConnectionError" && error.reason._tag === "EncodeFailed"
+          ? Effect.die(error)
+          : Effect.succeed(Response.empty)
+    })
+
+/**
  * Runs an effect when a handler dies, with the cause and the request; the
  * counterpart of `handle_error`. The request still ends as `Failed`.
  *

@@ -33,7 +33,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type * as Client from "./Client.ts"
 import type * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
@@ -43,10 +43,11 @@ import { connectHook } from "./internal/hooks.ts"
 import type { Incoming } from "./internal/incoming.ts"
 import * as policies from "./internal/policies.ts"
 import { engineOf, listeningOf } from "./internal/server.ts"
-import type * as Outcome from "./Outcome.ts"
+import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
+import type * as Response from "./Response.ts"
 import type { ServerError } from "./ServerError.ts"
 import * as Worker from "./Worker.ts"
 
@@ -79,6 +80,8 @@ export interface Server<in out In, in out Out> {
    * that handler.
    */
   readonly shutdown: Effect.Effect<Outcome.Report>
+  /** Completes when a stop begins: for handlers that would go on for ever, as in `Stream.interruptWhen(server.stopping)`. */
+  readonly stopping: Effect.Effect<void>
 }
 
 /**
@@ -99,9 +102,11 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
  * @category models
  * @since 0.1.0
  */
-export interface ServeOptions<In> {
+export interface ServeOptions<In, Out = never> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. */
   readonly policy?: Policy.Policy<In> | undefined
+  /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. Default: nothing. */
+  readonly onUndecodable?: ((fault: Protocol.DecodeError) => Response.Response<Out>) | undefined
 }
 
 /**
@@ -144,13 +149,13 @@ export interface ServiceClass<
    */
   serve<R = never>(
     handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In>
+    options?: ServeOptions<In, Out>
   ): Layer.Layer<never, Policy.PolicyError, Self | R>
 
   /** Serves every request with `handler`. Only ends by failing: `ServerClosed` after a `shutdown`. */
   run<R = never>(
     handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In>
+    options?: ServeOptions<In, Out>
   ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Handles one request and returns its outcome, or none if none came in time. */
@@ -161,6 +166,17 @@ export interface ServiceClass<
 
   /** Prints `listening on <endpoint>` once the server is bound. */
   readonly announce: Layer.Layer<never, never, Self>
+
+  /**
+   * Logs everything that did not end as `Completed`: refused connections,
+   * malformed input, peers that leave. Defects are logged without it.
+   *
+   * **When to use**
+   *
+   * While you write a client, or where peers are trusted: a hostile one can fill
+   * the log with it, so that `Debug` level is all that there is otherwise.
+   */
+  readonly logOutcomes: Layer.Layer<never, never, Self>
 
   /** A connection to this server in raw bytes, to test what a typed client cannot say. */
   readonly connect: Effect.Effect<
@@ -230,6 +246,9 @@ export const Service =
       run: (handler, options) => Effect.scoped(Effect.flatMap(prepare(tag, handler, options), (loop) => loop)),
       handleRequest: (handler, options) => handleRequest(tag, handler, options),
       announce: Layer.effectDiscard(Effect.flatMap(key, (server) => Console.log(`listening on ${server.address}`))),
+      logOutcomes: Layer.effectDiscard(
+        Effect.flatMap(key, (server) => Effect.forkScoped(Stream.runForEach(server.outcomes, logOutcome)))
+      ),
       connect: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes().client))
     }
     const client = "client" in options.protocol ? (options.protocol as Protocol.Duplex<In, Out>).client : undefined
@@ -292,7 +311,7 @@ export type HandlerOf<S, R = never> = S extends { readonly protocol: Protocol.Pr
 const prepare = <Self, In, Out, R>(
   tag: Tag<Self, In, Out>,
   handler: Handler.Handler<In, Out, R>,
-  options: ServeOptions<In> | undefined
+  options: ServeOptions<In, Out> | undefined
 ): Effect.Effect<Effect.Effect<never, ServerError>, Policy.PolicyError, Self | R | Scope.Scope> =>
   Effect.gen(function* () {
     const engine = engineOf(yield* tag)
@@ -302,6 +321,7 @@ const prepare = <Self, In, Out, R>(
     const run = engine.handlerRunner(context)
     const finishes = policy.onPeerGone === "finish"
     const begin = (request: Incoming<In, Out>) => engine.begin(request, placed as never, run, finishes)
+    engine.onUndecodable = options?.onUndecodable
     const hook = connectHook<Out>(placed)
     if (hook !== undefined) {
       yield* Effect.acquireRelease(
@@ -320,6 +340,13 @@ const prepare = <Self, In, Out, R>(
     )
   })
 
+const logOutcome = ({ connection, outcome, request }: Outcome.Event): Effect.Effect<void> =>
+  outcome._tag === "Completed" || outcome._tag === "Failed"
+    ? Effect.void
+    : Effect.logInfo(
+        `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}: ${Outcome.describe(outcome)}`
+      )
+
 const joined = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
   Effect.callback((resume) => {
     const stop = fiber.addObserver(resume)
@@ -329,7 +356,7 @@ const joined = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
 const serve = <Self, In, Out, R>(
   tag: Tag<Self, In, Out>,
   handler: Handler.Handler<In, Out, R>,
-  options: ServeOptions<In> | undefined
+  options: ServeOptions<In, Out> | undefined
 ): Layer.Layer<never, Policy.PolicyError, Self | R> =>
   Layer.effectDiscard(
     Effect.withFiber((builder) =>

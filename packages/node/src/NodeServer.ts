@@ -36,7 +36,7 @@ import * as UnixServer from "./UnixServer.ts"
  * `NodeRuntime.runMain`, and three differences: a stop that was asked for is
  * success (`runMain` alone exits with 130), a start that fails prints its
  * message in one line and exits with 1, and logs go to stderr, so that stdout
- * is the program's own.
+ * is the program's own. A second signal ends the drain at once, with 130 or 143.
  *
  * **Example** (A program that is a server)
  *
@@ -59,11 +59,13 @@ import * as UnixServer from "./UnixServer.ts"
 export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   const died = Deferred.makeUnsafe<never, ServerError>()
   let stopped = false
-  const stop = () => {
+  const stop = (_: NodeJS.Signals, signal: number) => {
+    // Who asks twice does not want to wait for the drain.
+    if (stopped) process.exit(128 + signal)
     stopped = true
   }
-  process.once("SIGINT", stop)
-  process.once("SIGTERM", stop)
+  process.on("SIGINT", stop)
+  process.on("SIGTERM", stop)
   Layer.launch(layer).pipe(
     Effect.raceFirst(Deferred.await(died)),
     Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
@@ -94,6 +96,22 @@ const messageOf = (error: unknown): string => {
 }
 
 /**
+ * The options of a server by URL: those that all transports share, and those of
+ * each transport, which hold if the URL names it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeServerOptions extends Transport.ServerOptions {
+  /** What holds for `tcp://`. */
+  readonly tcp?:
+    | Pick<TcpServer.TcpServerOptions, "backlog" | "noDelay" | "keepAlive" | "reusePort" | "ipv6Only">
+    | undefined
+  /** What holds for `unix:`. */
+  readonly unix?: Pick<UnixServer.UnixServerOptions, "backlog" | "mode"> | undefined
+}
+
+/**
  * A server that listens on an endpoint.
  *
  * **Example** (Listening on a URL)
@@ -113,19 +131,20 @@ const messageOf = (error: unknown): string => {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   endpoint: string | Endpoint.Endpoint,
-  options: Transport.ServerOptions = {}
+  options: NodeServerOptions = {}
 ): Layer.Layer<Self, ServerError> =>
   Layer.unwrap(
     Effect.map(
       typeof endpoint === "string" ? Effect.fromResult(Endpoint.parse(endpoint)) : Effect.succeed(endpoint),
       (endpoint): Layer.Layer<Self, ServerError> => {
+        const { tcp: _tcp, unix: _unix, ...limits } = options
         switch (endpoint._tag) {
           case "Tcp":
-            return TcpServer.layer(tag, { ...options, host: endpoint.host, port: endpoint.port })
+            return TcpServer.layer(tag, { ...options.tcp, ...limits, host: endpoint.host, port: endpoint.port })
           case "Unix":
-            return UnixServer.layer(tag, { ...options, path: endpoint.path })
+            return UnixServer.layer(tag, { ...options.unix, ...limits, path: endpoint.path })
           case "Memory":
-            return MemoryServer.layer(tag, { ...options, name: endpoint.name })
+            return MemoryServer.layer(tag, { ...limits, name: endpoint.name })
         }
       }
     )
@@ -137,7 +156,7 @@ export const layer = <Self, In, Out>(
  * @category models
  * @since 0.1.0
  */
-export interface LayerConfigOptions extends Transport.ServerOptions {
+export interface LayerConfigOptions extends NodeServerOptions {
   /** Put before the variables, for a program of several servers: `"ECHO"` reads `ECHO_LISTEN` and `ECHO_POLICY`. Default: none. */
   readonly prefix?: string | undefined
   /** Where to listen if `LISTEN` is not set. Default: that is an error. */
@@ -169,6 +188,8 @@ export const layerConfig = <Self, In, Out>(
   Layer.unwrap(
     Effect.map(settings(options), (set) => {
       const transport = layer(tag, set.listen, {
+        tcp: options.tcp,
+        unix: options.unix,
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
         idleTimeout: set.idleTimeout ?? options.idleTimeout,
@@ -205,20 +226,25 @@ const settings = (options: LayerConfigOptions) => {
   const all = Config.all({
     listen,
     policy: parsed("POLICY", Policy.parse),
-    drainTimeout: parsed("DRAIN_TIMEOUT", duration),
-    idleTimeout: parsed("IDLE_TIMEOUT", duration),
+    drainTimeout: parsed("DRAIN_TIMEOUT", duration(0)),
+    idleTimeout: parsed("IDLE_TIMEOUT", duration(1)),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxPipelined: parsed("MAX_PIPELINED", positive)
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
 }
 
-const duration = (text: string): Result.Result<Duration.Duration, { readonly message: string }> => {
-  const parsed = Duration.fromInput(text as Duration.Input)
-  return Option.isSome(parsed) && Duration.isPositive(parsed.value)
-    ? Result.succeed(parsed.value)
-    : Result.fail({ message: `"${text}" is not a time. Accepted: a number and its unit, as in "10 seconds"` })
-}
+const duration =
+  (atLeastMillis: number) =>
+  (text: string): Result.Result<Duration.Duration, { readonly message: string }> => {
+    const parsed = Option.filter(Duration.fromInput(text as Duration.Input), Duration.isFinite)
+    if (Option.isNone(parsed)) {
+      return Result.fail({ message: `"${text}" is not a time. Accepted: a number and its unit, as in "10 seconds"` })
+    }
+    return Duration.toMillis(parsed.value) >= atLeastMillis
+      ? Result.succeed(parsed.value)
+      : Result.fail({ message: `"${text}" is too short. Accepted: ${atLeastMillis} milliseconds or more` })
+  }
 
 const positive = (text: string): Result.Result<number, { readonly message: string }> =>
   /^[1-9]\d*$/.test(text)

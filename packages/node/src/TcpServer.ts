@@ -5,7 +5,7 @@
  */
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Server from "@socketserver/core/Server"
-import type { ServerError } from "@socketserver/core/ServerError"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -74,6 +74,10 @@ export const layer = <Self, In, Out>(
 const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
   Effect.gen(function* () {
     const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
+    if (host === "") {
+      const problem = 'it is empty; "0.0.0.0" and "::" listen everywhere'
+      return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
+    }
     const asked = Endpoint.tcp(host, options.port ?? 0)
     const keepAlive = options.keepAlive !== undefined
     const bind = netServer.listen(

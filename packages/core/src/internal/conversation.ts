@@ -33,6 +33,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   heardAt: number
   /** When the last request was answered that left none in flight, if connections may be idle too long. */
   answeredAt = 0
+  private movedBytes = 0
+  private movedAt = 0
   private first: Incoming<In, Out> | undefined = undefined
   private last: Incoming<In, Out> | undefined = undefined
   protected state: "open" | "closing" | "closed" = "open"
@@ -91,6 +93,10 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   abstract onEnd(): void
   /** Whether there is input that has not become a request yet. */
   protected abstract readonly hasInput: boolean
+  /** What a request ends as that was answered. */
+  protected get verdict(): Outcome.Outcome {
+    return Outcome.completed
+  }
   /** Goes on after something has been settled or has drained. */
   protected abstract advance(): void
 
@@ -190,7 +196,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
         return this.shut()
       }
     }
-    this.settle(incoming, response.outcome ?? Outcome.completed)
+    this.settle(incoming, response.outcome ?? this.verdict)
     if (response.close) this.shut()
   }
 
@@ -209,6 +215,16 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     if (incoming.settled !== undefined) return
     this.settle(incoming, outcome)
     incoming.fiber?.interruptUnsafe()
+  }
+
+  /** Whether anything was read, written or answered since, as far as a look now and then can tell. */
+  activeSince(time: number): boolean {
+    const moved = this.bytesRead + this.bytesWritten
+    if (moved !== this.movedBytes) {
+      this.movedBytes = moved
+      this.movedAt = Math.max(this.heardAt, this.engine.now())
+    }
+    return Math.max(this.heardAt, this.answeredAt, this.movedAt) > time
   }
 
   /** Ends a request that nobody will take. */
@@ -322,9 +338,12 @@ export class Messages<In, Out> extends Conversation<In, Out> {
   }
 
   private recordFault(): void {
-    if (this.fault === undefined) return
-    this.engine.record(this.fault, undefined, this)
+    const { fault } = this
+    if (fault === undefined) return
     this.fault = undefined
+    const last = this.engine.onUndecodable?.(fault)
+    if (last?._tag === "Reply") this.outbox.add(last.value)
+    this.engine.record(fault, undefined, this)
   }
 
   override onClose(error: unknown): void {
@@ -385,6 +404,10 @@ export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>,
   override stop(): void {
     this.duplex.onEnd()
     super.stop()
+  }
+
+  protected override get verdict(): Outcome.Outcome {
+    return this.duplex.fault ?? Outcome.completed
   }
 
   protected advance(): void {}

@@ -3,7 +3,7 @@ import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
-import type { Codec, Decoder } from "../Protocol.ts"
+import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { decode } from "./decoders.ts"
 import { Mailbox } from "./mailbox.ts"
@@ -21,6 +21,8 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   private readonly inbox = new Mailbox<In, Connection.ConnectionError>()
   private reading = true
   private inputEnded = false
+  /** Why the input could not be decoded. */
+  fault: DecodeError | undefined = undefined
   private closing = false
 
   constructor(options: {
@@ -59,13 +61,18 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     return this.inbox.takeAll
   })
 
-  readonly take = Effect.suspend(() => {
-    this.read(this.inbox.size <= 1)
-    return Effect.map(this.inbox.takeOne, (messages) => messages[0])
+  private readonly readMore = Effect.sync(() => {
+    if (this.inbox.size <= 1) this.read(true)
   })
 
+  readonly take = Effect.andThen(
+    this.readMore,
+    Effect.map(this.inbox.takeOne, (messages) => messages[0])
+  )
+
+  /** One message for each pull: a stream that is left early must not take along what it has not emitted. */
   get stream(): Stream.Stream<In, Connection.ConnectionError> {
-    return Stream.fromPull(Effect.succeed(this.pull))
+    return Stream.fromPull(Effect.succeed(Effect.andThen(this.readMore, this.inbox.takeOne)))
   }
 
   readonly write = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
@@ -123,6 +130,7 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     const fault = decode(this.decoder, chunk, messages, this.bytesRead)
     if (messages.length > 0) this.inbox.offer(messages)
     if (fault !== undefined) {
+      this.fault = fault
       this.inputEnded = true
       this.inbox.end(Exit.fail(this.error(fault)))
     }

@@ -50,6 +50,8 @@ export class Engine<In, Out> {
   readonly observers = new Set<(event: Outcome.Event) => void>()
   /** Where it listens; until it is bound, what it is called. */
   address: Endpoint.Endpoint | string
+  /** What is said to a peer whose input cannot be decoded, before its connection closes. */
+  onUndecodable: ((fault: Protocol.DecodeError) => Response.Response<Out>) | undefined = undefined
   /** Stops accepting; the transport sets it. */
   closeListener: () => void = () => {}
   private readonly clock: Clock.Clock
@@ -97,8 +99,9 @@ export class Engine<In, Out> {
   }
 
   /** Does something later, unless it is cancelled before. */
-  after(millis: number, f: () => void): () => void {
-    const fiber = this.run(Effect.andThen(Effect.sleep(millis), Effect.sync(f)))
+  after(millis: number, f: () => void, clock = this.clock): () => void {
+    const sleep = Effect.provideService(Effect.sleep(millis), Clock.Clock, clock)
+    const fiber = this.run(Effect.andThen(sleep, Effect.sync(f)))
     return () => fiber.interruptUnsafe()
   }
 
@@ -261,6 +264,14 @@ export class Engine<In, Out> {
     this.checkStopped()
   }
 
+  private readonly stopWaiters: Array<() => void> = []
+
+  /** Waits until the stop begins. */
+  readonly stopBegan: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.stoppedAt !== undefined) return resume(Effect.void)
+    this.stopWaiters.push(() => resume(Effect.void))
+  })
+
   /** Waits until everything has ended. */
   readonly stopped: Effect.Effect<Outcome.Report> = Effect.callback((resume) => {
     const check = () => {
@@ -298,10 +309,15 @@ export class Engine<In, Out> {
     this.completedAtStop = this.counts.Completed
     this.closeListener()
     this.cancelSweep()
-    this.cancelDeadline = this.after(this.limits.drainMillis, () => {
+    const cut = () => {
       for (const conversation of this.connections.values()) conversation.cut()
       this.finishStop()
-    })
+    }
+    const deadline = [this.after(this.limits.drainMillis, cut)]
+    // Virtual time may stand still for ever once a test is over.
+    if (this.clock !== liveClock) deadline.push(this.after(virtualDrainMillis, cut, liveClock))
+    this.cancelDeadline = () => deadline.forEach((cancel) => cancel())
+    for (const wake of this.stopWaiters) wake()
     // What has arrived but was not read yet is read in the next turn of the event loop, and counts as received.
     const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
     this.run(aTurn).addObserver(() =>
@@ -324,6 +340,9 @@ export class Engine<In, Out> {
     if (this.report !== undefined) return
     this.cancelDeadline()
     this.report = this.makeReport()
+    const { drained, millis } = this.report
+    if (drained > 0)
+      this.run(Effect.logWarning(`The stop of ${this.address} cut off ${drained} requests after ${millis} ms`))
     this.mailbox.end()
     const waiters = this.waiters
     this.waiters = []
@@ -376,7 +395,8 @@ export class Engine<In, Out> {
       const before = this.now() - idleMillis
       for (const conversation of this.connections.values()) {
         if (conversation.inFlight > 0 && this.protocol.kind === "messages") continue
-        if (Math.max(conversation.heardAt, conversation.answeredAt) <= before) this.run(conversation.close)
+        if (conversation.activeSince(before)) continue
+        this.run(conversation.close)
       }
       this.sweep()
     })
@@ -389,6 +409,11 @@ export class Engine<In, Out> {
 }
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
+
+const liveClock = Context.get(Context.empty(), Clock.Clock)
+
+// How long, in real time, a stop waits where time is virtual.
+const virtualDrainMillis = 1_000
 
 /** The engine whose handler the current fiber is in. */
 const CurrentEngine = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentEngine", {

@@ -29,7 +29,8 @@ export const makeServer = <In, Out>(engine: Engine<In, Out>, listening: Listenin
         ),
       { bufferSize: 4_096, strategy: "sliding" }
     ),
-    shutdown: engine.shutdown
+    shutdown: engine.shutdown,
+    stopping: engine.stopBegan
   }
   return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })
 }
