@@ -1,46 +1,13 @@
 /**
- * Writes `docs/reference/{api,options,errors}.md` from the sources' JSDoc. `--check` only compares.
+ * Writes `docs/reference/{api,api-<package>,options,errors}.md` from the sources' JSDoc. `--check` only compares.
  */
+import { apiPages } from "./api.ts"
 import { emit } from "./emit.ts"
+import { blocks, code, fieldTable, line, page, paragraphs, prose, table } from "./markdown.ts"
 import { type Field, fieldsOf, membersOfUnion, parentsOf, type Tagged, taggedError } from "./shapes.ts"
-import { type Doc, type Export, firstSentence, type Module, modulesOf, packages } from "./sources.ts"
+import { type Export, firstSentence, type Module, modulesOf, packages } from "./sources.ts"
 
 const modules = packages.flatMap(modulesOf)
-
-const page = (title: string, introduction: string, sections: ReadonlyArray<string>): string =>
-  blocks(`# ${title}`, introduction, "Generated from the source by `pnpm docs:reference`.", ...sections) + "\n"
-
-/** Every exported symbol, by module and category. */
-const api = (): string =>
-  page(
-    "API",
-    "Every module and what it exports.",
-    packages.flatMap((name) => {
-      const own = modules.filter((module) => module.package === `@socketserver/${name}`)
-      return own.length === 0 ? [] : [`## @socketserver/${name}`, ...own.map(moduleSection)]
-    })
-  )
-
-const moduleSection = (module: Module): string => {
-  const byCategory = Map.groupBy(module.exports, (it) => it.doc.tags.get("category") ?? "other")
-  const categories = [...byCategory].sort(([a], [b]) => rank(a) - rank(b))
-  return blocks(
-    `### ${module.name}`,
-    line(firstSentence(module.header)),
-    ...categories.flatMap(([category, exports]) => [`**${category}**`, exportTable(exports)])
-  )
-}
-
-const rank = (category: string): number => {
-  const order = "models services layers constructors combinators errors guards protocols running testing".split(" ")
-  return order.includes(category) ? order.indexOf(category) : order.length
-}
-
-const exportTable = (exports: ReadonlyArray<Export>): string =>
-  table(
-    ["export", "kind", "what"],
-    exports.map((it) => [code(it.name), it.kind, line(firstSentence(it.doc))])
-  )
 
 /** Every exported interface whose name ends with `Options`. */
 const options = (): string =>
@@ -112,40 +79,8 @@ const section = (module: Module, it: Export, parts: ReadonlyArray<string>): stri
     ...parts
   )
 
-const blocks = (...parts: ReadonlyArray<string>): string => parts.filter((part) => part !== "").join("\n\n")
-
-const fieldTable = (fields: ReadonlyArray<Field>): string =>
-  fields.length === 0
-    ? ""
-    : table(
-        ["field", "type", "meaning"],
-        fields.map((field) => [code(field.name + (field.optional ? "?" : "")), code(field.type), prose(field.doc)])
-      )
-
-const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
-  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.map(cell).join(" | ")} |`).join("\n")
-
-const cell = (text: string): string => text.replace(/(?<!\\)\|/g, "\\|")
-
-const code = (text: string): string => (text === "" ? "" : `\`${text}\``)
-
-/** A doc without its examples and links, as paragraphs. */
-const paragraphs = (doc: Doc): string =>
-  doc.text
-    .split(/\n(?=\*\*Example\*\*)/)[0]!
-    .replace(/\{@link\s+([^}]+)\}/g, "`$1`")
-    .trim()
-
-const prose = (doc: Doc): string => line(paragraphs(doc))
-
-const line = (text: string): string =>
-  text
-    .replace(/\{@link\s+([^}]+)\}/g, "`$1`")
-    .replace(/\s+/g, " ")
-    .trim()
-
 emit("docs:reference", [
-  { file: "docs/reference/api.md", text: api() },
+  ...apiPages(modules),
   { file: "docs/reference/options.md", text: options() },
   { file: "docs/reference/errors.md", text: errors() }
 ])

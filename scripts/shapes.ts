@@ -2,7 +2,8 @@
  * The fields of interfaces, tagged errors and tagged unions, as they are written in the source.
  */
 import type { CallExpression, Expression, ObjectExpression, TSSignature, TSType } from "oxc-parser"
-import { type Doc, docAt, type Export, type Module } from "./sources.ts"
+import { type Doc, docAt, type Export, type Module, type Node } from "./sources.ts"
+import { oneLine, sourceOf } from "./types.ts"
 
 export interface Field {
   readonly name: string
@@ -19,15 +20,38 @@ export interface Tagged {
 
 /** The fields of an interface or of a type alias with a literal body. */
 export const fieldsOf = (module: Module, it: Export): ReadonlyArray<Field> =>
-  it.declarations.flatMap((node) => {
-    if (node.type === "TSInterfaceDeclaration") return signatures(module, node.body.body)
-    return node.type === "TSTypeAliasDeclaration" ? fieldsOfType(module, node.typeAnnotation) : []
-  })
+  it.declarations.flatMap((node) => membersOf(module, node))
 
-/** What an interface extends. */
+/** The fields of one declaration; an interface has those of a parent that is not exported, too. */
+export const membersOf = (module: Module, node: Node): ReadonlyArray<Field> => {
+  switch (node.type) {
+    case "TSInterfaceDeclaration":
+      return [
+        ...signatures(module, node.body.body),
+        ...node.extends.flatMap((parent) => {
+          const local = module.locals.get(text(module, parent.expression))
+          return local === undefined ? [] : fieldsOf(module, local)
+        })
+      ]
+    case "TSTypeAliasDeclaration":
+      return fieldsOfType(module, node.typeAnnotation)
+    case "ClassDeclaration":
+      return node.body.body.flatMap((member) =>
+        member.type === "PropertyDefinition" && !member.computed && !member.static
+          ? field(module, member, member.typeAnnotation?.typeAnnotation)
+          : []
+      )
+    default:
+      return []
+  }
+}
+
+/** What an interface extends, as far as a user can see it. */
 export const parentsOf = (module: Module, it: Export): ReadonlyArray<string> =>
   it.declarations.flatMap((node) =>
-    node.type === "TSInterfaceDeclaration" ? node.extends.map((parent) => text(module, parent.expression)) : []
+    node.type === "TSInterfaceDeclaration"
+      ? node.extends.map((parent) => text(module, parent.expression)).filter((name) => !module.locals.has(name))
+      : []
   )
 
 /** `class X extends Data.TaggedError("X")<{ … }>` or `class X extends Schema.TaggedError<X>()("X", { … })`. */
@@ -113,20 +137,50 @@ const fieldsOfType = (module: Module, type: TSType): ReadonlyArray<Field> =>
 
 const signatures = (module: Module, members: ReadonlyArray<TSSignature>): ReadonlyArray<Field> =>
   members.flatMap((member) => {
-    if (member.type !== "TSPropertySignature" && member.type !== "TSMethodSignature") return []
-    const type =
-      member.type === "TSMethodSignature"
-        ? module.source.slice(member.key.end, member.end)
-        : member.typeAnnotation
-          ? text(module, member.typeAnnotation.typeAnnotation)
-          : "unknown"
-    return {
-      name: text(module, member.key),
-      type: oneLine(type).replace(/ \| undefined$/, ""),
-      optional: member.optional,
-      doc: docAt(module, member.start)
+    switch (member.type) {
+      case "TSPropertySignature":
+        // A computed key is a brand: nobody writes it.
+        return member.computed ? [] : field(module, member, member.typeAnnotation?.typeAnnotation)
+      case "TSMethodSignature": {
+        const result = member.returnType?.typeAnnotation
+        const parameters = oneLine(sourceOf(module, member.key.end, member.returnType?.start ?? member.end))
+        const returned = result ? oneLine(sourceOf(module, result.start, result.end)) : "unknown"
+        const type = `${parameters.replace(/^\?/, "")} => ${returned}`
+        return { name: text(module, member.key), type, optional: member.optional, doc: docAt(module, member.start) }
+      }
+      case "TSCallSignatureDeclaration":
+      case "TSConstructSignatureDeclaration": {
+        const type = oneLine(sourceOf(module, member.start, member.end))
+        return { name: "", type, optional: false, doc: docAt(module, member.start) }
+      }
+      default:
+        return []
     }
   })
+
+const field = (
+  module: Module,
+  member: { readonly key: Range; readonly start: number; readonly optional?: boolean },
+  type: TSType | undefined
+): Field => {
+  const optional = member.optional === true
+  const shown = type !== undefined && optional ? withoutUndefined(type) : type
+  return {
+    name: text(module, member.key),
+    type: shown === undefined ? "unknown" : oneLine(sourceOf(module, shown.start, shown.end)),
+    optional,
+    doc: docAt(module, member.start)
+  }
+}
+
+/** `T` of the `T | undefined` that an optional field says. */
+const withoutUndefined = (type: TSType): Range => {
+  if (type.type !== "TSUnionType" || type.types.at(-1)?.type !== "TSUndefinedKeyword") return type
+  const others = type.types.slice(0, -1)
+  const [only] = others
+  if (others.length === 1 && only?.type === "TSParenthesizedType") return only.typeAnnotation
+  return { start: others[0]!.start, end: others.at(-1)!.end }
+}
 
 /** The fields of a schema: the type column shows the schema. */
 const properties = (module: Module, object: ObjectExpression): ReadonlyArray<Field> =>
@@ -134,14 +188,16 @@ const properties = (module: Module, object: ObjectExpression): ReadonlyArray<Fie
     property.type === "Property"
       ? {
           name: text(module, property.key),
-          type: oneLine(text(module, property.value)),
+          type: oneLine(sourceOf(module, property.value.start, property.value.end)),
           optional: false,
           doc: docAt(module, property.start)
         }
       : []
   )
 
-const text = (module: Module, node: { readonly start: number; readonly end: number }): string =>
-  module.source.slice(node.start, node.end)
+interface Range {
+  readonly start: number
+  readonly end: number
+}
 
-const oneLine = (type: string): string => type.replace(/\s+/g, " ").trim()
+const text = (module: Module, node: Range): string => module.source.slice(node.start, node.end)

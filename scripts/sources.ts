@@ -20,6 +20,8 @@ export interface Export {
   readonly kind: string
   readonly doc: Doc
   readonly declarations: ReadonlyArray<Node>
+  /** The doc of each declaration. */
+  readonly docs: ReadonlyArray<Doc>
 }
 
 export interface Module {
@@ -32,6 +34,8 @@ export interface Module {
   readonly comments: ReadonlyArray<Comment>
   readonly header: Doc
   readonly exports: ReadonlyArray<Export>
+  /** What is declared here and not exported. */
+  readonly locals: ReadonlyMap<string, Export>
 }
 
 /** The published packages; `bench` is private. */
@@ -59,9 +63,15 @@ export const docAt = (module: Pick<Module, "comments" | "source">, position: num
   return comment === undefined ? noDoc : toDoc(comment)
 }
 
-export const firstSentence = (doc: Doc): string => {
+export const firstSentence = (doc: Doc): string => cut(doc)[0].replace(/\s+/g, " ")
+
+/** What a doc says after its first sentence. */
+export const afterFirstSentence = (doc: Doc): string => cut(doc)[1].trim()
+
+const cut = (doc: Doc): readonly [string, string] => {
   const [paragraph = ""] = doc.text.split(/\n\s*\n/)
-  return /^.*?(?<!\b(?:e\.g|i\.e|vs))[.!?](?=\s|$)/s.exec(paragraph)?.[0].replace(/\s+/g, " ") ?? paragraph
+  const sentence = /^.*?(?<!\b(?:e\.g|i\.e|vs))[.!?](?=\s|$)/s.exec(paragraph)?.[0] ?? paragraph
+  return [sentence, doc.text.slice(sentence.length)]
 }
 
 const readModule = (packageName: string, file: string): Module => {
@@ -69,7 +79,8 @@ const readModule = (packageName: string, file: string): Module => {
   const { comments, program } = parse(file, source)
   const docs = { comments, source }
   const exports = new Map<string, Export>()
-  for (const found of exported(program, docs)) {
+  const locals = localsOf(program, docs)
+  for (const found of exported(program, docs, locals)) {
     const known = exports.get(found.name)
     exports.set(found.name, known === undefined ? found : join(known, found))
   }
@@ -80,7 +91,8 @@ const readModule = (packageName: string, file: string): Module => {
     source,
     comments,
     header: headerOf(program, docs),
-    exports: [...exports.values()].filter((it) => !it.doc.tags.has("internal"))
+    exports: [...exports.values()].filter((it) => !it.doc.tags.has("internal")),
+    locals: new Map([...locals].filter(([name]) => !exports.has(name)))
   }
 }
 
@@ -94,30 +106,35 @@ const headerOf = (program: Program, docs: Pick<Module, "comments" | "source">): 
   return belongs ? noDoc : header
 }
 
-function* exported(program: Program, docs: Pick<Module, "comments" | "source">): Generator<Export> {
-  const local = new Map<string, Export>()
+const localsOf = (program: Program, docs: Pick<Module, "comments" | "source">): ReadonlyMap<string, Export> =>
+  new Map(
+    program.body.flatMap((statement) =>
+      [...declared(statement, docAt(docs, statement.start))].map((it) => [it.name, it] as const)
+    )
+  )
+
+function* exported(
+  program: Program,
+  docs: Pick<Module, "comments" | "source">,
+  locals: ReadonlyMap<string, Export>
+): Generator<Export> {
   for (const statement of program.body) {
-    for (const it of declared(statement, docAt(docs, statement.start))) local.set(it.name, it)
     if (statement.type !== "ExportNamedDeclaration") continue
     if (statement.declaration !== null) {
       yield* declared(statement.declaration, docAt(docs, statement.start))
     }
     for (const specifier of statement.specifiers) {
       const name = nameOf(specifier.exported)
-      const known = local.get(nameOf(specifier.local))
-      const doc = docAt(docs, specifier.start)
-      yield {
-        name,
-        kind: known?.kind ?? "export",
-        doc: doc === noDoc && known !== undefined ? known.doc : doc,
-        declarations: known?.declarations ?? []
-      }
+      const known = locals.get(nameOf(specifier.local))
+      const own = docAt(docs, specifier.start)
+      const doc = own === noDoc && known !== undefined ? known.doc : own
+      yield { name, kind: known?.kind ?? "export", doc, declarations: known?.declarations ?? [], docs: [doc] }
     }
   }
 }
 
 function* declared(node: Node, doc: Doc): Generator<Export> {
-  const one = (name: string, kind: string): Export => ({ name, kind, doc, declarations: [node] })
+  const one = (name: string, kind: string): Export => ({ name, kind, doc, declarations: [node], docs: [doc] })
   switch (node.type) {
     case "VariableDeclaration":
       for (const { id } of node.declarations) if (id.type === "Identifier") yield one(id.name, node.kind)
@@ -142,7 +159,8 @@ const join = (a: Export, b: Export): Export => ({
   name: a.name,
   kind: [...new Set([...a.kind.split(", "), ...b.kind.split(", ")])].join(", "),
   doc: a.doc.text === "" ? b.doc : a.doc,
-  declarations: [...a.declarations, ...b.declarations]
+  declarations: [...a.declarations, ...b.declarations],
+  docs: [...a.docs, ...b.docs]
 })
 
 const nameOf = (node: { readonly type: string; readonly name?: string; readonly value?: unknown }): string =>
