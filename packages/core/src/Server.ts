@@ -24,11 +24,12 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -333,7 +334,14 @@ const prepare = <Self, In, Out, R>(
       Effect.gen(function* () {
         const draining = yield* Effect.forkScoped(policy.drain(engine.batches, begin))
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
-        const ended = Effect.raceFirst(joined(draining), engine.stopped)
+        // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
+        const drained = Effect.onExit(joined(draining), (exit) =>
+          Effect.sync(() => {
+            if (Exit.isSuccess(exit)) engine.fail(new Error(`the policy ${policy.name} takes no more requests`))
+            else if (Cause.hasDies(exit.cause)) engine.fail(Cause.squash(exit.cause))
+          })
+        )
+        const ended = Effect.raceFirst(Effect.andThen(Effect.exit(drained), engine.stopped), engine.stopped)
         yield* Effect.onInterrupt(ended, () => engine.shutdown)
         return yield* Effect.fail(engine.closed)
       })
@@ -398,8 +406,11 @@ const handleRequest = <Self, In, Out, R>(
   Effect.gen(function* () {
     const engine = engineOf(yield* tag)
     const take = Effect.catchTag(engine.mailbox.takeOne, "Done", () => Effect.fail(engine.closed))
-    const taken =
-      options?.timeout === undefined ? Option.some(yield* take) : yield* Effect.timeoutOption(take, options.timeout)
-    if (Option.isNone(taken)) return Option.none()
-    return Option.some(yield* taken.value[0].handle(handler))
+    const handleOne = Effect.gen(function* () {
+      const taken =
+        options?.timeout === undefined ? Option.some(yield* take) : yield* Effect.timeoutOption(take, options.timeout)
+      if (Option.isNone(taken)) return Option.none()
+      return Option.some(yield* taken.value[0].handle(handler))
+    })
+    return yield* engine.consumeOne(handleOne)
   })

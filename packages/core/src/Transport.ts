@@ -96,8 +96,7 @@ export const layer = <Self, In, Out>(
         accept: (wire) => engine.accept(wire),
         fail: (cause) => engine.fail(cause)
       })
-      engine.address = listening.address
-      engine.closeListener = listening.close
+      engine.open(listening.address, listening.close)
       yield* Effect.addFinalizer(() => engine.shutdown)
       return makeServer(engine, listening)
     })

@@ -29,6 +29,8 @@ export interface Wire {
   /** Bytes received and sent so far. */
   readonly bytesRead: number
   readonly bytesWritten: number
+  /** Of what was written, what the system has not taken yet. It falls while the peer reads. */
+  readonly bytesUnsent: number
   /** Whether closing while the peer still sends may cost the peer what was written before, as with TCP. */
   readonly resetsOnClose: boolean
   /** Begins to deliver events. */

@@ -43,10 +43,8 @@ class TypedClient<Send, Receive> extends Duplex<Receive, Send> implements Client
       Effect.fail(new Connection.ConnectionError({ reason: { _tag: "Closed" }, peer: this.peer }))
     )
     return this.turns.withPermits(1)(
-      Effect.andThen(
-        this.write(request),
-        Effect.onInterrupt(answer, () => this.reset)
-      )
+      // From its first byte on the request counts as sent.
+      Effect.onInterrupt(Effect.andThen(this.write(request), answer), () => this.reset)
     )
   }
 

@@ -11,7 +11,7 @@ import { decode } from "./decoders.ts"
 import { Duplex } from "./duplex.ts"
 import type { Engine } from "./engine.ts"
 import { onRelease, type Releasable } from "./hooks.ts"
-import { Incoming } from "./incoming.ts"
+import { CurrentRequest, Incoming } from "./incoming.ts"
 import { Outbox } from "./outbox.ts"
 
 /**
@@ -82,7 +82,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
 
   get close(): Effect.Effect<void> {
     // A handler that closes its connection goes on; others on the same connection do not.
-    return Effect.withFiber((fiber) => Effect.sync(() => this.shut(fiber.id)))
+    return Effect.withFiber((fiber) => Effect.sync(() => this.shut(fiber.getRef(CurrentRequest))))
   }
 
   readonly [onRelease.key] = (finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): void => {
@@ -108,8 +108,14 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   }
 
   onFinish(): void {
-    if (this.state === "open") return
     this.finished = true
+    // A handler may half-close long before it ends, and has still what waits for its writes.
+    this.outbox.onDrain()
+    if (this.state !== "open") this.leave()
+  }
+
+  /** Everything has left: closes the connection. */
+  private leave(): void {
     if (this.inputEnded || !this.lingers || !this.wire.resetsOnClose) return this.wire.destroy()
     // Closing while the peer still sends would reset the connection and may cost
     // it our last reply (RFC 1122, 4.2.2.13): give it a moment to close its end.
@@ -140,7 +146,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
       this.cancel(incoming, Outcome.drained)
     this.state = "closed"
     this.outbox.close()
-    this.wire.destroy()
+    if (this.wire.bytesUnsent > 0) this.wire.reset()
+    else this.wire.destroy()
     this.running = 0
     this.release()
   }
@@ -205,6 +212,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     else incoming.previous.next = incoming.next
     if (incoming.next === undefined) this.last = incoming.previous
     else incoming.next.previous = incoming.previous
+    // Whoever keeps a request does not keep those around it.
+    incoming.previous = incoming.next = undefined
     if (--this.inFlight === 0 && this.engine.limits.idleMillis < Infinity) this.answeredAt = this.engine.now()
     incoming.settle(outcome)
     this.engine.record(outcome, incoming, this)
@@ -214,12 +223,14 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   cancel(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
     if (incoming.settled !== undefined) return
     this.settle(incoming, outcome)
+    if (!incoming.begun) this.engine.abandon()
     incoming.fiber?.interruptUnsafe()
   }
 
-  /** Whether anything was read, written or answered since, as far as a look now and then can tell. */
+  /** Whether anything was received, sent or answered since, as far as a look now and then can tell. */
   activeSince(time: number): boolean {
-    const moved = this.bytesRead + this.bytesWritten
+    // What is unsent falls while the peer reads.
+    const moved = this.bytesRead + this.bytesWritten - this.wire.bytesUnsent
     if (moved !== this.movedBytes) {
       this.movedBytes = moved
       this.movedAt = Math.max(this.heardAt, this.engine.now())
@@ -233,24 +244,36 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     this.progress()
   }
 
-  private cancelAll(reason: Outcome.Cancelled["reason"], exceptFiber: number | undefined): void {
-    let incoming = this.first
-    while (incoming !== undefined) {
-      const next: Incoming<In, Out> | undefined = incoming.next
-      if (exceptFiber !== undefined && incoming.fiber?.id === exceptFiber) incoming.finishes = true
+  private cancelAll(reason: Outcome.Cancelled["reason"], except: object | undefined): void {
+    const all: Array<Incoming<In, Out>> = []
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
+    for (const incoming of all) {
+      if (incoming === except) incoming.finishes = true
       if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, Outcome.cancelled(reason))
-      incoming = next
     }
+    this.first?.wake()
   }
 
   /** Closes the connection once what was written has left, within a bound. */
-  protected shut(byFiber?: number): void {
+  protected shut(by?: object): void {
     if (this.state !== "open") return
     this.state = "closing"
-    this.cancelAll("ConnectionClosed", byFiber)
-    this.timer(this.engine.limits.drainMillis)
+    this.cancelAll("ConnectionClosed", by)
     this.outbox.end()
     this.wire.resume()
+    if (this.finished) return this.leave()
+    this.watch(this.wire.bytesUnsent)
+  }
+
+  /** Gives a peer time to read what was written, for as long as it does. */
+  private watch(unsent: number): void {
+    this.cancelTimer?.()
+    this.cancelTimer = this.engine.after(this.engine.limits.drainMillis, () => {
+      const now = this.wire.bytesUnsent
+      // What is cut off must not look like a regular end.
+      if (now === 0 || now >= unsent) return this.wire.reset()
+      this.watch(now)
+    })
   }
 
   protected progress(): void {
@@ -341,9 +364,9 @@ export class Messages<In, Out> extends Conversation<In, Out> {
     const { fault } = this
     if (fault === undefined) return
     this.fault = undefined
-    const last = this.engine.onUndecodable?.(fault)
-    if (last?._tag === "Reply") this.outbox.add(last.value)
     this.engine.record(fault, undefined, this)
+    const last = this.engine.lastWords(fault)
+    if (last?._tag === "Reply") this.outbox.add(last.value)
   }
 
   override onClose(error: unknown): void {
@@ -402,7 +425,7 @@ export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>,
   }
 
   override stop(): void {
-    this.duplex.onEnd()
+    this.duplex.stop()
     super.stop()
   }
 

@@ -257,7 +257,13 @@ export const transformed = <A, B>(
 ): Decoder<B> => {
   const apply = (messages: Array<A>, error: DecodeError | undefined, out: Array<B>): DecodeError | undefined => {
     for (let i = 0; i < messages.length; i++) {
-      const result = f(messages[i] as A)
+      let result: ReturnType<typeof f>
+      // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
+      try {
+        result = f(messages[i] as A)
+      } catch (error) {
+        result = { problem: `the decoder threw: ${messageOf(error)}` }
+      }
       if ("problem" in result) return Outcome.malformed(self.offsetOf(i), result.problem)
       out.push(result.value)
     }

@@ -77,7 +77,7 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
 
   readonly write = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
     Effect.suspend(() => {
-      if (this.outbox.closed || this.closing) return this.fails({ _tag: "Closed" })
+      if (this.outbox.closed || this.outbox.ending || this.closing) return this.fails({ _tag: "Closed" })
       const problem = this.outbox.add(message)
       if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
       return Effect.flatMap(this.outbox.writable, () =>
@@ -116,7 +116,16 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     this.outbox.onDrain()
   }
 
-  onFinish(): void {}
+  onFinish(): void {
+    // A socket that has been ended does not say that it has drained.
+    this.outbox.onDrain()
+  }
+
+  /** Nothing more will be read. What has arrived of a message is none. */
+  stop(): void {
+    this.inputEnded = true
+    this.inbox.end()
+  }
 
   onClose(error: unknown): void {
     this.outbox.close()

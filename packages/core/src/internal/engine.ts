@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type * as Connection from "../Connection.ts"
@@ -59,6 +60,8 @@ export class Engine<In, Out> {
   private requestIds = 0
   private connectionIds = 0
   private consumers = 0
+  private stale = 0
+  private failure: ServerError | undefined = undefined
   private connect: ((connection: Conversation<In, Out>) => void) | undefined = undefined
   private stoppedAt: number | undefined = undefined
   private completedAtStop = 0
@@ -77,6 +80,12 @@ export class Engine<In, Out> {
     this.clock = Context.get(context, Clock.Clock)
     this.turn = new Turn(Context.get(context, Scheduler.Scheduler))
     this.run = this.runner(context as Context.Context<unknown>)
+  }
+
+  /** It is bound. */
+  open(address: Endpoint.Endpoint, closeListener: () => void): void {
+    this.address = address
+    this.closeListener = closeListener
     if (this.limits.idleMillis < Infinity) this.sweep()
   }
 
@@ -150,12 +159,19 @@ export class Engine<In, Out> {
       }
     })
 
-  /** The listener died. */
+  /** The listener died, or the policy. What was received is still answered. */
   fail(cause: unknown): void {
     if (this.stoppedAt !== undefined) return
     const reason = new ListenerFailed({ endpoint: String(this.address), cause })
-    this.mailbox.end(Exit.fail(new ServerError({ reason })))
+    this.failure = new ServerError({ reason })
     this.stop()
+  }
+
+  /** A request that waits for a policy has been cancelled. They are let go of when they are many. */
+  abandon(): void {
+    if (++this.stale <= Math.max(1_024, this.mailbox.size / 2)) return
+    this.stale = 0
+    this.mailbox.retain((incoming) => incoming.settled === undefined)
   }
 
   // ------------------------------------------------------------------- policy
@@ -205,14 +221,19 @@ export class Engine<In, Out> {
     }
     if (Exit.isExit(effect)) {
       const exit = effect as Exit.Exit<Response.Response<Out>>
-      if (exit._tag === "Failure" || exit.value._tag !== "Streamed") {
-        conversation.answer(incoming, exit)
+      const tag = exit._tag === "Failure" ? "Failure" : exit.value?._tag
+      if (tag !== "Streamed") {
+        conversation.answer(incoming, tag === undefined ? noResponse : exit)
         return done
       }
-      effect = incoming.streamed(exit.value)
+      effect = incoming.streamed((exit as Exit.Success<Response.Streamed<Out>>).value)
     } else {
       effect = Effect.flatMap(effect, (response) =>
-        response._tag === "Streamed" ? incoming.streamed(response) : Exit.succeed(response)
+        response?._tag === "Streamed"
+          ? incoming.streamed(response)
+          : response?._tag === undefined
+            ? noResponse
+            : Exit.succeed(response)
       )
     }
     conversation.started()
@@ -226,11 +247,21 @@ export class Engine<In, Out> {
     return fiber
   }
 
+  /** What is said to a peer whose input cannot be decoded. */
+  lastWords(fault: Protocol.DecodeError): Response.Response<Out> | undefined {
+    const said = Result.try(() => this.onUndecodable?.(fault))
+    if (Result.isSuccess(said)) return said.success
+    this.run(Effect.logError("onUndecodable threw", said.failure))
+    return undefined
+  }
+
   // ------------------------------------------------------------------- ledger
 
   record(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
     this.counts[outcome._tag]++
     if (outcome !== Outcome.completed) this.log(outcome, request, connection)
+    // A handler that stops its server waits for what others ask.
+    if (this.callers > 0) this.checkStopped()
     if (this.observers.size === 0) return
     for (const observer of this.observers) observer({ outcome, request, connection })
   }
@@ -319,7 +350,6 @@ export class Engine<In, Out> {
     this.cancelDeadline = () => deadline.forEach((cancel) => cancel())
     for (const wake of this.stopWaiters) wake()
     // What has arrived but was not read yet is read in the next turn of the event loop, and counts as received.
-    const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
     this.run(aTurn).addObserver(() =>
       this.turn.run(() => {
         this.stopping = true
@@ -343,7 +373,7 @@ export class Engine<In, Out> {
     const { drained, millis } = this.report
     if (drained > 0)
       this.run(Effect.logWarning(`The stop of ${this.address} cut off ${drained} requests after ${millis} ms`))
-    this.mailbox.end()
+    this.mailbox.end(this.failure === undefined ? undefined : Exit.fail(this.failure))
     const waiters = this.waiters
     this.waiters = []
     for (const waiter of waiters) waiter()
@@ -380,14 +410,27 @@ export class Engine<In, Out> {
           this.consumers++
           return Stream.fromPull(Effect.succeed(pull()))
         }),
-        () =>
-          Effect.sync(() => {
-            this.consumers--
-            this.dropUnconsumed()
-          })
+        () => this.leaving
       )
     )
   }
+
+  /** Takes a request, and counts as a consumer until it has been handled. */
+  consumeOne<A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => {
+        this.consumers++
+      }),
+      () => use,
+      () => this.leaving
+    )
+  }
+
+  // Whoever takes one request after the other is back at once.
+  private readonly leaving = Effect.sync(() => {
+    this.consumers--
+    this.run(Effect.andThen(aTurn, aTurn)).addObserver(() => this.turn.run(() => this.dropUnconsumed()))
+  })
 
   private sweep(): void {
     const { idleMillis } = this.limits
@@ -404,9 +447,13 @@ export class Engine<In, Out> {
 
   /** The error of someone who wants requests of a server that has been shut down. */
   get closed(): ServerError {
-    return new ServerError({ reason: new ServerClosed({ endpoint: String(this.address) }) })
+    return this.failure ?? new ServerError({ reason: new ServerClosed({ endpoint: String(this.address) }) })
   }
 }
+
+const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+
+const noResponse = Exit.die(new TypeError("The handler returned no Response"))
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 

@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -68,7 +69,6 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
 
   settle(outcome: Outcome.Outcome): void {
     this.settled = outcome
-    this.wake()
     if (this.observers === undefined) return
     for (const observer of this.observers) observer(outcome)
   }
@@ -84,20 +84,26 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   ): Effect.Effect<Response.Response<Out>, never, unknown> {
     return Effect.withFiber((fiber) => {
       this.fiber = fiber as Fiber.Fiber<never>
-      return effect
+      return Effect.provideService(effect, CurrentRequest, this)
     })
   }
 
   /** Sends a stream in its turn, and leaves an empty response that ends it. */
   streamed(response: Response.Streamed<Out>): Effect.Effect<Response.Response<Out>> {
-    const { conversation } = this
+    const { outbox } = this.conversation
     const send = Stream.runForEachArray(response.value, (messages) =>
       Effect.suspend(() => {
-        for (const message of messages) {
-          const problem = conversation.outbox.add(message)
-          if (problem !== undefined) return Effect.die(new Error(`The response cannot be encoded: ${problem}`))
+        const from = (start: number): Effect.Effect<void> => {
+          for (let i = start; i < messages.length; i++) {
+            // Nobody hears the rest, and it may have no end.
+            if (outbox.closed) return Effect.interrupt
+            const problem = outbox.add(messages[i] as Out)
+            if (problem !== undefined) return Effect.die(new Error(`The response cannot be encoded: ${problem}`))
+            if (outbox.full) return Effect.flatMap(outbox.writable, () => from(i + 1))
+          }
+          return outbox.writable
         }
-        return conversation.outbox.writable
+        return from(0)
       })
     )
     const end = Response.withOutcome(
@@ -114,3 +120,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     })
   }
 }
+
+/** The request whose handler the current fiber is in: the handler's own, or one that it has started. */
+export const CurrentRequest = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentRequest", {
+  defaultValue: () => undefined
+})

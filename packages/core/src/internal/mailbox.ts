@@ -12,6 +12,8 @@ type NonEmpty<A> = readonly [A, ...Array<A>]
  */
 export class Mailbox<A, E> {
   private items: Array<A> = []
+  /** Where the items begin: `shift` copies an array of more than 50,000. */
+  private head = 0
   private takers: Array<{
     readonly one: boolean
     readonly resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void
@@ -19,14 +21,14 @@ export class Mailbox<A, E> {
   private exit: Exit.Exit<never, E | Cause.Done> | undefined
 
   get size(): number {
-    return this.items.length
+    return this.items.length - this.head
   }
 
   /** Hands over a batch; `false` after the end. */
   offer(batch: Array<A>): boolean {
     if (this.exit !== undefined) return false
     const taker = this.takers[0]
-    if (taker !== undefined && !taker.one && this.items.length === 0) {
+    if (taker !== undefined && !taker.one && this.size === 0) {
       this.takers.shift()
       taker.resume(Exit.succeed(batch as never))
       return true
@@ -40,7 +42,7 @@ export class Mailbox<A, E> {
   end(exit: Exit.Exit<never, E | Cause.Done> = ended): void {
     if (this.exit !== undefined) return
     this.exit = exit
-    if (this.items.length > 0) return
+    if (this.size > 0) return
     const takers = this.takers
     this.takers = []
     for (const taker of takers) taker.resume(exit)
@@ -48,9 +50,15 @@ export class Mailbox<A, E> {
 
   /** Removes and returns what nobody has taken. */
   clear(): Array<A> {
-    const items = this.items
+    const items = this.head === 0 ? this.items : this.items.slice(this.head)
     this.items = []
+    this.head = 0
     return items
+  }
+
+  /** Lets go of what does not pass. */
+  retain(passes: (item: A) => boolean): void {
+    this.items = this.clear().filter(passes)
   }
 
   /** Everything there is, waiting for something. */
@@ -68,18 +76,23 @@ export class Mailbox<A, E> {
       })
     })
     return Effect.suspend(() => {
-      if (this.items.length > 0) return Exit.succeed(this.next(one))
+      if (this.size > 0) return Exit.succeed(this.next(one))
       return this.exit ?? wait
     })
   }
 
   private next(one: boolean): NonEmpty<A> {
-    if (one) return [this.items.shift() as A]
+    if (one) {
+      const item = this.items[this.head] as A
+      this.items[this.head++] = undefined as never
+      if (this.head === this.items.length || this.head > 10_000) this.items = this.clear()
+      return [item]
+    }
     return this.clear() as never
   }
 
   private serve(): void {
-    while (this.items.length > 0) {
+    while (this.size > 0) {
       const taker = this.takers.shift()
       if (taker === undefined) return
       taker.resume(Exit.succeed(this.next(taker.one)))

@@ -19,6 +19,9 @@ class MemoryWire implements Wire.Wire {
   other!: MemoryWire
   bytesRead = 0
   bytesWritten = 0
+  get bytesUnsent(): number {
+    return Math.max(0, this.other.buffered - highWaterMark)
+  }
   private receiver: Wire.Receiver | undefined = undefined
   private readonly inbox: Array<Uint8Array> = []
   private buffered = 0

@@ -13,9 +13,12 @@ export class Outbox<Out> implements Flushable {
   private readonly turn: Turn
   private text = ""
   private bytes: Array<Uint8Array> = []
+  /** Of what is collected, in bytes or characters. */
+  private pending = 0
   private marked = false
   private waiting: Array<() => void> = []
-  private ending = false
+  /** Nothing more can be written. */
+  ending = false
   /** The peer does not keep up: the transport's high-water mark is reached. */
   blocked = false
   closed = false
@@ -37,11 +40,12 @@ export class Outbox<Out> implements Flushable {
       return `the encoder threw: ${error instanceof Error ? error.message : String(error)}`
     }
     if (typeof encoded === "string") this.text += encoded
-    else if (encoded instanceof Unencodable) return encoded.problem
-    else {
+    else if (encoded instanceof Uint8Array) {
       this.sealText()
       this.bytes.push(encoded)
-    }
+    } else if (encoded instanceof Unencodable) return encoded.problem
+    else return `the encoder returned neither text nor bytes`
+    this.pending += encoded.length
     if (!this.marked) {
       this.marked = true
       this.turn.mark(this)
@@ -61,6 +65,7 @@ export class Outbox<Out> implements Flushable {
     this.marked = false
     if (this.closed || this.ending) return
     let writable = true
+    this.pending = 0
     if (this.bytes.length > 0) {
       this.sealText()
       const bytes = this.bytes
@@ -76,9 +81,14 @@ export class Outbox<Out> implements Flushable {
 
   /** Completes when the peer keeps up (again), or is gone. */
   readonly writable: Effect.Effect<void> = Effect.suspend(() => {
-    if (!this.blocked && this.pending > highWaterMark) this.flush()
+    if (!this.blocked && this.full) this.flush()
     return !this.blocked || this.closed ? Effect.void : this.drained
   })
+
+  /** Whether more should wait until it is {@link writable}. */
+  get full(): boolean {
+    return this.pending > highWaterMark
+  }
 
   private readonly drained: Effect.Effect<void> = Effect.callback((resume) => {
     const wake = () => resume(Effect.void)
@@ -97,13 +107,8 @@ export class Outbox<Out> implements Flushable {
     this.closed = true
     this.text = ""
     this.bytes = []
+    this.pending = 0
     this.wake()
-  }
-
-  private get pending(): number {
-    let length = this.text.length
-    for (const chunk of this.bytes) length += chunk.length
-    return length
   }
 
   private wake(): void {

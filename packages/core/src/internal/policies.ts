@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Policy, Sized } from "../Policy.ts"
 import type * as Request from "../Request.ts"
+import { carry } from "./hooks.ts"
 
 /** The policies themselves, apart from their configuration, which loads `effect/Config`. */
 
@@ -59,6 +60,17 @@ export const keyed = <In>(
   options?: Sized
 ): Policy<In> => {
   const max = options?.max ?? defaultMax
+  const faults = new WeakMap<object, unknown>()
+  // What has no key waits for nobody, and dies where its handler would begin.
+  const keyOf = (request: Request.Request<In>): unknown => {
+    // oxlint-disable-next-line socketserver/no-try -- the key function is user code, and what it throws must not end the policy
+    try {
+      return key(request)
+    } catch (error) {
+      faults.set(request, error)
+      return request
+    }
+  }
   return {
     name: max === defaultMax ? name : `${name}:${max}`,
     worker: "fiber",
@@ -70,8 +82,8 @@ export const keyed = <In>(
       Effect.suspend(() => {
         const slots = new Slots(max)
         // The keys in work, with what waits behind each.
-        const lanes = new Map<unknown, Array<A>>()
-        const work = (lane: Array<A>, key: unknown): void => {
+        const lanes = new Map<unknown, Lane<A>>()
+        const work = (lane: Lane<A>, key: unknown): void => {
           for (let request = lane.shift(); request !== undefined; request = lane.shift()) {
             const fiber = begin(request)
             if (fiber.pollUnsafe() !== undefined) continue
@@ -84,11 +96,12 @@ export const keyed = <In>(
             for (let i = start; i < batch.length; i++) {
               if (slots.full) return Effect.flatMap(slots.free, () => from(i))
               const request = batch[i] as A
-              const of = key(request)
+              const of = keyOf(request)
               const lane = lanes.get(of)
               if (lane !== undefined) lane.push(request)
               else {
-                const lane = [request]
+                const lane = new Lane<A>()
+                lane.push(request)
                 lanes.set(of, lane)
                 work(lane, of)
               }
@@ -99,7 +112,28 @@ export const keyed = <In>(
         })
         return Effect.andThen(each, slots.idle)
       }),
-    place: Effect.succeed
+    place: (handler) =>
+      Effect.succeed(
+        carry(handler, (request) => (faults.has(request) ? Effect.die(faults.get(request)) : handler(request)))
+      )
+  }
+}
+
+/** What waits behind a key; those whose peers have left are let go of before it grows. */
+class Lane<A> {
+  private waiting: Array<A> = []
+  private limit = 1_024
+
+  push(request: A): void {
+    if (this.waiting.length >= this.limit) {
+      this.waiting = this.waiting.filter((request) => (request as { readonly settled?: unknown }).settled === undefined)
+      this.limit = Math.max(1_024, this.waiting.length * 2)
+    }
+    this.waiting.push(request)
+  }
+
+  shift(): A | undefined {
+    return this.waiting.shift()
   }
 }
 

@@ -26,6 +26,12 @@ class SocketWire implements Wire.Wire {
     return this.socket.bytesWritten
   }
 
+  get bytesUnsent(): number {
+    // Node's buffer falls only when a whole write is done; libuv's falls with what the system takes.
+    const handle = (this.socket as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle
+    return this.socket.destroyed ? 0 : (handle?.writeQueueSize ?? this.socket.writableLength)
+  }
+
   start(receiver: Wire.Receiver): void {
     const { socket } = this
     let failure: unknown
@@ -55,7 +61,9 @@ class SocketWire implements Wire.Wire {
     this.socket.destroy()
   }
   reset(): void {
-    this.socket.resetAndDestroy()
+    // A Unix socket knows no reset; its peer sees one where it has written what was not read.
+    if (this.peer.transport === "unix") this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 }
 
