@@ -188,7 +188,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
       while (this.first?.response !== undefined) this.emit(this.first, this.first.response)
       this.first?.wake()
     }
-    this.progress()
+    // While others are in flight and nothing waits there is nothing to do: the hot path of a pipeline.
+    if (this.inFlight === 0 || this.hasInput) this.progress()
   }
 
   private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {

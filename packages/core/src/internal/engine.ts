@@ -17,13 +17,13 @@ import { ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
 import type * as Wire from "../Wire.ts"
 import { type Conversation, Messages, Whole } from "./conversation.ts"
 import type { ConnectHook } from "./hooks.ts"
-import type { Incoming } from "./incoming.ts"
+import { CurrentRequest, type Incoming } from "./incoming.ts"
 import type { Limits } from "./limits.ts"
 import { Mailbox } from "./mailbox.ts"
 import { Turn } from "./turn.ts"
 
-/** Starts an effect now, with the services it needs. */
-export type Runner = <A>(effect: Effect.Effect<A, never, unknown>) => Fiber.Fiber<A>
+/** Starts an effect now, with the services it needs; if it is a handler's, it knows its request. */
+export type Runner = <A>(effect: Effect.Effect<A, never, unknown>, request?: object) => Fiber.Fiber<A>
 
 /**
  * One server: the connections that its transport accepted, the requests that
@@ -99,7 +99,10 @@ export class Engine<In, Out> {
 
   /** Starts effects with `context`, all in the turns of this server. */
   runner<R>(context: Context.Context<R>): Runner {
-    return Effect.runForkWith(Context.add(context, Scheduler.Scheduler, this.turn)) as unknown as Runner
+    const turned = Context.add(context, Scheduler.Scheduler, this.turn) as Context.Context<unknown>
+    const run = Effect.runForkWith(turned)
+    return (effect, request) =>
+      request === undefined ? run(effect) : Effect.runForkWith(Context.add(turned, CurrentRequest, request))(effect)
   }
 
   /** Starts handlers with `context`. */
@@ -237,7 +240,7 @@ export class Engine<In, Out> {
       )
     }
     conversation.started()
-    const fiber = run(incoming.running(effect))
+    const fiber = run(incoming.running(effect), incoming)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
       conversation.ended(incoming, exit)
@@ -258,8 +261,11 @@ export class Engine<In, Out> {
   // ------------------------------------------------------------------- ledger
 
   record(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
-    this.counts[outcome._tag]++
-    if (outcome !== Outcome.completed) this.log(outcome, request, connection)
+    if (outcome === Outcome.completed) this.counts.Completed++
+    else {
+      this.counts[outcome._tag]++
+      this.log(outcome, request, connection)
+    }
     // A handler that stops its server waits for what others ask.
     if (this.callers > 0) this.checkStopped()
     if (this.observers.size === 0) return

@@ -84,7 +84,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   ): Effect.Effect<Response.Response<Out>, never, unknown> {
     return Effect.withFiber((fiber) => {
       this.fiber = fiber as Fiber.Fiber<never>
-      return Effect.provideService(effect, CurrentRequest, this)
+      return effect
     })
   }
 
