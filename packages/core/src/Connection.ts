@@ -71,9 +71,9 @@ export interface Connection<out In, in Out> extends Info {
   readonly write: (message: Out) => Effect.Effect<void, ConnectionError>
   /** Half-closes: nothing more will be written, reading goes on. */
   readonly end: Effect.Effect<void>
-  /** Closes the connection once what was written has left. */
+  /** Reads and writes no more. What was written leaves, and the connection closes: a server's when its handler returns, a client's when its server does. */
   readonly close: Effect.Effect<void>
-  /** Breaks the connection off, as a crash would: what has not left is lost, and the peer sees a reset. */
+  /** Breaks the connection off, as a crash would: what has not left is lost, and the peer sees a reset. A handler that does it is interrupted. */
   readonly reset: Effect.Effect<void>
 }
 

@@ -103,7 +103,7 @@ export const stream = <Out>(stream: Stream.Stream<Out>): Response<Out> =>
 
 /**
  * Closes the connection once this response has left. Later requests of the
- * same connection end as `Cancelled`.
+ * same connection end as `Cancelled` (under an unordered protocol, all others).
  *
  * **Example** (Saying goodbye)
  *

@@ -49,7 +49,7 @@ import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
 import type * as Response from "./Response.ts"
-import type { ServerError } from "./ServerError.ts"
+import { PolicyFailed, type ServerError } from "./ServerError.ts"
 import * as Worker from "./Worker.ts"
 
 /**
@@ -337,8 +337,9 @@ const prepare = <Self, In, Out, R>(
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
         const drained = Effect.onExit(joined(draining), (exit) =>
           Effect.sync(() => {
-            if (Exit.isSuccess(exit)) engine.fail(new Error(`the policy ${policy.name} takes no more requests`))
-            else if (Cause.hasDies(exit.cause)) engine.fail(Cause.squash(exit.cause))
+            if (Exit.isFailure(exit) && !Cause.hasDies(exit.cause)) return
+            const cause = Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error("it takes no more requests")
+            engine.fail(new PolicyFailed({ policy: policy.name, cause }))
           })
         )
         const ended = Effect.raceFirst(Effect.andThen(Effect.exit(drained), engine.stopped), engine.stopped)

@@ -43,7 +43,14 @@ export class ServerError extends Data.TaggedError("ServerError")<{
  * @category errors
  * @since 0.1.0
  */
-export type Reason = BindFailed | ListenerFailed | InvalidEndpoint | InvalidOption | UnsupportedEndpoint | ServerClosed
+export type Reason =
+  | BindFailed
+  | ListenerFailed
+  | PolicyFailed
+  | InvalidEndpoint
+  | InvalidOption
+  | UnsupportedEndpoint
+  | ServerClosed
 
 /**
  * The address could not be bound. `kind` sorts the platform's codes; `cause` is the raw error.
@@ -83,6 +90,21 @@ export class ListenerFailed extends Data.TaggedError("ListenerFailed")<{
 }> {
   override get message(): string {
     return `The listener on ${this.endpoint} failed: ${describe(this.cause)}`
+  }
+}
+
+/**
+ * A policy died, or ended while its server did not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyFailed extends Data.TaggedError("PolicyFailed")<{
+  readonly policy: string
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return `The policy ${this.policy} failed: ${describe(this.cause)}`
   }
 }
 

@@ -20,7 +20,7 @@ import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/server.ts"
 import type * as Server from "./Server.ts"
-import { ServerError } from "./ServerError.ts"
+import { ListenerFailed, ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
@@ -34,7 +34,7 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
-  /** How long a connection may stay silent with no request in flight before it is closed. Default: for ever. */
+  /** How long a connection may stay silent before it is closed: nothing read or written, and no request in flight (a whole-connection protocol always has one, which does not count). Default: for ever. */
   readonly idleTimeout?: Duration.Input | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed, whatever a peer or a handler does. */
   readonly drainTimeout?: Duration.Input | undefined
@@ -49,6 +49,8 @@ export interface ServerOptions {
 export interface Sink {
   /** A peer has connected. */
   readonly accept: (wire: Wire.Wire) => void
+  /** A connection could not be accepted, for reasons of its own or of the system; listening goes on. */
+  readonly lose: (cause: unknown) => void
   /** The listener has died. `run` fails with it, and `serve` ends the program's layer. */
   readonly fail: (cause: unknown) => void
 }
@@ -94,7 +96,8 @@ export const layer = <Self, In, Out>(
       const engine = new Engine<In, Out>(tag.key, tag.protocol, limits, yield* Effect.context<never>())
       const listening = yield* listen({
         accept: (wire) => engine.accept(wire),
-        fail: (cause) => engine.fail(cause)
+        lose: (cause) => engine.lose(cause),
+        fail: (cause) => engine.fail(new ListenerFailed({ endpoint: String(engine.address), cause }))
       })
       engine.open(listening.address, listening.close)
       yield* Effect.addFinalizer(() => engine.shutdown)

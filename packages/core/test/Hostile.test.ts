@@ -6,6 +6,7 @@ import * as Middleware from "@socketserver/core/Middleware"
 import * as Policy from "@socketserver/core/Policy"
 import * as Response from "@socketserver/core/Response"
 import type * as Server from "@socketserver/core/Server"
+import { ListenerFailed } from "@socketserver/core/ServerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -294,7 +295,9 @@ describe("a stop", () => {
       // In one chunk, so that all of it is received.
       yield* tell(client, "1", "2", "3", "4")
       yield* Deferred.await(begun)
-      ;(server as unknown as { readonly [engine]: { fail(cause: unknown): void } })[engine].fail(new Error("it died"))
+      ;(server as unknown as { readonly [engine]: { fail(reason: unknown): void } })[engine].fail(
+        new ListenerFailed({ endpoint: "memory:Lines", cause: new Error("it died") })
+      )
       yield* latch.open
       assert.deepStrictEqual(yield* rest(client), ["1", "2", "3", "4"])
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(MemoryServer.layer(Lines, { maxPipelined: 2 }), quiet)))

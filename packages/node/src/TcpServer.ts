@@ -87,7 +87,7 @@ const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
     )
     const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))
     server.on("connection", (socket) => sink.accept(socketWire(socket, "tcp")))
-    server.on("error", (error) => sink.fail(error))
+    server.on("error", netServer.sort(sink))
     const { port } = server.address() as net.AddressInfo
     return {
       address: Endpoint.tcp(host, port),

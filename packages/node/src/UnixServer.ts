@@ -87,7 +87,7 @@ const listen = (options: UnixServerOptions, sink: Transport.Sink) =>
         )
     let peers = 0
     bound.server.on("connection", (socket) => sink.accept(socketWire(socket, "unix", `${address}#${++peers}`)))
-    bound.server.on("error", (error) => sink.fail(error))
+    bound.server.on("error", netServer.sort(sink))
     return { address, close: bound.close, connect: UnixClient.wire({ path }) }
   })
 

@@ -13,7 +13,7 @@ import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
-import { ListenerFailed, ServerClosed, ServerError } from "../ServerError.ts"
+import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
 import type * as Wire from "../Wire.ts"
 import { type Conversation, Messages, Whole } from "./conversation.ts"
 import type { ConnectHook } from "./hooks.ts"
@@ -162,10 +162,15 @@ export class Engine<In, Out> {
       }
     })
 
+  /** A connection could not be accepted. */
+  lose(cause: unknown): void {
+    this.counts.Refused++
+    this.run(Effect.logWarning(`${this.address} could not accept a connection`, cause))
+  }
+
   /** The listener died, or the policy. What was received is still answered. */
-  fail(cause: unknown): void {
+  fail(reason: Reason): void {
     if (this.stoppedAt !== undefined) return
-    const reason = new ListenerFailed({ endpoint: String(this.address), cause })
     this.failure = new ServerError({ reason })
     this.stop()
   }

@@ -1,4 +1,5 @@
 import { BindFailed, ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import * as net from "node:net"
 import { bindKind } from "./errors.ts"
@@ -6,6 +7,12 @@ import { bindKind } from "./errors.ts"
 /** A `BindFailed` of `endpoint`. */
 export const bindFailed = (endpoint: string, cause: unknown, kind: BindFailed["kind"] = bindKind(cause)): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint, kind, cause }) })
+
+/** Sorts the errors of a listener: one of `accept` costs a connection, any other the listener. */
+export const sort =
+  (sink: Transport.Sink) =>
+  (error: NodeJS.ErrnoException): void =>
+    error.syscall === "accept" ? sink.lose(error) : sink.fail(error)
 
 /** A bound `node:net` server. Whoever asks closes it. `around` runs while the address is bound, which is at once. */
 export const listen = (
