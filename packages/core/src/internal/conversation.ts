@@ -269,7 +269,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   /** Gives a peer time to read what was written, for as long as it does. */
   private watch(unsent: number): void {
     this.cancelTimer?.()
-    this.cancelTimer = this.engine.after(this.engine.limits.drainMillis, () => {
+    this.cancelTimer = this.engine.after(this.engine.limits.closeMillis, () => {
       const now = this.wire.bytesUnsent
       // What is cut off must not look like a regular end.
       if (now === 0 || now >= unsent) return this.wire.reset()

@@ -10,6 +10,9 @@ export interface Limits {
   readonly maxPipelined: number
   readonly idleMillis: number
   readonly drainMillis: number
+  /** How long a peer of a closing connection may read nothing of what waits for it. */
+  readonly closeMillis: number
+  /** How long a peer may take to close its end, once everything has left. */
   readonly lingerMillis: number
 }
 
@@ -39,6 +42,8 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
     maxPipelined,
     idleMillis,
     drainMillis: Duration.toMillis(drain),
+    // A connection that closes without a stop needs its time also where a stop has none.
+    closeMillis: Math.max(Duration.toMillis(drain), 1_000),
     lingerMillis: 1_000
   })
 }
