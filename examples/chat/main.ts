@@ -6,7 +6,7 @@
  * In two other terminals, `socat - tcp:127.0.0.1:9000`, and write. Ctrl-C one of them: the other reads who left.
  * A connection is one long request here, so it takes a policy that runs requests side by side.
  */
-import { Protocol, Response, Server } from "@socketserver/core"
+import { Handler, Protocol, Server } from "@socketserver/core"
 import { NodeServer } from "@socketserver/node"
 import { Effect, Layer, PubSub, Stream } from "effect"
 
@@ -22,20 +22,22 @@ const ChatLive = Layer.unwrap(
     // A guest who falls 256 lines behind loses the oldest, and delays nobody.
     const room = yield* PubSub.sliding<Said>(256)
 
-    return Chat.serve(({ body: guest }) => {
-      const name = `guest-${guest.id}`
-      const say = (line: string) => PubSub.publish(room, { by: guest.id, line })
+    return Chat.serve(
+      Handler.conversation((guest) =>
+        Effect.gen(function* () {
+          const name = `guest-${guest.id}`
+          const say = (line: string) => PubSub.publish(room, { by: guest.id, line })
 
-      return Effect.gen(function* () {
-        const said = yield* PubSub.subscribe(room)
-        yield* guest.write(`Welcome, ${name}.`)
-        yield* Effect.acquireRelease(say(`* ${name} has joined`), () => say(`* ${name} has left`))
-        const others = Stream.fromSubscription(said).pipe(Stream.filter(({ by }) => by !== guest.id))
-        const listening = Stream.runForEach(others, ({ line }) => guest.write(line))
-        const speaking = Stream.runForEach(guest.stream, (line) => say(`${name}: ${line}`))
-        yield* Effect.raceFirst(speaking, listening)
-      }).pipe(Effect.scoped, Effect.ignore({ log: "Debug" }), Effect.as(Response.empty))
-    })
+          const said = yield* PubSub.subscribe(room)
+          yield* guest.write(`Welcome, ${name}.`)
+          yield* Effect.acquireRelease(say(`* ${name} has joined`), () => say(`* ${name} has left`))
+          const others = Stream.fromSubscription(said).pipe(Stream.filter(({ by }) => by !== guest.id))
+          const listening = Stream.runForEach(others, ({ line }) => guest.write(line))
+          const speaking = Stream.runForEach(guest.stream, (line) => say(`${name}: ${line}`))
+          yield* Effect.raceFirst(speaking, listening)
+        }).pipe(Effect.scoped)
+      )
+    )
   })
 )
 

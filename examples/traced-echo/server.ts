@@ -3,7 +3,7 @@
  *
  * As there, the connection is the request. What is a method to override there is a function around the handler here.
  */
-import { Handler, Middleware, Protocol, Response, Server } from "@socketserver/core"
+import { Handler, Middleware, Protocol, Server } from "@socketserver/core"
 import { Console, Effect, Layer, pipe, Stream } from "effect"
 
 export class EchoServer extends Server.Service<EchoServer>()("EchoServer", { protocol: Protocol.connection() }) {}
@@ -15,16 +15,16 @@ const handler = (step: string) => Console.log(`EchoRequestHandler: ${step}`)
 
 const echo = Handler.lifecycle({
   setup: (_: Conversation) => handler("setup"),
-  handle: ({ body: connection }) =>
+  handle: Handler.conversation((connection: Conversation["body"]) =>
     handler("handle").pipe(
       Effect.andThen(
         Stream.runForEach(connection.stream, (data) =>
           Effect.andThen(handler(`recv()->"${repr(data)}"`), connection.write(data))
         )
       ),
-      Effect.catch((error) => handler(error.message)),
-      Effect.as(Response.empty)
-    ),
+      Effect.tapError((error) => handler(error.message))
+    )
+  ),
   finish: () => handler("finish")
 })
 
