@@ -534,7 +534,7 @@ export const unordered = <P extends { readonly ordered: boolean }>(self: P): P =
  *
  * `of` frames both directions; without it the connection carries bytes. The
  * handler is interrupted when the peer is gone; a half-close only ends its
- * `stream`. Answer with `Response.empty`.
+ * `stream`. `Handler.conversation` writes one.
  *
  * @category protocols
  * @since 0.1.0

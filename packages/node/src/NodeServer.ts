@@ -243,7 +243,7 @@ const duration =
     }
     return Duration.toMillis(parsed.value) >= atLeastMillis
       ? Result.succeed(parsed.value)
-      : Result.fail({ message: `"${text}" is too short. Accepted: ${atLeastMillis} milliseconds or more` })
+      : Result.fail({ message: `"${text}" is too short. Accepted: ${atLeastMillis} ms or more` })
   }
 
 const positive = (text: string): Result.Result<number, { readonly message: string }> =>

@@ -4,11 +4,9 @@ import type * as Exit from "effect/Exit"
 import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
-import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
+import type { Codec } from "../Protocol.ts"
 import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
-import { decode } from "./decoders.ts"
-import { Duplex } from "./duplex.ts"
 import type { Engine } from "./engine.ts"
 import { onRelease, type Releasable } from "./hooks.ts"
 import { CurrentRequest, Incoming } from "./incoming.ts"
@@ -217,7 +215,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     incoming.previous = incoming.next = undefined
     if (--this.inFlight === 0 && this.engine.limits.idleMillis < Infinity) this.answeredAt = this.engine.now()
     incoming.settle(outcome)
-    this.engine.record(outcome, incoming, this)
+    this.engine.ledger.record(outcome, incoming, this)
+    this.engine.settled()
   }
 
   /** Ends a request without an answer. */
@@ -298,147 +297,6 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
 
   private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
     return Effect.fail(new Connection.ConnectionError({ reason, peer: this.peer }))
-  }
-}
-
-/** A connection whose messages are requests. */
-export class Messages<In, Out> extends Conversation<In, Out> {
-  private readonly decoder: Decoder<In>
-  /** Decoded, but over the pipelining limit; `taken` of them have become requests. */
-  private decoded: Array<In> = []
-  private taken = 0
-  private fault: DecodeError | undefined = undefined
-  private reading = true
-  private dispatching = false
-
-  constructor(engine: Engine<In, Out>, wire: Wire.Wire, id: number) {
-    super(engine, wire, id)
-    this.decoder = (engine.protocol.server as Codec<In, Out>).decoder()
-  }
-
-  protected get hasInput(): boolean {
-    return this.taken < this.decoded.length
-  }
-
-  onData(chunk: Uint8Array): void {
-    if (this.state !== "open" || this.inputEnded || this.stopping) return
-    this.heardAt = this.engine.now()
-    this.decode(chunk)
-  }
-
-  onEnd(): void {
-    if (this.inputEnded) return
-    if (this.state === "open" && !this.stopping) this.decode(undefined)
-    this.inputEnded = true
-    this.progress()
-  }
-
-  /** Decodes a chunk, or the end of the input. */
-  private decode(chunk: Uint8Array | undefined): void {
-    this.fault = decode(this.decoder, chunk, this.decoded, this.bytesRead)
-    if (this.fault !== undefined) this.inputEnded = true
-    this.progress()
-  }
-
-  /** Makes requests of what is decoded, as many as may be in flight, and reads on when all are. */
-  protected advance(): void {
-    if (this.dispatching) return
-    this.dispatching = true
-    const { maxPipelined } = this.engine.limits
-    while (this.hasInput && this.inFlight < maxPipelined && this.state === "open" && !this.outbox.blocked) {
-      const count = Math.min(maxPipelined - this.inFlight, this.decoded.length - this.taken)
-      const batch = new Array<Incoming<In, Out>>(count)
-      for (let i = 0; i < count; i++) batch[i] = this.receive(this.decoded[this.taken++] as In)
-      this.engine.arrive(batch)
-    }
-    this.dispatching = false
-    if (this.state !== "open") return
-    if (!this.hasInput && this.taken > 0) {
-      this.decoded = []
-      this.taken = 0
-    }
-    this.read(!this.hasInput && !this.outbox.blocked)
-    if (this.inFlight === 0 && !this.hasInput) this.recordFault()
-  }
-
-  private recordFault(): void {
-    const { fault } = this
-    if (fault === undefined) return
-    this.fault = undefined
-    this.engine.record(fault, undefined, this)
-    const last = this.engine.lastWords(fault)
-    if (last?._tag === "Reply") this.outbox.add(last.value)
-  }
-
-  override onClose(error: unknown): void {
-    this.recordFault()
-    super.onClose(error)
-  }
-
-  override cut(): void {
-    this.recordFault()
-    super.cut()
-  }
-
-  private read(reading: boolean): void {
-    if (this.reading === reading) return
-    this.reading = reading
-    if (reading) this.wire.resume()
-    else this.wire.pause()
-  }
-}
-
-/** A connection that is one request. */
-export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>, never> {
-  private readonly duplex: Duplex<In, Out>
-
-  constructor(engine: Engine<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
-    super(engine, wire, id)
-    const codec = engine.protocol.server as Codec<unknown, never> as Codec<In, Out>
-    this.duplex = new Duplex({ wire, codec, outbox: this.outbox as Outbox<never> as Outbox<Out>, info: this })
-  }
-
-  /** Makes the request, when the connection is accepted. */
-  open(): void {
-    this.engine.arrive([this.receive(this.duplex)])
-  }
-
-  protected readonly hasInput = false
-
-  onData(chunk: Uint8Array): void {
-    if (this.state !== "open" || this.stopping) return
-    this.heardAt = this.engine.now()
-    this.engine.turn.run(() => this.duplex.onData(chunk))
-  }
-
-  onEnd(): void {
-    this.engine.turn.run(() => {
-      // Only the handler's reading ends; it may still write.
-      if (this.state === "open") this.duplex.onEnd()
-      this.inputEnded = true
-      this.progress()
-    })
-  }
-
-  override onClose(error: unknown): void {
-    this.duplex.onClose(error)
-    super.onClose(error)
-  }
-
-  override stop(): void {
-    this.duplex.stop()
-    super.stop()
-  }
-
-  protected override get verdict(): Outcome.Outcome {
-    return this.duplex.fault ?? Outcome.completed
-  }
-
-  protected advance(): void {}
-
-  protected override progress(): void {
-    // The connection ends with its handler.
-    if (this.state === "open" && this.inFlight === 0) this.shut()
   }
 }
 

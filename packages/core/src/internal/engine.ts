@@ -7,7 +7,6 @@ import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
-import type * as Connection from "../Connection.ts"
 import type * as Endpoint from "../Endpoint.ts"
 import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
@@ -15,9 +14,12 @@ import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
 import type * as Wire from "../Wire.ts"
-import { type Conversation, Messages, Whole } from "./conversation.ts"
+import type { Conversation } from "./conversation.ts"
+import { Messages } from "./messages.ts"
+import { Whole } from "./whole.ts"
 import type { ConnectHook } from "./hooks.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
+import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import { Mailbox } from "./mailbox.ts"
 import { Turn } from "./turn.ts"
@@ -38,17 +40,7 @@ export class Engine<In, Out> {
   readonly turn: Turn
   readonly mailbox = new Mailbox<Incoming<In, Out>, ServerError>()
   readonly connections = new Map<number, Conversation<In, Out>>()
-  readonly counts: Record<Outcome.Tag, number> = {
-    Completed: 0,
-    Failed: 0,
-    TimedOut: 0,
-    Cancelled: 0,
-    Refused: 0,
-    FrameTooLarge: 0,
-    Malformed: 0,
-    Drained: 0
-  }
-  readonly observers = new Set<(event: Outcome.Event) => void>()
+  readonly ledger: Ledger
   /** Where it listens; until it is bound, what it is called. */
   address: Endpoint.Endpoint | string
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
@@ -80,6 +72,7 @@ export class Engine<In, Out> {
     this.clock = Context.get(context, Clock.Clock)
     this.turn = new Turn(Context.get(context, Scheduler.Scheduler))
     this.run = this.runner(context as Context.Context<unknown>)
+    this.ledger = new Ledger((effect) => void this.run(effect))
   }
 
   /** It is bound. */
@@ -128,7 +121,11 @@ export class Engine<In, Out> {
       ? (new Whole(this as never, wire, id) as never)
       : new Messages(this, wire, id)
     if (this.connections.size >= this.limits.maxConnections) {
-      this.record(Outcome.refused(`more than ${this.limits.maxConnections} connections`), undefined, conversation)
+      this.ledger.record(
+        Outcome.refused(`more than ${this.limits.maxConnections} connections`),
+        undefined,
+        conversation
+      )
       return wire.destroy()
     }
     this.connections.set(id, conversation)
@@ -164,7 +161,7 @@ export class Engine<In, Out> {
 
   /** A connection could not be accepted. */
   lose(cause: unknown): void {
-    this.counts.Refused++
+    this.ledger.counts.Refused++
     this.run(Effect.logWarning(`${this.address} could not accept a connection`, cause))
   }
 
@@ -195,7 +192,7 @@ export class Engine<In, Out> {
     this.connect = (conversation) => {
       run(hook(conversation)).addObserver((exit) => {
         if (exit._tag === "Success" || Cause.hasInterruptsOnly(exit.cause)) return
-        this.record(Outcome.failed(exit.cause), undefined, conversation)
+        this.ledger.record(Outcome.failed(exit.cause), undefined, conversation)
         this.run(conversation.close)
       })
     }
@@ -263,31 +260,12 @@ export class Engine<In, Out> {
     return undefined
   }
 
-  // ------------------------------------------------------------------- ledger
-
-  record(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
-    if (outcome === Outcome.completed) this.counts.Completed++
-    else {
-      this.counts[outcome._tag]++
-      this.log(outcome, request, connection)
-    }
-    // A handler that stops its server waits for what others ask.
-    if (this.callers > 0) this.checkStopped()
-    if (this.observers.size === 0) return
-    for (const observer of this.observers) observer({ outcome, request, connection })
-  }
-
-  // What peers can cause at will is logged only for those who look for it; the ledger counts it.
-  private log(outcome: Outcome.Outcome, request: Incoming<In, Out> | undefined, connection: Connection.Info): void {
-    const of = `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}`
-    this.run(
-      outcome._tag === "Failed"
-        ? Effect.logError(`${of} failed`, outcome.cause)
-        : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
-    )
-  }
-
   // --------------------------------------------------------------------- stop
+
+  /** A request has its outcome; a handler that stops its own server waits for those of others. */
+  settled(): void {
+    if (this.callers > 0) this.checkStopped()
+  }
 
   /** A connection has ended, and its handlers with it. */
   released(
@@ -348,7 +326,7 @@ export class Engine<In, Out> {
   private stop(): void {
     if (this.stoppedAt !== undefined) return
     this.stoppedAt = this.now()
-    this.completedAtStop = this.counts.Completed
+    this.completedAtStop = this.ledger.counts.Completed
     this.closeListener()
     this.cancelSweep()
     const cut = () => {
@@ -383,7 +361,11 @@ export class Engine<In, Out> {
     this.report = this.makeReport()
     const { drained, millis } = this.report
     if (drained > 0)
-      this.run(Effect.logWarning(`The stop of ${this.address} cut off ${drained} requests after ${millis} ms`))
+      this.run(
+        Effect.logWarning(
+          `The stop of ${this.address} cut off ${drained} request${drained === 1 ? "" : "s"} after ${millis} ms`
+        )
+      )
     this.mailbox.end(this.failure === undefined ? undefined : Exit.fail(this.failure))
     const waiters = this.waiters
     this.waiters = []
@@ -393,9 +375,9 @@ export class Engine<In, Out> {
   private makeReport(): Outcome.Report {
     return {
       millis: this.now() - (this.stoppedAt ?? this.now()),
-      answered: this.counts.Completed - this.completedAtStop,
-      drained: this.counts.Drained,
-      counts: { ...this.counts }
+      answered: this.ledger.counts.Completed - this.completedAtStop,
+      drained: this.ledger.counts.Drained,
+      counts: { ...this.ledger.counts }
     }
   }
 

@@ -16,16 +16,16 @@ export const makeServer = <In, Out>(engine: Engine<In, Out>, listening: Listenin
     protocol: engine.protocol,
     requests: engine.requests,
     connections: Effect.sync(() => [...engine.connections.values()]),
-    counts: Effect.sync(() => ({ ...engine.counts })),
+    counts: Effect.sync(() => ({ ...engine.ledger.counts })),
     outcomes: Stream.callback<Outcome.Event>(
       (queue) =>
         Effect.acquireRelease(
           Effect.sync(() => {
             const observer = (event: Outcome.Event) => Queue.offerUnsafe(queue, event)
-            engine.observers.add(observer)
+            engine.ledger.observers.add(observer)
             return observer
           }),
-          (observer) => Effect.sync(() => engine.observers.delete(observer))
+          (observer) => Effect.sync(() => engine.ledger.observers.delete(observer))
         ),
       { bufferSize: 4_096, strategy: "sliding" }
     ),

@@ -1,0 +1,48 @@
+import * as Effect from "effect/Effect"
+import type * as Connection from "../Connection.ts"
+import * as Outcome from "../Outcome.ts"
+import type * as Request from "../Request.ts"
+
+/** How everything ended: the one source of counts, events and logs. */
+export class Ledger {
+  readonly counts: Record<Outcome.Tag, number> = {
+    Completed: 0,
+    Failed: 0,
+    TimedOut: 0,
+    Cancelled: 0,
+    Refused: 0,
+    FrameTooLarge: 0,
+    Malformed: 0,
+    Drained: 0
+  }
+  readonly observers = new Set<(event: Outcome.Event) => void>()
+  private readonly run: (effect: Effect.Effect<void>) => void
+
+  constructor(run: (effect: Effect.Effect<void>) => void) {
+    this.run = run
+  }
+
+  record(outcome: Outcome.Outcome, request: Request.Request<unknown> | undefined, connection: Connection.Info): void {
+    if (outcome === Outcome.completed) this.counts.Completed++
+    else {
+      this.counts[outcome._tag]++
+      this.log(outcome, request, connection)
+    }
+    if (this.observers.size === 0) return
+    for (const observer of this.observers) observer({ outcome, request, connection })
+  }
+
+  // What peers can cause at will is logged only for those who look for it; the counts have it.
+  private log(
+    outcome: Outcome.Outcome,
+    request: Request.Request<unknown> | undefined,
+    connection: Connection.Info
+  ): void {
+    const of = `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}`
+    this.run(
+      outcome._tag === "Failed"
+        ? Effect.logError(`${of} failed`, outcome.cause)
+        : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
+    )
+  }
+}
