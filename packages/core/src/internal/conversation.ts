@@ -9,7 +9,7 @@ import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import type { Engine } from "./engine.ts"
 import { onRelease, type Releasable } from "./hooks.ts"
-import { CurrentRequest, Incoming } from "./incoming.ts"
+import { CurrentRequest, type Heard, Incoming } from "./incoming.ts"
 import { Outbox } from "./outbox.ts"
 
 /**
@@ -28,7 +28,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   readonly outbox: Outbox<Out>
   inFlight = 0
   /** When the peer was last heard of. */
-  heardAt: number
+  heard: Heard
   /** When the last request was answered that left none in flight, if connections may be idle too long. */
   answeredAt = 0
   private movedBytes = 0
@@ -54,7 +54,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     this.wire = wire
     this.id = id
     this.openedAt = engine.now()
-    this.heardAt = this.openedAt
+    this.heard = { at: this.openedAt }
     this.outbox = new Outbox(wire, engine.protocol.server as Codec<unknown, Out>, engine.turn)
   }
 
@@ -156,7 +156,7 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
 
   /** Makes a request of a message. */
   protected receive(body: In): Incoming<In, Out> {
-    const incoming = new Incoming(this.engine.nextRequestId(), body, this.heardAt, this)
+    const incoming = new Incoming(this.engine.nextRequestId(), body, this.heard, this)
     incoming.previous = this.last
     if (this.last === undefined) this.first = incoming
     else this.last.next = incoming
@@ -173,16 +173,16 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   ended(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
     incoming.fiber = undefined
     this.running--
-    this.answer(incoming, exit)
+    this.answer(incoming, responseOf(exit))
     if (this.state === "closed") this.release()
   }
 
   /** Answers a request, in its turn. */
-  answer(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
+  answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     if (incoming.settled !== undefined) return
-    incoming.response = exit._tag === "Success" ? exit.value : failure(exit.cause)
+    incoming.response = response
     if (this.isTurnOf(incoming)) {
-      this.emit(incoming, incoming.response)
+      this.emit(incoming, response)
       while (this.first?.response !== undefined) this.emit(this.first, this.first.response)
       this.first?.wake()
     }
@@ -233,9 +233,9 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
     const moved = this.bytesRead + this.bytesWritten - this.wire.bytesUnsent
     if (moved !== this.movedBytes) {
       this.movedBytes = moved
-      this.movedAt = Math.max(this.heardAt, this.engine.now())
+      this.movedAt = Math.max(this.heard.at, this.engine.now())
     }
-    return Math.max(this.heardAt, this.answeredAt, this.movedAt) > time
+    return Math.max(this.heard.at, this.answeredAt, this.movedAt) > time
   }
 
   /** Ends a request that nobody will take. */
@@ -300,5 +300,13 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   }
 }
 
-const failure = (cause: Cause.Cause<unknown>): Response.Response<never> =>
+/** The response that ends a request as `Failed`. */
+export const failed = (cause: Cause.Cause<unknown>): Response.Response<never> =>
   Response.andClose(Response.withOutcome(Response.empty, Outcome.failed(cause)))
+
+/** What is answered for how a handler ended; one that returned no response has failed. */
+export const responseOf = <Out>(exit: Exit.Exit<Response.Response<Out>>): Response.Response<Out> => {
+  if (exit._tag === "Failure") return failed(exit.cause)
+  const response: Response.Response<Out> | undefined = exit.value
+  return response?._tag === undefined ? failed(Cause.die(new TypeError("The handler returned no Response"))) : response
+}

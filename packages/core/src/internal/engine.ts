@@ -14,7 +14,7 @@ import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
 import type * as Wire from "../Wire.ts"
-import type { Conversation } from "./conversation.ts"
+import { type Conversation, failed, responseOf } from "./conversation.ts"
 import { Messages } from "./messages.ts"
 import { Whole } from "./whole.ts"
 import type { ConnectHook } from "./hooks.ts"
@@ -221,24 +221,19 @@ export class Engine<In, Out> {
     try {
       effect = handler(incoming)
     } catch (error) {
-      conversation.answer(incoming, Exit.die(error))
+      conversation.answer(incoming, failed(Cause.die(error)))
       return done
     }
     if (Exit.isExit(effect)) {
-      const exit = effect as Exit.Exit<Response.Response<Out>>
-      const tag = exit._tag === "Failure" ? "Failure" : exit.value?._tag
-      if (tag !== "Streamed") {
-        conversation.answer(incoming, tag === undefined ? noResponse : exit)
+      const response = responseOf(effect as Exit.Exit<Response.Response<Out>>)
+      if (response._tag !== "Streamed") {
+        conversation.answer(incoming, response)
         return done
       }
-      effect = incoming.streamed((exit as Exit.Success<Response.Streamed<Out>>).value)
+      effect = incoming.streamed(response)
     } else {
       effect = Effect.flatMap(effect, (response) =>
-        response?._tag === "Streamed"
-          ? incoming.streamed(response)
-          : response?._tag === undefined
-            ? noResponse
-            : Exit.succeed(response)
+        response?._tag === "Streamed" ? incoming.streamed(response) : Exit.succeed(response)
       )
     }
     conversation.started()
@@ -445,8 +440,6 @@ export class Engine<In, Out> {
 }
 
 const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
-
-const noResponse = Exit.die(new TypeError("The handler returned no Response"))
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 

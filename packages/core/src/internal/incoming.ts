@@ -10,6 +10,11 @@ import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
 import type { Conversation } from "./conversation.ts"
 
+/** When something was received, shared by all requests that it completed. */
+export interface Heard {
+  readonly at: number
+}
+
 /**
  * A request on its way through the server: a link in its connection's list of
  * requests that are not settled, in the order in which they came.
@@ -17,7 +22,7 @@ import type { Conversation } from "./conversation.ts"
 export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   readonly id: number
   readonly body: In
-  readonly receivedAt: number
+  private readonly heard: Heard
   readonly conversation: Conversation<In, Out>
   previous: Incoming<In, Out> | undefined = undefined
   next: Incoming<In, Out> | undefined = undefined
@@ -33,11 +38,15 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare private turn: (() => void) | undefined
   declare private observers: Array<(outcome: Outcome.Outcome) => void> | undefined
 
-  constructor(id: number, body: In, receivedAt: number, conversation: Conversation<In, Out>) {
+  constructor(id: number, body: In, heard: Heard, conversation: Conversation<In, Out>) {
     this.id = id
     this.body = body
-    this.receivedAt = receivedAt
+    this.heard = heard
     this.conversation = conversation
+  }
+
+  get receivedAt(): number {
+    return this.heard.at
   }
 
   get peer(): Peer.Peer {

@@ -26,7 +26,7 @@ export class Messages<In, Out> extends Conversation<In, Out> {
 
   onData(chunk: Uint8Array): void {
     if (this.state !== "open" || this.inputEnded || this.stopping) return
-    this.heardAt = this.engine.now()
+    this.heard = { at: this.engine.now() }
     this.decode(chunk)
   }
 

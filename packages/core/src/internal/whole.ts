@@ -26,7 +26,7 @@ export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>,
 
   onData(chunk: Uint8Array): void {
     if (this.state !== "open" || this.stopping) return
-    this.heardAt = this.engine.now()
+    this.heard = { at: this.engine.now() }
     this.engine.turn.run(() => this.duplex.onData(chunk))
   }
 
