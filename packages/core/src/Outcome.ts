@@ -158,25 +158,65 @@ export interface Report {
   readonly counts: Counts
 }
 
-/** @category constructors @since 0.1.0 */
+/**
+ * The response was handed to the connection.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const completed: Outcome = { _tag: "Completed" }
-/** @category constructors @since 0.1.0 */
+/**
+ * The handler died with `cause`, or its response could not be encoded.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const failed = (cause: Cause.Cause<unknown>): Outcome => ({ _tag: "Failed", cause })
-/** @category constructors @since 0.1.0 */
+/**
+ * The handler took longer than `millis` milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const timedOut = (millis: number): Outcome => ({ _tag: "TimedOut", millis })
-/** @category constructors @since 0.1.0 */
+/**
+ * The connection ended before the answer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const cancelled = (reason: Cancelled["reason"]): Outcome => ({ _tag: "Cancelled", reason })
-/** @category constructors @since 0.1.0 */
+/**
+ * Turned away before work was done, with the reason for the ledger.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const refused = (reason: string): Outcome => ({ _tag: "Refused", reason })
-/** @category constructors @since 0.1.0 */
+/**
+ * A frame that starts at byte `offset` of the input exceeds `limitBytes` bytes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const frameTooLarge = (limitBytes: number, offset: number): FrameTooLarge => ({
   _tag: "FrameTooLarge",
   limitBytes,
   offset
 })
-/** @category constructors @since 0.1.0 */
+/**
+ * The frame that starts at byte `offset` of the input is not what the protocol expects.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const malformed = (offset: number, reason: string): Malformed => ({ _tag: "Malformed", offset, reason })
-/** @category constructors @since 0.1.0 */
+/**
+ * Cut off by the deadline of a stop.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const drained: Outcome = { _tag: "Drained" }
 
 /**

@@ -13,6 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { counts, Lines, logs, settled } from "./support/serving.ts"
@@ -143,6 +144,47 @@ describe("a stop", () => {
       yield* server.stopping
     }).pipe(Effect.scoped, on())
   )
+
+  it.effect("keeps nothing of those who waited for it and left", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const key: unique symbol = Symbol.for("@socketserver/core/Server/engine") as never
+      const waiting = (server as unknown as { readonly [key]: { readonly stopWaiters: Set<unknown> } })[key].stopWaiters
+      const fibers = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.forkScoped(server.stopping, { startImmediately: true })
+      )
+      assert.strictEqual(waiting.size, 3)
+      yield* Fiber.interruptAll(fibers)
+      assert.strictEqual(waiting.size, 0)
+    }).pipe(Effect.scoped, on())
+  )
+
+  it.effect("lets a handler finish that has half-closed before", () => {
+    const latch = Latch.makeUnsafe()
+    const half = Deferred.makeUnsafe<void>()
+    return Effect.gen(function* () {
+      const server = yield* Talk
+      const client = yield* Talk.client
+      yield* Deferred.await(half)
+      yield* Effect.exit(client.take)
+      const stopping = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+      yield* latch.open
+      assert.strictEqual((yield* Fiber.join(stopping)).counts.Completed, 1)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Talk.serve(
+            Handler.conversation<string, string>((connection) =>
+              connection.end.pipe(Effect.andThen(Deferred.succeed(half, undefined)), Effect.andThen(latch.await))
+            )
+          ),
+          MemoryServer.layer(Talk)
+        )
+      )
+    )
+  })
 
   it.effect("is bounded in real time where time is virtual", () => {
     const begun = Deferred.makeUnsafe<void>()

@@ -134,7 +134,8 @@ export abstract class Conversation<In, Out> implements Wire.Receiver, Connection
   stop(): void {
     this.stopping = true
     this.lingers = this.state === "open" && (this.inFlight > 0 || this.hasInput)
-    if (this.finished) return this.wire.destroy()
+    // A handler that has half-closed before may still have work to do.
+    if (this.finished && this.state !== "open") return this.wire.destroy()
     this.progress()
   }
 
