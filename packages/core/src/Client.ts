@@ -37,12 +37,18 @@ export interface Client<in Send, out Receive> extends Connection.Connection<Rece
    * If it is interrupted after sending, the connection is reset, which also
    * cancels the request: a late answer would be taken for that of the next. The
    * connection's end before an answer fails with reason `Closed`.
+   *
+   * A datagram may be lost, and its answer too: bound the wait with
+   * `Effect.timeout`, and send again. An interrupted send resets nothing there,
+   * so a late answer is taken for that of the next, unless messages say which
+   * request they answer.
    */
   readonly send: (request: Send) => Effect.Effect<Receive, Connection.ConnectionError>
 
   /**
    * Sends requests as they come and emits what comes back, until both have
-   * ended. The connection is half-closed after the last request.
+   * ended. The connection is half-closed after the last request. Datagrams have
+   * no end: take as many as you expect.
    */
   readonly exchange: <E, R>(
     requests: Stream.Stream<Send, E, R>

@@ -13,11 +13,13 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type * as Stream from "effect/Stream"
+import type * as Endpoint from "./Endpoint.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
 
 /**
- * What can be known of a live connection.
+ * What can be known of a live connection. A datagram is a connection of one
+ * request, which lives until that is answered.
  *
  * @category models
  * @since 0.1.0
@@ -26,6 +28,8 @@ export interface Info {
   /** Counts the connections of a server, from 1. */
   readonly id: number
   readonly peer: Peer.Peer
+  /** The listener that it came to; for a client, the one that it connected to. */
+  readonly listener: Endpoint.Endpoint
   /** When it was accepted, in milliseconds since 1970. */
   readonly openedAt: number
   /** Bytes received and sent so far. */
@@ -98,7 +102,7 @@ export class ConnectionError extends Data.TaggedError("ConnectionError")<{
  * @category errors
  * @since 0.1.0
  */
-export type Reason = Closed | Reset | EncodeFailed | Outcome.FrameTooLarge | Outcome.Malformed
+export type Reason = Closed | Reset | EncodeFailed | Outcome.FrameTooLarge | Outcome.Malformed | Outcome.Undelivered
 
 /**
  * It was closed, by either end.

@@ -2,9 +2,9 @@
  * Where a server listens, as a URL.
  *
  * An `Endpoint` is the value of a `LISTEN` variable, the `address` of a bound
- * server, and what a client connects to. It says where, never how: options of
- * a transport belong to its layer. Parsing needs no `Schema`, so the smallest
- * server does not load one.
+ * server, and what a client connects to. What stands behind `?` are options,
+ * which belong to the transport: here they are only kept. Parsing needs no
+ * `Schema`, so the smallest server does not load one.
  *
  * @since 0.1.0
  */
@@ -12,17 +12,37 @@ import * as Result from "effect/Result"
 import { InvalidEndpoint, ServerError } from "./ServerError.ts"
 
 /**
- * The address of a listener: `tcp://host:port`, `unix:///path` or `memory:name`.
+ * The address of a listener.
  *
  * **Details**
  *
- * `String(endpoint)` is the URL it was parsed from, with the bound port in
- * place of port 0 once a server listens.
+ * `String(endpoint)` is the URL it was parsed from. The address of a bound server
+ * has the bound port in place of port 0, and no options: it is what a client needs.
  *
  * @category models
  * @since 0.1.0
  */
-export type Endpoint = Tcp | Unix | Memory
+export type Endpoint = Tcp | Tls | Udp | Unix | Unixgram | Fd | Memory
+
+/**
+ * What every endpoint has.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Base {
+  /** The options of the URL: `{ backlog: "100" }` for `?backlog=100`. The transport reads them, and refuses what it does not know. */
+  readonly query: Query
+  toString(): string
+}
+
+/**
+ * The options of a URL, decoded and otherwise as they were written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Query = Readonly<Record<string, string>>
 
 /**
  * A TCP address. `host` is a name or an IP address without brackets; port 0
@@ -31,11 +51,34 @@ export type Endpoint = Tcp | Unix | Memory
  * @category models
  * @since 0.1.0
  */
-export interface Tcp {
+export interface Tcp extends Base {
   readonly _tag: "Tcp"
   readonly host: string
   readonly port: number
-  toString(): string
+}
+
+/**
+ * TLS over TCP.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tls extends Base {
+  readonly _tag: "Tls"
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * A UDP address.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Udp extends Base {
+  readonly _tag: "Udp"
+  readonly host: string
+  readonly port: number
 }
 
 /**
@@ -45,10 +88,32 @@ export interface Tcp {
  * @category models
  * @since 0.1.0
  */
-export interface Unix {
+export interface Unix extends Base {
   readonly _tag: "Unix"
   readonly path: string
-  toString(): string
+}
+
+/**
+ * A Unix datagram socket, with a path as {@link Unix} has it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Unixgram extends Base {
+  readonly _tag: "Unixgram"
+  readonly path: string
+}
+
+/**
+ * A socket that the process was started with: a descriptor's number, or its
+ * name in `LISTEN_FDNAMES`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Fd extends Base {
+  readonly _tag: "Fd"
+  readonly fd: number | string
 }
 
 /**
@@ -57,19 +122,29 @@ export interface Unix {
  * @category models
  * @since 0.1.0
  */
-export interface Memory {
+export interface Memory extends Base {
   readonly _tag: "Memory"
   readonly name: string
-  toString(): string
 }
 
 /**
- * The forms that `parse` accepts, as error messages show them.
+ * The forms that {@link parse} accepts, as error messages show them.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const forms: ReadonlyArray<string> = ["tcp://HOST:PORT", "unix:///PATH", "unix:@NAME", "memory:NAME"]
+export const forms: ReadonlyArray<string> = [
+  "tcp://HOST:PORT",
+  "tls://HOST:PORT?cert=FILE&key=FILE",
+  "udp://HOST:PORT",
+  "unix:///PATH",
+  "unix:@NAME",
+  "unixgram:///PATH",
+  "unixgram:@NAME",
+  "fd://NUMBER",
+  "fd://NAME",
+  "memory:NAME"
+]
 
 /**
  * A TCP endpoint.
@@ -85,12 +160,23 @@ export const forms: ReadonlyArray<string> = ["tcp://HOST:PORT", "unix:///PATH", 
  * @category constructors
  * @since 0.1.0
  */
-export const tcp = (host: string, port: number): Tcp => ({
-  _tag: "Tcp",
-  host,
-  port,
-  toString: () => `tcp://${host.includes(":") ? `[${host}]` : host}:${port}`
-})
+export const tcp = (host: string, port: number, query: Query = none): Tcp => inet("Tcp", "tcp", host, port, query)
+
+/**
+ * An endpoint of TLS over TCP.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tls = (host: string, port: number, query: Query = none): Tls => inet("Tls", "tls", host, port, query)
+
+/**
+ * A UDP endpoint.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const udp = (host: string, port: number, query: Query = none): Udp => inet("Udp", "udp", host, port, query)
 
 /**
  * An endpoint of a Unix stream socket.
@@ -98,10 +184,37 @@ export const tcp = (host: string, port: number): Tcp => ({
  * @category constructors
  * @since 0.1.0
  */
-export const unix = (path: string): Unix => ({
+export const unix = (path: string, query: Query = none): Unix => ({
   _tag: "Unix",
   path,
-  toString: () => (path.startsWith("@") ? `unix:${path}` : `unix://${path}`)
+  query,
+  toString: () => `unix:${local(path)}${search(query)}`
+})
+
+/**
+ * An endpoint of a Unix datagram socket.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unixgram = (path: string, query: Query = none): Unixgram => ({
+  _tag: "Unixgram",
+  path,
+  query,
+  toString: () => `unixgram:${local(path)}${search(query)}`
+})
+
+/**
+ * An endpoint of an inherited socket, by its descriptor's number or name.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fd = (fd: number | string, query: Query = none): Fd => ({
+  _tag: "Fd",
+  fd,
+  query,
+  toString: () => `fd://${fd}${search(query)}`
 })
 
 /**
@@ -110,10 +223,20 @@ export const unix = (path: string): Unix => ({
  * @category constructors
  * @since 0.1.0
  */
-export const memory = (name: string): Memory => ({ _tag: "Memory", name, toString: () => `memory:${name}` })
+export const memory = (name: string): Memory => ({
+  _tag: "Memory",
+  name,
+  query: none,
+  toString: () => `memory:${name}`
+})
 
 /**
  * Parses an endpoint URL, or says what is wrong with it and which forms there are.
+ *
+ * **Details**
+ *
+ * Options follow a `?`, as in `tcp://[::]:9000?backlog=100&reusePort=true`. In a
+ * path and in the options `%XX` stands for a byte: `%3F` is a question mark.
  *
  * **Example** (Parsing a `LISTEN` value)
  *
@@ -123,49 +246,152 @@ export const memory = (name: string): Memory => ({ _tag: "Memory", name, toStrin
  *
  * Result.map(Endpoint.parse("tcp://127.0.0.1:9000"), String) // => Result.succeed("tcp://127.0.0.1:9000")
  *
- * const wrong = Endpoint.parse("foo://x")
- * Result.isFailure(wrong) && wrong.failure.message
- * // => 'Invalid endpoint "foo://x": unknown scheme "foo". Accepted: tcp://HOST:PORT, unix:///PATH, unix:@NAME, memory:NAME'
+ * const wrong = Endpoint.parse("tcp://127.0.0.1:65536")
+ * Result.isFailure(wrong) && wrong.failure.reason._tag // => "InvalidEndpoint"
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const parse = (value: string): Result.Result<Endpoint, ServerError> => {
-  const text = value.trim()
-  const invalid = (problem: string) =>
-    Result.fail(new ServerError({ reason: new InvalidEndpoint({ value, problem, accepted: forms }) }))
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
-  switch (scheme) {
-    case undefined:
-      return invalid("it has no scheme")
-    case "memory": {
-      const name = text.slice("memory:".length)
-      return name === "" ? invalid("it has no name after memory:") : Result.succeed(memory(name))
-    }
-    case "unix": {
-      const path = /^unix:(?:\/\/(?=\/.)|(?=@.))(.+)$/i.exec(text)?.[1]
-      if (path === undefined) return invalid("it must be an absolute path or an abstract name")
-      return /[\0?#]/.test(path) ? invalid("a path cannot have a zero byte, ? or #") : Result.succeed(unix(path))
-    }
-    case "tcp": {
-      const bare = /^tcp:\/\/([^[/?#]*:[^/?#]*:[^/?#]*)/i.exec(text)?.[1]
-      if (bare !== undefined) return invalid("an IPv6 host is written in brackets, as in tcp://[::1]:9000")
-      const match = /^tcp:\/\/(?:\[([^\]]*)\]|([^:/?#[\]]*))(?::([^/?#]*))?(.*)$/i.exec(text)
-      if (match === null) return invalid("it must start with tcp:// and a host")
-      const [, ipv6, name, port, rest] = match
-      const host = ipv6 ?? name ?? ""
-      if (host === "")
-        return invalid("it has no host; to listen everywhere, write tcp://0.0.0.0:PORT or tcp://[::]:PORT")
-      const known =
-        ipv6 === undefined ? /^[a-z0-9._-]+$/i.test(host) : /^[0-9a-f:.]*:[0-9a-f:.]*(%[a-z0-9._-]+)?$/i.test(host)
-      if (!known) return invalid(`"${host}" is no host name or IP address`)
-      if (port === undefined || port === "") return invalid("it has no port; port 0 takes any free one")
-      if (!/^\d+$/.test(port) || Number(port) > 65_535) return invalid(`the port must be 0 to 65535, not "${port}"`)
-      if (rest !== "" && rest !== "/") return invalid(`nothing may follow the port, but "${rest}" does`)
-      return Result.succeed(tcp(host, Number(port)))
-    }
-    default:
-      return invalid(`unknown scheme "${scheme}"`)
+export const parse = (value: string): Result.Result<Endpoint, ServerError> =>
+  Result.mapError(
+    read(value.trim()),
+    (problem) => new ServerError({ reason: new InvalidEndpoint({ value, problem, accepted: forms }) })
+  )
+
+/**
+ * Parses endpoints that are separated by commas.
+ *
+ * **Example** (Listening on two addresses)
+ *
+ * ```ts
+ * import { Endpoint } from "@socketserver/core"
+ * import { Result } from "effect"
+ *
+ * Result.map(Endpoint.parseAll("tcp://127.0.0.1:9000, unix:///run/echo.sock"), (all) => all.map(String))
+ * // => Result.succeed(["tcp://127.0.0.1:9000", "unix:///run/echo.sock"])
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parseAll = (value: string): Result.Result<readonly [Endpoint, ...Array<Endpoint>], ServerError> => {
+  const endpoints: Array<Endpoint> = []
+  // A comma inside an option is one of the option: an endpoint starts with its scheme.
+  for (const text of value.split(/,(?=\s*(?:[a-z][a-z0-9+.-]*:(?:\/\/|@)|memory:)|\s*$|\s*,)/i)) {
+    const parsed = parse(text)
+    if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
+    endpoints.push(parsed.success)
   }
+  return Result.succeed(endpoints as unknown as readonly [Endpoint, ...Array<Endpoint>])
+}
+
+const none: Query = {}
+
+type Read = Result.Result<Endpoint, string>
+
+const read = (text: string): Read => {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
+  if (scheme === undefined) return Result.fail(text === "" ? "it is empty" : "it has no scheme")
+  const at = text.indexOf("?")
+  const rest = text.slice(scheme.length + 1, at === -1 ? undefined : at)
+  if (scheme === "memory") {
+    if (at !== -1) return Result.fail("memory: has no options")
+    return rest === "" ? Result.fail("it has no name after memory:") : Result.succeed(memory(rest))
+  }
+  const forScheme = readers[scheme]
+  if (forScheme === undefined) return Result.fail(`unknown scheme "${scheme}"`)
+  return Result.flatMap(at === -1 ? Result.succeed(none) : readQuery(text.slice(at + 1)), (query) =>
+    forScheme(rest, query)
+  )
+}
+
+const readers: Readonly<Record<string, (rest: string, query: Query) => Read>> = {
+  tcp: (rest, query) => Result.map(readInet("tcp", rest), ({ host, port }) => tcp(host, port, query)),
+  tls: (rest, query) => Result.map(readInet("tls", rest), ({ host, port }) => tls(host, port, query)),
+  udp: (rest, query) => Result.map(readInet("udp", rest), ({ host, port }) => udp(host, port, query)),
+  unix: (rest, query) => Result.map(readPath(rest), (path) => unix(path, query)),
+  unixgram: (rest, query) => Result.map(readPath(rest), (path) => unixgram(path, query)),
+  fd: (rest, query) => {
+    const name = /^\/\/([^/:#\s]+)\/?$/.exec(rest)?.[1]
+    if (name === undefined) return Result.fail("it must be the number or the name of a descriptor, as in fd://3")
+    const number = /^\d+$/.test(name) ? Number(name) : name
+    return typeof number === "number" && number > 0x7fff_ffff
+      ? Result.fail(`no descriptor has the number ${name}`)
+      : Result.succeed(fd(number, query))
+  }
+}
+
+const readInet = (
+  scheme: string,
+  rest: string
+): Result.Result<{ readonly host: string; readonly port: number }, string> => {
+  if (/^\/\/[^[/#]*:[^/#]*:[^/#]*/.test(rest)) {
+    return Result.fail(`an IPv6 host is written in brackets, as in ${scheme}://[::1]:9000`)
+  }
+  const match = /^\/\/(?:\[([^\]]*)\]|([^:/#[\]]*))(?::([^/#]*))?(.*)$/.exec(rest)
+  if (match === null) return Result.fail(`it must start with ${scheme}:// and a host`)
+  const [, ipv6, name, port, more] = match
+  const host = ipv6 ?? name ?? ""
+  if (host === "") {
+    return Result.fail(`it has no host; to listen everywhere, write ${scheme}://0.0.0.0:PORT or ${scheme}://[::]:PORT`)
+  }
+  const known =
+    ipv6 === undefined ? /^[a-z0-9._-]+$/i.test(host) : /^[0-9a-f:.]*:[0-9a-f:.]*(%[a-z0-9._-]+)?$/i.test(host)
+  if (!known) return Result.fail(`"${host}" is no host name or IP address`)
+  if (port === undefined || port === "") return Result.fail("it has no port; port 0 takes any free one")
+  if (!/^\d+$/.test(port) || Number(port) > 65_535) {
+    return Result.fail(`the port must be 0 to 65535, not "${port}"`)
+  }
+  if (more !== "" && more !== "/") return Result.fail(`nothing but options may follow the port, but "${more}" does`)
+  return Result.succeed({ host, port: Number(port) })
+}
+
+const readPath = (rest: string): Result.Result<string, string> => {
+  const encoded = /^(?:\/\/(?=\/.)|(?=@.))(.+)$/.exec(rest)?.[1]
+  if (encoded === undefined) return Result.fail("it must be an absolute path or an abstract name")
+  if (encoded.includes("#")) return Result.fail("a # in a path is written as %23")
+  return Result.flatMap(decoded(encoded), (path) =>
+    path.includes("\0") ? Result.fail("a path cannot have a zero byte") : Result.succeed(path)
+  )
+}
+
+const readQuery = (text: string): Result.Result<Query, string> => {
+  const query: Record<string, string> = {}
+  for (const part of text.split("&")) {
+    const equals = part.indexOf("=")
+    if (equals <= 0) return Result.fail(`an option is written as name=value, not "${part}"`)
+    const name = part.slice(0, equals)
+    const value = decoded(part.slice(equals + 1))
+    if (Result.isFailure(value)) return Result.fail(value.failure)
+    if (Object.hasOwn(query, name)) return Result.fail(`the option ${name} is given twice`)
+    query[name] = value.success
+  }
+  return Result.succeed(query)
+}
+
+const decoded = (text: string): Result.Result<string, string> =>
+  Result.try({
+    try: () => decodeURIComponent(text),
+    catch: () => `"${text}" has a % that is not followed by two hexadecimal digits of a UTF-8 text; write % as %25`
+  })
+
+const inet = <Tag extends string>(_tag: Tag, scheme: string, host: string, port: number, query: Query) => ({
+  _tag,
+  host,
+  port,
+  query,
+  toString: () => `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${search(query)}`
+})
+
+const local = (path: string): string => {
+  const encoded = path.replaceAll(/[%?#]|\s$/g, encodeURIComponent)
+  return path.startsWith("@") ? encoded : `//${encoded}`
+}
+
+const search = (query: Query): string => {
+  const parts = Object.entries(query).map(
+    ([name, value]) => `${name}=${value.replaceAll(/[%&#]|\s$/g, encodeURIComponent)}`
+  )
+  return parts.length === 0 ? "" : `?${parts.join("&")}`
 }

@@ -13,6 +13,7 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Connection from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
+import { datagramPair } from "./internal/memoryDatagrams.ts"
 import { pair } from "./internal/memory.ts"
 import * as Peer from "./Peer.ts"
 import type * as Server from "./Server.ts"
@@ -58,37 +59,107 @@ export interface MemoryServerOptions extends Transport.ServerOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: MemoryServerOptions = {}
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(nameOf(tag, options))(sink))
+
+/**
+ * A server in memory whose requests are datagrams.
+ *
+ * **When to use**
+ *
+ * To test a handler of a UDP or Unix datagram server without a socket. Nothing
+ * is lost here, and nothing overtaken.
+ *
+ * **Example** (Testing a datagram handler)
+ *
+ * ```ts
+ * import { MemoryServer, Protocol, Response, Server } from "@socketserver/core"
+ * import { Effect, Layer, Stream } from "effect"
+ *
+ * class Count extends Server.Service<Count>()("Count", { protocol: Protocol.lines() }) {}
+ *
+ * const CountLive = Count.serve(() => Effect.succeed(Response.stream(Stream.make("one", "two"))))
+ *
+ * const datagrams = Effect.flatMap(Count.client, (client) =>
+ *   Effect.zip(client.send("go"), client.take)
+ * ).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(CountLive, MemoryServer.datagrams(Count))))
+ *
+ * await Effect.runPromise(datagrams) // => ["one", "two"]
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const datagrams = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: MemoryServerOptions = {}
 ): Layer.Layer<Self, ServerError> =>
-  Transport.layer(tag, options, (sink) =>
-    Effect.gen(function* () {
-      const name = options.name ?? `${tag.key}-${++numbers}`
-      const address = Endpoint.memory(name)
-      if (listeners.has(name)) {
-        const cause = new Error(`${address} is taken`)
-        return yield* Effect.fail(
-          new ServerError({ reason: new BindFailed({ endpoint: String(address), kind: "AddressInUse", cause }) })
-        )
-      }
-      let clients = 0
-      const accept = (): Wire.Wire => {
-        const peer = `${address}#${++clients}`
-        const [client, server] = pair(
-          Peer.make({ transport: "memory", name: String(address) }),
-          Peer.make({ transport: "memory", name: peer })
-        )
-        sink.accept(server)
-        return client
-      }
-      const close = () => {
-        if (listeners.get(name) === accept) listeners.delete(name)
-      }
-      yield* Effect.acquireRelease(
+  Transport.layer(tag, options, (sink) => listenDatagrams(nameOf(tag, options))(sink))
+
+/**
+ * A listener in memory, for `Transport.layer`: one of several of a server.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const listen =
+  (name: string): Transport.Listen =>
+  (sink) => {
+    let clients = 0
+    const address = Endpoint.memory(name)
+    const accept = (): Wire.Wire => {
+      const peer = `${address}#${++clients}`
+      const [client, server] = pair(
+        address,
+        Peer.make({ transport: "memory", name: String(address) }),
+        Peer.make({ transport: "memory", name: peer })
+      )
+      sink.accept(server)
+      return client
+    }
+    return register(name, accept)
+  }
+
+/**
+ * A listener for datagrams in memory, for `Transport.layer`: one of several of a server.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const listenDatagrams =
+  (name: string): Transport.Listen =>
+  (sink) => {
+    let clients = 0
+    const address = Endpoint.memory(name)
+    return register(name, () => datagramPair(address, `${address}#${++clients}`, sink.receive))
+  }
+
+const nameOf = (tag: { readonly key: string }, options: MemoryServerOptions): string =>
+  options.name ?? `${tag.key}-${++numbers}`
+
+/** Makes a listener known by its name, until it closes. */
+const register = (
+  name: string,
+  accept: () => Wire.Wire
+): Effect.Effect<Transport.Listening, ServerError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const address = Endpoint.memory(name)
+    if (listeners.has(name)) {
+      const cause = new Error(`${address} is taken`)
+      return Effect.fail(
+        new ServerError({ reason: new BindFailed({ endpoint: String(address), kind: "AddressInUse", cause }) })
+      )
+    }
+    const close = () => {
+      if (listeners.get(name) === accept) listeners.delete(name)
+    }
+    return Effect.as(
+      Effect.acquireRelease(
         Effect.sync(() => listeners.set(name, accept)),
         () => Effect.sync(close)
-      )
-      return { address, close, connect: connect(name) }
-    })
-  )
+      ),
+      { address, close, connect: connect(name) }
+    )
+  })
 
 /**
  * Connects to the server `memory:name` of this process.

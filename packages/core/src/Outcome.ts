@@ -17,7 +17,16 @@ import type * as Request from "./Request.ts"
  * @category models
  * @since 0.1.0
  */
-export type Outcome = Completed | Failed | TimedOut | Cancelled | Refused | FrameTooLarge | Malformed | Drained
+export type Outcome =
+  | Completed
+  | Failed
+  | TimedOut
+  | Cancelled
+  | Refused
+  | FrameTooLarge
+  | Malformed
+  | Undelivered
+  | Drained
 
 /**
  * The tags of all outcomes.
@@ -111,6 +120,29 @@ export interface Malformed {
 }
 
 /**
+ * A response to a datagram could not be sent. Over a connection there is no
+ * such end: what cannot be sent there ends the connection (`Cancelled`).
+ *
+ * **Details**
+ *
+ * - `NoReturnAddress`: the sender has no address, as a Unix datagram client that is bound to no path
+ * - `TooLarge`: the response is larger than a datagram of this transport may be
+ * - `PeerGone`: nobody has the sender's address any more
+ * - `PeerFull`: the sender does not read, and its queue has stayed full for as long as is waited
+ * - `Unreachable`: the system knows no way to the sender
+ * - `Other`: any other error of the platform; `cause` has it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Undelivered {
+  readonly _tag: "Undelivered"
+  readonly reason: "NoReturnAddress" | "TooLarge" | "PeerGone" | "PeerFull" | "Unreachable" | "Other"
+  /** The platform's error, where there was one. */
+  readonly cause: unknown
+}
+
+/**
  * The server stopped, and its deadline passed before the request was answered.
  *
  * @category models
@@ -192,7 +224,7 @@ export const cancelled = (reason: Cancelled["reason"]): Outcome => ({ _tag: "Can
  * @category constructors
  * @since 0.1.0
  */
-export const refused = (reason: string): Outcome => ({ _tag: "Refused", reason })
+export const refused = (reason: string): Refused => ({ _tag: "Refused", reason })
 /**
  * A frame that starts at byte `offset` of the input exceeds `limitBytes` bytes.
  *
@@ -211,6 +243,17 @@ export const frameTooLarge = (limitBytes: number, offset: number): FrameTooLarge
  * @since 0.1.0
  */
 export const malformed = (offset: number, reason: string): Malformed => ({ _tag: "Malformed", offset, reason })
+/**
+ * A response to a datagram that could not be sent.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const undelivered = (reason: Undelivered["reason"], cause?: unknown): Undelivered => ({
+  _tag: "Undelivered",
+  reason,
+  cause
+})
 /**
  * Cut off by the deadline of a stop.
  *
@@ -250,7 +293,26 @@ export const describe = (outcome: Outcome): string => {
       return `a frame exceeds ${outcome.limitBytes} bytes (it starts at byte ${outcome.offset} of the input)`
     case "Malformed":
       return `malformed input: ${outcome.reason} (the frame starts at byte ${outcome.offset} of the input)`
+    case "Undelivered":
+      return `the response could not be sent: ${problemOf(outcome)}`
     case "Drained":
       return "cut off by the deadline of the stop"
+  }
+}
+
+const problemOf = ({ cause, reason }: Undelivered): string => {
+  switch (reason) {
+    case "NoReturnAddress":
+      return "the sender has no address"
+    case "TooLarge":
+      return "it does not fit into a datagram"
+    case "PeerGone":
+      return "nobody has the sender's address any more"
+    case "PeerFull":
+      return "the sender does not read"
+    case "Unreachable":
+      return "there is no way to the sender"
+    case "Other":
+      return cause instanceof Error ? cause.message : String(cause)
   }
 }

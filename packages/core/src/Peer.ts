@@ -18,7 +18,51 @@ export interface Peer {
   readonly name: string
   /** The socket address, where the transport has one. */
   readonly address: NetAddress.SocketAddress | undefined
+  /** What the handshake has agreed on, over TLS. */
+  readonly tls: Tls | undefined
   toString(): string
+}
+
+/**
+ * What a TLS handshake has agreed on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tls {
+  /** `"TLSv1.3"` or `"TLSv1.2"`. */
+  readonly protocol: string
+  /** The cipher suite, by its IANA name: `"TLS_AES_256_GCM_SHA384"`. */
+  readonly cipher: string
+  /** The name that the client asked for (SNI). */
+  readonly serverName: string | undefined
+  /** The application protocol that both ends speak (ALPN). */
+  readonly alpn: string | undefined
+  /** The other end's certificate. A server has it only where it asks for one, and then it is verified. */
+  readonly certificate: Certificate | undefined
+}
+
+/**
+ * A verified certificate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Certificate {
+  /** The fields of its subject: `{ CN: "device-17", O: "Example" }`. */
+  readonly subject: Readonly<Record<string, string | ReadonlyArray<string>>>
+  /** The fields of its issuer. */
+  readonly issuer: Readonly<Record<string, string | ReadonlyArray<string>>>
+  /** Its other names, as in `"DNS:example.org, IP Address:192.0.2.1"`. */
+  readonly subjectAltName: string | undefined
+  readonly serialNumber: string
+  /** The SHA-256 of its DER form, in hexadecimal bytes with colons. */
+  readonly fingerprint256: string
+  /** From when and until when it holds, in milliseconds since 1970. */
+  readonly validFrom: number
+  readonly validTo: number
+  /** Its DER form. */
+  readonly raw: Uint8Array
 }
 
 /**
@@ -31,11 +75,13 @@ export const make = (options: {
   readonly transport: string
   readonly name: string
   readonly address?: (() => NetAddress.SocketAddress | undefined) | undefined
+  readonly tls?: Tls | undefined
 }): Peer => ({
   transport: options.transport,
   name: options.name,
   get address() {
     return options.address?.()
   },
+  tls: options.tls,
   toString: () => options.name
 })

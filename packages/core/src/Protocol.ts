@@ -63,6 +63,19 @@ export interface Codec<Read, Write> {
   decoder(): Decoder<Read>
   /** The bytes of a message; a string stands for its UTF-8. */
   encode(message: Write): string | Uint8Array | Unencodable
+  /** The same over datagrams: each is one message, and framing does not apply. */
+  readonly datagram: DatagramCodec<Read, Write>
+}
+
+/**
+ * One end of a protocol over datagrams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DatagramCodec<Read, Write> {
+  decode(datagram: Uint8Array): Result.Result<Read, DecodeError>
+  encode(message: Write): string | Uint8Array | Unencodable
 }
 
 /**
@@ -173,7 +186,11 @@ export interface LengthPrefixedOptions extends FramingOptions {
  * @since 0.1.0
  */
 export const bytes = (): Duplex<Uint8Array, Uint8Array> =>
-  symmetric("bytes", { decoder: decoders.chunks, encode: (message) => message })
+  symmetric("bytes", {
+    decoder: decoders.chunks,
+    encode: (message) => message,
+    datagram: { decode: Result.succeed, encode: (message) => message }
+  })
 
 /**
  * Lines of UTF-8 text, without their line ends.
@@ -184,6 +201,9 @@ export const bytes = (): Duplex<Uint8Array, Uint8Array> =>
  * sent: it would not arrive as it was. It ends its request as `Failed`. Answer
  * several lines with `Response.stream`.
  *
+ * A datagram is one line, with or without a line end, and is written without
+ * one. A datagram of several lines is `Malformed`.
+ *
  * @category protocols
  * @since 0.1.0
  */
@@ -191,12 +211,14 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
   const maxFrameBytes = maximum(options)
   const terminator = options?.terminator ?? "\n"
   const unterminated = options?.unterminated ?? "emit"
+  const ending = (end: string) => (line: string) =>
+    line.includes("\n") || (terminator === "\n" && line.endsWith("\r"))
+      ? new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(line)}`)
+      : line + end
   return symmetric("lines", {
     decoder: () => decoders.lines({ maxFrameBytes, unterminated }),
-    encode: (line) =>
-      line.includes("\n") || (terminator === "\n" && line.endsWith("\r"))
-        ? new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(line)}`)
-        : line + terminator
+    encode: ending(terminator),
+    datagram: { decode: (datagram) => decoders.line(datagram, maxFrameBytes), encode: ending("") }
   })
 }
 
@@ -207,24 +229,45 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
  *
  * Bytes after the last delimiter are `Malformed` when the peer half-closes.
  *
+ * A datagram is one byte string, with or without a delimiter at its end, and is
+ * written without one. A datagram with a delimiter inside is `Malformed`.
+ *
  * @category protocols
  * @since 0.1.0
  */
 export const delimited = (delimiter: string | Uint8Array, options?: FramingOptions): Duplex<Uint8Array, Uint8Array> => {
   const mark = typeof delimiter === "string" ? utf8.encode(delimiter) : delimiter
   if (mark.length === 0) throw new RangeError("Protocol.delimited: the delimiter is empty")
-  return make<Uint8Array>({
+  const maxFrameBytes = maximum(options)
+  const framed = (message: Uint8Array): Uint8Array | Unencodable => {
+    // Also where the end of the message and the start of the delimiter make a delimiter.
+    const framed = concat(message, mark)
+    const at = indexOf(framed, mark, 0)
+    return at === message.length ? framed : new Unencodable(`a message cannot contain the delimiter (byte ${at})`)
+  }
+  const stream = make<Uint8Array>({
     name: "delimited",
-    maxFrameBytes: options?.maxFrameBytes,
+    maxFrameBytes,
     decode: (input, seen) => {
       const at = indexOf(input, mark, Math.max(0, seen - mark.length + 1))
       return at === -1 ? more() : frame(input.subarray(0, at), at + mark.length)
     },
+    encode: framed
+  })
+  return overDatagrams(stream, {
+    decode: (datagram) => {
+      const at = indexOf(datagram, mark, 0)
+      if (at !== -1 && at !== datagram.length - mark.length) {
+        return Result.fail(Outcome.malformed(0, `the datagram has a delimiter inside (byte ${at})`))
+      }
+      // As over a connection, the delimiter counts.
+      return (at === -1 ? datagram.length + mark.length : datagram.length) > maxFrameBytes
+        ? Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
+        : Result.succeed(at === -1 ? datagram : datagram.subarray(0, at))
+    },
     encode: (message) => {
-      // Also where the end of the message and the start of the delimiter make a delimiter.
-      const framed = concat(message, mark)
-      const at = indexOf(framed, mark, 0)
-      return at === message.length ? framed : new Unencodable(`a message cannot contain the delimiter (byte ${at})`)
+      const checked = framed(message)
+      return checked instanceof Unencodable ? checked : message
     }
   })
 }
@@ -242,6 +285,10 @@ export const delimited = (delimiter: string | Uint8Array, options?: FramingOptio
  *
  * A length over `maxFrameBytes` ends as `FrameTooLarge` as soon as the header is read.
  *
+ * A datagram has no length field, as DNS has it: it is the message. With a
+ * header before the field, which is then a part of the message, a datagram is a
+ * whole frame.
+ *
  * @category protocols
  * @since 0.1.0
  */
@@ -252,9 +299,10 @@ export const lengthPrefixed = (options?: LengthPrefixedOptions): Duplex<Uint8Arr
   const adjustment = options?.lengthAdjustment ?? 0
   const header = before + width
   const largest = 2 ** (width * 8) - 1
-  return make<Uint8Array>({
+  const maxFrameBytes = maximum(options)
+  const stream = make<Uint8Array>({
     name: "lengthPrefixed",
-    maxFrameBytes: options?.maxFrameBytes,
+    maxFrameBytes,
     decode: (input) => {
       if (input.length < header) return more(header)
       const length = readLength(input, before, width, little)
@@ -276,6 +324,15 @@ export const lengthPrefixed = (options?: LengthPrefixedOptions): Duplex<Uint8Arr
       out.set(message.subarray(before), header)
       return out
     }
+  })
+  if (before > 0) return stream
+  return overDatagrams(stream, {
+    // As over a connection, the header counts.
+    decode: (datagram) =>
+      header + datagram.length > maxFrameBytes
+        ? Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
+        : Result.succeed(datagram),
+    encode: (message) => message
   })
 }
 
@@ -382,6 +439,8 @@ export interface MessageFormat<Message> {
  * maximum are taken care of. Requests and responses share one format here; give
  * `response` a format of its own where they differ.
  *
+ * A datagram is one frame, with nothing before and nothing after it.
+ *
  * **Example** (Reading netstrings)
  *
  * ```ts
@@ -437,12 +496,17 @@ export const make: {
         end: (rest, offset) =>
           Outcome.malformed(offset, `the input ended inside a frame (after ${rest.length} bytes of it)`)
       })
+  const codec = <Read, Write>(read: MessageFormat<Read>, write: MessageFormat<Write>): Codec<Read, Write> => ({
+    decoder: decoder(read),
+    encode: write.encode,
+    datagram: { decode: (datagram) => decoders.whole(datagram, read.decode, maxFrameBytes), encode: write.encode }
+  })
   return build({
     name: options.name,
     kind: "messages",
     ordered: true,
-    server: { decoder: decoder(request), encode: response.encode },
-    client: { decoder: decoder(response), encode: request.encode }
+    server: codec(request, response),
+    client: codec(response, request)
   })
 }
 
@@ -536,6 +600,9 @@ export const unordered = <P extends { readonly ordered: boolean }>(self: P): P =
  * handler is interrupted when the peer is gone; a half-close only ends its
  * `stream`. `Handler.conversation` writes one.
  *
+ * A datagram is a connection too: its `stream` has one message, and each write
+ * is a datagram to its sender.
+ *
  * @category protocols
  * @since 0.1.0
  */
@@ -557,6 +624,16 @@ const variance = { _In: (_: never) => _, _Out: (_: never) => _ }
 const symmetric = <Message>(name: string, codec: Codec<Message, Message>): Duplex<Message, Message> =>
   build({ name, kind: "messages", ordered: true, server: codec, client: codec })
 
+/** A symmetric protocol that has a form of its own over datagrams. */
+const overDatagrams = <Message>(
+  self: Duplex<Message, Message>,
+  datagram: DatagramCodec<Message, Message>
+): Duplex<Message, Message> => ({
+  ...self,
+  server: { ...self.server, datagram },
+  client: { ...self.client, datagram }
+})
+
 const named = <In, Out>(name: string, self: Duplex<In, Out>): Duplex<In, Out> => ({ ...self, name })
 
 const maximum = (options: FramingOptions | undefined): number => {
@@ -570,17 +647,29 @@ const converted = <A, B, A2, B2>(
   self: Codec<A, B>,
   read: Conversion<A, A2>,
   write: Conversion<B, B2>
-): Codec<A2, B2> => ({
-  decoder: () =>
-    decoders.transformed(self.decoder(), (message) => {
-      const result = read.decode(message)
-      return Result.isSuccess(result) ? { value: result.success } : { problem: result.failure }
-    }),
-  encode: (message) => {
-    const result = write.encode(message)
-    return Result.isSuccess(result) ? self.encode(result.success) : new Unencodable(result.failure)
+): Codec<A2, B2> => {
+  const encoding =
+    (encode: (message: B) => string | Uint8Array | Unencodable) =>
+    (message: B2): string | Uint8Array | Unencodable => {
+      const result = write.encode(message)
+      return Result.isSuccess(result) ? encode(result.success) : new Unencodable(result.failure)
+    }
+  return {
+    decoder: () =>
+      decoders.transformed(self.decoder(), (message) => {
+        const result = read.decode(message)
+        return Result.isSuccess(result) ? { value: result.success } : { problem: result.failure }
+      }),
+    encode: encoding((message) => self.encode(message)),
+    datagram: {
+      decode: (datagram) =>
+        Result.flatMap(self.datagram.decode(datagram), (message) =>
+          Result.mapError(read.decode(message), (problem) => Outcome.malformed(0, problem))
+        ),
+      encode: encoding((message) => self.datagram.encode(message))
+    }
   }
-})
+}
 
 const excerpt = (line: string): string => JSON.stringify(line.length > 40 ? `${line.slice(0, 40)}…` : line)
 

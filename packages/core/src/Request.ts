@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Connection from "./Connection.ts"
+import * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as Peer from "./Peer.ts"
@@ -63,6 +64,7 @@ export const make = <In, Out = never>(
     connection: options?.connection ?? {
       id: 1,
       peer,
+      listener: Endpoint.memory("test"),
       openedAt: receivedAt,
       bytesRead: 0,
       bytesWritten: 0,

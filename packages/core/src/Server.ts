@@ -61,6 +61,8 @@ import * as Worker from "./Worker.ts"
 export interface Server<in out In, in out Out> {
   /** Where it listens, with the bound port. */
   readonly address: Endpoint.Endpoint
+  /** All of them, where it has several listeners, in the order in which they were given. */
+  readonly addresses: readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>]
   readonly protocol: Protocol.Protocol<In, Out>
   /**
    * The requests, one by one, with the way back. Take from it, or merge it with
@@ -165,7 +167,7 @@ export interface ServiceClass<
     options?: HandleRequestOptions
   ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R>
 
-  /** Prints `listening on <endpoint>` once the server is bound. */
+  /** Prints `listening on <endpoint>` once the server is bound, a line for each listener. */
   readonly announce: Layer.Layer<never, never, Self>
 
   /**
@@ -179,7 +181,7 @@ export interface ServiceClass<
    */
   readonly logOutcomes: Layer.Layer<never, never, Self>
 
-  /** A connection to this server in raw bytes, to test what a typed client cannot say. */
+  /** A connection to this server (its first listener) in raw bytes, to test what a typed client cannot say. */
   readonly connect: Effect.Effect<
     Connection.Connection<Uint8Array, Uint8Array>,
     Connection.ConnectFailed,
@@ -202,7 +204,7 @@ export interface DuplexServiceClass<
   in out Receive
 > extends ServiceClass<Self, Id, In, Out> {
   readonly protocol: Protocol.Duplex<In, Out, Send, Receive>
-  /** A typed client of this very server, wherever it listens. */
+  /** A typed client of this very server, wherever it listens (first). */
   readonly client: Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed, Self | Scope.Scope>
 }
 
@@ -246,7 +248,11 @@ export const Service =
       serve: (handler, options) => serve(tag, handler, options),
       run: (handler, options) => Effect.scoped(Effect.flatMap(prepare(tag, handler, options), (loop) => loop)),
       handleRequest: (handler, options) => handleRequest(tag, handler, options),
-      announce: Layer.effectDiscard(Effect.flatMap(key, (server) => Console.log(`listening on ${server.address}`))),
+      announce: Layer.effectDiscard(
+        Effect.flatMap(key, (server) =>
+          Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), { discard: true })
+        )
+      ),
       logOutcomes: Layer.effectDiscard(
         Effect.flatMap(key, (server) => Effect.forkScoped(Stream.runForEach(server.outcomes, logOutcome)))
       ),

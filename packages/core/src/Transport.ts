@@ -5,7 +5,7 @@
  *
  * `TcpServer`, `MemoryServer` and `NodeServer` are transports. This module is
  * for writing another one: say how to listen, hand over each connection as a
- * {@link Wire}, and the rest (framing, pipelining, order, limits, drain) is the
+ * {@link Wire} or each datagram as a `Wire.Datagram`, and the rest (framing, pipelining, order, limits, drain) is the
  * library's.
  *
  * @since 0.1.0
@@ -16,10 +16,13 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
+import * as datagrams from "./internal/datagramWire.ts"
 import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/server.ts"
 import type * as Server from "./Server.ts"
+import type * as Outcome from "./Outcome.ts"
+import type * as Peer from "./Peer.ts"
 import { ListenerFailed, ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
@@ -30,15 +33,25 @@ import type * as Wire from "./Wire.ts"
  * @since 0.1.0
  */
 export interface ServerOptions {
-  /** Connections at a time. Default: 4096. One more is closed at once and counted as `Refused`. */
+  /** Connections at a time, those that are being opened included; over datagrams, datagrams that are not answered yet. Default: 4096. One more is closed at once, or dropped, and counted as `Refused`; a transport that can hold datagrams back does that instead. */
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
   /** How long a connection may stay silent before it is closed: nothing read or written, and no request in flight (a whole-connection protocol always has one, which does not count). Default: for ever. */
   readonly idleTimeout?: Duration.Input | undefined
+  /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
+  readonly verify?: Verify | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed, whatever a peer or a handler does. */
   readonly drainTimeout?: Duration.Input | undefined
 }
+
+/**
+ * Says whether a peer may come in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Verify = (peer: Peer.Peer, listener: Endpoint.Endpoint) => boolean | Effect.Effect<boolean>
 
 /**
  * What a transport reports to.
@@ -49,10 +62,34 @@ export interface ServerOptions {
 export interface Sink {
   /** A peer has connected. */
   readonly accept: (wire: Wire.Wire) => void
+  /** A peer has connected, and something comes first: a handshake, a header. It counts as a connection from now on. */
+  readonly open: (opening: Opening) => void
+  /** A datagram has arrived. */
+  readonly receive: (datagram: Wire.Datagram) => void
+  /** Whether a peer may come in. `accept` and `receive` ask themselves; an {@link Opening} asks when it knows who the peer is. */
+  readonly verify: (peer: Peer.Peer, listener: Endpoint.Endpoint) => Effect.Effect<void, Outcome.Refused>
+  /** A peer was turned away by the transport itself. */
+  readonly refuse: (peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused) => void
   /** A connection could not be accepted, for reasons of its own or of the system; listening goes on. */
   readonly lose: (cause: unknown) => void
   /** The listener has died. `run` fails with it, and `serve` ends the program's layer. */
   readonly fail: (cause: unknown) => void
+}
+
+/**
+ * A connection that is not ready yet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Opening {
+  /** Who it is, as far as is known before. */
+  readonly peer: Peer.Peer
+  readonly listener: Endpoint.Endpoint
+  /** Makes it ready, or refuses it. It is interrupted when the server stops, and has to bound its own time. */
+  readonly wire: Effect.Effect<Wire.Wire, Outcome.Refused>
+  /** Closes it, at once. Called when it was refused, and when the server stops. */
+  readonly destroy: () => void
 }
 
 /**
@@ -64,19 +101,32 @@ export interface Sink {
 export interface Listening {
   /** Where it is bound, with the port that the system chose for port 0. */
   readonly address: Endpoint.Endpoint
-  /** Stops accepting, at once. Connections stay. */
+  /** Stops accepting, at once. Connections stay, and datagrams can still be answered. */
   readonly close: () => void
+  /** The server has stopped, and its last datagram has been answered. */
+  readonly ended?: (() => void) | undefined
   /** Connects to it, for clients in the same program. */
   readonly connect: Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope>
+  /** Stops and resumes the reading of datagrams, where the system then holds the senders back. Where it cannot, those that come over the limit are refused. */
+  readonly flow?: { readonly pause: () => void; readonly resume: () => void } | undefined
 }
 
 /**
- * Makes the layer of a server from a way to listen.
+ * A way to listen: it binds, in a scope that closes after the last connection
+ * has ended, and fails with a {@link ServerError} if it cannot.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Listen = (sink: Sink) => Effect.Effect<Listening, ServerError, Scope.Scope>
+
+/**
+ * Makes the layer of a server from a way to listen, or from several: their
+ * requests come in one stream, under one budget and one policy.
  *
  * **Details**
  *
- * `listen` binds, in a scope that closes after the last connection has ended.
- * It fails with a {@link ServerError} if it cannot.
+ * If one cannot be bound, none stays bound. If one dies later, the server fails.
  *
  * @category layers
  * @since 0.1.0
@@ -84,7 +134,7 @@ export interface Listening {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: ServerOptions,
-  listen: (sink: Sink) => Effect.Effect<Listening, ServerError, Scope.Scope>
+  listen: Listen | readonly [Listen, ...Array<Listen>]
 ): Layer.Layer<Self, ServerError> =>
   Layer.effect(
     tag,
@@ -94,13 +144,65 @@ export const layer = <Self, In, Out>(
         (reason) => new ServerError({ reason })
       )
       const engine = new Engine<In, Out>(tag.key, tag.protocol, limits, yield* Effect.context<never>())
-      const listening = yield* listen({
-        accept: (wire) => engine.accept(wire),
-        lose: (cause) => engine.lose(cause),
-        fail: (cause) => engine.fail(new ListenerFailed({ endpoint: String(engine.address), cause }))
-      })
-      engine.open(listening.address, listening.close)
+      engine.verifier = options.verify
+      const bind = (listen: Listen) =>
+        Effect.suspend(() => {
+          let bound: Listening | undefined
+          const sink: Sink = {
+            accept: (wire) => engine.accept(wire),
+            open: (opening) => engine.opening(opening),
+            receive: (datagram) => engine.receive(datagram),
+            verify: (peer, listener) => engine.verify(peer, listener),
+            refuse: (peer, listener, refused) => engine.refuse(peer, listener, refused),
+            lose: (cause) => engine.lose(cause),
+            fail: (cause) =>
+              engine.fail(new ListenerFailed({ endpoint: String(bound?.address ?? engine.address), cause }))
+          }
+          return Effect.tap(listen(sink), (listening) => Effect.sync(() => void (bound = listening)))
+        })
+      const [first, ...others] = typeof listen === "function" ? [listen] : listen
+      const listeners = [yield* bind(first), ...(yield* Effect.forEach(others, bind))] as const
+      engine.open(listeners)
       yield* Effect.addFinalizer(() => engine.shutdown)
-      return makeServer(engine, listening)
+      return makeServer(engine, listeners)
     })
   )
+
+/**
+ * What a client's datagram socket can do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DatagramWireOptions {
+  /** The server. */
+  readonly peer: Peer.Peer
+  readonly listener: Endpoint.Endpoint
+  /** The largest datagram, in bytes. */
+  readonly maxMessageBytes: number
+  /** Sends a datagram. `sent` is called once; an error ends the connection with it. */
+  readonly send: (data: Uint8Array, sent: (error?: unknown) => void) => void
+  readonly close: () => void
+}
+
+/**
+ * A client's wire over datagrams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DatagramWire extends Wire.Wire {
+  /** A datagram has arrived. What nobody reads waits, up to 1,024 datagrams; more are dropped. */
+  readonly received: (data: Uint8Array) => void
+  /** The server cannot be reached (any more). */
+  readonly broken: (error: unknown) => void
+}
+
+/**
+ * Makes the wire of a client from its datagram socket: each write is a
+ * datagram, and each datagram that arrives a message.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const datagramWire = (options: DatagramWireOptions): DatagramWire => new datagrams.DatagramWire(options)

@@ -11,6 +11,8 @@
  *
  * @since 0.1.0
  */
+import type * as Endpoint from "./Endpoint.ts"
+import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
 
 /**
@@ -26,6 +28,12 @@ import type * as Peer from "./Peer.ts"
  */
 export interface Wire {
   readonly peer: Peer.Peer
+  /** The listener that it came to; for a client, the one that it connected to. */
+  readonly listener: Endpoint.Endpoint
+  /** Whether each write and each `onData` is a message of its own, as with datagrams. Framing does not apply then. */
+  readonly keepsBoundaries: boolean
+  /** The largest message that it can send, in bytes, where it keeps boundaries and knows. */
+  readonly maxMessageBytes?: number | undefined
   /** Bytes received and sent so far. */
   readonly bytesRead: number
   readonly bytesWritten: number
@@ -64,4 +72,19 @@ export interface Receiver {
   onFinish(): void
   /** The connection is gone, with the platform's error if there was one. Called once. */
   onClose(error: unknown): void
+}
+
+/**
+ * A datagram as it arrived, with the way back to its sender.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Datagram {
+  readonly data: Uint8Array
+  readonly peer: Peer.Peer
+  /** The listener that it came to. */
+  readonly listener: Endpoint.Endpoint
+  /** Sends a datagram to its sender. `sent` is called once, also before `reply` returns: without an argument when the system has taken it, with the reason when it cannot be sent. */
+  readonly reply: (data: Uint8Array, sent: (failure?: Outcome.Undelivered) => void) => void
 }

@@ -18,6 +18,9 @@ export * as MemoryServer from "./MemoryServer.ts"
 /** Functions from handler to handler. */
 export * as Middleware from "./Middleware.ts"
 
+/** Which networks a peer comes from. */
+export * as Networks from "./Networks.ts"
+
 /** How a request ended. */
 export * as Outcome from "./Outcome.ts"
 

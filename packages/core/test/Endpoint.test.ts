@@ -10,7 +10,7 @@ const parsed = (value: string) => {
   return Result.isSuccess(result) ? String(result.success) : result.failure.message
 }
 
-const accepted = "Accepted: tcp://HOST:PORT, unix:///PATH, unix:@NAME, memory:NAME"
+const accepted = `Accepted: ${Endpoint.forms.join(", ")}`
 
 describe("Endpoint.parse", () => {
   it("reads what it is: scheme, host and port", () => {
@@ -43,6 +43,13 @@ describe("Endpoint.parse", () => {
     ["unix:///run/echo.sock", "unix:///run/echo.sock"],
     ["unix:///run/with space", "unix:///run/with space"],
     ["unix:@echo", "unix:@echo"],
+    ["unix:///run/a%3Fb?mode=660", "unix:///run/a%3Fb?mode=660"],
+    ["unixgram:///dev/log", "unixgram:///dev/log"],
+    ["unixgram:@log?mode=666", "unixgram:@log?mode=666"],
+    ["tls://[::]:443?cert=/a%26b.pem&key=/k", "tls://[::]:443?cert=/a%26b.pem&key=/k"],
+    ["udp://[::1]:53", "udp://[::1]:53"],
+    ["fd://3", "fd://3"],
+    ["fd://echo.socket", "fd://echo.socket"],
     ["memory:echo", "memory:echo"],
     ["memory:a b#1", "memory:a b#1"]
   ])("accepts %j and formats it as %j", (value, formatted) => {
@@ -50,13 +57,28 @@ describe("Endpoint.parse", () => {
   })
 
   it.each([
-    ["", "it has no scheme"],
+    ["", "it is empty"],
     ["unix:", "it must be an absolute path or an abstract name"],
     ["unix:///", "it must be an absolute path or an abstract name"],
     ["unix://run/echo.sock", "it must be an absolute path or an abstract name"],
     ["unix:echo.sock", "it must be an absolute path or an abstract name"],
     ["unix:@", "it must be an absolute path or an abstract name"],
-    ["unix:///run/echo.sock?mode=660", "a path cannot have a zero byte, ? or #"],
+    ["unix:///run/a%00b", "a path cannot have a zero byte"],
+    ["unix:///run/a#b", "a # in a path is written as %23"],
+    [
+      "unix:///run/100%",
+      '"/run/100%" has a % that is not followed by two hexadecimal digits of a UTF-8 text; write % as %25'
+    ],
+    ["unixgram:echo", "it must be an absolute path or an abstract name"],
+    ["fd://", "it must be the number or the name of a descriptor, as in fd://3"],
+    ["fd:3", "it must be the number or the name of a descriptor, as in fd://3"],
+    ["fd://99999999999", "no descriptor has the number 99999999999"],
+    ["memory:echo?a=b", "memory: has no options"],
+    ["tcp://h:1?", 'an option is written as name=value, not ""'],
+    ["tcp://h:1?backlog", 'an option is written as name=value, not "backlog"'],
+    ["tcp://h:1?a=1&a=2", "the option a is given twice"],
+    ["udp://h", "it has no port; port 0 takes any free one"],
+    ["tls://:1", "it has no host; to listen everywhere, write tls://0.0.0.0:PORT or tls://[::]:PORT"],
     ["9000", "it has no scheme"],
     ["127.0.0.1:9000", "it has no scheme"],
     ["foo://x", 'unknown scheme "foo"'],
@@ -71,8 +93,7 @@ describe("Endpoint.parse", () => {
     ["tcp://localhost:-1", 'the port must be 0 to 65535, not "-1"'],
     ["tcp://localhost:http", 'the port must be 0 to 65535, not "http"'],
     ["tcp://localhost:1e3", 'the port must be 0 to 65535, not "1e3"'],
-    ["tcp://localhost:1/path", 'nothing may follow the port, but "/path" does'],
-    ["tcp://localhost:1?backlog=5", 'nothing may follow the port, but "?backlog=5" does']
+    ["tcp://localhost:1/path", 'nothing but options may follow the port, but "/path" does']
   ])("refuses %j: %s", (value, problem) => {
     assert.strictEqual(parsed(value), `Invalid endpoint ${JSON.stringify(value)}: ${problem}. ${accepted}`)
   })
@@ -114,7 +135,14 @@ describe("Endpoint.parse", () => {
     [Arbitrary.schema(Schema.String)],
     ([text]) =>
       Effect.sync(() => {
-        for (const value of [text, `tcp://${text}`, `tcp://[${text}`, `tcp://h:${text}`]) {
+        for (const value of [
+          text,
+          `tcp://${text}`,
+          `tcp://[${text}`,
+          `tcp://h:${text}`,
+          `unix:///${text}`,
+          `udp://h:1?${text}`
+        ]) {
           const result = Endpoint.parse(value)
           if (Result.isFailure(result)) assert.include(result.failure.message, JSON.stringify(value))
           else assert.deepStrictEqual(parsed(String(result.success)), String(result.success))
@@ -123,7 +151,44 @@ describe("Endpoint.parse", () => {
   )
 })
 
+describe("Endpoint.parseAll", () => {
+  const all = (value: string) => {
+    const result = Endpoint.parseAll(value)
+    return Result.isSuccess(result) ? result.success.map(String) : result.failure.message
+  }
+
+  it("reads endpoints that are separated by commas", () => {
+    assert.deepStrictEqual(all("tcp://h:1"), ["tcp://h:1"])
+    assert.deepStrictEqual(all("tcp://h:1,unix:@a , memory:m,fd://3"), ["tcp://h:1", "unix:@a", "memory:m", "fd://3"])
+  })
+
+  it("leaves a comma to the option that it is in", () => {
+    assert.deepStrictEqual(all("tcp://h:1?allow=10.0.0.0/8,fe80::/10,unixgram:@a"), [
+      "tcp://h:1?allow=10.0.0.0/8,fe80::/10",
+      "unixgram:@a"
+    ])
+  })
+
+  it.each(["", ",", "tcp://h:1,", ",tcp://h:1", "tcp://h:1,,tcp://h:2"])(
+    "refuses %j: one of them is empty",
+    (value) => {
+      assert.strictEqual(all(value), `Invalid endpoint "": it is empty. ${accepted}`)
+    }
+  )
+
+  it("says which of them is wrong", () => {
+    assert.strictEqual(all("tcp://h:1,foo://x"), `Invalid endpoint "foo://x": unknown scheme "foo". ${accepted}`)
+  })
+})
+
 describe("Endpoint", () => {
+  it("keeps the options of its URL, decoded", () => {
+    const result = Endpoint.parse("unix:///run/a%20b%3F?mode=660&name=a%3Db=c")
+    assert(Result.isSuccess(result) && result.success._tag === "Unix")
+    assert.strictEqual(result.success.path, "/run/a b?")
+    assert.deepStrictEqual(result.success.query, { mode: "660", name: "a=b=c" })
+  })
+
   it("brackets only IPv6 hosts", () => {
     assert.strictEqual(String(Endpoint.tcp("::", 1)), "tcp://[::]:1")
     assert.strictEqual(String(Endpoint.tcp("host", 1)), "tcp://host:1")

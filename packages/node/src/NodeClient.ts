@@ -8,12 +8,12 @@ import type * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Protocol from "@socketserver/core/Protocol"
-import type { ServerError } from "@socketserver/core/ServerError"
+import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as TcpClient from "./TcpClient.ts"
-import * as UnixClient from "./UnixClient.ts"
+import * as query from "./internal/query.ts"
 
 /**
  * Connects to a server of the given declaration.
@@ -58,14 +58,47 @@ const wire = (
 ): Effect.Effect<Wire.Wire, Connection.ConnectFailed | ServerError, Scope.Scope> =>
   Effect.flatMap(
     typeof endpoint === "string" ? Effect.fromResult(Endpoint.parse(endpoint)) : Effect.succeed(endpoint),
-    (endpoint) => {
+    (endpoint): Effect.Effect<Wire.Wire, Connection.ConnectFailed | ServerError, Scope.Scope> => {
       switch (endpoint._tag) {
         case "Tcp":
-          return TcpClient.wire(endpoint)
+          return using(
+            query.ofClient(endpoint),
+            () => import("./TcpClient.ts"),
+            ({ wire }, set) => wire({ ...set, host: endpoint.host, port: endpoint.port })
+          )
+        case "Udp":
+          return using(
+            query.ofClient(endpoint),
+            () => import("./UdpClient.ts"),
+            ({ wire }) => wire({ host: endpoint.host, port: endpoint.port })
+          )
         case "Unix":
-          return UnixClient.wire(endpoint)
+          return using(
+            query.ofClient(endpoint),
+            () => import("./UnixClient.ts"),
+            ({ wire }, set) => wire({ ...set, path: endpoint.path })
+          )
         case "Memory":
           return MemoryServer.connect(endpoint.name)
+        default:
+          return Effect.fail(
+            new ServerError({
+              reason: new UnsupportedEndpoint({
+                endpoint: String(endpoint),
+                problem: "a client cannot connect to it",
+                accepted: Endpoint.forms
+              })
+            })
+          )
       }
     }
+  )
+
+const using = <Set, Module>(
+  set: Result.Result<Set, ServerError>,
+  load: () => Promise<Module>,
+  connect: (module: Module, set: Set) => Effect.Effect<Wire.Wire, Connection.ConnectFailed | ServerError, Scope.Scope>
+) =>
+  Effect.flatMap(Effect.fromResult(set), (set) =>
+    Effect.flatMap(Effect.promise(load), (module) => connect(module, set))
   )

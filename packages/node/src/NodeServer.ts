@@ -5,11 +5,10 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Policy from "@socketserver/core/Policy"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
-import type * as Transport from "@socketserver/core/Transport"
+import * as Transport from "@socketserver/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -23,8 +22,11 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
-import * as TcpServer from "./TcpServer.ts"
-import * as UnixServer from "./UnixServer.ts"
+import { listenerOf } from "./internal/listeners.ts"
+import * as query from "./internal/query.ts"
+import type * as TcpServer from "./TcpServer.ts"
+import type * as UdpServer from "./UdpServer.ts"
+import type * as UnixServer from "./UnixServer.ts"
 
 /**
  * Runs layers as a program: until SIGINT or SIGTERM, then a drain, then exit
@@ -104,15 +106,29 @@ const messageOf = (error: unknown): string => {
  */
 export interface NodeServerOptions extends Transport.ServerOptions {
   /** What holds for `tcp://`. */
-  readonly tcp?:
-    | Pick<TcpServer.TcpServerOptions, "backlog" | "noDelay" | "keepAlive" | "reusePort" | "ipv6Only">
-    | undefined
+  readonly tcp?: Omit<TcpServer.TcpListenOptions, "host" | "port"> | undefined
+  /** What holds for `udp://`. */
+  readonly udp?: Omit<UdpServer.UdpListenOptions, "host" | "port"> | undefined
   /** What holds for `unix:`. */
-  readonly unix?: Pick<UnixServer.UnixServerOptions, "backlog" | "mode"> | undefined
+  readonly unix?: Omit<UnixServer.UnixListenOptions, "path"> | undefined
 }
 
 /**
- * A server that listens on an endpoint.
+ * One endpoint or several, as text (separated by commas) or as values.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Endpoints = string | Endpoint.Endpoint | readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>]
+
+/**
+ * A server that listens on an endpoint, or on several: their requests come in
+ * one stream, under one budget and one policy.
+ *
+ * **Details**
+ *
+ * An option of the URL (`tcp://127.0.0.1:9000?backlog=100`) wins over the one of
+ * the same name in `options`.
  *
  * **Example** (Listening on a URL)
  *
@@ -122,7 +138,9 @@ export interface NodeServerOptions extends Transport.ServerOptions {
  *
  * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
  *
- * const EchoTransport = NodeServer.layer(Echo, "tcp://127.0.0.1:9000", { maxConnections: 100 })
+ * const EchoTransport = NodeServer.layer(Echo, "tcp://127.0.0.1:9000,unix:///run/echo.sock?mode=660", {
+ *   maxConnections: 100
+ * })
  * ```
  *
  * @category layers
@@ -130,25 +148,26 @@ export interface NodeServerOptions extends Transport.ServerOptions {
  */
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
-  endpoint: string | Endpoint.Endpoint,
+  endpoints: Endpoints,
   options: NodeServerOptions = {}
 ): Layer.Layer<Self, ServerError> =>
   Layer.unwrap(
-    Effect.map(
-      typeof endpoint === "string" ? Effect.fromResult(Endpoint.parse(endpoint)) : Effect.succeed(endpoint),
-      (endpoint): Layer.Layer<Self, ServerError> => {
-        const { tcp: _tcp, unix: _unix, ...limits } = options
-        switch (endpoint._tag) {
-          case "Tcp":
-            return TcpServer.layer(tag, { ...options.tcp, ...limits, host: endpoint.host, port: endpoint.port })
-          case "Unix":
-            return UnixServer.layer(tag, { ...options.unix, ...limits, path: endpoint.path })
-          case "Memory":
-            return MemoryServer.layer(tag, { ...limits, name: endpoint.name })
-        }
-      }
-    )
+    Effect.gen(function* () {
+      const [first, ...others] = yield* allOf(endpoints)
+      const listeners = [
+        yield* listenerOf(first, options),
+        ...(yield* Effect.forEach(others, (endpoint) => listenerOf(endpoint, options)))
+      ] as const
+      return Transport.layer(tag, options, listeners)
+    })
   )
+
+const allOf = (
+  endpoints: Endpoints
+): Effect.Effect<readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>], ServerError> =>
+  typeof endpoints === "string"
+    ? Effect.fromResult(Endpoint.parseAll(endpoints))
+    : Effect.succeed("_tag" in endpoints ? [endpoints] : endpoints)
 
 /**
  * The options of {@link layerConfig}.
@@ -159,12 +178,12 @@ export const layer = <Self, In, Out>(
 export interface LayerConfigOptions extends NodeServerOptions {
   /** Put before the variables, for a program of several servers: `"ECHO"` reads `ECHO_LISTEN` and `ECHO_POLICY`. Default: none. */
   readonly prefix?: string | undefined
-  /** Where to listen if `LISTEN` is not set. Default: that is an error. */
+  /** Where to listen if `LISTEN` is not set: endpoints, separated by commas. Default: that is an error. */
   readonly listen?: string | undefined
 }
 
 /**
- * A server placed by configuration: `LISTEN` says where, as an endpoint URL, and
+ * A server placed by configuration: `LISTEN` says where, as one endpoint URL or several, separated by commas, and
  * `POLICY` how its requests are run, in the form of `Policy.parse`.
  *
  * **Details**
@@ -188,8 +207,7 @@ export const layerConfig = <Self, In, Out>(
   Layer.unwrap(
     Effect.map(settings(options), (set) => {
       const transport = layer(tag, set.listen, {
-        tcp: options.tcp,
-        unix: options.unix,
+        ...options,
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
         idleTimeout: set.idleTimeout ?? options.idleTimeout,
@@ -215,12 +233,12 @@ const settings = (options: LayerConfigOptions) => {
           )
     )
 
-  const listen = Config.mapEffect(parsed("LISTEN", Endpoint.parse), (endpoint) => {
-    if (endpoint !== undefined) return Effect.succeed(endpoint)
+  const listen = Config.mapEffect(parsed("LISTEN", endpoints), (set) => {
+    if (set !== undefined) return Effect.succeed(set)
     if (options.listen === undefined) {
       return Effect.fail(invalid(`${called("LISTEN")} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
     }
-    return Effect.mapError(Effect.fromResult(Endpoint.parse(options.listen)), (error) => invalid(error.message, error))
+    return Effect.mapError(Effect.fromResult(endpoints(options.listen)), (error) => invalid(error.message, error))
   })
 
   const all = Config.all({
@@ -233,6 +251,18 @@ const settings = (options: LayerConfigOptions) => {
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
 }
+
+/** Endpoints whose options are there, too. */
+const endpoints = (
+  text: string
+): Result.Result<readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>], ServerError> =>
+  Result.flatMap(Endpoint.parseAll(text), (endpoints) => {
+    for (const endpoint of endpoints) {
+      const options = query.ofServer(endpoint)
+      if (Result.isFailure(options)) return Result.fail(options.failure)
+    }
+    return Result.succeed(endpoints)
+  })
 
 const duration =
   (atLeastMillis: number) =>

@@ -38,5 +38,5 @@ export interface TcpClientOptions {
  */
 export const wire = (options: TcpClientOptions): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> => {
   const { connectTimeout = "10 seconds", host, noDelay = true, port } = options
-  return connect("tcp", String(Endpoint.tcp(host, port)), { host, port, noDelay }, connectTimeout)
+  return connect(Endpoint.tcp(host, port), { host, port, noDelay }, connectTimeout)
 }

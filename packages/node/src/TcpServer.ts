@@ -12,7 +12,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as net from "node:net"
 import * as netServer from "./internal/netServer.ts"
-import { socketWire } from "./internal/socketWire.ts"
+import { peerOf, reachable } from "./internal/peers.ts"
+import { accepting, type InetAdmissionOptions } from "./internal/streamListener.ts"
 import * as TcpClient from "./TcpClient.ts"
 
 /**
@@ -21,7 +22,15 @@ import * as TcpClient from "./TcpClient.ts"
  * @category models
  * @since 0.1.0
  */
-export interface TcpServerOptions extends Transport.ServerOptions {
+export interface TcpServerOptions extends Transport.ServerOptions, TcpListenOptions {}
+
+/**
+ * The options of a TCP listener.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TcpListenOptions extends InetAdmissionOptions {
   /** A name or an IP address. Default: `"127.0.0.1"`, this machine only. `"0.0.0.0"` is all of IPv4, `"::"` all of both families. */
   readonly host?: string | undefined
   /** Default: 0, any free port; `server.address` has the one that was bound. */
@@ -69,32 +78,53 @@ export interface TcpServerOptions extends Transport.ServerOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: TcpServerOptions = {}
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(options, sink))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
 
-const listen = (options: TcpServerOptions, sink: Transport.Sink) =>
-  Effect.gen(function* () {
-    const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
-    if (host === "") {
-      const problem = 'it is empty; "0.0.0.0" and "::" listen everywhere'
-      return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
-    }
-    const asked = Endpoint.tcp(host, options.port ?? 0)
-    const keepAlive = options.keepAlive !== undefined
-    const bind = netServer.listen(
-      String(asked),
-      { noDelay, keepAlive, keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0) },
-      { host, port: asked.port, backlog, ipv6Only, reusePort }
-    )
-    const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))
-    server.on("connection", (socket) => sink.accept(socketWire(socket, "tcp")))
-    server.on("error", netServer.sort(sink))
-    const { port } = server.address() as net.AddressInfo
-    return {
-      address: Endpoint.tcp(host, port),
-      close: () => server.close(),
-      connect: TcpClient.wire({ host: reachable(host), port })
-    }
-  })
-
-/** The address at which a server that listens everywhere is found on this machine. */
-const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
+/**
+ * A TCP listener, for `Transport.layer`: one of several of a server.
+ *
+ * **Example** (Listening on two ports)
+ *
+ * ```ts
+ * import { Protocol, Server, Transport } from "@socketserver/core"
+ * import { TcpServer } from "@socketserver/node"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const EchoTransport = Transport.layer(Echo, { maxConnections: 100 }, [
+ *   TcpServer.listen({ port: 9000 }),
+ *   TcpServer.listen({ host: "::1", port: 9000 })
+ * ])
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const listen =
+  (options: TcpListenOptions = {}): Transport.Listen =>
+  (sink) =>
+    Effect.gen(function* () {
+      const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
+      if (host === "") {
+        const problem = 'it is empty; "0.0.0.0" and "::" listen everywhere'
+        return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
+      }
+      const accept = yield* accepting(options)
+      const asked = Endpoint.tcp(host, options.port ?? 0)
+      const keepAlive = options.keepAlive !== undefined
+      const bind = netServer.listen(
+        String(asked),
+        { noDelay, keepAlive, keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0) },
+        { host, port: asked.port, backlog, ipv6Only, reusePort }
+      )
+      const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))
+      const { port } = server.address() as net.AddressInfo
+      const address = Endpoint.tcp(host, port)
+      server.on("connection", (socket) => accept(sink, socket, peerOf(socket, "tcp"), address))
+      server.on("error", netServer.sort(sink))
+      return {
+        address,
+        close: () => server.close(),
+        connect: TcpClient.wire({ host: reachable(host), port })
+      }
+    })

@@ -36,9 +36,4 @@ export interface UnixClientOptions {
  * @since 0.1.0
  */
 export const wire = (options: UnixClientOptions): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
-  connect(
-    "unix",
-    String(Endpoint.unix(options.path)),
-    { path: native(options.path) },
-    options.connectTimeout ?? "10 seconds"
-  )
+  connect(Endpoint.unix(options.path), { path: native(options.path) }, options.connectTimeout ?? "10 seconds")

@@ -11,10 +11,12 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as netServer from "./internal/netServer.ts"
-import { socketWire } from "./internal/socketWire.ts"
+import { unixPeer } from "./internal/peers.ts"
+import { accepting } from "./internal/streamListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import * as UnixClient from "./UnixClient.ts"
 
@@ -24,13 +26,25 @@ import * as UnixClient from "./UnixClient.ts"
  * @category models
  * @since 0.1.0
  */
-export interface UnixServerOptions extends Transport.ServerOptions {
+export interface UnixServerOptions extends Transport.ServerOptions, UnixListenOptions {}
+
+/**
+ * The options of a listener on a Unix socket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnixListenOptions {
   /** A path of at most 107 bytes, or `@name` for an abstract socket (Linux only). */
   readonly path: string
   /** The mode of the socket's file; write permission lets a user connect. Default: `0o600`, the owner only. An abstract socket has none: every local user may connect. */
   readonly mode?: number | undefined
   /** Connections that the kernel keeps until they are accepted. Default: 511; the kernel may cap it (`net.core.somaxconn`). */
   readonly backlog?: number | undefined
+  /** Whether every peer is a balancer that introduces each connection with a PROXY header (version 1 or 2), so that `Peer` is who connected to it. The mode says who may be one. Default: `false`. */
+  readonly proxyProtocol?: boolean | undefined
+  /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
+  readonly proxyTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -69,26 +83,37 @@ export interface UnixServerOptions extends Transport.ServerOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: UnixServerOptions
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(options, sink))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
 
-const listen = (options: UnixServerOptions, sink: Transport.Sink) =>
-  Effect.gen(function* () {
-    const { backlog = 511, mode = 0o600, path } = options
-    const address = Endpoint.unix(path)
-    const bind = (native: string, around?: (bind: () => void) => void) =>
-      netServer.listen(String(address), {}, { path: native, backlog }, around)
-    const bound = yield* unixPath.isAbstract(path)
-      ? Effect.map(Effect.acquireRelease(bind(unixPath.native(path)), close), (server) => ({
-          server,
-          close: () => void server.close()
-        }))
-      : Effect.acquireRelease(unixPath.bind({ path, mode, endpoint: String(address), listen: bind }), (bound) =>
-          Effect.sync(bound.close)
-        )
-    let peers = 0
-    bound.server.on("connection", (socket) => sink.accept(socketWire(socket, "unix", `${address}#${++peers}`)))
-    bound.server.on("error", netServer.sort(sink))
-    return { address, close: bound.close, connect: UnixClient.wire({ path }) }
-  })
+/**
+ * A listener on a Unix socket, for `Transport.layer`: one of several of a server.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const listen =
+  (options: UnixListenOptions): Transport.Listen =>
+  (sink) =>
+    Effect.gen(function* () {
+      const { backlog = 511, mode = 0o600, path } = options
+      const accept = yield* accepting(options)
+      const address = Endpoint.unix(path)
+      const bind = (native: string, around?: (bind: () => void) => void) =>
+        netServer.listen(String(address), {}, { path: native, backlog }, around)
+      const bound = yield* unixPath.isAbstract(path)
+        ? Effect.map(Effect.acquireRelease(bind(unixPath.native(path)), close), (server) => ({
+            server,
+            close: () => void server.close()
+          }))
+        : Effect.acquireRelease(unixPath.bind({ path, mode, endpoint: String(address), listen: bind }), (bound) =>
+            Effect.sync(bound.close)
+          )
+      let peers = 0
+      bound.server.on("connection", (socket) =>
+        accept(sink, socket, unixPeer("unix", `${address}#${++peers}`), address)
+      )
+      bound.server.on("error", netServer.sort(sink))
+      return { address, close: bound.close, connect: UnixClient.wire({ path }) }
+    })
 
 const close = (server: { readonly close: () => unknown }) => Effect.sync(() => server.close())

@@ -12,6 +12,12 @@ export * as TcpClient from "./TcpClient.ts"
 /** TCP on `node:net`. */
 export * as TcpServer from "./TcpServer.ts"
 
+/** Clients of a UDP server. */
+export * as UdpClient from "./UdpClient.ts"
+
+/** UDP on `node:dgram`. */
+export * as UdpServer from "./UdpServer.ts"
+
 /** Connections to a Unix socket. */
 export * as UnixClient from "./UnixClient.ts"
 

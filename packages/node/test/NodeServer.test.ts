@@ -26,7 +26,7 @@ const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
     return (built.failure as Config.ConfigError).message
   })
 
-const places = "tcp://HOST:PORT, unix:///PATH, unix:@NAME, memory:NAME"
+const places = Endpoint.forms.join(", ")
 const policies = Policy.forms.join(", ")
 
 describe("NodeServer.layer", () => {
@@ -48,12 +48,12 @@ describe("NodeServer.layer", () => {
 
   it.effect("fails with what is wrong with its endpoint", () =>
     Effect.gen(function* () {
-      const built = yield* Effect.result(build(NodeServer.layer(Echo, "udp://127.0.0.1:9000"), {}))
+      const built = yield* Effect.result(build(NodeServer.layer(Echo, "udq://127.0.0.1:9000"), {}))
       assert(Result.isFailure(built))
       assert.strictEqual(built.failure.reason._tag, "InvalidEndpoint")
       assert.strictEqual(
         built.failure.message,
-        `Invalid endpoint "udp://127.0.0.1:9000": unknown scheme "udp". Accepted: ${places}`
+        `Invalid endpoint "udq://127.0.0.1:9000": unknown scheme "udq". Accepted: ${places}`
       )
     })
   )

@@ -36,15 +36,23 @@ export const fromWire = <Send, Receive>(
 let ids = 0
 
 class TypedClient<Send, Receive> extends Duplex<Receive, Send> implements Client.Client<Send, Receive> {
+  private readonly keepsBoundaries: boolean
   private readonly turns = Semaphore.makeUnsafe(1)
+
+  constructor(options: ConstructorParameters<typeof Duplex<Receive, Send>>[0]) {
+    super(options)
+    this.keepsBoundaries = options.wire.keepsBoundaries
+  }
 
   readonly send = (request: Send): Effect.Effect<Receive, Connection.ConnectionError> => {
     const answer = Effect.catchTag(this.take, "Done", () =>
       Effect.fail(new Connection.ConnectionError({ reason: { _tag: "Closed" }, peer: this.peer }))
     )
     return this.turns.withPermits(1)(
-      // From its first byte on the request counts as sent.
-      Effect.onInterrupt(Effect.andThen(this.write(request), answer), () => this.reset)
+      // From its first byte on the request counts as sent. A datagram may be lost, and then be sent again.
+      Effect.onInterrupt(Effect.andThen(this.write(request), answer), () =>
+        this.keepsBoundaries ? Effect.void : this.reset
+      )
     )
   }
 

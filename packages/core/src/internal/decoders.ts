@@ -1,5 +1,6 @@
+import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { DecodeError, Decoder, Step } from "../Protocol.ts"
+import type { Codec, DecodeError, Decoder, Step } from "../Protocol.ts"
 
 /** Feeds a chunk to a decoder, or the end of the input; what a decoder throws is a fault of the input. */
 export const decode = <Message>(
@@ -13,6 +14,19 @@ export const decode = <Message>(
     return chunk === undefined ? decoder.end(messages) : decoder.push(chunk, messages)
   } catch (error) {
     return Outcome.malformed(bytesRead, `the decoder threw: ${messageOf(error)}`)
+  }
+}
+
+/** Decodes a datagram; what a codec throws is a fault of the input. */
+export const decodeDatagram = <Read>(
+  codec: Codec<Read, never>,
+  datagram: Uint8Array
+): Result.Result<Read, DecodeError> => {
+  // oxlint-disable-next-line socketserver/no-try -- a codec is user code, and what it throws must not reach the event loop
+  try {
+    return codec.datagram.decode(datagram)
+  } catch (error) {
+    return Result.fail(Outcome.malformed(0, `the decoder threw: ${messageOf(error)}`))
   }
 }
 
@@ -49,6 +63,48 @@ class Tail {
     this.bytes = new Uint8Array(0)
     this.length = 0
     return view
+  }
+}
+
+/** A datagram that is one frame. */
+export const whole = <Read>(
+  datagram: Uint8Array,
+  step: (input: Uint8Array, seen: number) => Step<Read>,
+  maxFrameBytes: number
+): Result.Result<Read, DecodeError> => {
+  if (datagram.length > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
+  const malformed = (reason: string) => Result.fail(Outcome.malformed(0, reason))
+  const next = step(datagram, 0)
+  if (next._tag === "Malformed") return malformed(next.reason)
+  if (next._tag === "More") return malformed(`the datagram is not a whole frame (${datagram.length} bytes)`)
+  return next.size === datagram.length
+    ? Result.succeed(next.value)
+    : malformed(`the datagram has ${datagram.length} bytes, its frame ${next.size}`)
+}
+
+/** A datagram that is a line of text. */
+export const line = (datagram: Uint8Array, maxFrameBytes: number): Result.Result<string, DecodeError> => {
+  let end = datagram.length
+  if (end > 0 && datagram[end - 1] === newline) {
+    end--
+    if (end > 0 && datagram[end - 1] === carriageReturnByte) end--
+  }
+  if (end > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
+  const text = textOf(end === datagram.length ? datagram : datagram.subarray(0, end))
+  if (text === undefined) return Result.fail(Outcome.malformed(0, "the line is not valid UTF-8"))
+  return text.includes("\n")
+    ? Result.fail(Outcome.malformed(0, "the datagram has several lines"))
+    : Result.succeed(text)
+}
+
+const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const textOf = (bytes: Uint8Array): string | undefined => {
+  // oxlint-disable-next-line socketserver/no-try -- `TextDecoder` says that bytes are not UTF-8 only by throwing
+  try {
+    return fatal.decode(bytes)
+  } catch {
+    return undefined
   }
 }
 
@@ -153,7 +209,6 @@ export const lines = (options: {
   readonly unterminated: "emit" | "malformed"
 }): Decoder<string> => {
   const { maxFrameBytes } = options
-  const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   const tail = new Tail()
   // Where the unfinished line starts, and the whole lines of the last push, for `offsetOf`.
   let start = 0
@@ -169,20 +224,11 @@ export const lines = (options: {
     return regionStart + at
   }
 
-  const decode = (bytes: Uint8Array): string | undefined => {
-    // oxlint-disable-next-line socketserver/no-try -- `TextDecoder` says that bytes are not UTF-8 only by throwing
-    try {
-      return utf8.decode(bytes)
-    } catch {
-      return undefined
-    }
-  }
-
   const emit = (bytes: Uint8Array, out: Array<string>): DecodeError | undefined => {
     region = bytes
     regionStart = start
     if (bytes.length <= maxFrameBytes) {
-      const text = decode(bytes)
+      const text = textOf(bytes)
       if (text !== undefined) {
         split(text, out)
         return undefined
@@ -195,7 +241,7 @@ export const lines = (options: {
       const end = found === -1 ? bytes.length : found
       const size = end - at - (end > at && bytes[end - 1] === carriageReturnByte ? 1 : 0)
       if (size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
-      const line = decode(bytes.subarray(at, end))
+      const line = textOf(bytes.subarray(at, end))
       if (line === undefined) return Outcome.malformed(start + at, "the line is not valid UTF-8")
       out.push(line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
       at = end + 1

@@ -1,11 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
-import { decode } from "./decoders.ts"
+import { decode, decodeDatagram } from "./decoders.ts"
 import { Mailbox } from "./mailbox.ts"
 import type { Outbox } from "./outbox.ts"
 
@@ -16,7 +17,8 @@ import type { Outbox } from "./outbox.ts"
 export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Receiver {
   private readonly wire: Wire.Wire
   private readonly outbox: Outbox<Out>
-  private readonly decoder: Decoder<In>
+  private readonly codec: Codec<In, Out>
+  private readonly decoder: Decoder<In> | undefined
   private readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
   private readonly inbox = new Mailbox<In, Connection.ConnectionError>()
   private reading = true
@@ -33,7 +35,8 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }) {
     this.wire = options.wire
     this.outbox = options.outbox
-    this.decoder = options.codec.decoder()
+    this.codec = options.codec
+    this.decoder = options.wire.keepsBoundaries ? undefined : options.codec.decoder()
     this.info = options.info
   }
 
@@ -48,6 +51,9 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }
   get peer() {
     return this.wire.peer
+  }
+  get listener() {
+    return this.wire.listener
   }
   get bytesRead(): number {
     return this.wire.bytesRead
@@ -136,7 +142,7 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   /** Decodes a chunk, or the end of the input. */
   private decode(chunk: Uint8Array | undefined): void {
     const messages: Array<In> = []
-    const fault = decode(this.decoder, chunk, messages, this.bytesRead)
+    const fault = this.messagesOf(chunk, messages)
     if (messages.length > 0) this.inbox.offer(messages)
     if (fault !== undefined) {
       this.fault = fault
@@ -145,6 +151,15 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     }
     // What nobody waits for stays in the kernel.
     this.read(this.inbox.size === 0)
+  }
+
+  private messagesOf(chunk: Uint8Array | undefined, messages: Array<In>): DecodeError | undefined {
+    if (this.decoder !== undefined) return decode(this.decoder, chunk, messages, this.bytesRead)
+    if (chunk === undefined) return undefined
+    const decoded = decodeDatagram(this.codec as Codec<In, never>, chunk)
+    if (Result.isFailure(decoded)) return decoded.failure
+    messages.push(decoded.success)
+    return undefined
   }
 
   private read(reading: boolean): void {

@@ -10,19 +10,22 @@ import * as Stream from "effect/Stream"
 import type * as Endpoint from "../Endpoint.ts"
 import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
+import type * as Transport from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
 import { type Conversation, failed, responseOf } from "./conversation.ts"
-import { Messages } from "./messages.ts"
-import { Whole } from "./whole.ts"
+import { Exchange } from "./exchange.ts"
 import type { ConnectHook } from "./hooks.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import { Mailbox } from "./mailbox.ts"
+import { Messages } from "./messages.ts"
 import { Turn } from "./turn.ts"
+import { Whole } from "./whole.ts"
 
 /** Starts an effect now, with the services it needs; if it is a handler's, it knows its request. */
 export type Runner = <A>(effect: Effect.Effect<A, never, unknown>, request?: object) => Fiber.Fiber<A>
@@ -42,11 +45,14 @@ export class Engine<In, Out> {
   readonly connections = new Map<number, Conversation<In, Out>>()
   readonly ledger: Ledger
   /** Where it listens; until it is bound, what it is called. */
-  address: Endpoint.Endpoint | string
+  address: string
+  /** Turns peers away. */
+  verifier: Transport.Verify | undefined = undefined
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
   onUndecodable: ((fault: Protocol.DecodeError) => Response.Response<Out>) | undefined = undefined
-  /** Stops accepting; the transport sets it. */
-  closeListener: () => void = () => {}
+  private listeners: ReadonlyArray<Transport.Listening> = []
+  private readonly openings = new Set<{ readonly destroy: () => void }>()
+  private paused = false
   private readonly clock: Clock.Clock
   private readonly run: Runner
   private requestIds = 0
@@ -76,9 +82,9 @@ export class Engine<In, Out> {
   }
 
   /** It is bound. */
-  open(address: Endpoint.Endpoint, closeListener: () => void): void {
-    this.address = address
-    this.closeListener = closeListener
+  open(listeners: ReadonlyArray<Transport.Listening>): void {
+    this.listeners = listeners
+    this.address = listeners.map(({ address }) => String(address)).join(", ")
     if (this.limits.idleMillis < Infinity) this.sweep()
   }
 
@@ -114,24 +120,138 @@ export class Engine<In, Out> {
 
   /** A peer has connected. */
   accept(wire: Wire.Wire): void {
-    if (this.stoppedAt !== undefined) return wire.destroy()
-    const id = ++this.connectionIds
-    const whole = this.protocol.kind === "connection"
-    const conversation: Conversation<In, Out> = whole
-      ? (new Whole(this as never, wire, id) as never)
-      : new Messages(this, wire, id)
-    if (this.connections.size >= this.limits.maxConnections) {
-      this.ledger.record(
-        Outcome.refused(`more than ${this.limits.maxConnections} connections`),
-        undefined,
-        conversation
-      )
-      return wire.destroy()
+    const verified = this.verify(wire.peer, wire.listener)
+    if (verified === Exit.void && !this.full && this.stoppedAt === undefined) return this.admit(wire)
+    const { listener, peer } = wire
+    this.opening({ peer, listener, destroy: () => wire.destroy(), wire: Effect.as(verified, wire) })
+  }
+
+  /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
+  opening({ destroy, listener, peer, wire }: Transport.Opening): void {
+    if (this.stoppedAt !== undefined) return destroy()
+    if (this.full) {
+      this.refuse(peer, listener, Outcome.refused(`more than ${this.limits.maxConnections} connections`))
+      return destroy()
     }
-    this.connections.set(id, conversation)
-    this.connect?.(conversation)
+    let done = false
+    const opening = {
+      destroy: () => {
+        done = true
+        fiber?.interruptUnsafe()
+        destroy()
+      }
+    }
+    this.openings.add(opening)
+    const fiber: Fiber.Fiber<void> | undefined = this.run(
+      Effect.matchCause(wire, {
+        onFailure: (cause) => {
+          const failure = cause.reasons.find(Cause.isFailReason)
+          // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
+          if (failure === undefined && !Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
+          if (failure !== undefined) this.refuse(peer, listener, failure.error)
+          this.openings.delete(opening)
+          destroy()
+        },
+        onSuccess: (wire) => {
+          this.openings.delete(opening)
+          if (done) return wire.destroy()
+          this.turn.run(() => this.admit(wire))
+        }
+      })
+    )
+  }
+
+  private admit(wire: Wire.Wire): void {
+    const id = ++this.connectionIds
+    const conversation: Messages<In, Out> | Whole<In, Out> =
+      this.protocol.kind === "connection" ? new Whole(this as never, wire, id) : new Messages(this, wire, id)
+    this.register(conversation as Conversation<In, Out>)
     wire.start(conversation)
     if (conversation instanceof Whole) conversation.open()
+  }
+
+  /** A datagram has arrived. */
+  receive(datagram: Wire.Datagram): void {
+    const { listener, peer } = datagram
+    const verified = this.verify(peer, listener)
+    if (verified === Exit.void) return this.exchange(datagram)
+    if (this.full) return this.exchange(datagram)
+    const opening = {
+      destroy: () => {
+        fiber.interruptUnsafe()
+        this.refuse(peer, listener, stops)
+      }
+    }
+    this.openings.add(opening)
+    const fiber = this.run(
+      Effect.match(verified, {
+        onFailure: (refused) => {
+          this.openings.delete(opening)
+          this.refuse(peer, listener, refused)
+        },
+        onSuccess: () => {
+          this.openings.delete(opening)
+          this.exchange(datagram)
+        }
+      })
+    )
+  }
+
+  private exchange(datagram: Wire.Datagram): void {
+    const { listener, peer } = datagram
+    if (this.stopping) return this.refuse(peer, listener, stops)
+    if (this.full) {
+      return this.refuse(peer, listener, Outcome.refused(`more than ${this.limits.maxConnections} datagrams`))
+    }
+    const exchange = new Exchange(this, datagram, ++this.connectionIds)
+    this.register(exchange)
+    exchange.open()
+    if (this.full) this.pause(true)
+  }
+
+  private register(conversation: Conversation<In, Out>): void {
+    this.connections.set(conversation.id, conversation)
+    this.connect?.(conversation)
+  }
+
+  private get full(): boolean {
+    return this.connections.size + this.openings.size >= this.limits.maxConnections
+  }
+
+  /** Stops or resumes the reading of datagrams, where the transport can. */
+  private pause(paused: boolean): void {
+    if (this.paused === paused) return
+    this.paused = paused
+    for (const { flow } of this.listeners) (paused ? flow?.pause : flow?.resume)?.()
+  }
+
+  /** Whether a peer may come in; at once, where that can be said at once. */
+  verify(peer: Peer.Peer, listener: Endpoint.Endpoint): Effect.Effect<void, Outcome.Refused> {
+    if (this.verifier === undefined) return Exit.void
+    const threw = (cause: unknown) => {
+      this.run(Effect.logError(`verify failed for ${peer.name}, which is refused`, cause))
+      return Exit.fail(Outcome.refused("verify failed"))
+    }
+    let allowed: ReturnType<Transport.Verify>
+    // oxlint-disable-next-line socketserver/no-try -- verify is user code; what it throws refuses this peer and nothing more
+    try {
+      allowed = this.verifier(peer, listener)
+    } catch (error) {
+      return threw(error)
+    }
+    if (typeof allowed === "boolean") return allowed ? Exit.void : turnedAway
+    return Effect.matchCauseEffect(allowed, {
+      onFailure: (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Exit.failCause(cause as Cause.Cause<never>) : threw(cause),
+      onSuccess: (allowed) => (allowed ? Exit.void : turnedAway)
+    })
+  }
+
+  /** A peer is turned away before it is a connection. */
+  refuse(peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused): void {
+    const openedAt = this.now()
+    const id = ++this.connectionIds
+    this.ledger.record(refused, undefined, { id, peer, listener, openedAt, bytesRead: 0, bytesWritten: 0, inFlight: 0 })
   }
 
   /**
@@ -268,6 +388,7 @@ export class Engine<In, Out> {
     finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>
   ): void {
     if (!this.connections.delete(conversation.id)) return
+    if (this.paused && !this.full) this.pause(false)
     if (finalizers.length > 0) {
       this.releasing++
       const all = Effect.forEach(finalizers, (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), { discard: true })
@@ -320,11 +441,17 @@ export class Engine<In, Out> {
 
   private stopping = false
 
+  get isStopping(): boolean {
+    return this.stopping
+  }
+
   private stop(): void {
     if (this.stoppedAt !== undefined) return
     this.stoppedAt = this.now()
     this.completedAtStop = this.ledger.counts.Completed
-    this.closeListener()
+    for (const listener of this.listeners) listener.close()
+    // Nothing of theirs has been received yet.
+    for (const opening of this.openings) opening.destroy()
     this.cancelSweep()
     const cut = () => {
       for (const conversation of this.connections.values()) conversation.cut()
@@ -363,6 +490,7 @@ export class Engine<In, Out> {
           `The stop of ${this.address} cut off ${drained} request${drained === 1 ? "" : "s"} after ${millis} ms`
         )
       )
+    for (const listener of this.listeners) listener.ended?.()
     this.mailbox.end(this.failure === undefined ? undefined : Exit.fail(this.failure))
     const waiters = this.waiters
     this.waiters = []
@@ -437,9 +565,13 @@ export class Engine<In, Out> {
 
   /** The error of someone who wants requests of a server that has been shut down. */
   get closed(): ServerError {
-    return this.failure ?? new ServerError({ reason: new ServerClosed({ endpoint: String(this.address) }) })
+    return this.failure ?? new ServerError({ reason: new ServerClosed({ endpoint: this.address }) })
   }
 }
+
+const stops = Outcome.refused("the server stops")
+
+const turnedAway = Exit.fail(Outcome.refused("verify"))
 
 const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 

@@ -13,6 +13,7 @@ export class Ledger {
     Refused: 0,
     FrameTooLarge: 0,
     Malformed: 0,
+    Undelivered: 0,
     Drained: 0
   }
   readonly observers = new Set<(event: Outcome.Event) => void>()

@@ -1,10 +1,15 @@
+import type * as Endpoint from "../Endpoint.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Wire from "../Wire.ts"
 
 /** Two connected wires: the client's, which sees the server as its peer, and the server's. */
-export const pair = (server: Peer.Peer, client: Peer.Peer): readonly [client: Wire.Wire, server: Wire.Wire] => {
-  const a = new MemoryWire(server)
-  const b = new MemoryWire(client)
+export const pair = (
+  listener: Endpoint.Endpoint,
+  server: Peer.Peer,
+  client: Peer.Peer
+): readonly [client: Wire.Wire, server: Wire.Wire] => {
+  const a = new MemoryWire(listener, server)
+  const b = new MemoryWire(listener, client)
   a.other = b
   b.other = a
   return [a, b]
@@ -15,6 +20,8 @@ const utf8 = new TextEncoder()
 
 class MemoryWire implements Wire.Wire {
   readonly peer: Peer.Peer
+  readonly listener: Endpoint.Endpoint
+  readonly keepsBoundaries = false
   readonly resetsOnClose = false
   other!: MemoryWire
   bytesRead = 0
@@ -34,7 +41,8 @@ class MemoryWire implements Wire.Wire {
   private broken: Error | undefined = undefined
   private scheduled = false
 
-  constructor(peer: Peer.Peer) {
+  constructor(listener: Endpoint.Endpoint, peer: Peer.Peer) {
+    this.listener = listener
     this.peer = peer
   }
 

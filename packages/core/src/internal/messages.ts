@@ -1,12 +1,12 @@
 import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
-import { Conversation } from "./conversation.ts"
+import { Connected } from "./connected.ts"
 import { decode } from "./decoders.ts"
 import type { Engine } from "./engine.ts"
 import type { Incoming } from "./incoming.ts"
 
 /** A connection whose messages are requests. */
-export class Messages<In, Out> extends Conversation<In, Out> {
+export class Messages<In, Out> extends Connected<In, Out> {
   private readonly decoder: Decoder<In>
   /** Decoded, but over the pipelining limit; `taken` of them have become requests. */
   private decoded: Array<In> = []

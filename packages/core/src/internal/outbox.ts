@@ -5,16 +5,17 @@ import type { Flushable, Turn } from "./turn.ts"
 
 /**
  * The writing half of a connection: encodes messages, sends what a turn has
- * collected in one write, and knows when the peer does not keep up.
+ * collected in one write (over datagrams, one for each message), and knows when
+ * the peer does not keep up.
  */
 export class Outbox<Out> implements Flushable {
   private readonly wire: Wire.Wire
-  private readonly codec: Codec<unknown, Out>
+  private readonly codec: { readonly encode: Codec<unknown, Out>["encode"] }
   private readonly turn: Turn
   private text = ""
   private bytes: Array<Uint8Array> = []
   /** Of what is collected, in bytes or characters. */
-  private pending = 0
+  private collected = 0
   private marked = false
   private waiting: Array<() => void> = []
   /** Nothing more can be written. */
@@ -25,7 +26,7 @@ export class Outbox<Out> implements Flushable {
 
   constructor(wire: Wire.Wire, codec: Codec<unknown, Out>, turn: Turn) {
     this.wire = wire
-    this.codec = codec
+    this.codec = wire.keepsBoundaries ? codec.datagram : codec
     this.turn = turn
   }
 
@@ -39,13 +40,21 @@ export class Outbox<Out> implements Flushable {
     } catch (error) {
       return `the encoder threw: ${error instanceof Error ? error.message : String(error)}`
     }
-    if (typeof encoded === "string") this.text += encoded
-    else if (encoded instanceof Uint8Array) {
+    if (encoded instanceof Unencodable) return encoded.problem
+    if (typeof encoded !== "string" && !(encoded instanceof Uint8Array)) {
+      return `the encoder returned neither text nor bytes`
+    }
+    if (this.wire.keepsBoundaries) {
+      const { maxMessageBytes = Infinity } = this.wire
+      const bytes = typeof encoded === "string" ? utf8.encode(encoded) : encoded
+      if (bytes.length > maxMessageBytes) return `it has ${bytes.length} bytes, a datagram at most ${maxMessageBytes}`
+      this.bytes.push(bytes)
+    } else if (typeof encoded === "string") this.text += encoded
+    else {
       this.sealText()
       this.bytes.push(encoded)
-    } else if (encoded instanceof Unencodable) return encoded.problem
-    else return `the encoder returned neither text nor bytes`
-    this.pending += encoded.length
+    }
+    this.collected += encoded.length
     if (!this.marked) {
       this.marked = true
       this.turn.mark(this)
@@ -65,8 +74,12 @@ export class Outbox<Out> implements Flushable {
     this.marked = false
     if (this.closed || this.ending) return
     let writable = true
-    this.pending = 0
-    if (this.bytes.length > 0) {
+    this.collected = 0
+    if (this.wire.keepsBoundaries) {
+      for (let chunk = this.bytes.shift(); chunk !== undefined; chunk = this.bytes.shift()) {
+        writable = this.wire.write(chunk)
+      }
+    } else if (this.bytes.length > 0) {
       this.sealText()
       const bytes = this.bytes
       this.bytes = []
@@ -80,23 +93,32 @@ export class Outbox<Out> implements Flushable {
   }
 
   /** Completes when the peer keeps up (again), or is gone. */
-  readonly writable: Effect.Effect<void> = Effect.suspend(() => {
-    if (!this.blocked && this.full) this.flush()
-    return !this.blocked || this.closed ? Effect.void : this.drained
-  })
+  get writable(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.blocked && this.full) this.flush()
+      return !this.blocked || this.closed ? Effect.void : this.drained
+    })
+  }
 
   /** Whether more should wait until it is {@link writable}. */
   get full(): boolean {
-    return this.pending > highWaterMark
+    return this.collected > highWaterMark
   }
 
-  private readonly drained: Effect.Effect<void> = Effect.callback((resume) => {
-    const wake = () => resume(Effect.void)
-    this.waiting.push(wake)
-    return Effect.sync(() => {
-      this.waiting = this.waiting.filter((other) => other !== wake)
+  /** Whether there is something that has not been handed to the transport. */
+  get pending(): boolean {
+    return this.marked || this.bytes.length > 0
+  }
+
+  private get drained(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const wake = () => resume(Effect.void)
+      this.waiting.push(wake)
+      return Effect.sync(() => {
+        this.waiting = this.waiting.filter((other) => other !== wake)
+      })
     })
-  })
+  }
 
   onDrain(): void {
     this.blocked = false
@@ -107,7 +129,7 @@ export class Outbox<Out> implements Flushable {
     this.closed = true
     this.text = ""
     this.bytes = []
-    this.pending = 0
+    this.collected = 0
     this.wake()
   }
 

@@ -10,9 +10,14 @@ const engineKey = Symbol.for("@socketserver/core/Server/engine")
 const listeningKey = Symbol.for("@socketserver/core/Server/listening")
 
 /** The public face of an engine. */
-export const makeServer = <In, Out>(engine: Engine<In, Out>, listening: Listening): Server.Server<In, Out> => {
+export const makeServer = <In, Out>(
+  engine: Engine<In, Out>,
+  listeners: readonly [Listening, ...Array<Listening>]
+): Server.Server<In, Out> => {
+  const [listening, ...others] = listeners
   const server: Server.Server<In, Out> = {
     address: listening.address,
+    addresses: [listening.address, ...others.map(({ address }) => address)],
     protocol: engine.protocol,
     requests: engine.requests,
     connections: Effect.sync(() => [...engine.connections.values()]),

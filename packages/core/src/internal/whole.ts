@@ -2,13 +2,13 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Codec } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
-import { Conversation } from "./conversation.ts"
+import { Connected } from "./connected.ts"
 import { Duplex } from "./duplex.ts"
 import type { Engine } from "./engine.ts"
 import type { Outbox } from "./outbox.ts"
 
 /** A connection that is one request. */
-export class Whole<In, Out> extends Conversation<Connection.Connection<In, Out>, never> {
+export class Whole<In, Out> extends Connected<Connection.Connection<In, Out>, never> {
   private readonly duplex: Duplex<In, Out>
 
   constructor(engine: Engine<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {

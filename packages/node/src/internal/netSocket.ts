@@ -1,21 +1,22 @@
 import { ConnectFailed } from "@socketserver/core/Connection"
+import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Wire from "@socketserver/core/Wire"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
 import { connectKind } from "./errors.ts"
-import { socketWire } from "./socketWire.ts"
+import { peerOf, unixPeer } from "./peers.ts"
+import { SocketWire } from "./socketWire.ts"
 
 /** A connected `node:net` socket as a wire, for as long as the scope is open. */
 export const connect = (
-  transport: string,
-  endpoint: string,
+  endpoint: Endpoint.Endpoint,
   options: net.SocketConnectOpts & { readonly noDelay?: boolean },
   timeout: Duration.Input
 ): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> => {
   const fails = (kind: ConnectFailed["kind"], cause: unknown) =>
-    Effect.fail(new ConnectFailed({ endpoint, kind, cause }))
+    Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind, cause }))
   const open = Effect.callback<net.Socket, ConnectFailed>((resume) => {
     const socket = new net.Socket({ allowHalfOpen: true })
     const failed = (cause: unknown) => resume(fails(connectKind(cause), cause))
@@ -33,7 +34,10 @@ export const connect = (
   )
   return Effect.map(
     Effect.acquireRelease(open, (socket) => Effect.sync(() => leave(socket)), { interruptible: true }),
-    (socket) => socketWire(socket, transport, transport === "tcp" ? undefined : endpoint)
+    (socket) => {
+      const peer = endpoint._tag === "Tcp" ? peerOf(socket, "tcp") : unixPeer("unix", String(endpoint))
+      return new SocketWire(socket, peer, endpoint)
+    }
   )
 }
 

@@ -1,20 +1,20 @@
-import * as Peer from "@socketserver/core/Peer"
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
-import * as NetAddress from "effect/net/NetAddress"
 import type * as net from "node:net"
 
-/** A socket of `node:net`, open, as a wire. Its peer is given a name where it has no address. */
-export const socketWire = (socket: net.Socket, transport: string, name?: string): Wire.Wire =>
-  new SocketWire(socket, name === undefined ? inetPeer(socket, transport) : Peer.make({ transport, name }))
-
-class SocketWire implements Wire.Wire {
+/** A socket of `node:net` or `node:tls`, open, as a wire. */
+export class SocketWire implements Wire.Wire {
   readonly peer: Peer.Peer
+  readonly listener: Endpoint.Endpoint
+  readonly keepsBoundaries = false
   readonly resetsOnClose = true
   private readonly socket: net.Socket
 
-  constructor(socket: net.Socket, peer: Peer.Peer) {
+  constructor(socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint) {
     this.socket = socket
     this.peer = peer
+    this.listener = listener
     // Without a listener an error would end the process; `close` follows it and reports it.
     socket.on("error", noop)
   }
@@ -61,21 +61,10 @@ class SocketWire implements Wire.Wire {
     this.socket.destroy()
   }
   reset(): void {
-    // A Unix socket knows no reset; its peer sees one where it has written what was not read.
-    if (this.peer.transport === "unix") this.socket.destroy()
-    else this.socket.resetAndDestroy()
+    // Only TCP knows a reset. A Unix socket's peer sees one where it has written what was not read.
+    if (this.peer.transport === "tcp") this.socket.resetAndDestroy()
+    else this.socket.destroy()
   }
 }
 
 const noop = () => {}
-
-const inetPeer = (socket: net.Socket, transport: string): Peer.Peer => {
-  const { remoteAddress, remoteFamily, remotePort } = socket
-  // The peer may have left before it was looked at.
-  if (remoteAddress === undefined || remotePort === undefined) return Peer.make({ transport, name: "unknown" })
-  return Peer.make({
-    transport,
-    name: remoteFamily === "IPv6" ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`,
-    address: () => NetAddress.inetAddressFromNativeUnsafe(remoteAddress, remotePort)
-  })
-}

@@ -1,0 +1,100 @@
+/**
+ * Which networks a peer comes from.
+ *
+ * It is a module of its own so that a server that asks nobody where they come
+ * from loads no arithmetic of addresses.
+ *
+ * @since 0.1.0
+ */
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type * as Peer from "./Peer.ts"
+
+/**
+ * A network: one of `effect/net`, its text (`"10.0.0.0/8"`, `"2001:db8::/32"`),
+ * or the text of a single address.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Input = IpNetwork.IpNetworkInput
+
+/**
+ * Says whether a peer comes from one of the networks.
+ *
+ * **Details**
+ *
+ * An IPv4 peer of a dual-stack listener (`::ffff:192.0.2.1`) is looked up as the
+ * IPv4 address that it is.
+ *
+ * **Gotchas**
+ *
+ * A peer without an IP address, on a Unix socket or in memory, comes from none.
+ * A text that is no network throws a `RangeError`.
+ *
+ * **Example** (Letting only a private network in)
+ *
+ * ```ts
+ * import { MemoryServer, Networks, Protocol, Server } from "@socketserver/core"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const EchoTransport = MemoryServer.layer(Echo, { verify: Networks.within("10.0.0.0/8", "::1") })
+ * ```
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const within = (...networks: ReadonlyArray<Input>): ((peer: Peer.Peer) => boolean) => {
+  const parsed = parseAll(networks)
+  if (Result.isFailure(parsed)) throw new RangeError(`Networks.within: ${parsed.failure}`)
+  return (peer) => includes(parsed.success, peer)
+}
+
+/**
+ * Reads networks, or says which of them is none.
+ *
+ * **Example** (Reading a single address)
+ *
+ * ```ts
+ * import { Networks } from "@socketserver/core"
+ * import { Result } from "effect"
+ *
+ * const wrong = Networks.parseAll(["10.0.0.0/8", "10.0.0.0/33"])
+ * Result.isFailure(wrong) && wrong.failure // => '"10.0.0.0/33" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address'
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parseAll = (networks: ReadonlyArray<Input>): Result.Result<ReadonlyArray<IpNetwork.IpNetwork>, string> => {
+  const all: Array<IpNetwork.IpNetwork> = []
+  for (const network of networks) {
+    const parsed =
+      typeof network === "string" && !network.includes("/")
+        ? Result.flatMap(NetAddress.ipFromString(network), (address) =>
+            IpNetwork.fromAddress(address, NetAddress.width(address))
+          )
+        : IpNetwork.fromInput(network)
+    if (Result.isFailure(parsed)) {
+      const text = typeof network === "string" ? network : JSON.stringify(network)
+      return Result.fail(`"${text}" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address`)
+    }
+    all.push(parsed.success)
+  }
+  return Result.succeed(all)
+}
+
+/**
+ * Whether a peer comes from one of the networks.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const includes = (networks: ReadonlyArray<IpNetwork.IpNetwork>, peer: Peer.Peer): boolean => {
+  const { address } = peer
+  if (address === undefined || !NetAddress.isInetAddress(address)) return false
+  const ip = NetAddress.toCanonical(address.address)
+  return networks.some((network) => IpNetwork.contains(network, ip))
+}

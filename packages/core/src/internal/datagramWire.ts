@@ -1,0 +1,112 @@
+import type * as Endpoint from "../Endpoint.ts"
+import type * as Peer from "../Peer.ts"
+import type * as Transport from "../Transport.ts"
+import type * as Wire from "../Wire.ts"
+
+/** A client's datagram socket as a wire: each write is a datagram, and each datagram a message. */
+export class DatagramWire implements Transport.DatagramWire {
+  readonly keepsBoundaries = true
+  readonly resetsOnClose = false
+  readonly peer: Peer.Peer
+  readonly listener: Endpoint.Endpoint
+  readonly maxMessageBytes: number
+  bytesRead = 0
+  bytesWritten = 0
+  bytesUnsent = 0
+  private readonly options: Transport.DatagramWireOptions
+  private receiver: Wire.Receiver | undefined = undefined
+  private paused = false
+  private closed = false
+  private ending = false
+  private blocked = false
+  private waiting: Array<Uint8Array> = []
+
+  constructor(options: Transport.DatagramWireOptions) {
+    this.options = options
+    this.peer = options.peer
+    this.listener = options.listener
+    this.maxMessageBytes = options.maxMessageBytes
+  }
+
+  received(data: Uint8Array): void {
+    if (this.closed) return
+    this.bytesRead += data.length
+    if (this.receiver !== undefined && !this.paused) this.receiver.onData(data)
+    else if (this.waiting.length < maxWaiting) this.waiting.push(data)
+  }
+
+  broken(error: unknown): void {
+    this.finish(error)
+  }
+
+  start(receiver: Wire.Receiver): void {
+    this.receiver = receiver
+    this.deliver()
+  }
+
+  write(data: string | Uint8Array): boolean {
+    if (this.closed || this.ending) return true
+    const bytes = typeof data === "string" ? utf8.encode(data) : data
+    this.bytesUnsent += bytes.length
+    this.options.send(bytes, (error) => {
+      this.bytesUnsent -= bytes.length
+      if (error !== undefined) return this.finish(error)
+      this.bytesWritten += bytes.length
+      if (this.bytesUnsent > 0 || this.closed) return
+      if (this.blocked) {
+        this.blocked = false
+        this.receiver?.onDrain()
+      }
+      if (this.ending) this.receiver?.onFinish()
+    })
+    this.blocked = this.bytesUnsent > highWaterMark
+    return !this.blocked
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    this.deliver()
+  }
+
+  /** Nobody hears of it: datagrams have no end. */
+  end(): void {
+    if (this.ending || this.closed) return
+    this.ending = true
+    if (this.bytesUnsent === 0) queueMicrotask(() => this.receiver?.onFinish())
+  }
+
+  destroy(): void {
+    this.finish(undefined)
+  }
+
+  reset(): void {
+    this.finish(undefined)
+  }
+
+  private deliver(): void {
+    while (!this.paused && !this.closed && this.receiver !== undefined) {
+      const data = this.waiting.shift()
+      if (data === undefined) return
+      this.receiver.onData(data)
+    }
+  }
+
+  private finish(error: unknown): void {
+    if (this.closed) return
+    this.closed = true
+    this.waiting = []
+    this.options.close()
+    queueMicrotask(() => this.receiver?.onClose(error))
+  }
+}
+
+const utf8 = new TextEncoder()
+
+const highWaterMark = 65_536
+
+// What nobody reads is bounded, as it is in the kernel.
+const maxWaiting = 1_024

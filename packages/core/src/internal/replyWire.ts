@@ -1,0 +1,74 @@
+import type * as Endpoint from "../Endpoint.ts"
+import type * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
+import type * as Wire from "../Wire.ts"
+
+interface Owner {
+  /** A reply has been sent, or could not be. */
+  readonly onSent: (failure: Outcome.Undelivered | undefined) => void
+  /** No more replies will be written. */
+  readonly onEnded: () => void
+  /** The handler breaks it off. */
+  readonly onReset: () => void
+}
+
+/** The way back of a datagram, as a wire that only writes. */
+export class ReplyWire implements Wire.Wire {
+  readonly keepsBoundaries = true
+  readonly resetsOnClose = false
+  bytesWritten = 0
+  bytesUnsent = 0
+  /** Replies that the system has not taken yet. */
+  unsent = 0
+  private readonly datagram: Wire.Datagram
+  private readonly owner: Owner
+
+  constructor(datagram: Wire.Datagram, owner: Owner) {
+    this.datagram = datagram
+    this.owner = owner
+  }
+
+  get peer(): Peer.Peer {
+    return this.datagram.peer
+  }
+  get listener(): Endpoint.Endpoint {
+    return this.datagram.listener
+  }
+  get bytesRead(): number {
+    return this.datagram.data.length
+  }
+
+  write(data: string | Uint8Array): boolean {
+    this.unsent++
+    this.send(data, (failure) => {
+      this.unsent--
+      this.owner.onSent(failure)
+    })
+    return this.unsent === 0
+  }
+
+  /** Sends without a word to the owner. */
+  send(data: string | Uint8Array, sent: (failure?: Outcome.Undelivered) => void): void {
+    const bytes = typeof data === "string" ? utf8.encode(data) : data
+    this.bytesUnsent += bytes.length
+    this.datagram.reply(bytes, (failure) => {
+      this.bytesUnsent -= bytes.length
+      if (failure === undefined) this.bytesWritten += bytes.length
+      sent(failure)
+    })
+  }
+
+  end(): void {
+    this.owner.onEnded()
+  }
+
+  start(): void {}
+  pause(): void {}
+  resume(): void {}
+  destroy(): void {}
+  reset(): void {
+    this.owner.onReset()
+  }
+}
+
+const utf8 = new TextEncoder()

@@ -1,0 +1,100 @@
+import * as Networks from "@socketserver/core/Networks"
+import * as Outcome from "@socketserver/core/Outcome"
+import type * as Peer from "@socketserver/core/Peer"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as net from "node:net"
+import { inetPeer } from "./peers.ts"
+import * as proxyHeader from "./proxyHeader.ts"
+
+/** The options that say who may come in by a listener for connections, and who they are. */
+export interface AdmissionOptions {
+  readonly allow?: ReadonlyArray<Networks.Input> | undefined
+  /** Networks, or everybody that the listener lets in. */
+  readonly proxyProtocol?: ReadonlyArray<Networks.Input> | boolean | undefined
+  readonly proxyTimeout?: Duration.Input | undefined
+}
+
+/** Finds out who a peer is, and whether it may come in by this listener. */
+export type Admission = (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused>
+
+/** Resolves the options of a listener, or says what is wrong with one. */
+export const admission = (options: AdmissionOptions): Effect.Effect<Admission, ServerError> =>
+  Effect.gen(function* () {
+    const allows = yield* allowed(options.allow)
+    const { proxyProtocol = false } = options
+    const trusted = typeof proxyProtocol === "boolean" ? undefined : yield* networks("proxyProtocol", proxyProtocol)
+    const trusts = (peer: Peer.Peer) =>
+      trusted === undefined ? proxyProtocol === true : Networks.includes(trusted, peer)
+    const millis = yield* time("proxyTimeout", options.proxyTimeout ?? "5 seconds")
+    const checked = (peer: Peer.Peer): Effect.Effect<Peer.Peer, Outcome.Refused> =>
+      allows(peer) ? Effect.succeed(peer) : Effect.fail(notAllowed)
+    return (socket, peer) => (trusts(peer) ? Effect.flatMap(introduced(socket, peer, millis), checked) : checked(peer))
+  })
+
+/** Says whether peers come from networks that are allowed. */
+export const allowed = (
+  allow: ReadonlyArray<Networks.Input> | undefined
+): Effect.Effect<(peer: Peer.Peer) => boolean, ServerError> =>
+  Effect.map(
+    networks("allow", allow),
+    (networks) => (peer) => networks === undefined || Networks.includes(networks, peer)
+  )
+
+const notAllowed = Outcome.refused("allow")
+
+const networks = (option: string, inputs: ReadonlyArray<Networks.Input> | undefined) =>
+  inputs === undefined
+    ? Effect.succeed(undefined)
+    : Effect.mapError(Effect.fromResult(Networks.parseAll(inputs)), (problem) => invalid(option, problem))
+
+const time = (option: string, input: Duration.Input): Effect.Effect<number, ServerError> => {
+  const duration = Duration.fromInput(input)
+  return Option.isSome(duration) && Duration.isPositive(duration.value) && Duration.isFinite(duration.value)
+    ? Effect.succeed(Duration.toMillis(duration.value))
+    : Effect.fail(invalid(option, `it must be a positive time that ends, not ${JSON.stringify(input)}`))
+}
+
+const invalid = (option: string, problem: string): ServerError =>
+  new ServerError({ reason: new InvalidOption({ option, problem }) })
+
+/** Reads the header, and leaves what follows it to the next reader. */
+const introduced = (socket: net.Socket, peer: Peer.Peer, millis: number): Effect.Effect<Peer.Peer, Outcome.Refused> =>
+  Effect.callback<Peer.Peer, Outcome.Refused>((resume) => {
+    let received: Buffer = Buffer.alloc(0)
+    const refuse = (reason: string) => settle(Effect.fail(Outcome.refused(reason)))
+    const settle = (result: Effect.Effect<Peer.Peer, Outcome.Refused>) => {
+      stop()
+      resume(result)
+    }
+    const readable = () => {
+      for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+        received = Buffer.concat([received, chunk])
+      }
+      const header = proxyHeader.read(received)
+      if (header._tag === "Malformed") return refuse(header.reason)
+      if (header._tag === "More") return
+      stop()
+      const rest = received.subarray(header.size)
+      if (rest.length > 0) socket.unshift(rest)
+      const { source } = header
+      resume(Effect.succeed(typeof source === "string" ? peer : inetPeer(peer.transport, source.host, source.port)))
+    }
+    const ended = () => refuse("the connection ended inside its PROXY header")
+    const stop = () => {
+      socket.off("readable", readable)
+      socket.off("end", ended)
+      socket.off("close", ended)
+    }
+    socket.on("readable", readable)
+    socket.on("end", ended)
+    socket.on("close", ended)
+    return Effect.sync(stop)
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: millis,
+      orElse: () => Effect.fail(Outcome.refused(`no PROXY header within ${millis} ms`))
+    })
+  )

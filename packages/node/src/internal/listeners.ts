@@ -1,0 +1,53 @@
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
+import type { NodeServerOptions } from "../NodeServer.ts"
+import * as query from "./query.ts"
+
+/**
+ * The listener that an endpoint names: the options of its transport, and over
+ * them those of the URL. A transport that no endpoint names is not loaded.
+ */
+export const listenerOf = (
+  endpoint: Endpoint.Endpoint,
+  options: NodeServerOptions
+): Effect.Effect<Transport.Listen, ServerError> => {
+  switch (endpoint._tag) {
+    case "Tcp":
+      return using(
+        query.ofServer(endpoint),
+        () => import("../TcpServer.ts"),
+        ({ listen }, set) => listen({ ...options.tcp, ...set, host: endpoint.host, port: endpoint.port })
+      )
+    case "Udp":
+      return using(
+        query.ofServer(endpoint),
+        () => import("../UdpServer.ts"),
+        ({ listen }, set) => listen({ ...options.udp, ...set, host: endpoint.host, port: endpoint.port })
+      )
+    case "Unix":
+      return using(
+        query.ofServer(endpoint),
+        () => import("../UnixServer.ts"),
+        ({ listen }, set) => listen({ ...options.unix, ...set, path: endpoint.path })
+      )
+    case "Memory":
+      return Effect.succeed(MemoryServer.listen(endpoint.name))
+    default:
+      return Effect.fail(
+        new ServerError({
+          reason: new UnsupportedEndpoint({ endpoint: String(endpoint), problem: "it is not there yet", accepted: [] })
+        })
+      )
+  }
+}
+
+const using = <Set, Module>(
+  set: Result.Result<Set, ServerError>,
+  load: () => Promise<Module>,
+  listen: (module: Module, set: Set) => Transport.Listen
+): Effect.Effect<Transport.Listen, ServerError> =>
+  Effect.flatMap(Effect.fromResult(set), (set) => Effect.map(Effect.promise(load), (module) => listen(module, set)))

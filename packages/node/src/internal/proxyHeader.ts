@@ -1,0 +1,91 @@
+import * as net from "node:net"
+
+/**
+ * The header that a balancer puts before a connection's first byte, in both
+ * versions of HAProxy's PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt).
+ */
+export type Header =
+  /** Who connected to the balancer. `local` is the balancer itself, as in its health checks. */
+  | { readonly _tag: "Header"; readonly source: Source | "local" | "unknown"; readonly size: number }
+  | { readonly _tag: "More" }
+  | { readonly _tag: "Malformed"; readonly reason: string }
+
+export interface Source {
+  readonly host: string
+  readonly port: number
+}
+
+/** Reads the header at the front of what has been received. */
+export const read = (input: Uint8Array): Header => {
+  if (startsLike(input, signature)) return input.length < signature.length + 4 ? more : readBinary(input)
+  if (startsLike(input, text)) return readText(input)
+  return malformed("the connection does not start with a PROXY header")
+}
+
+/** The longest header of version 1, with its line end; one of version 2 says its own length, up to `longest`. */
+const longestText = 107
+export const longest = 16 + 65_535
+
+const signature = Uint8Array.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a])
+const text = new TextEncoder().encode("PROXY ")
+
+const more: Header = { _tag: "More" }
+const malformed = (reason: string): Header => ({ _tag: "Malformed", reason })
+const header = (source: Source | "local" | "unknown", size: number): Header => ({ _tag: "Header", source, size })
+
+/** Whether the input is, or may become, one that starts with `start`. */
+const startsLike = (input: Uint8Array, start: Uint8Array): boolean => {
+  for (let i = 0; i < start.length && i < input.length; i++) if (input[i] !== start[i]) return false
+  return true
+}
+
+const readText = (input: Uint8Array): Header => {
+  const end = input.subarray(0, longestText).indexOf(10)
+  if (end === -1) {
+    return input.length < longestText ? more : malformed(`the PROXY header has more than ${longestText} bytes`)
+  }
+  const line = latin1(input.subarray(0, end))
+  if (!line.endsWith("\r")) return malformed("the PROXY header does not end with a carriage return and a newline")
+  const [, family = "", source = "", destination = "", port = "", ...rest] = line.slice(0, -1).split(" ")
+  if (family === "UNKNOWN") return header("unknown", end + 1)
+  const kind = family === "TCP4" ? 4 : family === "TCP6" ? 6 : 0
+  const fine =
+    kind !== 0 && net.isIP(source) === kind && net.isIP(destination) === kind && isPort(port) && rest.length === 1
+  return fine && isPort(rest[0] as string)
+    ? header({ host: source, port: Number(port) }, end + 1)
+    : malformed(`the PROXY header is none: ${JSON.stringify(line.slice(0, -1))}`)
+}
+
+const isPort = (text: string): boolean => /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535
+
+const readBinary = (input: Uint8Array): Header => {
+  const view = new DataView(input.buffer, input.byteOffset, input.byteLength)
+  const command = view.getUint8(12)
+  const family = view.getUint8(13)
+  const length = view.getUint16(14)
+  const size = 16 + length
+  if (command >> 4 !== 2) return malformed(`the PROXY header has version ${command >> 4}`)
+  if ((command & 0x0f) > 1) return malformed(`the PROXY header has command ${command & 0x0f}`)
+  if (input.length < size) return more
+  if ((command & 0x0f) === 0) return header("local", size)
+  switch (family) {
+    case 0x11: {
+      if (length < 12) return malformed("the PROXY header is too short for IPv4 addresses")
+      return header({ host: input.subarray(16, 20).join("."), port: view.getUint16(24) }, size)
+    }
+    case 0x21: {
+      if (length < 36) return malformed("the PROXY header is too short for IPv6 addresses")
+      const words = Array.from({ length: 8 }, (_, i) => view.getUint16(16 + 2 * i).toString(16))
+      return header({ host: compressed(words.join(":")), port: view.getUint16(48) }, size)
+    }
+    default:
+      // Datagrams, Unix sockets and what is not specified: the receiver may not refuse them, and knows no address.
+      return header("unknown", size)
+  }
+}
+
+/** As the platform writes it. */
+const compressed = (ip: string): string => new URL(`http://[${ip}]`).hostname.slice(1, -1)
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")

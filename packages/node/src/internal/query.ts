@@ -1,0 +1,126 @@
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import { InvalidEndpoint, ServerError } from "@socketserver/core/ServerError"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+
+/**
+ * The options that may stand behind `?` in an endpoint's URL. Each has the name,
+ * the meaning and the default of the option of its transport.
+ */
+
+type Reader<A> = (text: string) => Result.Result<A, string>
+
+const read =
+  <A>(form: string, f: (text: string) => A | undefined): Reader<A> =>
+  (text) => {
+    const value = f(text)
+    return value === undefined ? Result.fail(`must be ${form}, not "${text}"`) : Result.succeed(value)
+  }
+
+const flag = read("true or false", (text) => (text === "true" ? true : text === "false" ? false : undefined))
+
+const integer = (from: number, to: number) =>
+  read(`an integer from ${from} to ${to}`, (text) =>
+    /^\d{1,15}$/.test(text) && Number(text) >= from && Number(text) <= to ? Number(text) : undefined
+  )
+
+const duration = read('a positive time and its unit, as in "5 seconds"', (text) =>
+  Option.getOrUndefined(
+    Option.filter(
+      Duration.fromInput(text as Duration.Input),
+      (time) => Duration.isPositive(time) && Duration.isFinite(time)
+    )
+  )
+)
+
+const text = read("a text", (text) => (text === "" ? undefined : text))
+
+const list = read("a list, separated by commas", (text) => {
+  const parts = text.split(",").map((part) => part.trim())
+  return parts.includes("") ? undefined : parts
+})
+
+const mode = read("an octal mode, as in 660", (text) =>
+  /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined
+)
+
+const admission = { allow: list, proxyProtocol: list, proxyTimeout: duration }
+
+const inet = {
+  backlog: integer(1, 2_147_483_647),
+  noDelay: flag,
+  keepAlive: duration,
+  reusePort: flag,
+  ipv6Only: flag,
+  ...admission
+}
+
+const buffers = { receiveBufferBytes: integer(1, 2_147_483_647), sendBufferBytes: integer(1, 2_147_483_647) }
+
+const servers = {
+  Tcp: inet,
+  Tls: {},
+  Udp: {
+    reusePort: flag,
+    ipv6Only: flag,
+    broadcast: flag,
+    multicast: list,
+    multicastInterface: text,
+    multicastTtl: integer(0, 255),
+    ...buffers,
+    allow: list
+  },
+  Unix: { mode, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
+  Unixgram: { mode, sendTimeout: duration, ...buffers },
+  Fd: admission,
+  Memory: {}
+} satisfies Tables
+
+const clients = {
+  Tcp: { connectTimeout: duration, noDelay: flag },
+  Tls: {},
+  Udp: {},
+  Unix: { connectTimeout: duration },
+  Unixgram: { sendTimeout: duration },
+  Fd: {},
+  Memory: {}
+} satisfies Tables
+
+type Tables = Readonly<Record<Endpoint.Endpoint["_tag"], Readonly<Record<string, Reader<unknown>>>>>
+
+type Values<Table extends Readonly<Record<string, Reader<unknown>>>> = {
+  readonly [K in keyof Table]?: Table[K] extends Reader<infer A> ? A : never
+}
+
+const reading =
+  <T extends Tables>(tables: T, whose: string) =>
+  <E extends Endpoint.Endpoint>(endpoint: E): Result.Result<Values<T[E["_tag"]]>, ServerError> => {
+    const table: Readonly<Record<string, Reader<unknown>>> = tables[endpoint._tag]
+    const values: Record<string, unknown> = {}
+    const forms = Object.keys(table).map((name) => `${name}=`)
+    for (const [name, text] of Object.entries(endpoint.query)) {
+      const reader = Object.hasOwn(table, name) ? table[name] : undefined
+      const value = reader?.(text) ?? Result.fail(`is no option of ${whose}`)
+      if (Result.isFailure(value)) return invalid(endpoint, `${name} ${value.failure}`, forms)
+      values[name] = value.success
+    }
+    return Result.succeed(values as Values<T[E["_tag"]]>)
+  }
+
+const invalid = (endpoint: Endpoint.Endpoint, problem: string, accepted: ReadonlyArray<string>) =>
+  Result.fail(
+    new ServerError({
+      reason: new InvalidEndpoint({
+        value: String(endpoint),
+        problem,
+        accepted: accepted.length === 0 ? ["no options"] : accepted
+      })
+    })
+  )
+
+/** The options of a listener, or which of them cannot be used. */
+export const ofServer = reading(servers, "this transport")
+
+/** The options of a client, or which of them cannot be used. */
+export const ofClient = reading(clients, "a client")

@@ -1,0 +1,76 @@
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Networks from "@socketserver/core/Networks"
+import type * as Outcome from "@socketserver/core/Outcome"
+import type * as Peer from "@socketserver/core/Peer"
+import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import type * as Wire from "@socketserver/core/Wire"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as net from "node:net"
+import type { Admission, AdmissionOptions } from "./admission.ts"
+import { SocketWire } from "./socketWire.ts"
+
+/** The options of listeners whose peers have IP addresses. */
+export interface InetAdmissionOptions {
+  /** The networks that peers may come from: `["10.0.0.0/8", "::1"]`. Others are closed before anything is read and count as `Refused`. Default: all. */
+  readonly allow?: ReadonlyArray<Networks.Input> | undefined
+  /** The networks of balancers that introduce each connection with a PROXY header (version 1 or 2), so that `Peer` is who connected to them. From these a connection without a header is refused; from others no header is read. Default: none. */
+  readonly proxyProtocol?: ReadonlyArray<Networks.Input> | undefined
+  /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
+  readonly proxyTimeout?: Duration.Input | undefined
+}
+
+/** Makes what is encrypted of a socket, once the peer may come in. */
+export type Secure = (
+  socket: net.Socket,
+  peer: Peer.Peer,
+  listener: Endpoint.Endpoint
+) => Effect.Effect<Wire.Wire, Outcome.Refused>
+
+/** What takes a listener's sockets: at once, where nothing comes before their first byte. */
+export const accepting = (
+  options: AdmissionOptions,
+  secure?: Secure
+): Effect.Effect<
+  (sink: Transport.Sink, socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint) => void,
+  ServerError
+> =>
+  Effect.map(admissionOf(options), (admission) => {
+    const plain: Secure = (socket, peer, listener) => Effect.succeed(new SocketWire(socket, peer, listener))
+    if (admission === undefined && secure === undefined) {
+      return (sink, socket, peer, listener) => sink.accept(new SocketWire(socket, peer, listener))
+    }
+    return (sink, socket, peer, listener) => {
+      // Without a listener an error would end the process; `close` follows it.
+      socket.on("error", noop)
+      const wire = Effect.gen(function* () {
+        const known = admission === undefined ? peer : yield* admission(socket, peer)
+        yield* sink.verify(known, listener)
+        return yield* (secure ?? plain)(socket, known, listener)
+      })
+      sink.open({ peer, listener, wire, destroy: () => void socket.destroy() })
+    }
+  })
+
+/** Who asks nobody where they come from does not load what could tell. */
+const admissionOf = (options: AdmissionOptions): Effect.Effect<Admission | undefined, ServerError> =>
+  options.allow === undefined && (options.proxyProtocol ?? false) === false
+    ? Effect.succeed(undefined)
+    : Effect.flatMap(
+        Effect.promise(() => import("./admission.ts")),
+        ({ admission }) => admission(options)
+      )
+
+/** Whether peers may come in by a listener for datagrams; undefined where all may. */
+export const allowing = (
+  allow: ReadonlyArray<Networks.Input> | undefined
+): Effect.Effect<((peer: Peer.Peer) => boolean) | undefined, ServerError> =>
+  allow === undefined
+    ? Effect.succeed(undefined)
+    : Effect.flatMap(
+        Effect.promise(() => import("./admission.ts")),
+        ({ allowed }) => allowed(allow)
+      )
+
+const noop = () => {}

@@ -1,0 +1,146 @@
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import * as Outcome from "@socketserver/core/Outcome"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as dgram from "node:dgram"
+import * as dns from "node:dns"
+import * as net from "node:net"
+import { bindFailed } from "./netServer.ts"
+
+interface BindOptions {
+  readonly reusePort?: boolean | undefined
+  readonly ipv6Only?: boolean | undefined
+  readonly receiveBufferBytes?: number | undefined
+  readonly sendBufferBytes?: number | undefined
+  readonly broadcast?: boolean | undefined
+  readonly multicast?: ReadonlyArray<string> | undefined
+  readonly multicastInterface?: string | undefined
+  readonly multicastTtl?: number | undefined
+}
+
+/** The largest payload of a datagram over IPv4 and over IPv6, in bytes. */
+export const maxBytes = (family: number): number => (family === 6 ? 65_527 : 65_507)
+
+/** A bound socket, for as long as the scope is open. */
+export const bind = (
+  endpoint: Endpoint.Udp,
+  options: BindOptions
+): Effect.Effect<dgram.Socket, ServerError, Scope.Scope> =>
+  Effect.gen(function* () {
+    if (endpoint.host === "") {
+      const problem = 'it is empty; "0.0.0.0" and "::" listen everywhere'
+      return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
+    }
+    const failed = (cause: unknown) => Effect.fail(bindFailed(String(endpoint), cause))
+    const { address, family } = yield* Effect.catch(resolve(endpoint.host), failed)
+    const { broadcast, ipv6Only = false, receiveBufferBytes, reusePort = false, sendBufferBytes } = options
+    const open = Effect.callback<dgram.Socket, ServerError>((resume) => {
+      const socket = create(family, { ipv6Only, reusePort, receiveBufferBytes, sendBufferBytes })
+      const refused = (cause: unknown) => {
+        close(socket)
+        resume(failed(cause))
+      }
+      socket.once("error", refused)
+      socket.bind({ address, port: endpoint.port, exclusive: true }, () => {
+        socket.removeListener("error", refused)
+        resume(Effect.succeed(socket))
+      })
+      return Effect.sync(() => close(socket))
+    }).pipe(Effect.catchDefect(failed))
+    const socket = yield* Effect.acquireRelease(open, (socket) => Effect.sync(() => close(socket)))
+    yield* Effect.catch(
+      Effect.try({
+        try: () => {
+          if (broadcast !== undefined) socket.setBroadcast(broadcast)
+          if (options.multicastTtl !== undefined) socket.setMulticastTTL(options.multicastTtl)
+          if (options.multicastInterface !== undefined) socket.setMulticastInterface(options.multicastInterface)
+        },
+        catch: (cause) => cause
+      }),
+      failed
+    )
+    for (const group of options.multicast ?? []) {
+      yield* Effect.mapError(
+        Effect.try({ try: () => socket.addMembership(group, options.multicastInterface), catch: (cause) => cause }),
+        (cause) =>
+          new ServerError({ reason: new InvalidOption({ option: "multicast", problem: notJoined(group, cause) }) })
+      )
+    }
+    return socket
+  })
+
+const notJoined = (group: string, cause: unknown): string =>
+  `the group "${group}" cannot be joined (${cause instanceof Error ? cause.message : String(cause)}); ` +
+  "it must be a multicast address of the family of the host, and the interface one of this machine"
+
+export interface Resolved {
+  readonly address: string
+  readonly family: number
+}
+
+/** The address of a host, and its family, which a socket has to know before it is made. */
+export const resolve = (host: string): Effect.Effect<Resolved, unknown> => {
+  const family = net.isIP(host)
+  return family !== 0
+    ? Effect.succeed({ address: host, family })
+    : Effect.callback<Resolved, unknown>((resume) => {
+        dns.lookup(host, (error, address, family) =>
+          resume(error === null ? Effect.succeed({ address, family }) : Effect.fail(error))
+        )
+      })
+}
+
+export const create = (
+  family: number,
+  options: {
+    readonly ipv6Only?: boolean
+    readonly reusePort?: boolean
+    readonly receiveBufferBytes?: number | undefined
+    readonly sendBufferBytes?: number | undefined
+  }
+): dgram.Socket => {
+  const socket = dgram.createSocket({
+    type: family === 6 ? "udp6" : "udp4",
+    ipv6Only: options.ipv6Only ?? false,
+    reusePort: options.reusePort ?? false,
+    ...(options.receiveBufferBytes === undefined ? {} : { recvBufferSize: options.receiveBufferBytes }),
+    ...(options.sendBufferBytes === undefined ? {} : { sendBufferSize: options.sendBufferBytes }),
+    // Every address is one already: looking it up would cost each datagram a turn of the event loop.
+    lookup: ((host: string, _: unknown, callback: (error: null, address: string, family: number) => void) =>
+      callback(null, host, family)) as never
+  })
+  socket.once("close", () => closed.add(socket))
+  return socket
+}
+
+const closed = new WeakSet<dgram.Socket>()
+
+export const isClosed = (socket: dgram.Socket): boolean => closed.has(socket)
+
+export const close = (socket: dgram.Socket): void => {
+  if (closed.has(socket)) return
+  closed.add(socket)
+  socket.close()
+}
+
+/** Whether an error of reading is about a datagram, and not about the socket. */
+export const isPassing = (error: NodeJS.ErrnoException): boolean =>
+  ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EMSGSIZE", "ENOBUFS", "EPERM"].includes(error.code ?? "")
+
+/** Sorts the platform's error codes of `send`. */
+export const undelivered = (error: NodeJS.ErrnoException): Outcome.Undelivered => {
+  switch (error.code) {
+    case "EMSGSIZE":
+      return Outcome.undelivered("TooLarge", error)
+    case "ECONNREFUSED":
+      return Outcome.undelivered("PeerGone", error)
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "EADDRNOTAVAIL":
+    case "EACCES":
+      return Outcome.undelivered("Unreachable", error)
+    default:
+      return Outcome.undelivered("Other", error)
+  }
+}
