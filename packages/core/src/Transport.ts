@@ -143,17 +143,18 @@ export const layer = <Self, In, Out>(
         Effect.fromResult(resolve(options)),
         (reason) => new ServerError({ reason })
       )
-      const engine = new Engine<In, Out>(tag.key, tag.protocol, limits, yield* Effect.context<never>())
-      engine.verifier = options.verify
+      const context = yield* Effect.context<never>()
+      const engine = new Engine<In, Out>(tag.key, tag.protocol, limits, context, options.verify)
+      const { gate } = engine
       const bind = (listen: Listen) =>
         Effect.suspend(() => {
           let bound: Listening | undefined
           const sink: Sink = {
-            accept: (wire) => engine.accept(wire),
-            open: (opening) => engine.opening(opening),
-            receive: (datagram) => engine.receive(datagram),
-            verify: (peer, listener) => engine.verify(peer, listener),
-            refuse: (peer, listener, refused) => engine.refuse(peer, listener, refused),
+            accept: (wire) => gate.accept(wire),
+            open: (opening) => gate.open(opening),
+            receive: (datagram) => gate.receive(datagram),
+            verify: (peer, listener) => gate.verify(peer, listener),
+            refuse: (peer, listener, refused) => gate.refuse(peer, listener, refused),
             lose: (cause) => engine.lose(cause),
             fail: (cause) =>
               engine.fail(new ListenerFailed({ endpoint: String(bound?.address ?? engine.address), cause }))

@@ -7,10 +7,8 @@ import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
-import type * as Endpoint from "../Endpoint.ts"
 import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
-import type * as Peer from "../Peer.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
@@ -18,6 +16,7 @@ import type * as Transport from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
 import { type Conversation, failed, responseOf } from "./conversation.ts"
 import { Exchange } from "./exchange.ts"
+import { Gate } from "./gate.ts"
 import type { ConnectHook } from "./hooks.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
@@ -46,12 +45,10 @@ export class Engine<In, Out> {
   readonly ledger: Ledger
   /** Where it listens; until it is bound, what it is called. */
   address: string
-  /** Turns peers away. */
-  verifier: Transport.Verify | undefined = undefined
+  readonly gate: Gate<In, Out>
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
   onUndecodable: ((fault: Protocol.DecodeError) => Response.Response<Out>) | undefined = undefined
   private listeners: ReadonlyArray<Transport.Listening> = []
-  private readonly openings = new Set<{ readonly destroy: () => void }>()
   private paused = false
   private readonly clock: Clock.Clock
   private readonly run: Runner
@@ -71,7 +68,13 @@ export class Engine<In, Out> {
   private waiters: Array<() => void> = []
   private arrived: Array<Incoming<In, Out>> = []
 
-  constructor(service: string, protocol: Protocol.Protocol<In, Out>, limits: Limits, context: Context.Context<never>) {
+  constructor(
+    service: string,
+    protocol: Protocol.Protocol<In, Out>,
+    limits: Limits,
+    context: Context.Context<never>,
+    verify?: Transport.Verify
+  ) {
     this.address = service
     this.protocol = protocol
     this.limits = limits
@@ -79,6 +82,7 @@ export class Engine<In, Out> {
     this.turn = new Turn(Context.get(context, Scheduler.Scheduler))
     this.run = this.runner(context as Context.Context<unknown>)
     this.ledger = new Ledger((effect) => void this.run(effect))
+    this.gate = new Gate(this, this.run, verify)
   }
 
   /** It is bound. */
@@ -90,6 +94,10 @@ export class Engine<In, Out> {
 
   now(): number {
     return this.clock.currentTimeMillisUnsafe()
+  }
+
+  nextConnectionId(): number {
+    return ++this.connectionIds
   }
 
   nextRequestId(): number {
@@ -118,51 +126,9 @@ export class Engine<In, Out> {
 
   // ---------------------------------------------------------------- transport
 
-  /** A peer has connected. */
-  accept(wire: Wire.Wire): void {
-    const verified = this.verify(wire.peer, wire.listener)
-    if (verified === Exit.void && !this.full && this.stoppedAt === undefined) return this.admit(wire)
-    const { listener, peer } = wire
-    this.opening({ peer, listener, destroy: () => wire.destroy(), wire: Effect.as(verified, wire) })
-  }
-
-  /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
-  opening({ destroy, listener, peer, wire }: Transport.Opening): void {
-    if (this.stoppedAt !== undefined) return destroy()
-    if (this.full) {
-      this.refuse(peer, listener, Outcome.refused(`more than ${this.limits.maxConnections} connections`))
-      return destroy()
-    }
-    let done = false
-    const opening = {
-      destroy: () => {
-        done = true
-        fiber?.interruptUnsafe()
-        destroy()
-      }
-    }
-    this.openings.add(opening)
-    const fiber: Fiber.Fiber<void> | undefined = this.run(
-      Effect.matchCause(wire, {
-        onFailure: (cause) => {
-          const failure = cause.reasons.find(Cause.isFailReason)
-          // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
-          if (failure === undefined && !Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
-          if (failure !== undefined) this.refuse(peer, listener, failure.error)
-          this.openings.delete(opening)
-          destroy()
-        },
-        onSuccess: (wire) => {
-          this.openings.delete(opening)
-          if (done) return wire.destroy()
-          this.turn.run(() => this.admit(wire))
-        }
-      })
-    )
-  }
-
-  private admit(wire: Wire.Wire): void {
-    const id = ++this.connectionIds
+  /** A connection that has been let in. */
+  admit(wire: Wire.Wire): void {
+    const id = this.nextConnectionId()
     const conversation: Messages<In, Out> | Whole<In, Out> =
       this.protocol.kind === "connection" ? new Whole(this as never, wire, id) : new Messages(this, wire, id)
     this.register(conversation as Conversation<In, Out>)
@@ -170,40 +136,9 @@ export class Engine<In, Out> {
     if (conversation instanceof Whole) conversation.open()
   }
 
-  /** A datagram has arrived. */
-  receive(datagram: Wire.Datagram): void {
-    const { listener, peer } = datagram
-    const verified = this.verify(peer, listener)
-    if (verified === Exit.void) return this.exchange(datagram)
-    if (this.full) return this.exchange(datagram)
-    const opening = {
-      destroy: () => {
-        fiber.interruptUnsafe()
-        this.refuse(peer, listener, stops)
-      }
-    }
-    this.openings.add(opening)
-    const fiber = this.run(
-      Effect.match(verified, {
-        onFailure: (refused) => {
-          this.openings.delete(opening)
-          this.refuse(peer, listener, refused)
-        },
-        onSuccess: () => {
-          this.openings.delete(opening)
-          this.exchange(datagram)
-        }
-      })
-    )
-  }
-
-  private exchange(datagram: Wire.Datagram): void {
-    const { listener, peer } = datagram
-    if (this.stopping) return this.refuse(peer, listener, stops)
-    if (this.full) {
-      return this.refuse(peer, listener, Outcome.refused(`more than ${this.limits.maxConnections} datagrams`))
-    }
-    const exchange = new Exchange(this, datagram, ++this.connectionIds)
+  /** A datagram that has been let in. */
+  exchange(datagram: Wire.Datagram): void {
+    const exchange = new Exchange(this, datagram, this.nextConnectionId())
     this.register(exchange)
     exchange.open()
     if (this.full) this.pause(true)
@@ -214,8 +149,9 @@ export class Engine<In, Out> {
     this.connect?.(conversation)
   }
 
-  private get full(): boolean {
-    return this.connections.size + this.openings.size >= this.limits.maxConnections
+  /** Whether no more may be let in. */
+  get full(): boolean {
+    return this.connections.size + this.gate.waiting >= this.limits.maxConnections
   }
 
   /** Stops or resumes the reading of datagrams, where the transport can. */
@@ -223,35 +159,6 @@ export class Engine<In, Out> {
     if (this.paused === paused) return
     this.paused = paused
     for (const { flow } of this.listeners) (paused ? flow?.pause : flow?.resume)?.()
-  }
-
-  /** Whether a peer may come in; at once, where that can be said at once. */
-  verify(peer: Peer.Peer, listener: Endpoint.Endpoint): Effect.Effect<void, Outcome.Refused> {
-    if (this.verifier === undefined) return Exit.void
-    const threw = (cause: unknown) => {
-      this.run(Effect.logError(`verify failed for ${peer.name}, which is refused`, cause))
-      return Exit.fail(Outcome.refused("verify failed"))
-    }
-    let allowed: ReturnType<Transport.Verify>
-    // oxlint-disable-next-line socketserver/no-try -- verify is user code; what it throws refuses this peer and nothing more
-    try {
-      allowed = this.verifier(peer, listener)
-    } catch (error) {
-      return threw(error)
-    }
-    if (typeof allowed === "boolean") return allowed ? Exit.void : turnedAway
-    return Effect.matchCauseEffect(allowed, {
-      onFailure: (cause) =>
-        Cause.hasInterruptsOnly(cause) ? Exit.failCause(cause as Cause.Cause<never>) : threw(cause),
-      onSuccess: (allowed) => (allowed ? Exit.void : turnedAway)
-    })
-  }
-
-  /** A peer is turned away before it is a connection. */
-  refuse(peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused): void {
-    const openedAt = this.now()
-    const id = ++this.connectionIds
-    this.ledger.record(refused, undefined, { id, peer, listener, openedAt, bytesRead: 0, bytesWritten: 0, inFlight: 0 })
   }
 
   /**
@@ -441,8 +348,14 @@ export class Engine<In, Out> {
 
   private stopping = false
 
+  /** From here on nothing new is taken. */
   get isStopping(): boolean {
     return this.stopping
+  }
+
+  /** A stop has been asked for; what has arrived by now is still taken. */
+  get stopBegins(): boolean {
+    return this.stoppedAt !== undefined
   }
 
   private stop(): void {
@@ -450,8 +363,7 @@ export class Engine<In, Out> {
     this.stoppedAt = this.now()
     this.completedAtStop = this.ledger.counts.Completed
     for (const listener of this.listeners) listener.close()
-    // Nothing of theirs has been received yet.
-    for (const opening of this.openings) opening.destroy()
+    this.gate.close()
     this.cancelSweep()
     const cut = () => {
       for (const conversation of this.connections.values()) conversation.cut()
@@ -568,10 +480,6 @@ export class Engine<In, Out> {
     return this.failure ?? new ServerError({ reason: new ServerClosed({ endpoint: this.address }) })
   }
 }
-
-const stops = Outcome.refused("the server stops")
-
-const turnedAway = Exit.fail(Outcome.refused("verify"))
 
 const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 
