@@ -1,6 +1,7 @@
 /**
- * The behaviours that every stream transport owes its users, under every
- * policy: ours run this suite, and a transport or policy of your own can too.
+ * The behaviours that every transport owes its users, under every policy: ours
+ * run these suites, and a transport or policy of your own can too. Transports
+ * for connections run {@link suite}, those for datagrams {@link datagrams}.
  *
  * It talks to the server only through `Tag.client` and `Tag.connect`, so the
  * same bodies run in memory with virtual time and over sockets with real time.
@@ -16,6 +17,8 @@ import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Layer from "effect/Layer"
+import { datagramFacts } from "./internal/datagramFacts.ts"
+import { datagramServing } from "./internal/datagramServing.ts"
 import { conversing } from "./internal/conversing.ts"
 import { direct } from "./internal/direct.ts"
 import { faults } from "./internal/faults.ts"
@@ -100,5 +103,29 @@ export const suite = (options: Options): void => {
     describe("conversations", () => conversing(options))
     describe("limits", () => limits(options))
     describe("taking requests directly", () => direct(options))
+  })
+}
+
+/**
+ * Registers the tests of a transport whose requests are datagrams.
+ *
+ * **Example** (Checking a datagram transport)
+ *
+ * ```ts no-run
+ * import { MemoryServer } from "@socketserver/core"
+ * import { Conformance } from "@socketserver/testkit"
+ *
+ * Conformance.datagrams({ name: "MemoryServer", layer: MemoryServer.datagrams, live: false })
+ * ```
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const datagrams = (options: Options): void => {
+  describe(options.name, () => {
+    for (const policy of options.policies ?? policies) {
+      describe(`under ${policy.name}`, () => datagramServing(options, policy))
+    }
+    describe("datagrams", () => datagramFacts(options))
   })
 }
