@@ -69,6 +69,7 @@ export class BindFailed extends Data.TaggedError("BindFailed")<{
     | "PathTooLong"
     | "NoDirectory"
     | "NotASocket"
+    | "InvalidDescriptor"
     | "InvalidOption"
     | "Other"
   readonly cause: unknown
@@ -177,6 +178,8 @@ const bindProblems: Record<BindFailed["kind"], string | undefined> = {
   PathTooLong: "a Unix socket's path has at most 107 bytes; choose a shorter one",
   NoDirectory: "there is no such directory; make it first",
   NotASocket: "a file is there that is not a socket, and it is left alone; choose another path",
+  InvalidDescriptor:
+    "that descriptor is no socket that can be served; it must be open, and listen or receive datagrams, when the program starts",
   InvalidOption: undefined,
   Other: undefined
 }

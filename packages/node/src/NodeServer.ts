@@ -22,8 +22,10 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
+import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
+import type * as FdServer from "./FdServer.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
 import type * as UnixServer from "./UnixServer.ts"
@@ -109,6 +111,8 @@ export interface NodeServerOptions extends Transport.ServerOptions {
   readonly tcp?: Omit<TcpServer.TcpListenOptions, "host" | "port"> | undefined
   /** What holds for `udp://`. */
   readonly udp?: Omit<UdpServer.UdpListenOptions, "host" | "port"> | undefined
+  /** What holds for `fd://`. */
+  readonly fd?: Omit<FdServer.FdListenOptions, "fd"> | undefined
   /** What holds for `unix:`. */
   readonly unix?: Omit<UnixServer.UnixListenOptions, "path"> | undefined
 }
@@ -153,12 +157,9 @@ export const layer = <Self, In, Out>(
 ): Layer.Layer<Self, ServerError> =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const [first, ...others] = yield* allOf(endpoints)
-      const listeners = [
-        yield* listenerOf(first, options),
-        ...(yield* Effect.forEach(others, (endpoint) => listenerOf(endpoint, options)))
-      ] as const
-      return Transport.layer(tag, options, listeners)
+      const all = yield* Effect.forEach(yield* allOf(endpoints), (endpoint) => Effect.fromResult(numbered(endpoint)))
+      const [first, ...others] = yield* Effect.forEach(all.flat(), (endpoint) => listenerOf(endpoint, options))
+      return Transport.layer(tag, options, [first as Transport.Listen, ...others])
     })
   )
 
@@ -187,6 +188,10 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * `POLICY` how its requests are run, in the form of `Policy.parse`.
  *
  * **Details**
+ *
+ * Where `LISTEN` is not set and the program was started by socket activation
+ * (`LISTEN_FDS`, for this very process), all sockets that were handed to it are
+ * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
  * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_CONNECTIONS` and `MAX_PIPELINED`
  * override the options of the same names.
@@ -235,6 +240,8 @@ const settings = (options: LayerConfigOptions) => {
 
   const listen = Config.mapEffect(parsed("LISTEN", endpoints), (set) => {
     if (set !== undefined) return Effect.succeed(set)
+    const [first, ...others] = options.prefix === undefined ? activated().map(({ fd }) => Endpoint.fd(fd)) : []
+    if (first !== undefined) return Effect.succeed([first, ...others] as const)
     if (options.listen === undefined) {
       return Effect.fail(invalid(`${called("LISTEN")} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
     }

@@ -9,17 +9,14 @@
  */
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Networks from "@socketserver/core/Networks"
-import * as Outcome from "@socketserver/core/Outcome"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type * as dgram from "node:dgram"
-import { inetPeer, reachable } from "./internal/peers.ts"
 import { allowing } from "./internal/streamListener.ts"
 import * as udp from "./internal/udp.ts"
-import * as UdpClient from "./UdpClient.ts"
+import { receiving } from "./internal/udpListener.ts"
 
 /**
  * The options of a UDP server.
@@ -112,28 +109,5 @@ export const listen =
       const { host = "127.0.0.1", port = 0 } = options
       const allows = yield* allowing(options.allow)
       const socket = yield* udp.bind(Endpoint.udp(host, port), options)
-      const address = Endpoint.udp(host, socket.address().port)
-      socket.on("message", (data, { address: from, port }) => {
-        const peer = inetPeer("udp", from, port)
-        if (allows?.(peer) === false) return sink.refuse(peer, address, notAllowed)
-        sink.receive({ data, peer, listener: address, reply: reply(socket, from, port) })
-      })
-      socket.on("error", (error: NodeJS.ErrnoException) => (udp.isPassing(error) ? sink.lose(error) : sink.fail(error)))
-      return {
-        address,
-        close: () => {},
-        ended: () => udp.close(socket),
-        connect: UdpClient.wire({ host: reachable(host), port: address.port })
-      }
+      return receiving(sink, socket, Endpoint.udp(host, socket.address().port), allows)
     })
-
-const reply =
-  (socket: dgram.Socket, host: string, port: number): ((data: Uint8Array, sent: Sent) => void) =>
-  (data, sent) => {
-    if (udp.isClosed(socket)) return sent(Outcome.undelivered("Other", new Error("the server has stopped")))
-    socket.send(data, port, host, (error) => sent(error === null ? undefined : udp.undelivered(error)))
-  }
-
-const notAllowed = Outcome.refused("allow")
-
-type Sent = (failure?: Outcome.Undelivered) => void

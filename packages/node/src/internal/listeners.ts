@@ -34,6 +34,12 @@ export const listenerOf = (
         () => import("../UnixServer.ts"),
         ({ listen }, set) => listen({ ...options.unix, ...set, path: endpoint.path })
       )
+    case "Fd":
+      return using(
+        query.ofServer(endpoint),
+        () => import("../FdServer.ts"),
+        ({ listen }, set) => listen({ ...options.fd, ...set, fd: Number(endpoint.fd) })
+      )
     case "Memory":
       return Effect.succeed(MemoryServer.listen(endpoint.name))
     default:

@@ -18,7 +18,7 @@ export const sort =
 export const listen = (
   endpoint: string,
   options: net.ServerOpts,
-  listenOptions: net.ListenOptions,
+  listenOptions: net.ListenOptions | { readonly fd: number },
   around: (bind: () => void) => void = (bind) => bind()
 ): Effect.Effect<net.Server, ServerError> =>
   Effect.callback<net.Server, ServerError>((resume) => {

@@ -70,6 +70,20 @@ export const bind = (
     return socket
   })
 
+/** The UDP socket of an inherited descriptor, or none if it is of another kind. */
+export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.catchDefect(
+      Effect.callback<dgram.Socket | undefined>((resume) => {
+        const socket = create(4, {})
+        // What is no UDP socket throws.
+        socket.bind({ fd }, () => resume(Effect.succeed(socket)))
+      }),
+      () => Effect.succeed(undefined)
+    ),
+    (socket) => Effect.sync(() => socket !== undefined && close(socket))
+  )
+
 const notJoined = (group: string, cause: unknown): string =>
   `the group "${group}" cannot be joined (${cause instanceof Error ? cause.message : String(cause)}); ` +
   "it must be a multicast address of the family of the host, and the interface one of this machine"

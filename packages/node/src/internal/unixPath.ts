@@ -16,6 +16,15 @@ export const isAbstract = (path: string): boolean => path.startsWith("@")
 /** A path as the platform takes it: an abstract name starts with a zero byte. */
 export const native = (path: string): string => (isAbstract(path) ? `\0${path.slice(1)}` : path)
 
+/** The path, or `@name`, that an open descriptor is bound to, which Linux lists by its inode. */
+export const unixPathOf = (fd: number): string | undefined => {
+  const inode = /^socket:\[(\d+)\]$/.exec(attempt(() => fs.readlinkSync(`/proc/self/fd/${fd}`)) ?? "")?.[1]
+  const line = attempt(() => fs.readFileSync("/proc/net/unix", "utf8"))
+    ?.split("\n")
+    .find((line) => line.split(/ +/, 7)[6] === inode)
+  return /^(?:\S+ +){7}(.+)$/.exec(line ?? "")?.[1]
+}
+
 /** A server that is bound to a path of the file system, and how it leaves. */
 export interface Bound {
   readonly server: net.Server

@@ -1,0 +1,156 @@
+/**
+ * Sockets that the program was started with: a descriptor that is open
+ * already, as systemd's socket activation, inetd's `wait` services and tests
+ * hand one down.
+ *
+ * What kind of socket it is (TCP, UDP, Unix) is found out. It is the manager's:
+ * a path is not removed when the server stops.
+ *
+ * @since 0.1.0
+ */
+import { ConnectFailed } from "@socketserver/core/Connection"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Server from "@socketserver/core/Server"
+import { BindFailed, ServerError } from "@socketserver/core/ServerError"
+import * as Transport from "@socketserver/core/Transport"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as fs from "node:fs"
+import type * as net from "node:net"
+import * as netServer from "./internal/netServer.ts"
+import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
+import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
+import * as udp from "./internal/udp.ts"
+import { receiving } from "./internal/udpListener.ts"
+import { unixPathOf } from "./internal/unixPath.ts"
+import * as TcpClient from "./TcpClient.ts"
+import * as UnixClient from "./UnixClient.ts"
+
+/**
+ * The options of a server on an inherited socket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FdServerOptions extends Transport.ServerOptions, FdListenOptions {}
+
+/**
+ * The options of a listener on an inherited socket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FdListenOptions extends InetAdmissionOptions {
+  /** The descriptor's number, 3 or more for what a manager hands down. */
+  readonly fd: number
+}
+
+/**
+ * A server on an inherited socket.
+ *
+ * **Details**
+ *
+ * A TCP or Unix socket must be listening. `server.address` is where it is bound:
+ * `tcp://127.0.0.1:9000`.
+ *
+ * **Gotchas**
+ *
+ * The descriptor is closed when the server stops, so a server of the same
+ * process cannot take it again.
+ *
+ * **Example** (Serving a socket of systemd)
+ *
+ * ```ts no-run
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { FdServer, NodeServer } from "@socketserver/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * Echo.serve((request) => Effect.succeed(Response.make(request.body))).pipe(
+ *   Layer.provide(FdServer.layer(Echo, { fd: 3 })),
+ *   NodeServer.launch
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: FdServerOptions
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+
+/**
+ * A listener on an inherited socket, for `Transport.layer`: one of several of a server.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const listen =
+  (options: FdListenOptions): Transport.Listen =>
+  (sink) =>
+    Effect.gen(function* () {
+      const { fd } = options
+      // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
+      if (!isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
+      const accept = yield* accepting(options)
+      const allows = yield* allowing(options.allow)
+      const socket = yield* udp.adopt(fd)
+      if (socket !== undefined) {
+        const { address, port } = socket.address()
+        return receiving(sink, socket, Endpoint.udp(address, port), allows)
+      }
+      const server = yield* Effect.acquireRelease(
+        Effect.mapError(netServer.listen(String(Endpoint.fd(fd)), {}, { fd }), (error) =>
+          error.reason._tag === "BindFailed" && error.reason.kind === "InvalidOption"
+            ? noSocket(fd, error.cause)
+            : error
+        ),
+        (server) => Effect.sync(() => server.close())
+      )
+      const bound = server.address()
+      const inet = typeof bound === "object" && bound !== null
+      const address = inet ? Endpoint.tcp(bound.address, bound.port) : localAddress(fd)
+      let peers = 0
+      server.on("connection", (socket: net.Socket) => {
+        const peer = inet ? peerOf(socket, "tcp") : unixPeer("unix", `${address}#${++peers}`)
+        if (inet) socket.setNoDelay(true)
+        accept(sink, socket, peer, address)
+      })
+      server.on("error", netServer.sort(sink))
+      return { address, close: () => void server.close(), connect: connect(address) }
+    })
+
+const isSocket = (fd: number): boolean =>
+  Result.getOrElse(
+    Result.try(() => fs.fstatSync(fd).isSocket()),
+    () => false
+  )
+
+const noSocket = (fd: number, cause: unknown): ServerError =>
+  new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
+
+/** Where a Unix socket is bound, which Linux tells by its inode. */
+const localAddress = (fd: number): Endpoint.Unix | Endpoint.Fd => {
+  const path = unixPathOf(fd)
+  return path === undefined ? Endpoint.fd(fd) : Endpoint.unix(path)
+}
+
+const connect = (address: Endpoint.Endpoint): Transport.Listening["connect"] => {
+  switch (address._tag) {
+    case "Tcp":
+      return TcpClient.wire({ host: reachable(address.host), port: address.port })
+    case "Unix":
+      return UnixClient.wire({ path: address.path })
+    default:
+      return Effect.fail(
+        new ConnectFailed({
+          endpoint: String(address),
+          kind: "Other",
+          cause: new Error("the address of its socket is not known on this platform")
+        })
+      )
+  }
+}

@@ -1,0 +1,40 @@
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import * as Outcome from "@socketserver/core/Outcome"
+import type * as Peer from "@socketserver/core/Peer"
+import type * as Transport from "@socketserver/core/Transport"
+import type * as dgram from "node:dgram"
+import * as UdpClient from "../UdpClient.ts"
+import { inetPeer, reachable } from "./peers.ts"
+import * as udp from "./udp.ts"
+
+/** A bound UDP socket as a listener. It stays open until the last datagram has been answered. */
+export const receiving = (
+  sink: Transport.Sink,
+  socket: dgram.Socket,
+  address: Endpoint.Udp,
+  allows: ((peer: Peer.Peer) => boolean) | undefined
+): Transport.Listening => {
+  socket.on("message", (data, { address: host, port }) => {
+    const peer = inetPeer("udp", host, port)
+    if (allows?.(peer) === false) return sink.refuse(peer, address, notAllowed)
+    sink.receive({ data, peer, listener: address, reply: reply(socket, host, port) })
+  })
+  socket.on("error", (error: NodeJS.ErrnoException) => (udp.isPassing(error) ? sink.lose(error) : sink.fail(error)))
+  return {
+    address,
+    close: () => {},
+    ended: () => udp.close(socket),
+    connect: UdpClient.wire({ host: reachable(address.host), port: address.port })
+  }
+}
+
+const reply =
+  (socket: dgram.Socket, host: string, port: number): ((data: Uint8Array, sent: Sent) => void) =>
+  (data, sent) => {
+    if (udp.isClosed(socket)) return sent(Outcome.undelivered("Other", new Error("the server has stopped")))
+    socket.send(data, port, host, (error) => sent(error === null ? undefined : udp.undelivered(error)))
+  }
+
+type Sent = (failure?: Outcome.Undelivered) => void
+
+const notAllowed = Outcome.refused("allow")
