@@ -9,6 +9,9 @@ export * as NodeClient from "./NodeClient.ts"
 /** Servers by URL: the transport that an `Endpoint` names. */
 export * as NodeServer from "./NodeServer.ts"
 
+/** The header that a balancer puts before a connection's first byte, to say who connected to it: HAProxy's PROXY protocol, versions 1 and 2 (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). */
+export * as ProxyProtocol from "./ProxyProtocol.ts"
+
 /** Connections to a TCP server. */
 export * as TcpClient from "./TcpClient.ts"
 

@@ -6,8 +6,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as net from "node:net"
+import * as ProxyProtocol from "../ProxyProtocol.ts"
 import { inetPeer } from "./peers.ts"
-import * as proxyHeader from "./proxyHeader.ts"
 
 /** The options that say who may come in by a listener for connections, and who they are. */
 export interface AdmissionOptions {
@@ -73,7 +73,7 @@ const introduced = (socket: net.Socket, peer: Peer.Peer, millis: number): Effect
       for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
         received = Buffer.concat([received, chunk])
       }
-      const header = proxyHeader.read(received)
+      const header = ProxyProtocol.read(received)
       if (header._tag === "Malformed") return refuse(header.reason)
       if (header._tag === "More") return
       stop()

@@ -1,30 +1,74 @@
+/**
+ * The header that a balancer puts before a connection's first byte, to say who
+ * connected to it: HAProxy's PROXY protocol, versions 1 and 2
+ * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).
+ *
+ * **When to use**
+ *
+ * Listeners read it with their option `proxyProtocol`, so a server behind a
+ * balancer needs nothing from here. This is the reader itself, for transports
+ * of your own.
+ *
+ * @since 0.1.0
+ */
 import * as net from "node:net"
 
 /**
- * The header that a balancer puts before a connection's first byte, in both
- * versions of HAProxy's PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt).
+ * What was found at the front of a connection's input.
+ *
+ * **Details**
+ *
+ * - `Header`: a whole header of `size` bytes. `source` is who connected to the
+ *   balancer; `"local"` is the balancer itself, as in its health checks, and
+ *   `"unknown"` a peer that the balancer does not name
+ * - `More`: so far it may be one
+ * - `Malformed`: it is none
+ *
+ * @category models
+ * @since 0.1.0
  */
 export type Header =
-  /** Who connected to the balancer. `local` is the balancer itself, as in its health checks. */
   | { readonly _tag: "Header"; readonly source: Source | "local" | "unknown"; readonly size: number }
   | { readonly _tag: "More" }
   | { readonly _tag: "Malformed"; readonly reason: string }
 
+/**
+ * Who connected to the balancer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Source {
+  /** An IP address. */
   readonly host: string
   readonly port: number
 }
 
-/** Reads the header at the front of what has been received. */
+/**
+ * Reads the header at the front of what has been received. It never needs more
+ * than 65,551 bytes.
+ *
+ * **Example** (Reading a header of version 1)
+ *
+ * ```ts
+ * import { ProxyProtocol } from "@socketserver/node"
+ *
+ * const input = new TextEncoder().encode("PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nGET /")
+ *
+ * ProxyProtocol.read(input) // => { _tag: "Header", source: { host: "192.0.2.1", port: 56324 }, size: 45 }
+ * ```
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
 export const read = (input: Uint8Array): Header => {
   if (startsLike(input, signature)) return input.length < signature.length + 4 ? more : readBinary(input)
   if (startsLike(input, text)) return readText(input)
   return malformed("the connection does not start with a PROXY header")
 }
 
-/** The longest header of version 1, with its line end; one of version 2 says its own length, up to `longest`. */
+// With its line end; a header of version 2 says its own length.
 const longestText = 107
-export const longest = 16 + 65_535
 
 const signature = Uint8Array.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a])
 const text = new TextEncoder().encode("PROXY ")
