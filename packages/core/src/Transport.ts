@@ -83,7 +83,7 @@ export interface Sink {
  * @since 0.1.0
  */
 export interface Opening {
-  /** Who it is, as far as is known before. */
+  /** Who it is, as far as is known by now. */
   readonly peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
   /** Makes it ready, or refuses it. It is interrupted when the server stops, and has to bound its own time. */

@@ -41,11 +41,12 @@ export class Gate<In, Out> {
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
-  open({ destroy, listener, peer, wire }: Transport.Opening): void {
+  open(opening: Transport.Opening): void {
     const { engine } = this
+    const { destroy, listener, wire } = opening
     if (engine.stopBegins) return destroy()
     if (engine.full) {
-      this.refuse(peer, listener, Outcome.refused(`more than ${engine.limits.maxConnections} connections`))
+      this.refuse(opening.peer, listener, Outcome.refused(`more than ${engine.limits.maxConnections} connections`))
       return destroy()
     }
     let fiber: Fiber.Fiber<void> | undefined
@@ -61,7 +62,7 @@ export class Gate<In, Out> {
           this.openings.delete(end)
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
-          if (refused !== undefined) this.refuse(peer, listener, refused)
+          if (refused !== undefined) this.refuse(opening.peer, listener, refused)
           else if (!Cause.hasInterruptsOnly(cause)) engine.lose(Cause.squash(cause))
           destroy()
         },

@@ -18,7 +18,10 @@ export interface AdmissionOptions {
 }
 
 /** Finds out who a peer is, and whether it may come in by this listener. */
-export type Admission = (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused>
+export interface Admission {
+  readonly introduced: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused>
+  readonly allowed: (peer: Peer.Peer) => Effect.Effect<void, Outcome.Refused>
+}
 
 /** Resolves the options of a listener, or says what is wrong with one. */
 export const admission = (options: AdmissionOptions): Effect.Effect<Admission, ServerError> =>
@@ -29,9 +32,10 @@ export const admission = (options: AdmissionOptions): Effect.Effect<Admission, S
     const trusts = (peer: Peer.Peer) =>
       trusted === undefined ? proxyProtocol === true : Networks.includes(trusted, peer)
     const millis = yield* time("proxyTimeout", options.proxyTimeout ?? "5 seconds")
-    const checked = (peer: Peer.Peer): Effect.Effect<Peer.Peer, Outcome.Refused> =>
-      allows(peer) ? Effect.succeed(peer) : Effect.fail(notAllowed)
-    return (socket, peer) => (trusts(peer) ? Effect.flatMap(introduced(socket, peer, millis), checked) : checked(peer))
+    return {
+      introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : Effect.succeed(peer)),
+      allowed: (peer) => (allows(peer) ? Effect.void : Effect.fail(notAllowed))
+    }
   })
 
 /** Says whether peers come from networks that are allowed. */

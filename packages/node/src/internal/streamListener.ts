@@ -44,12 +44,23 @@ export const accepting = (
     return (sink, socket, peer, listener) => {
       // Without a listener an error would end the process; `close` follows it.
       socket.on("error", noop)
+      let known = peer
       const wire = Effect.gen(function* () {
-        const known = admission === undefined ? peer : yield* admission(socket, peer)
+        if (admission !== undefined) {
+          known = yield* admission.introduced(socket, peer)
+          yield* admission.allowed(known)
+        }
         yield* sink.verify(known, listener)
         return yield* (secure ?? plain)(socket, known, listener)
       })
-      sink.open({ peer, listener, wire, destroy: () => void socket.destroy() })
+      sink.open({
+        get peer() {
+          return known
+        },
+        listener,
+        wire,
+        destroy: () => void socket.destroy()
+      })
     }
   })
 

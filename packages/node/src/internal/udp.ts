@@ -33,6 +33,11 @@ export const bind = (
       return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
     }
     const failed = (cause: unknown) => Effect.fail(bindFailed(String(endpoint), cause))
+    // Unlike `node:net`, `node:dgram` binds any free port for what is none.
+    if (!Number.isInteger(endpoint.port) || endpoint.port < 0 || endpoint.port > 65_535) {
+      const cause = new RangeError(`the port must be 0 to 65535, not ${endpoint.port}`)
+      return yield* Effect.fail(bindFailed(String(endpoint), cause, "InvalidOption"))
+    }
     const { address, family } = yield* Effect.catch(resolve(endpoint.host), failed)
     const { broadcast, ipv6Only = false, receiveBufferBytes, reusePort = false, sendBufferBytes } = options
     const open = Effect.callback<dgram.Socket, ServerError>((resume) => {

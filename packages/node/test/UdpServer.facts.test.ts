@@ -1,0 +1,233 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Handler from "@socketserver/core/Handler"
+import type * as Outcome from "@socketserver/core/Outcome"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import type { BindFailed } from "@socketserver/core/ServerError"
+import * as NodeClient from "@socketserver/node/NodeClient"
+import * as UdpServer from "@socketserver/node/UdpServer"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as dgram from "node:dgram"
+import * as fs from "node:fs"
+
+class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+class Bytes extends Server.Service<Bytes>()("Bytes", { protocol: Protocol.bytes() }) {}
+
+const echo: Handler.Handler<string, string> = (request) => Effect.succeed(Response.make(request.body))
+const served = (options?: UdpServer.UdpServerOptions, handler = echo) =>
+  Layer.provideMerge(Lines.serve(handler), UdpServer.layer(Lines, options)).pipe(Layer.provide(Logger.layer([])))
+const port = Effect.map(Lines, ({ address }) => (address as Endpoint.Udp).port)
+
+/** A plain socket, as any program would open it. */
+const socket = (type: dgram.SocketType): Effect.Effect<dgram.Socket, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<dgram.Socket>((resume) => {
+      const socket = dgram.createSocket(type)
+      socket.bind(0, () => resume(Effect.succeed(socket)))
+    }),
+    (socket) => Effect.sync(() => socket.close())
+  )
+
+const exchange = (socket: dgram.Socket, text: string, port: number, host: string) =>
+  Effect.callback<string>((resume) => {
+    socket.once("message", (data) => resume(Effect.succeed(String(data))))
+    socket.send(text, port, host)
+  })
+
+const bindFailure = (options: UdpServer.UdpServerOptions) =>
+  Effect.map(Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, options)))), (error) => {
+    assert.strictEqual(error.message, error.reason.message)
+    return error.reason as BindFailed
+  })
+
+const descriptors = Effect.sync(() => fs.readdirSync("/proc/self/fd").length)
+
+const skipped = (reason: string): boolean => {
+  console.log(`skipped: ${reason}`)
+  return true
+}
+
+describe("binding", () => {
+  it.live("reports the port that port 0 became, and any program can ask there", () =>
+    Effect.gen(function* () {
+      const { address } = yield* Lines
+      assert.match(String(address), /^udp:\/\/127\.0\.0\.1:[1-9]\d*$/)
+      assert.strictEqual(yield* exchange(yield* socket("udp4"), "hello\n", yield* port, "127.0.0.1"), "hello")
+    }).pipe(Effect.scoped, Effect.provide(served()))
+  )
+
+  it.live("to :: serves both families, and with ipv6Only one", () =>
+    Effect.gen(function* () {
+      const both = yield* Effect.provide(port, served({ host: "::" })).pipe(Effect.as(true))
+      assert.isTrue(both)
+      yield* Effect.gen(function* () {
+        assert.strictEqual(yield* exchange(yield* socket("udp4"), "four", yield* port, "127.0.0.1"), "four")
+        assert.strictEqual(yield* exchange(yield* socket("udp6"), "six", yield* port, "::1"), "six")
+      }).pipe(Effect.scoped, Effect.provide(served({ host: "::" })))
+      yield* Effect.gen(function* () {
+        // The port is free for IPv4.
+        const other = yield* Layer.build(UdpServer.layer(Bytes, { host: "0.0.0.0", port: yield* port }))
+        assert.match(String(Context.get(other, Bytes).address), /^udp:\/\/0\.0\.0\.0:/)
+      }).pipe(Effect.scoped, Effect.provide(served({ host: "::", ipv6Only: true })))
+    })
+  )
+
+  it.live("lets two servers share a port with reusePort, and not without", () =>
+    Effect.gen(function* () {
+      const shared = yield* port
+      yield* Layer.build(UdpServer.layer(Bytes, { port: shared, reusePort: true }))
+      assert.strictEqual((yield* bindFailure({ port: shared })).kind, "AddressInUse")
+    }).pipe(Effect.scoped, Effect.provide(served({ reusePort: true })))
+  )
+
+  it.live.each([
+    { what: "a host that does not resolve", options: { host: "no-such-host.invalid" }, kind: "HostNotFound" },
+    { what: "an address of another machine", options: { host: "192.0.2.1" }, kind: "AddressNotAvailable" },
+    { what: "a port that does not exist", options: { port: 65_536 }, kind: "InvalidOption" }
+  ] as const)("fails for $what", ({ kind, options }) =>
+    Effect.map(bindFailure(options), (failure) => {
+      assert.strictEqual(failure.kind, kind)
+      assert.match(failure.message, /^Cannot bind udp:\/\//)
+    })
+  )
+
+  it.live("fails for what is no group, and says so", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, { multicast: ["192.0.2.1"] }))))
+      assert(error.reason._tag === "InvalidOption")
+      assert.match(
+        error.message,
+        /^Invalid option multicast: the group "192\.0\.2\.1" cannot be joined \(.*\); it must/
+      )
+    })
+  )
+
+  const noProc = !fs.existsSync("/proc/self/fd") && skipped("there is no /proc/self/fd to count descriptors in")
+  it.live.skipIf(noProc)("leaks no descriptor in 1,024 attempts that fail", () =>
+    Effect.gen(function* () {
+      const taken = yield* port
+      yield* bindFailure({ port: taken })
+      const before = yield* descriptors
+      yield* Effect.repeat(bindFailure({ port: taken }), { times: 1_023 })
+      yield* Effect.repeat(
+        Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, { multicast: ["192.0.2.1"] })))),
+        { times: 31 }
+      )
+      assert.strictEqual(yield* descriptors, before)
+    }).pipe(Effect.provide(served()))
+  )
+})
+
+describe("a UDP server", () => {
+  it.live("hears a multicast group that it has joined", () =>
+    Effect.gen(function* () {
+      const sender = yield* socket("udp4")
+      sender.setMulticastInterface("127.0.0.1")
+      sender.setMulticastLoopback(true)
+      assert.strictEqual(yield* exchange(sender, "to the group", yield* port, "239.255.77.77"), "to the group")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(served({ host: "0.0.0.0", multicast: ["239.255.77.77"], multicastInterface: "127.0.0.1" }))
+    )
+  )
+
+  it.live("drops and counts what comes over its limit, and answers the others", () => {
+    const gate = Latch.makeUnsafe()
+    const handler: Handler.Handler<string, string> = (request) => Effect.andThen(gate.await, echo(request))
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* Lines.client
+      for (let i = 0; i < 50; i++) yield* client.write(`line ${i}`)
+      while ((yield* server.counts).Refused < 40) yield* Effect.yieldNow
+      assert.strictEqual((yield* server.connections).length, 10)
+      yield* gate.open
+      const answers = yield* Stream.runCollect(Stream.take(client.stream, 10))
+      assert.deepStrictEqual(
+        answers,
+        Array.from({ length: 10 }, (_, i) => `line ${i}`)
+      )
+      assert.deepStrictEqual((yield* server.counts).Refused, 40)
+    }).pipe(Effect.scoped, Effect.provide(served({ maxConnections: 10 }, handler)))
+  })
+
+  it.live("goes on when a sender has left before its answer", () => {
+    const gate = Latch.makeUnsafe()
+    const handler: Handler.Handler<string, string> = (request) =>
+      request.body === "leaves" ? Effect.andThen(gate.await, echo(request)) : echo(request)
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const client = yield* Lines.client
+          yield* client.write("leaves")
+          while ((yield* server.connections).length < 1) yield* Effect.yieldNow
+        })
+      )
+      yield* gate.open
+      for (let i = 0; i < 3; i++) {
+        const answer = yield* Effect.scoped(Effect.flatMap(Lines.client, (client) => client.send("stays")))
+        assert.strictEqual(answer, "stays")
+      }
+      assert.strictEqual((yield* server.counts).Completed, 4)
+    }).pipe(Effect.provide(served({}, handler)))
+  })
+
+  it.live("says that a reply of 65,508 bytes is too large, and sends one of 65,507", () => {
+    const handler: Handler.Handler<Uint8Array, Uint8Array> = ({ body }) =>
+      Effect.succeed(Response.make(new Uint8Array(65_506 + body.length)))
+    return Effect.gen(function* () {
+      const server = yield* Bytes
+      const events = yield* Queue.unbounded<Outcome.Event>()
+      yield* Effect.forkScoped(
+        Stream.runForEach(server.outcomes, (event) => Queue.offer(events, event)),
+        { startImmediately: true }
+      )
+      const client = yield* Bytes.client
+      assert.strictEqual((yield* client.send(new Uint8Array(1))).length, 65_507)
+      yield* Queue.take(events)
+      yield* client.write(new Uint8Array(2))
+      const { outcome } = yield* Queue.take(events)
+      assert(outcome._tag === "Undelivered")
+      assert.strictEqual(outcome.reason, "TooLarge")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(Bytes.serve(handler), UdpServer.layer(Bytes)).pipe(Layer.provide(Logger.layer([])))
+      )
+    )
+  })
+})
+
+describe("a UDP client", () => {
+  it.live("learns that nobody listens when it asks", () =>
+    Effect.gen(function* () {
+      const gone = yield* Effect.provide(
+        Effect.map(Lines, ({ address }) => address),
+        served()
+      )
+      const client = yield* NodeClient.connect(Lines, gone)
+      assert.strictEqual((yield* Effect.flip(client.send("hello"))).reason._tag, "Reset")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("cannot send what is too large for a datagram, and goes on", () =>
+    Effect.gen(function* () {
+      const client = yield* Lines.client
+      const failure = yield* Effect.flip(client.write("x".repeat(65_508)))
+      assert.strictEqual(
+        failure.message,
+        `Connection with ${(yield* Lines).address.toString().slice(6)}: the message cannot be encoded: it has 65508 bytes, a datagram at most 65507`
+      )
+      assert.strictEqual(yield* client.send("small"), "small")
+    }).pipe(Effect.scoped, Effect.provide(served()))
+  )
+})
