@@ -117,6 +117,9 @@ export const socatTo = (address: string) => start("socat", ["-t10", "-", address
 /** A Python script with `s = connect()` for a new connection, and `send`, `line` (reads one) and `rest` (reads to the end). */
 export const python = (port: string, script: string) => start("python3", ["-u", "-c", prelude + script, port])
 
+/** A Python script on its own. */
+export const script = (code: string, args: ReadonlyArray<string> = []) => start("python3", ["-u", "-c", code, ...args])
+
 const prelude = `
 import socket, sys, threading, time
 def connect():

@@ -1,0 +1,261 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { example, missing, node, printed, type Program, script, socatTo } from "./support/programs.ts"
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "endpoints-"))),
+  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true }))
+)
+
+const port = (text: string): string => /:(\d+)$/.exec(text)![1]!
+
+/**
+ * The endpoints that the examples are run on: how each is given to the program,
+ * and what socat calls it.
+ */
+const endpoints: ReadonlyArray<{
+  readonly name: string
+  readonly listen: (directory: string) => string
+  readonly socat: (address: string) => string
+  /** Datagrams have no end to be told: socat stops when it has been quiet. */
+  readonly datagrams?: boolean
+}> = [
+  { name: "tcp", listen: () => "tcp://127.0.0.1:0", socat: (address) => `tcp:127.0.0.1:${port(address)}` },
+  { name: "tcp over IPv6", listen: () => "tcp://[::1]:0", socat: (address) => `tcp6:[::1]:${port(address)}` },
+  {
+    name: "udp",
+    listen: () => "udp://127.0.0.1:0",
+    socat: (address) => `udp:127.0.0.1:${port(address)}`,
+    datagrams: true
+  },
+  {
+    name: "udp over IPv6",
+    listen: () => "udp://[::1]:0",
+    socat: (address) => `udp6:[::1]:${port(address)}`,
+    datagrams: true
+  },
+  { name: "unix", listen: (directory) => `unix://${directory}/s`, socat: (address) => `unix:${address.slice(7)}` },
+  {
+    name: "an abstract unix name",
+    listen: (directory) => `unix:@${directory.slice(1)}`,
+    socat: (address) => `abstract-connect:${address.slice(6)}`
+  }
+]
+
+const ends = (server: Program) =>
+  Effect.gen(function* () {
+    yield* server.signal("SIGTERM")
+    assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    assert.strictEqual(server.stderr, "")
+  })
+
+describe.skipIf(missing("socat")).each(endpoints)("over $name", ({ datagrams, listen, socat }) => {
+  /** What socat receives that sends `text`. */
+  const ask = (address: string, text: string, expected: RegExp) =>
+    Effect.gen(function* () {
+      const client = yield* socatTo(socat(address))
+      yield* client.write(text)
+      yield* client.prints(expected)
+      // Datagrams are not ended.
+      if (datagrams !== true) {
+        yield* client.closeInput
+        assert.strictEqual((yield* client.end).code, 0)
+      }
+      return client.stdout
+    }).pipe(Effect.scoped)
+
+  const serving = (name: string): Effect.Effect<{ server: Program; address: string }, never, Scope.Scope> =>
+    Effect.gen(function* () {
+      const server = yield* example(name, { LISTEN: listen(yield* directory) })
+      const [, address = ""] = yield* server.prints(/^listening on (\S+)\n/)
+      return { server, address }
+    })
+
+  it.live("echo returns what socat sends", () =>
+    Effect.gen(function* () {
+      const { address, server } = yield* serving("echo")
+      assert.strictEqual(yield* ask(address, "Hello, world", /^Hello, world$/), "Hello, world")
+      yield* ends(server)
+    })
+  )
+
+  it.live("whoami says who took a line", () =>
+    Effect.gen(function* () {
+      const { address, server } = yield* serving("whoami")
+      assert.match(yield* ask(address, "Hello, world\n", /Hello, world/), /^fiber-\d+: Hello, world\n?$/)
+      yield* ends(server)
+    })
+  )
+
+  it.live("traced-echo says the steps of a request in the ancestor's order", () =>
+    Effect.gen(function* () {
+      const { address, server } = yield* serving("traced-echo")
+      yield* ask(address, "Hello, world", /^Hello, world$/)
+      yield* server.prints(/close_request/)
+      const [, waiting, ...steps] = server.stdout.replaceAll(/\((?:\[|unix|127)[^)]*\)/g, "(PEER)").split("\n")
+      assert.deepStrictEqual(
+        [waiting, ...steps.slice(0, 8)],
+        [
+          "EchoServer: waiting for request",
+          "EchoServer: verify_request(PEER)",
+          "EchoServer: process_request(PEER)",
+          "EchoServer: finish_request(PEER)",
+          "EchoRequestHandler: setup",
+          "EchoRequestHandler: handle",
+          `EchoRequestHandler: recv()->"b'Hello, world'"`,
+          "EchoRequestHandler: finish",
+          "EchoServer: close_request(PEER)"
+        ]
+      )
+      yield* ends(server)
+    })
+  )
+})
+
+describe.skipIf(missing("python3"))("inherited sockets", () => {
+  const parent = `
+import os, socket, sys
+names = []
+sockets = []
+def give(kind, address):
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    s = socket.socket(family, kind)
+    s.bind(address)
+    if kind == socket.SOCK_STREAM: s.listen()
+    os.dup2(s.fileno(), 3 + len(sockets))
+    os.set_inheritable(3 + len(sockets), True)
+    sockets.append(s)
+def become(activated, **environment):
+    env = {**os.environ, **environment}
+    if activated: env.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)), LISTEN_FDNAMES=":".join(names))
+    os.execve(sys.argv[1], [sys.argv[1], sys.argv[2]], env)
+# What Python opens for itself must not be in the way of 3, 4, …
+for fd in range(3, 20):
+    try: os.close(fd)
+    except OSError: pass
+keep = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
+for fd in keep[:17]: os.close(fd)
+`
+  const python = (code: string) => script(parent + code, [process.execPath, "examples/echo/main.ts"])
+
+  const announced = (server: Program, count: number) =>
+    Effect.map(server.prints(new RegExp(`^(listening on \\S+\n){${count}}`)), ([lines]) =>
+      lines
+        .trim()
+        .split("\n")
+        .map((line) => line.slice("listening on ".length))
+    )
+
+  const asks = (kind: string, address: string) =>
+    printed(
+      script(`
+import socket
+family, address = ${address}
+s = socket.socket(family, socket.${kind})
+s.connect(address)
+s.send(b"Hello, world")
+print(s.recv(100).decode())
+`)
+    )
+
+  const inet = (address: string) => `(socket.AF_INET, ("127.0.0.1", ${port(address)}))`
+
+  it.live.each([
+    { kind: "SOCK_STREAM", scheme: "tcp" },
+    { kind: "SOCK_DGRAM", scheme: "udp" }
+  ])("fd://3 serves one of $scheme", ({ kind, scheme }) =>
+    Effect.gen(function* () {
+      const server = yield* python(`give(socket.${kind}, ("127.0.0.1", 0)); become(False, LISTEN="fd://3")`)
+      const [address = ""] = yield* announced(server, 1)
+      assert.match(address, new RegExp(`^${scheme}://127\\.0\\.0\\.1:[1-9]\\d*$`))
+      assert.strictEqual(yield* asks(kind, inet(address)), "Hello, world\n")
+      yield* ends(server)
+    })
+  )
+
+  it.live("fd://3 serves one on a path, and leaves the path to who made it", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const server = yield* python(`give(socket.SOCK_STREAM, ${JSON.stringify(path)}); become(False, LISTEN="fd://3")`)
+      assert.deepStrictEqual(yield* announced(server, 1), [`unix://${path}`])
+      assert.strictEqual(yield* asks("SOCK_STREAM", `(socket.AF_UNIX, ${JSON.stringify(path)})`), "Hello, world\n")
+      yield* ends(server)
+      assert.isTrue(fs.existsSync(path))
+    })
+  )
+
+  const two = `give(socket.SOCK_STREAM, ("127.0.0.1", 0)); give(socket.SOCK_DGRAM, ("127.0.0.1", 0)); names[:] = ["web", "datagrams"]\n`
+
+  it.live("all that a manager hands down are served where LISTEN is not set", () =>
+    Effect.gen(function* () {
+      const server = yield* python(`${two}become(True)`)
+      const [stream = "", datagrams = ""] = yield* announced(server, 2)
+      assert.strictEqual(yield* asks("SOCK_STREAM", inet(stream)), "Hello, world\n")
+      assert.strictEqual(yield* asks("SOCK_DGRAM", inet(datagrams)), "Hello, world\n")
+      yield* ends(server)
+    })
+  )
+
+  it.live("are found by their names", () =>
+    Effect.gen(function* () {
+      const server = yield* python(`${two}become(True, LISTEN="fd://datagrams")`)
+      const [address = ""] = yield* announced(server, 1)
+      assert.match(address, /^udp:/)
+      assert.strictEqual(yield* asks("SOCK_DGRAM", inet(address)), "Hello, world\n")
+      yield* ends(server)
+    })
+  )
+
+  it.live.each([
+    {
+      what: "a name that none of them has",
+      become: `${two}become(True, LISTEN="fd://mail")`,
+      problem:
+        'no socket that was handed to this program has the name "mail"; there are web, datagrams (FileDescriptorName= in the socket unit)'
+    },
+    {
+      what: "sockets for another process",
+      become: `${two}become(False, LISTEN="fd://web", LISTEN_FDS="2", LISTEN_PID="1")`,
+      problem: /^the sockets were handed to process 1, and this is \d+; start node itself, /
+    },
+    {
+      what: "a descriptor that is not open, or is Node's own",
+      become: `become(False, LISTEN="fd://17")`,
+      problem: /^that descriptor is no socket that can be served; /
+    },
+    {
+      what: "a descriptor that is a file",
+      become: `os.dup2(os.open("/dev/null", 0), 3); os.set_inheritable(3, True); become(False, LISTEN="fd://3")`,
+      problem: /^that descriptor is no socket that can be served; /
+    }
+  ])("are refused: $what", ({ become, problem }) =>
+    Effect.gen(function* () {
+      const server = yield* python(become)
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null }, server.stderr)
+      const [, said = ""] = /^Cannot bind fd:\/\/\S+: (.*)\n$/.exec(server.stderr) ?? []
+      if (typeof problem === "string") assert.strictEqual(said, problem)
+      else assert.match(said, problem)
+    })
+  )
+})
+
+const range = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+const free = !fs.existsSync(range) || Number(fs.readFileSync(range, "utf8")) <= 1
+if (free) console.log("skipped: every user may bind every port here")
+
+describe.skipIf(free)("a port that needs privileges", () => {
+  it.live.each(["tcp", "udp"])("is refused over %s, with what to do", (scheme) =>
+    Effect.gen(function* () {
+      const program = yield* node("packages/node/test/fixtures/unprivileged.ts", { LISTEN: `${scheme}://127.0.0.1:1` })
+      assert.deepStrictEqual(yield* program.end, { code: 1, signal: null })
+      assert.strictEqual(
+        program.stderr,
+        `Cannot bind ${scheme}://127.0.0.1:1: permission denied; a port below 1024 needs privileges, a path a directory that may be written to\n`
+      )
+    })
+  )
+})
