@@ -77,7 +77,7 @@ export class Program {
   }
 }
 
-const start = (
+export const start = (
   command: string,
   args: ReadonlyArray<string>,
   env: Environment = {}
