@@ -141,11 +141,11 @@ export class Engine<In, Out> {
     const exchange = new Exchange(this, datagram, this.nextConnectionId())
     this.register(exchange)
     exchange.open()
-    if (this.full) this.pause(true)
   }
 
   private register(conversation: Conversation<In, Out>): void {
     this.connections.set(conversation.id, conversation)
+    this.regulate()
     this.connect?.(conversation)
   }
 
@@ -154,11 +154,11 @@ export class Engine<In, Out> {
     return this.connections.size + this.gate.waiting >= this.limits.maxConnections
   }
 
-  /** Stops or resumes the reading of datagrams, where the transport can. */
-  private pause(paused: boolean): void {
-    if (this.paused === paused) return
-    this.paused = paused
-    for (const { flow } of this.listeners) (paused ? flow?.pause : flow?.resume)?.()
+  /** Stops or resumes the reading of datagrams, where a transport can, as there is room or not. */
+  regulate(): void {
+    if (this.paused === this.full) return
+    this.paused = !this.paused
+    for (const { flow } of this.listeners) (this.paused ? flow?.pause : flow?.resume)?.()
   }
 
   /**
@@ -295,7 +295,7 @@ export class Engine<In, Out> {
     finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>
   ): void {
     if (!this.connections.delete(conversation.id)) return
-    if (this.paused && !this.full) this.pause(false)
+    this.regulate()
     if (finalizers.length > 0) {
       this.releasing++
       const all = Effect.forEach(finalizers, (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), { discard: true })

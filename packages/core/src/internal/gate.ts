@@ -31,6 +31,18 @@ export class Gate<In, Out> {
     return this.openings.size
   }
 
+  private enter(end: () => void): void {
+    this.openings.add(end)
+    this.engine.regulate()
+  }
+
+  /** Whether it was still there: it is not when the server stops. */
+  private leave(end: () => void): boolean {
+    const there = this.openings.delete(end)
+    this.engine.regulate()
+    return there
+  }
+
   /** A peer has connected. */
   accept(wire: Wire.Wire): void {
     const { engine } = this
@@ -55,11 +67,11 @@ export class Gate<In, Out> {
       fiber?.interruptUnsafe()
       destroy()
     }
-    this.openings.add(end)
+    this.enter(end)
     fiber = this.run(
       Effect.matchCause(wire, {
         onFailure: (cause) => {
-          this.openings.delete(end)
+          this.leave(end)
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
           if (refused !== undefined) this.refuse(opening.peer, listener, refused)
@@ -67,7 +79,7 @@ export class Gate<In, Out> {
           destroy()
         },
         onSuccess: (wire) => {
-          if (!this.openings.delete(end)) return wire.destroy()
+          if (!this.leave(end)) return wire.destroy()
           engine.turn.run(() => engine.admit(wire))
         }
       })
@@ -88,14 +100,14 @@ export class Gate<In, Out> {
       fiber?.interruptUnsafe()
       refuse(stops)
     }
-    this.openings.add(end)
+    this.enter(end)
     fiber = this.run(
       Effect.match(verified, {
         onFailure: (refused) => {
-          if (this.openings.delete(end)) refuse(refused)
+          if (this.leave(end)) refuse(refused)
         },
         onSuccess: () => {
-          if (this.openings.delete(end)) engine.exchange(datagram)
+          if (this.leave(end)) engine.exchange(datagram)
         }
       })
     )

@@ -1,0 +1,137 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Endpoint,
+  MemoryServer,
+  Outcome,
+  Peer,
+  Protocol,
+  Response,
+  Server,
+  Transport,
+  type Wire
+} from "@socketserver/core"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+
+class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+
+/** A transport that can hold datagrams back, and says when it is asked to. */
+const holding = () => {
+  const asked: Array<string> = []
+  let sink: Transport.Sink | undefined
+  const listener = Endpoint.memory("holding")
+  const listen: Transport.Listen = (given) => {
+    sink = given
+    return Effect.succeed({
+      address: listener,
+      close: () => void asked.push("close"),
+      ended: () => void asked.push("ended"),
+      connect: MemoryServer.connect("holding"),
+      flow: { pause: () => void asked.push("pause"), resume: () => void asked.push("resume") }
+    })
+  }
+  const peer = Peer.make({ transport: "memory", name: "peer" })
+  const datagram = (text: string, reply: Wire.Datagram["reply"] = (_, sent) => sent()): Wire.Datagram => ({
+    data: new TextEncoder().encode(text),
+    peer,
+    listener,
+    reply
+  })
+  return {
+    asked,
+    listen,
+    receive: (text: string, reply?: Wire.Datagram["reply"]) => sink!.receive(datagram(text, reply)),
+    open: (wire: Effect.Effect<Wire.Wire, Outcome.Refused>) =>
+      sink!.open({ peer, listener, wire, destroy: () => void asked.push("destroy") })
+  }
+}
+
+const serving = (
+  transport: ReturnType<typeof holding>,
+  handler: Server.HandlerOf<typeof Lines>,
+  maxConnections: number
+) =>
+  Layer.build(
+    Layer.provideMerge(
+      Lines.serve(handler),
+      Transport.layer(Lines, { maxConnections }, [transport.listen, MemoryServer.listen("beside")])
+    )
+  )
+
+describe("a transport that can hold datagrams back", () => {
+  it.effect("is asked to while there is no room, whoever takes it", () => {
+    const transport = holding()
+    const gate = Latch.makeUnsafe()
+    return Effect.gen(function* () {
+      const context = yield* serving(
+        transport,
+        (request) => Effect.andThen(gate.await, Effect.succeed(Response.make(request.body))),
+        2
+      )
+      transport.receive("one")
+      assert.deepStrictEqual(transport.asked, [])
+      transport.receive("two")
+      assert.deepStrictEqual(transport.asked, ["pause"])
+      yield* gate.open
+      while (transport.asked.length < 2) yield* Effect.yieldNow
+      assert.deepStrictEqual(transport.asked, ["pause", "resume"])
+
+      // Connections of another listener count, too.
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const wires = [yield* MemoryServer.connect("beside"), yield* MemoryServer.connect("beside")]
+          assert.strictEqual(wires.length, 2)
+          assert.deepStrictEqual(transport.asked, ["pause", "resume", "pause"])
+        })
+      )
+      while (transport.asked.length < 4) yield* Effect.yieldNow
+      assert.deepStrictEqual(transport.asked, ["pause", "resume", "pause", "resume"])
+      assert.strictEqual((yield* Context.get(context, Lines).counts).Completed, 2)
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect("is asked to for connections that are being opened, until they are refused", () => {
+    const transport = holding()
+    return Effect.gen(function* () {
+      yield* serving(transport, (request) => Effect.succeed(Response.make(request.body)), 1)
+      const refused = yield* Deferred.make<never, Outcome.Refused>()
+      transport.open(Deferred.await(refused))
+      assert.deepStrictEqual(transport.asked, ["pause"])
+      yield* Deferred.fail(refused, Outcome.refused("no"))
+      while (transport.asked.length < 3) yield* Effect.yieldNow
+      assert.deepStrictEqual(transport.asked, ["pause", "resume", "destroy"])
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect("closes first, and ends when the last datagram has been answered", () => {
+    const transport = holding()
+    const sent: Array<() => void> = []
+    return Effect.gen(function* () {
+      const context = yield* serving(transport, (request) => Effect.succeed(Response.make(request.body)), 10)
+      transport.receive("slow", (_, done) => void sent.push(done))
+      while (sent.length < 1) yield* Effect.yieldNow
+      const stop = yield* Effect.forkScoped(Context.get(context, Lines).shutdown, { startImmediately: true })
+      assert.deepStrictEqual(transport.asked, ["close"])
+      for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+      assert.deepStrictEqual(transport.asked, ["close"])
+      sent[0]!()
+      while (stop.pollUnsafe() === undefined) yield* Effect.yieldNow
+      assert.deepStrictEqual(transport.asked, ["close", "ended"])
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect("interrupts what is being opened when the server stops", () => {
+    const transport = holding()
+    const interrupted = Deferred.makeUnsafe<void>()
+    return Effect.gen(function* () {
+      const context = yield* serving(transport, (request) => Effect.succeed(Response.make(request.body)), 10)
+      transport.open(Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)))
+      yield* Context.get(context, Lines).shutdown
+      yield* Deferred.await(interrupted)
+      assert.include(transport.asked, "destroy")
+    }).pipe(Effect.scoped)
+  })
+})
