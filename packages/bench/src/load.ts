@@ -6,22 +6,7 @@
  * one native call per chunk, and a reply that is wrong, torn, out of order or of another connection is an error.
  */
 import * as Net from "node:net"
-
-/** What a load reports about its window. */
-export interface LoadReport {
-  readonly requests: number
-  readonly seconds: number
-  readonly p50: number
-  readonly p99: number
-  readonly busy: number
-}
-
-/** What a load says: that all connections are open, a window's report, or why it gave up. */
-export type LoadMessage =
-  | { readonly tag: "connected" }
-  | { readonly tag: "began" }
-  | { readonly tag: "report"; readonly report: LoadReport }
-  | { readonly tag: "broken"; readonly reason: string }
+import { type LoadMessage, Window } from "./window.ts"
 
 const [port = 0, connections = 1, depth = 1, lifetime = 60] = process.argv.slice(2).map(Number)
 
@@ -36,9 +21,7 @@ const tape = Buffer.from(
   ).join("")
 )
 
-const maxSamples = 1 << 18
-const latencies = new Float64Array(maxSamples)
-let samples = 0
+const window = new Window()
 
 const say = (message: LoadMessage, then?: () => void) => process.send?.(message, undefined, undefined, then)
 
@@ -87,7 +70,7 @@ const connect = (index: number) => {
     const before = Math.floor(received / lineBytes)
     received += size
     if (sampled !== -1 && received >= sampled) {
-      latencies[samples++ % maxSamples] = performance.now() - sampledAt
+      window.sample(performance.now() - sampledAt)
       sampled = -1
     }
     const lines = Math.floor(received / lineBytes) - before
@@ -118,40 +101,16 @@ const connect = (index: number) => {
 let connected = 0
 const clients = Array.from({ length: connections }, (_, index) => connect(index))
 
-let beganAt = 0
-let cpu = process.cpuUsage()
-let atBegin: ReadonlyArray<number> = []
-
 const begin = () => {
-  beganAt = performance.now()
-  cpu = process.cpuUsage()
-  atBegin = clients.map(({ completed }) => completed)
-  samples = 0
+  window.begin(clients)
   say({ tag: "began" })
 }
 
 const end = () => {
-  const elapsed = performance.now() - beganAt
-  const used = process.cpuUsage(cpu)
-  const completed = clients.map((client, index) => client.completed - atBegin[index]!)
+  const report = window.end(clients)
   for (const { socket } of clients) socket.destroy()
-  const starved = completed.indexOf(0)
-  if (starved !== -1) return giveUp(`connection ${starved}: no reply in the whole window`)
-  const sorted = latencies.subarray(0, Math.min(samples, maxSamples)).sort()
-  const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
-  say(
-    {
-      tag: "report",
-      report: {
-        requests: completed.reduce((sum, count) => sum + count, 0),
-        seconds: elapsed / 1000,
-        p50: quantile(0.5),
-        p99: quantile(0.99),
-        busy: (used.user + used.system) / 1000 / elapsed
-      }
-    },
-    () => process.exit()
-  )
+  if (typeof report === "string") return giveUp(report)
+  say({ tag: "report", report }, () => process.exit())
 }
 
 process.on("message", (message) => (message === "begin" ? begin() : end()))

@@ -10,12 +10,13 @@ import { parseArgs } from "node:util"
 import type { ChildError } from "./child.ts"
 import * as Measure from "./measure.ts"
 import * as Report from "./report.ts"
-import { select } from "./servers.ts"
+import { select, transports } from "./servers.ts"
 
 const usage = `pnpm bench [flags]
 
+  --transport <t>    tcp (the default) or udp
   --only <names>     comma-separated: a server's whole name, or text that names contain; the baseline is always measured
-  --depth <list>     requests outstanding per connection (1,16,128)
+  --depth <list>     requests outstanding per connection (1,16,128; over udp 1,8)
   --rounds <n>       rounds, in each every server once (3)
   --seconds <s>      measured window (2)
   --warm-up <s>      time before the window (1)
@@ -23,11 +24,11 @@ const usage = `pnpm bench [flags]
   --check            exit 1 if a target does not hold
   --help`
 
-const connections = 50
 const starts = 5
 
 const { values: flags } = parseArgs({
   options: {
+    transport: { type: "string", default: "tcp" },
     only: { type: "string" },
     depth: { type: "string" },
     rounds: { type: "string", default: "3" },
@@ -46,14 +47,20 @@ const within = (flag: string, text: string, least: number, most: number): number
   process.exit(2)
 }
 
+const transport = transports[flags.transport]
+if (transport === undefined) {
+  console.error(`--transport is ${flags.transport}, must be one of ${Object.keys(transports).join(", ")}`)
+  process.exit(2)
+}
+
 const options = {
-  connections,
+  connections: transport.connections,
   rounds: Math.floor(within("rounds", flags.rounds, 1, 50)),
   seconds: within("seconds", flags.seconds, 0.1, 60),
   warmUp: within("warm-up", flags["warm-up"], 0.1, 60)
 }
-const depths = (flags.depth ?? "1,16,128").split(",").map((depth) => Math.floor(within("depth", depth, 1, 1024)))
-const names = select(flags.only)
+const depths = (flags.depth ?? transport.depths).split(",").map((depth) => Math.floor(within("depth", depth, 1, 1024)))
+const names = select(transport, flags.only)
 
 const main = Effect.gen(function* () {
   /** Servers that failed once, and why; they are left out of what remains. */
@@ -85,7 +92,7 @@ const main = Effect.gen(function* () {
       })
     })
 
-  yield* Console.log(Report.header(options, names))
+  yield* Console.log(Report.header(options, transport, names))
 
   if (!flags.startup) {
     for (let round = 1; round <= options.rounds; round++) {
@@ -94,7 +101,7 @@ const main = Effect.gen(function* () {
           yield* record(
             cells,
             { server, depth, round },
-            Measure.throughput({ ...options, server, depth }),
+            Measure.throughput({ ...options, server, depth, load: transport.load }),
             ({ cpu, perSecond }) => `${cpu.toFixed(2)} µs/request, ${Math.round(perSecond)} requests/s`
           )
         }

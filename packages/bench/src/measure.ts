@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as Os from "node:os"
 import { fileURLToPath } from "node:url"
 import * as Child from "./child.ts"
-import type { LoadMessage, LoadReport } from "./load.ts"
+import type { LoadMessage, LoadReport } from "./window.ts"
 
 export interface Measurement {
   /** CPU of the whole server process, user and system, in microseconds per request. */
@@ -34,6 +34,8 @@ interface Load {
   readonly connections: number
   readonly warmUp: number
   readonly seconds: number
+  /** The load generator's file. */
+  readonly load: string
 }
 
 /** Starts a server and a load, lets them warm up, and measures one window. */
@@ -68,7 +70,7 @@ const measureWindow = Effect.fnUntraced(function* (server: Server, options: Load
   const lifetime = options.warmUp + options.seconds + 30
   const load = yield* Child.spawn({
     core: 1,
-    args: [path("./load.ts"), ...[server.port, options.connections, options.depth, lifetime].map(String)]
+    args: [path(`./${options.load}`), ...[server.port, options.connections, options.depth, lifetime].map(String)]
   })
   yield* heard(load.ask<LoadMessage>())
   yield* Effect.raceFirst(Effect.sleep(`${options.warmUp} seconds`), broken(load))
@@ -97,7 +99,7 @@ const startServer = (name: string): Effect.Effect<Server, Child.ChildError, Scop
       core: 0,
       args: ["--import", new URL("./cpu.ts", import.meta.url).href, path(`./servers/${name}.ts`)]
     })
-    const port = yield* child.prints(/listening on tcp:\/\/127\.0\.0\.1:(\d+)/)
+    const port = yield* child.prints(/listening on \w+:\/\/127\.0\.0\.1:(\d+)/)
     return { child, port: Number(port) }
   })
 

@@ -1,7 +1,7 @@
 /** From measurements to Markdown: medians, ratios within a round, tables, targets. */
 import { canPin } from "./child.ts"
 import type { Measurement, Start } from "./measure.ts"
-import { baseline, servers } from "./servers.ts"
+import type { Transport } from "./servers.ts"
 import { type Target, targets } from "./targets.ts"
 import * as Os from "node:os"
 
@@ -35,6 +35,7 @@ export const ratios = <A>(
 
 export const header = (
   options: { readonly rounds: number; readonly seconds: number; readonly warmUp: number; readonly connections: number },
+  { servers }: Transport,
   names: ReadonlyArray<string>
 ): string =>
   [
@@ -46,7 +47,7 @@ export const header = (
       `rounds: ${options.rounds}, in each the servers one after the other, every one a fresh process with ` +
       `${options.warmUp} s of warm-up and a window of ${options.seconds} s.`,
     "- CPU is user and system time of the whole server process. `×` is the median of the ratios to " +
-      `\`${baseline}\` in the same round, lowest and highest beside it. Compare ratios, never the times of two runs.`,
+      `\`${servers[0].name}\` in the same round, lowest and highest beside it. Compare ratios, never the times of two runs.`,
     "- `busy` is in cores. A ratio means little where others are far above 0 %, or where neither server nor load is near " +
       "100 % (a shared machine); requests/s means little where the load is the busier one.",
     "- Not measured: a network, TLS, large or torn frames, slow readers, many idle connections, memory, several cores, and handlers that do work.",
@@ -69,7 +70,7 @@ export const depthTable = (
       const values = cells.filter((cell) => cell.server === server && cell.depth === depth).map(({ value }) => value)
       if (values.length === 0) return [server, "not available"]
       const of = (pick: (value: Measurement) => number) => median(values.map(pick))
-      const pair = { server, against: baseline, depth }
+      const pair = { server, against: names[0]!, depth }
       return [
         server,
         of(({ cpu }) => cpu).toFixed(2),
@@ -95,7 +96,7 @@ export const startUpTable = (cells: ReadonlyArray<Cell<Start>>, names: ReadonlyA
       return [
         server,
         median(values.map(({ cpu }) => cpu)).toFixed(0),
-        spread(ratios(cells, { server, against: baseline, depth: 0 }, ({ cpu }) => cpu)),
+        spread(ratios(cells, { server, against: names[0]!, depth: 0 }, ({ cpu }) => cpu)),
         median(values.map(({ wall }) => wall)).toFixed(0)
       ]
     })
