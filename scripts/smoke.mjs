@@ -1,7 +1,7 @@
 // The packed packages on the lowest Node that is supported: the smallest TCP server answers a plain socket and a typed
-// client, and stops. Run by `pnpm packages` in a project that has nothing but the tarballs and their peers.
+// client, and stops; so does every other transport. Run by `pnpm packages` in a project that has nothing but the tarballs and their peers.
 import { MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/core"
-import { NodeClient, TcpServer } from "@socketserver/node"
+import { NodeClient, NodeServer, TcpServer } from "@socketserver/node"
 import { Effect, Layer } from "effect"
 import assert from "node:assert/strict"
 import net from "node:net"
@@ -37,4 +37,17 @@ const inMemory = Layer.provideMerge(EchoLive, MemoryServer.layer(Echo))
 const answer = Effect.flatMap(Echo.client, (client) => client.send("in memory")).pipe(Effect.scoped)
 assert.equal(await Effect.runPromise(Effect.provide(answer, inMemory)), "in memory")
 
-console.log(`echo over TCP and in memory on Node ${process.version}`)
+// By URL, on several addresses: each transport is a module that is loaded when it is named.
+const everywhere = Layer.provideMerge(
+  EchoLive,
+  NodeServer.layer(Echo, `udp://127.0.0.1:0,tcp://127.0.0.1:0?backlog=5,unix:@smoke-${process.pid},memory:smoke`)
+)
+const answers = Effect.gen(function* () {
+  const { addresses } = yield* Echo
+  return yield* Effect.forEach(addresses, (address) =>
+    Effect.scoped(Effect.flatMap(NodeClient.connect(Echo, address), (client) => client.send(address._tag)))
+  )
+})
+assert.deepEqual(await Effect.runPromise(Effect.provide(answers, everywhere)), ["Udp", "Tcp", "Unix", "Memory"])
+
+console.log(`echo over TCP, UDP, a Unix socket and in memory on Node ${process.version}`)

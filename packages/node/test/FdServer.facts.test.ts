@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Server from "@socketserver/core/Server"
+import type { BindFailed } from "@socketserver/core/ServerError"
+import * as FdServer from "@socketserver/node/FdServer"
+import * as NodeServer from "@socketserver/node/NodeServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as fs from "node:fs"
+
+class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+
+const failure = (fd: number) =>
+  Effect.map(
+    Effect.flip(Effect.scoped(Layer.build(FdServer.layer(Lines, { fd })))),
+    ({ reason }) => reason as BindFailed
+  )
+
+const file = Effect.acquireRelease(
+  Effect.sync(() => fs.openSync("/dev/null", "r")),
+  (fd) => Effect.sync(() => fs.closeSync(fd))
+)
+
+const descriptors = Effect.sync(() => fs.readdirSync("/proc/self/fd").length)
+
+// That inherited sockets are served is shown by `Endpoints.integration.test.ts`: a program cannot make one for itself.
+describe("a descriptor that is no socket", () => {
+  it.live("is refused, left open, and leaks none in 1,024 attempts", () =>
+    Effect.gen(function* () {
+      const fd = yield* file
+      const { endpoint, kind, message } = yield* failure(fd)
+      assert.deepStrictEqual([endpoint, kind], [`fd://${fd}`, "InvalidDescriptor"])
+      assert.strictEqual(
+        message,
+        `Cannot bind fd://${fd}: that descriptor is no socket that can be served; it must be open, and listen or receive datagrams, when the program starts`
+      )
+      const before = yield* descriptors
+      yield* Effect.repeat(failure(fd), { times: 1_023 })
+      assert.strictEqual(yield* descriptors, before)
+      assert.isTrue(fs.fstatSync(fd).isCharacterDevice())
+    })
+  )
+
+  it.live.each([-1, 1.5, Number.NaN, 1_000_000])("%s is refused", (fd) =>
+    Effect.map(failure(fd), ({ kind }) => assert.strictEqual(kind, "InvalidDescriptor"))
+  )
+})
+
+describe("a name", () => {
+  it.live("that nobody handed down is refused, and says why", () =>
+    Effect.map(Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Lines, Endpoint.fd("web"))))), ({ message }) =>
+      assert.strictEqual(
+        message,
+        "Cannot bind fd://web: no sockets were handed to this program (LISTEN_FDS is not set); start it by its socket unit"
+      )
+    )
+  )
+})
