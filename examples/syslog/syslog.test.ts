@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MemoryServer } from "@socketserver/core"
-import { Effect, Layer, Queue, Stream } from "effect"
+import { Effect, Fiber, Layer, Option, Queue, Stream } from "effect"
 import { TestConsole } from "effect/testing"
 import { Syslog, SyslogLive } from "./server.ts"
 
@@ -69,9 +69,9 @@ describe("examples/syslog", () => {
     Effect.gen(function* () {
       const server = yield* Syslog
       const client = yield* Syslog.client
+      const first = yield* Effect.forkChild(Stream.runHead(server.outcomes), { startImmediately: true })
       yield* client.write({ facility: "local0", severity: "info", tag: "test", text: "hello" })
-      const [event] = yield* server.outcomes.pipe(Stream.take(1), Stream.runCollect)
-      assert.strictEqual(event?.outcome._tag, "Completed")
+      assert.strictEqual(Option.getOrThrow(yield* Fiber.join(first)).outcome._tag, "Completed")
       assert.strictEqual(client.bytesRead, 0)
     }).pipe(Effect.scoped, Effect.provide(collector))
   )
