@@ -291,6 +291,9 @@ const none: Query = {}
 type Read = Result.Result<Endpoint, string>
 
 const read = (text: string): Read => {
+  if (/[\s,][a-z][a-z0-9+.-]*:\/\//i.test(text)) {
+    return Result.fail("it is several endpoints; where there may be several, they are separated by commas")
+  }
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
   if (scheme === undefined) return Result.fail(text === "" ? "it is empty" : "it has no scheme")
   const at = text.indexOf("?")

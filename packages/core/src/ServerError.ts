@@ -75,7 +75,8 @@ export class BindFailed extends Data.TaggedError("BindFailed")<{
   readonly cause: unknown
 }> {
   override get message(): string {
-    return `Cannot bind ${this.endpoint}: ${bindProblems[this.kind] ?? describe(this.cause)}`
+    const elsewhere = this.kind === "AddressInUse" && /^\w+:\/\/.*:\d+$/.test(this.endpoint) ? freePort : ""
+    return `Cannot bind ${this.endpoint}: ${bindProblems[this.kind] ?? describe(this.cause)}${elsewhere}`
   }
 }
 
@@ -171,7 +172,7 @@ export class ServerClosed extends Data.TaggedError("ServerClosed")<{
 }
 
 const bindProblems: Record<BindFailed["kind"], string | undefined> = {
-  AddressInUse: "address in use; stop what listens there, or choose another (port 0 takes any free one)",
+  AddressInUse: "address in use; stop what listens there, or choose another",
   PermissionDenied: "permission denied; a port below 1024 needs privileges, a path a directory that may be written to",
   AddressNotAvailable: "this machine does not have that address",
   HostNotFound: "the host name does not resolve",
@@ -183,5 +184,7 @@ const bindProblems: Record<BindFailed["kind"], string | undefined> = {
   InvalidOption: undefined,
   Other: undefined
 }
+
+const freePort = " (port 0 takes any free one)"
 
 const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

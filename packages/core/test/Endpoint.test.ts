@@ -79,6 +79,8 @@ describe("Endpoint.parse", () => {
     ["tcp://h:1?a=1&a=2", "the option a is given twice"],
     ["udp://h", "it has no port; port 0 takes any free one"],
     ["tls://:1", "it has no host; to listen everywhere, write tls://0.0.0.0:PORT or tls://[::]:PORT"],
+    ["tcp://h:1 udp://h:1", "it is several endpoints; where there may be several, they are separated by commas"],
+    ["tcp://h:1,udp://h:1", "it is several endpoints; where there may be several, they are separated by commas"],
     ["9000", "it has no scheme"],
     ["127.0.0.1:9000", "it has no scheme"],
     ["foo://x", 'unknown scheme "foo"'],

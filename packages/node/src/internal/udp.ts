@@ -39,7 +39,7 @@ export const bind = (
       return yield* Effect.fail(bindFailed(String(endpoint), cause, "InvalidOption"))
     }
     const { address, family } = yield* Effect.catch(resolve(endpoint.host), failed)
-    const { broadcast, ipv6Only = false, receiveBufferBytes, reusePort = false, sendBufferBytes } = options
+    const { ipv6Only = false, receiveBufferBytes, reusePort = false, sendBufferBytes } = options
     const open = Effect.callback<dgram.Socket, ServerError>((resume) => {
       const socket = create(family, { ipv6Only, reusePort, receiveBufferBytes, sendBufferBytes })
       const refused = (cause: unknown) => {
@@ -54,23 +54,18 @@ export const bind = (
       return Effect.sync(() => close(socket))
     }).pipe(Effect.catchDefect(failed))
     const socket = yield* Effect.acquireRelease(open, (socket) => Effect.sync(() => close(socket)))
-    yield* Effect.catch(
-      Effect.try({
-        try: () => {
-          if (broadcast !== undefined) socket.setBroadcast(broadcast)
-          if (options.multicastTtl !== undefined) socket.setMulticastTTL(options.multicastTtl)
-          if (options.multicastInterface !== undefined) socket.setMulticastInterface(options.multicastInterface)
-        },
-        catch: (cause) => cause
-      }),
-      failed
-    )
-    for (const group of options.multicast ?? []) {
-      yield* Effect.mapError(
-        Effect.try({ try: () => socket.addMembership(group, options.multicastInterface), catch: (cause) => cause }),
-        (cause) =>
-          new ServerError({ reason: new InvalidOption({ option: "multicast", problem: notJoined(group, cause) }) })
-      )
+    const { broadcast, multicast = [], multicastInterface: on, multicastTtl: ttl } = options
+    if (broadcast !== undefined) yield* set("broadcast", String(broadcast), () => socket.setBroadcast(broadcast))
+    if (ttl !== undefined) {
+      yield* set("multicastTtl", `${ttl}; it must be 0 to 255`, () => socket.setMulticastTTL(ttl))
+    }
+    if (on !== undefined) {
+      const form = 'it must be the address of an interface of this machine for IPv4, "::%NAME" for IPv6'
+      yield* set("multicastInterface", `"${on}"; ${form}`, () => socket.setMulticastInterface(on))
+    }
+    for (const group of multicast) {
+      const form = "it must be a multicast address of the family of the host, and the interface one of this machine"
+      yield* set("multicast", `the group "${group}"; ${form}`, () => socket.addMembership(group, on))
     }
     return socket
   })
@@ -89,9 +84,12 @@ export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, never
     (socket) => Effect.sync(() => socket !== undefined && close(socket))
   )
 
-const notJoined = (group: string, cause: unknown): string =>
-  `the group "${group}" cannot be joined (${cause instanceof Error ? cause.message : String(cause)}); ` +
-  "it must be a multicast address of the family of the host, and the interface one of this machine"
+/** Sets an option of a socket; the system may refuse its value, which is said with the form that it must have. */
+const set = (option: string, value: string, f: () => void): Effect.Effect<void, ServerError> =>
+  Effect.mapError(Effect.try({ try: f, catch: (cause) => cause }), (cause) => {
+    const problem = `the system refuses ${value} (${cause instanceof Error ? cause.message : String(cause)})`
+    return new ServerError({ reason: new InvalidOption({ option, problem }) })
+  })
 
 export interface Resolved {
   readonly address: string
