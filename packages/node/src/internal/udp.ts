@@ -2,9 +2,11 @@ import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as dgram from "node:dgram"
 import * as dns from "node:dns"
+import * as fs from "node:fs"
 import * as net from "node:net"
 import { bindFailed } from "./netServer.ts"
 
@@ -71,18 +73,34 @@ export const bind = (
   })
 
 /** The UDP socket of an inherited descriptor, or none if it is of another kind. */
-export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.catchDefect(
-      Effect.callback<dgram.Socket | undefined>((resume) => {
-        const socket = create(4, {})
-        // What is no UDP socket throws.
-        socket.bind({ fd }, () => resume(Effect.succeed(socket)))
-      }),
-      () => Effect.succeed(undefined)
-    ),
-    (socket) => Effect.sync(() => socket !== undefined && close(socket))
-  )
+export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, ServerError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const family = familyOf(fd)
+    const socket = yield* Effect.acquireRelease(
+      Effect.catchDefect(
+        Effect.callback<dgram.Socket | undefined>((resume) => {
+          const socket = create(family, {})
+          // What is no UDP socket throws.
+          socket.bind({ fd }, () => resume(Effect.succeed(socket)))
+        }),
+        () => Effect.succeed(undefined)
+      ),
+      (socket) => Effect.sync(() => socket !== undefined && close(socket))
+    )
+    if (socket !== undefined && socket.address().family !== `IPv${family}`) {
+      const cause = new Error("on this platform an inherited UDP socket must be one of IPv4")
+      return yield* Effect.fail(bindFailed(`fd://${fd}`, cause, "Other"))
+    }
+    return socket
+  })
+
+/** The family of an open UDP socket, which Linux lists by its inode: Node has to be told, or none of its replies would leave. */
+const familyOf = (fd: number): 4 | 6 => {
+  const attempt = (f: () => string) => Result.getOrElse(Result.try(f), () => "")
+  const inode = /^socket:\[(\d+)\]$/.exec(attempt(() => fs.readlinkSync(`/proc/self/fd/${fd}`)))?.[1]
+  const listed = attempt(() => fs.readFileSync("/proc/self/net/udp6", "utf8")).split("\n")
+  return listed.some((line) => line.trim().split(/ +/)[9] === inode && inode !== undefined) ? 6 : 4
+}
 
 /** Sets an option of a socket; the system may refuse its value, which is said with the form that it must have. */
 const set = (option: string, value: string, f: () => void): Effect.Effect<void, ServerError> =>
