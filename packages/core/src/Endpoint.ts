@@ -334,7 +334,9 @@ const readInet = (
   }
   const match = /^\/\/(?:\[([^\]]*)\]|([^:/#[\]]*))(?::([^/#]*))?(.*)$/.exec(rest)
   if (match === null) return Result.fail(`it must start with ${scheme}:// and a host`)
-  const [, ipv6, name, port, more] = match
+  const [, literal, name, port, more] = match
+  // A zone's percent sign may be written as in any other URL (RFC 6874).
+  const ipv6 = literal?.replace("%25", "%")
   const host = ipv6 ?? name ?? ""
   if (host === "") {
     return Result.fail(`it has no host; to listen everywhere, write ${scheme}://0.0.0.0:PORT or ${scheme}://[::]:PORT`)

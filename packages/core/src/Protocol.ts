@@ -197,9 +197,10 @@ export const bytes = (): Duplex<Uint8Array, Uint8Array> =>
  *
  * **Gotchas**
  *
- * A response that contains a newline, or ends with a carriage return, cannot be
- * sent: it would not arrive as it was. It ends its request as `Failed`. Answer
- * several lines with `Response.stream`.
+ * A line contains no newline and does not end with a carriage return. Input that
+ * would make such a one (`"x\r\r\n"`) is `Malformed`; a response that is one cannot
+ * be sent, since it would not arrive as it was, and ends its request as `Failed`.
+ * Answer several lines with `Response.stream`.
  *
  * A datagram is one line, with or without a line end, and is written without
  * one. A datagram of several lines is `Malformed`.
@@ -212,7 +213,7 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
   const terminator = options?.terminator ?? "\n"
   const unterminated = options?.unterminated ?? "emit"
   const ending = (end: string) => (line: string) =>
-    line.includes("\n") || (terminator === "\n" && line.endsWith("\r"))
+    line.includes("\n") || line.endsWith("\r")
       ? new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(line)}`)
       : line + end
   return symmetric("lines", {

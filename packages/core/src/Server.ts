@@ -108,8 +108,10 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
 export interface ServeOptions<In, Out = never> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. */
   readonly policy?: Policy.Policy<In> | undefined
-  /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message; a stream is not sent. A whole-connection handler says it itself. Default: nothing. */
-  readonly onUndecodable?: ((fault: Protocol.DecodeError) => Response.Response<Out>) | undefined
+  /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.listener`. Default: nothing. */
+  readonly onUndecodable?:
+    | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
+    | undefined
 }
 
 /**

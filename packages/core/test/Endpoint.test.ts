@@ -37,6 +37,7 @@ describe("Endpoint.parse", () => {
     ["tcp://0.0.0.0:65535", "tcp://0.0.0.0:65535"],
     ["tcp://[::1]:9000", "tcp://[::1]:9000"],
     ["tcp://[::]:0", "tcp://[::]:0"],
+    ["udp://[fe80::1%25eth0]:53", "udp://[fe80::1%eth0]:53"],
     ["TCP://localhost:1", "tcp://localhost:1"],
     ["  tcp://localhost:1\n", "tcp://localhost:1"],
     ["tcp://localhost:1/", "tcp://localhost:1"],

@@ -16,7 +16,7 @@ describe("Protocol.lines", () => {
         ({ sent, sizes }) =>
           Effect.sync(() => {
             // A line that cannot be told from another must not be sent: see "refuses to send".
-            const encodable = sent.filter((line) => !(line.endsWith("\r") && terminator === "\n"))
+            const encodable = sent.filter((line) => !line.endsWith("\r"))
             for (const side of [serverOf(protocol), protocol.client]) {
               const input = join(encodable.map((line) => side.encode(line) as string))
               const { error, messages } = decode(side, cut(input, sizes))
@@ -51,7 +51,18 @@ describe("Protocol.lines", () => {
   })
 
   it("keeps a carriage return that ends no line", () => {
-    assert.deepStrictEqual(decode(lines, ["a\rb\n", "\rc\r\r\n"]).messages, ["a\rb", "\rc\r"])
+    assert.deepStrictEqual(decode(lines, ["a\rb\n", "\rc\r\n"]).messages, ["a\rb", "\rc"])
+  })
+
+  it("refuses a line that ends with a carriage return before its own end, which could not be sent back", () => {
+    for (const input of [["fine\nab\r\r\n"], bytewise("fine\nab\r\r\n"), ["fine\nab\r\r"]]) {
+      const { error, messages } = decode(lines, input)
+      assert.deepStrictEqual(messages, ["fine"])
+      assert.deepStrictEqual(error, Outcome.malformed(5, "the line ends with a carriage return before its own end"))
+    }
+    for (const terminator of ["\n", "\r\n"] as const) {
+      assert.instanceOf(Protocol.lines({ terminator }).client.encode("ab\r"), Protocol.Unencodable)
+    }
   })
 
   it("reads empty lines as requests", () => {

@@ -36,9 +36,14 @@ describe("input that cannot be decoded", () => {
       const client = yield* Lines.connect
       yield* client.write(Uint8Array.of(...utf8.encode("one\ntwo\n"), 0xff, 10, ...utf8.encode("three\n")))
       const said = yield* Stream.mkString(Stream.decodeText(client.stream))
-      assert.strictEqual(said, "one\ntwo\n-ERR Malformed\n")
+      assert.strictEqual(said, "one\ntwo\n-ERR Malformed after 16 bytes\n")
       assert.deepStrictEqual(yield* counts, { Completed: 2, Malformed: 1 })
-    }).pipe(Effect.scoped, on({ onUndecodable: (fault) => Response.make(`-ERR ${fault._tag}`) }))
+    }).pipe(
+      Effect.scoped,
+      on({
+        onUndecodable: (fault, connection) => Response.make(`-ERR ${fault._tag} after ${connection.bytesRead} bytes`)
+      })
+    )
   )
 
   it.effect("is logged where outcomes are, with the peer and the place", () => {

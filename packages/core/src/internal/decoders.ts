@@ -85,16 +85,13 @@ export const whole = <Read>(
 /** A datagram that is a line of text. */
 export const line = (datagram: Uint8Array, maxFrameBytes: number): Result.Result<string, DecodeError> => {
   let end = datagram.length
-  if (end > 0 && datagram[end - 1] === newline) {
-    end--
-    if (end > 0 && datagram[end - 1] === carriageReturnByte) end--
-  }
+  if (end > 0 && datagram[end - 1] === newline) end--
+  if (end > 0 && datagram[end - 1] === carriageReturnByte) end--
   if (end > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
   const text = textOf(end === datagram.length ? datagram : datagram.subarray(0, end))
   if (text === undefined) return Result.fail(Outcome.malformed(0, "the line is not valid UTF-8"))
-  return text.includes("\n")
-    ? Result.fail(Outcome.malformed(0, "the datagram has several lines"))
-    : Result.succeed(text)
+  if (text.includes("\n")) return Result.fail(Outcome.malformed(0, "the datagram has several lines"))
+  return text.endsWith(carriageReturn) ? Result.fail(Outcome.malformed(0, endsTwice)) : Result.succeed(text)
 }
 
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -229,10 +226,7 @@ export const lines = (options: {
     regionStart = start
     if (bytes.length <= maxFrameBytes) {
       const text = textOf(bytes)
-      if (text !== undefined) {
-        split(text, out)
-        return undefined
-      }
+      if (text !== undefined && split(text, out)) return undefined
     }
     // The slow way, for large chunks and faulty ones: line by line, to name the line at fault.
     let at = 0
@@ -243,7 +237,9 @@ export const lines = (options: {
       if (size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
       const line = textOf(bytes.subarray(at, end))
       if (line === undefined) return Outcome.malformed(start + at, "the line is not valid UTF-8")
-      out.push(line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
+      const text = line.endsWith(carriageReturn) ? line.slice(0, -1) : line
+      if (text.endsWith(carriageReturn)) return Outcome.malformed(start + at, endsTwice)
+      out.push(text)
       at = end + 1
     }
     return undefined
@@ -281,10 +277,15 @@ export const lines = (options: {
   }
 }
 
-const split = (text: string, out: Array<string>): void => {
+// Such a line could not be sent back: it would arrive without its last character.
+const endsTwice = "the line ends with a carriage return before its own end"
+
+/** Cuts a text into its lines, unless one of them is none. */
+const split = (text: string, out: Array<string>): boolean => {
   if (text.includes(carriageReturn)) {
+    if (text.includes("\r\r\n") || text.endsWith("\r\r")) return false
     for (const line of text.split("\n")) out.push(line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
-    return
+    return true
   }
   let at = 0
   let end = text.indexOf("\n")
@@ -294,6 +295,7 @@ const split = (text: string, out: Array<string>): void => {
     end = text.indexOf("\n", at)
   }
   out.push(at === 0 ? text : text.slice(at))
+  return true
 }
 
 /** The decoder of a transformed protocol: decodes each message that `self` decodes. */

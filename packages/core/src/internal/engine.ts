@@ -7,10 +7,12 @@ import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
+import type * as Connection from "../Connection.ts"
 import type * as Handler from "../Handler.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
+import type * as Server from "../Server.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
 import type * as Transport from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
@@ -47,7 +49,7 @@ export class Engine<In, Out> {
   address: string
   readonly gate: Gate<In, Out>
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
-  onUndecodable: ((fault: Protocol.DecodeError) => Response.Response<Out>) | undefined = undefined
+  onUndecodable: Server.ServeOptions<In, Out>["onUndecodable"] = undefined
   private listeners: ReadonlyArray<Transport.Listening> = []
   private paused = false
   private readonly clock: Clock.Clock
@@ -275,8 +277,8 @@ export class Engine<In, Out> {
   }
 
   /** What is said to a peer whose input cannot be decoded. */
-  lastWords(fault: Protocol.DecodeError): Response.Response<Out> | undefined {
-    const said = Result.try(() => this.onUndecodable?.(fault))
+  lastWords(fault: Protocol.DecodeError, connection: Connection.Info): Response.Response<Out> | undefined {
+    const said = Result.try(() => this.onUndecodable?.(fault, connection))
     if (Result.isSuccess(said)) return said.success
     this.run(Effect.logError("onUndecodable threw", said.failure))
     return undefined

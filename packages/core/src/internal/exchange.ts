@@ -86,7 +86,7 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
     const decoded = decodeDatagram(this.codec as Codec<In, never>, this.datagram.data)
     if (Result.isSuccess(decoded)) return this.engine.arrive([this.receive(decoded.success)])
     this.engine.ledger.record(decoded.failure, undefined, this)
-    const last = this.engine.lastWords(decoded.failure)
+    const last = this.engine.lastWords(decoded.failure, this)
     if (last?._tag === "Reply") this.outbox.add(last.value)
     this.leave()
   }

@@ -70,7 +70,7 @@ export class Messages<In, Out> extends Connected<In, Out> {
     if (fault === undefined) return
     this.fault = undefined
     this.engine.ledger.record(fault, undefined, this)
-    const last = this.engine.lastWords(fault)
+    const last = this.engine.lastWords(fault, this)
     if (last?._tag === "Reply") this.outbox.add(last.value)
   }
 
