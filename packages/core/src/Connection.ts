@@ -158,17 +158,37 @@ const describe = (reason: Reason): string => {
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   /** What it wanted to connect to: `"tcp://127.0.0.1:9000"`. */
   readonly endpoint: string
-  readonly kind: "Refused" | "TimedOut" | "HostNotFound" | "Unreachable" | "Other"
+  readonly kind: "Refused" | "TimedOut" | "HostNotFound" | "Unreachable" | "Handshake" | "Other"
   readonly cause: unknown
 }> {
   override get message(): string {
+    const said = this.cause instanceof Error ? this.cause.message : String(this.cause)
     const problems = {
       Refused: "nothing listens there",
       TimedOut: "no answer in time",
       HostNotFound: "the host name does not resolve",
       Unreachable: "there is no way to that host",
-      Other: this.cause instanceof Error ? this.cause.message : String(this.cause)
+      Handshake: `the TLS handshake failed: ${said}`,
+      Other: said
     }
     return `Cannot connect to ${this.endpoint}: ${problems[this.kind]}`
+  }
+}
+
+/**
+ * A connection could not be turned into an encrypted one. Nothing more is read
+ * from it or written to it, and it is broken off.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UpgradeFailed extends Data.TaggedError("UpgradeFailed")<{
+  readonly peer: Peer.Peer
+  /** What went wrong, as its request's outcome (`Refused`) has it. */
+  readonly problem: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `Connection with ${this.peer.name}: it cannot be upgraded: ${this.problem}`
   }
 }

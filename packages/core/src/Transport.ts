@@ -14,9 +14,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type * as Connection from "./Connection.ts"
+import * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
 import * as datagrams from "./internal/datagramWire.ts"
+import { Duplex } from "./internal/duplex.ts"
 import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/server.ts"
@@ -207,3 +208,41 @@ export interface DatagramWire extends Wire.Wire {
  * @since 0.1.0
  */
 export const datagramWire = (options: DatagramWireOptions): DatagramWire => new datagrams.DatagramWire(options)
+
+/**
+ * Changes what carries a connection between two of its messages, as STARTTLS
+ * does: `change` gets its wire, and has to leave it usable.
+ *
+ * **When to use**
+ *
+ * To write a transport that can be upgraded to. `TlsServer.upgrade` and
+ * `TlsClient.upgrade` are made of it.
+ *
+ * **Details**
+ *
+ * Reading stops, and what was written leaves, `last` as the last of it; what is
+ * written meanwhile waits. What comes after is decoded from its start, with
+ * offsets that count from there.
+ *
+ * **Gotchas**
+ *
+ * What the peer has sent beforehand and has not been read is an error, and is
+ * never taken for something that came after. Any failure, an interruption
+ * included, ends reading and writing, and breaks the connection off.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const upgrade = <In, Out, E>(
+  connection: Connection.Connection<In, Out>,
+  options: {
+    readonly change: (wire: Wire.Wire) => Effect.Effect<void, E>
+    /** Says what an error of `change` means. */
+    readonly problemOf: (error: E) => string
+    /** The last message before the change. Default: none. */
+    readonly last?: Out | undefined
+  }
+): Effect.Effect<void, Connection.UpgradeFailed> =>
+  connection instanceof Duplex
+    ? (connection as Duplex<In, Out>).upgrade(options.change, options.problemOf, options.last)
+    : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: "this connection has no wire" }))

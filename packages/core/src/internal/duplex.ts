@@ -4,6 +4,7 @@ import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
+import * as Outcome from "../Outcome.ts"
 import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { decode, decodeDatagram } from "./decoders.ts"
@@ -18,13 +19,13 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   private readonly wire: Wire.Wire
   private readonly outbox: Outbox<Out>
   private readonly codec: Codec<In, Out>
-  private readonly decoder: Decoder<In> | undefined
+  private decoder: Decoder<In> | undefined
   private readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
   private readonly inbox = new Mailbox<In, Connection.ConnectionError>()
   private reading = true
   private inputEnded = false
-  /** Why the input could not be decoded. */
-  fault: DecodeError | undefined = undefined
+  /** Why the input could not be decoded, or the connection not be upgraded. */
+  fault: DecodeError | Outcome.Refused | undefined = undefined
   private closing = false
 
   constructor(options: {
@@ -105,6 +106,58 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   })
 
   readonly reset: Effect.Effect<void> = Effect.sync(() => this.wire.reset())
+
+  /**
+   * Changes what carries the connection, between two messages. What was written
+   * leaves before, and `last` with it. What has been read already would be taken
+   * for what comes after, so there may be none.
+   */
+  upgrade<E>(
+    change: (wire: Wire.Wire) => Effect.Effect<void, E>,
+    problemOf: (error: E) => string,
+    last: Out | undefined
+  ): Effect.Effect<void, Connection.UpgradeFailed> {
+    return Effect.suspend(() => {
+      if (this.inputEnded || this.outbox.closed || this.outbox.ending || this.closing) {
+        return this.broken("the connection is closed")
+      }
+      if (this.decoder === undefined) return this.broken("datagrams have no connection to upgrade")
+      this.read(false)
+      if (this.inbox.size > 0 || this.hasRest(this.decoder)) {
+        return this.broken("the peer has sent more in clear after it had asked for encryption")
+      }
+      const problem = last === undefined ? undefined : this.outbox.add(last)
+      if (problem !== undefined) return this.broken(`the message cannot be encoded: ${problem}`)
+      this.outbox.hold()
+      return change(this.wire).pipe(
+        Effect.onInterrupt(() => Effect.ignore(this.broken("it was interrupted"))),
+        Effect.catch((error) => this.broken(problemOf(error), error)),
+        Effect.andThen(
+          Effect.sync(() => {
+            this.decoder = this.codec.decoder()
+            this.outbox.release()
+            this.read(true)
+          })
+        )
+      )
+    })
+  }
+
+  private hasRest(decoder: Decoder<In>): boolean {
+    const messages: Array<In> = []
+    return decode(decoder, undefined, messages, this.bytesRead) !== undefined || messages.length > 0
+  }
+
+  /** Says nothing more, least of all in clear, and breaks the connection off. */
+  private broken(problem: string, cause?: unknown): Effect.Effect<never, Connection.UpgradeFailed> {
+    return Effect.suspend(() => {
+      this.fault ??= Outcome.refused(problem)
+      this.stop()
+      this.outbox.close()
+      this.wire.destroy()
+      return Effect.fail(new Connection.UpgradeFailed({ peer: this.peer, problem, cause }))
+    })
+  }
 
   onData(chunk: Uint8Array): void {
     if (this.inputEnded) return

@@ -18,6 +18,9 @@ export class Outbox<Out> implements Flushable {
   private collected = 0
   private marked = false
   private waiting: Array<() => void> = []
+  /** Nothing is handed to the transport, which is being changed. */
+  private held = false
+  private endsWhenReleased = false
   /** Nothing more can be written. */
   ending = false
   /** The peer does not keep up: the transport's high-water mark is reached. */
@@ -65,6 +68,10 @@ export class Outbox<Out> implements Flushable {
   /** Sends what there is, then half-closes. */
   end(): void {
     if (this.ending || this.closed) return
+    if (this.held) {
+      this.endsWhenReleased = true
+      return
+    }
     this.flush()
     this.ending = true
     this.wire.end()
@@ -72,7 +79,7 @@ export class Outbox<Out> implements Flushable {
 
   flush(): void {
     this.marked = false
-    if (this.closed || this.ending) return
+    if (this.closed || this.ending || this.held) return
     let writable = true
     this.collected = 0
     if (this.wire.keepsBoundaries) {
@@ -90,6 +97,21 @@ export class Outbox<Out> implements Flushable {
       writable = this.wire.write(text)
     }
     if (!writable) this.blocked = true
+  }
+
+  /** Sends what there is; what is added from now on waits for {@link release}. */
+  hold(): void {
+    this.flush()
+    this.held = true
+    this.blocked = true
+  }
+
+  release(): void {
+    this.held = false
+    this.blocked = false
+    this.flush()
+    if (!this.blocked) this.wake()
+    if (this.endsWhenReleased) this.end()
   }
 
   /** Completes when the peer keeps up (again), or is gone. */

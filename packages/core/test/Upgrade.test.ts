@@ -1,0 +1,123 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Connection from "@socketserver/core/Connection"
+import * as Handler from "@socketserver/core/Handler"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Server from "@socketserver/core/Server"
+import * as Transport from "@socketserver/core/Transport"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+
+class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
+
+type Line = Connection.Connection<string, string>
+
+const served = (talk: (connection: Line) => Effect.Effect<void, unknown>) =>
+  Layer.provideMerge(
+    Talk.serve(Handler.conversation((connection: Line) => Effect.orDie(talk(connection)))),
+    MemoryServer.layer(Talk)
+  )
+
+const upgrade = (connection: Line, change: Effect.Effect<void, string>, last?: string) =>
+  Transport.upgrade(connection, { change: () => change, problemOf: (error) => `it said ${error}`, last })
+
+describe("Transport.upgrade", () => {
+  it.effect("lets what was written leave, the last message last, and what is written meanwhile wait", () => {
+    const changed = Latch.makeUnsafe()
+    const changing = Latch.makeUnsafe()
+    return Effect.gen(function* () {
+      const client = yield* Talk.client
+      assert.deepStrictEqual([yield* client.take, yield* client.take], ["before", "last"])
+      yield* changing.await
+      assert.strictEqual(client.bytesRead, "before\nlast\n".length)
+      yield* changed.open
+      assert.deepStrictEqual([yield* client.take, yield* client.take], ["meanwhile", "after"])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        served((connection) =>
+          Effect.gen(function* () {
+            yield* connection.write("before")
+            const change = Effect.andThen(
+              Effect.forkChild(connection.write("meanwhile"), { startImmediately: true }),
+              Effect.andThen(changing.open, changed.await)
+            )
+            yield* upgrade(connection, change, "last")
+            yield* connection.write("after")
+          })
+        )
+      )
+    )
+  })
+
+  it.effect("decodes what comes after it from its start, whatever has been read", () =>
+    Effect.gen(function* () {
+      const client = yield* Talk.client
+      assert.strictEqual(yield* client.send("one"), "changed after one")
+      assert.strictEqual(yield* client.send("two"), "two")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        served((connection) =>
+          Effect.gen(function* () {
+            yield* upgrade(connection, Effect.void, `changed after ${yield* connection.take}`)
+            yield* Stream.runForEach(connection.stream, (line) => connection.write(line))
+          })
+        )
+      )
+    )
+  )
+
+  for (const sent of ["go\nmore\n", "go\nmo"]) {
+    let changes = 0
+    let failure: unknown = undefined
+    it.effect(`breaks the connection off after ${JSON.stringify(sent)}, and changes nothing`, () =>
+      Effect.gen(function* () {
+        const server = yield* Talk
+        const connection = yield* Talk.connect
+        yield* connection.write(new TextEncoder().encode(sent))
+        assert.deepStrictEqual(yield* Stream.runCollect(Stream.catchCause(connection.stream, () => Stream.empty)), [])
+        assert.strictEqual(changes, 0)
+        assert.strictEqual((failure as Connection.UpgradeFailed)._tag, "UpgradeFailed")
+        assert.strictEqual((yield* server.counts).Refused, 1)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          served((connection) =>
+            Effect.gen(function* () {
+              yield* connection.take
+              const change = Effect.sync(() => void changes++)
+              failure = yield* Effect.flip(upgrade(connection, change, "not said"))
+              yield* Effect.flip(connection.write("neither"))
+            })
+          )
+        )
+      )
+    )
+  }
+
+  it.effect("fails with what the change failed with, after which nothing is read or written", () => {
+    const failed: Array<string> = []
+    return Effect.gen(function* () {
+      const client = yield* Talk.client
+      yield* client.write("go")
+      yield* Effect.exit(client.take)
+      assert.match(failed[0] ?? "", /it cannot be upgraded: it said no$/)
+      assert.strictEqual(failed[1], "Closed")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        served((connection) =>
+          Effect.gen(function* () {
+            yield* connection.take
+            const error = yield* Effect.flip(upgrade(connection, Effect.fail("no")))
+            failed.push(error.message)
+            failed.push((yield* Effect.flip(connection.write("in clear"))).reason._tag)
+          })
+        )
+      )
+    )
+  })
+})
