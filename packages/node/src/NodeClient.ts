@@ -66,6 +66,12 @@ const wire = (
             () => import("./TcpClient.ts"),
             ({ wire }, set) => wire({ ...set, host: endpoint.host, port: endpoint.port })
           )
+        case "Tls":
+          return using(
+            query.ofClient(endpoint),
+            () => import("./TlsClient.ts"),
+            ({ wire }, set) => wire({ ...set, host: endpoint.host, port: endpoint.port })
+          )
         case "Udp":
           return using(
             query.ofClient(endpoint),

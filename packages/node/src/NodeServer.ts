@@ -27,6 +27,7 @@ import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
 import type * as FdServer from "./FdServer.ts"
 import type * as TcpServer from "./TcpServer.ts"
+import type * as TlsServer from "./TlsServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
 import type * as UnixServer from "./UnixServer.ts"
 
@@ -109,6 +110,8 @@ const messageOf = (error: unknown): string => {
 export interface NodeServerOptions extends Transport.ServerOptions {
   /** What holds for `tcp://`. */
   readonly tcp?: Omit<TcpServer.TcpListenOptions, "host" | "port"> | undefined
+  /** What holds for `tls://`; certificates may also stand in the URL. */
+  readonly tls?: Partial<Omit<TlsServer.TlsListenOptions, "host" | "port">> | undefined
   /** What holds for `udp://`. */
   readonly udp?: Omit<UdpServer.UdpListenOptions, "host" | "port"> | undefined
   /** What holds for `fd://`. */

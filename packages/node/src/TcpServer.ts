@@ -5,15 +5,13 @@
  */
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Server from "@socketserver/core/Server"
-import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
+import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
 import type * as Layer from "effect/Layer"
-import type * as net from "node:net"
-import * as netServer from "./internal/netServer.ts"
-import { peerOf, reachable } from "./internal/peers.ts"
-import { accepting, type InetAdmissionOptions } from "./internal/streamListener.ts"
+import { listenInet } from "./internal/inetListener.ts"
+import { reachable } from "./internal/peers.ts"
+import type { InetAdmissionOptions } from "./internal/streamListener.ts"
 import * as TcpClient from "./TcpClient.ts"
 
 /**
@@ -103,28 +101,7 @@ export const layer = <Self, In, Out>(
 export const listen =
   (options: TcpListenOptions = {}): Transport.Listen =>
   (sink) =>
-    Effect.gen(function* () {
-      const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
-      if (host === "") {
-        const problem = 'it is empty; "0.0.0.0" and "::" listen everywhere'
-        return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
-      }
-      const accept = yield* accepting(options)
-      const asked = Endpoint.tcp(host, options.port ?? 0)
-      const keepAlive = options.keepAlive !== undefined
-      const bind = netServer.listen(
-        String(asked),
-        { noDelay, keepAlive, keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0) },
-        { host, port: asked.port, backlog, ipv6Only, reusePort }
-      )
-      const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))
-      const { port } = server.address() as net.AddressInfo
-      const address = Endpoint.tcp(host, port)
-      server.on("connection", (socket) => accept(sink, socket, peerOf(socket, "tcp"), address))
-      server.on("error", netServer.sort(sink))
-      return {
-        address,
-        close: () => server.close(),
-        connect: TcpClient.wire({ host: reachable(host), port })
-      }
+    listenInet(options, sink, {
+      endpoint: Endpoint.tcp,
+      connect: (host, port) => TcpClient.wire({ host: reachable(host), port })
     })

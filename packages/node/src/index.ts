@@ -18,6 +18,12 @@ export * as TcpClient from "./TcpClient.ts"
 /** TCP on `node:net`. */
 export * as TcpServer from "./TcpServer.ts"
 
+/** Connections to a TLS server, which is always verified. */
+export * as TlsClient from "./TlsClient.ts"
+
+/** TLS over TCP, on `node:tls`; and TLS on a connection that began in clear. */
+export * as TlsServer from "./TlsServer.ts"
+
 /** Clients of a UDP server. */
 export * as UdpClient from "./UdpClient.ts"
 

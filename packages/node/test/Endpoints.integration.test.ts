@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { directory as certificateDirectory, selfSigned } from "./support/certificates.ts"
 import { example, missing, node, printed, type Program, script, socatTo } from "./support/programs.ts"
 
 const directory = Effect.acquireRelease(
@@ -12,6 +13,9 @@ const directory = Effect.acquireRelease(
 )
 
 const port = (text: string): string => /:(\d+)$/.exec(text)![1]!
+
+const certificates = certificateDirectory()
+const own = selfSigned(certificates, "localhost")
 
 /**
  * The endpoints that the examples are run on: how each is given to the program,
@@ -26,6 +30,11 @@ const endpoints: ReadonlyArray<{
 }> = [
   { name: "tcp", listen: () => "tcp://127.0.0.1:0", socat: (address) => `tcp:127.0.0.1:${port(address)}` },
   { name: "tcp over IPv6", listen: () => "tcp://[::1]:0", socat: (address) => `tcp6:[::1]:${port(address)}` },
+  {
+    name: "tls",
+    listen: () => `tls://127.0.0.1:0?cert=${own.cert}&key=${own.key}`,
+    socat: (address) => `openssl:localhost:${port(address)},pf=ip4,cafile=${own.cert}`
+  },
   {
     name: "udp",
     listen: () => "udp://127.0.0.1:0",

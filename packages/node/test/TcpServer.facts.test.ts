@@ -216,6 +216,27 @@ describe("peers", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
+  it.live.each([
+    { what: "gone", leave: (socket: net.Socket) => void socket.resetAndDestroy() },
+    { what: "half-closed", leave: (socket: net.Socket) => void socket.resume().end() }
+  ])("keeps nothing of a peer that has $what while it was being verified", ({ leave }) => {
+    const asked = Deferred.makeUnsafe<void>()
+    const answered = Deferred.makeUnsafe<boolean>()
+    const verify = () => Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(answered))
+    const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const socket = yield* socketTo({ host: "127.0.0.1", port: yield* port })
+      yield* Deferred.await(asked)
+      leave(socket)
+      // Long enough for the server to hear of it, which nothing says.
+      yield* Effect.repeat(turn, { times: 100 })
+      yield* Deferred.succeed(answered, true)
+      assert.strictEqual(yield* ask("hello"), "hello")
+      while ((yield* server.connections).length > 0) yield* turn
+    }).pipe(Effect.scoped, Effect.provide(served({ verify })))
+  })
+
   it.live("does not let peers that connect and say nothing hold up a stop", () =>
     Effect.gen(function* () {
       const server = yield* Lines

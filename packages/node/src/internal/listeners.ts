@@ -22,6 +22,13 @@ export const listenerOf = (
         () => import("../TcpServer.ts"),
         ({ listen }, set) => listen({ ...options.tcp, ...set, host: endpoint.host, port: endpoint.port })
       )
+    case "Tls":
+      return using(
+        query.ofServer(endpoint),
+        () => import("../TlsServer.ts"),
+        ({ listen }, set) =>
+          listen({ cert: "", key: "", ...options.tls, ...set, host: endpoint.host, port: endpoint.port })
+      )
     case "Udp":
       return using(
         query.ofServer(endpoint),

@@ -56,11 +56,33 @@ const inet = {
   ...admission
 }
 
+const version = read("TLSv1.2 or TLSv1.3", (text) => (text === "TLSv1.2" || text === "TLSv1.3" ? text : undefined))
+
+const atLeastZero = read('a time and its unit, as in "5 seconds"', (text) =>
+  Option.getOrUndefined(
+    Option.filter(
+      Duration.fromInput(text as Duration.Input),
+      (time) => !Duration.isNegative(time) && Duration.isFinite(time)
+    )
+  )
+)
+
+// A passphrase is none: what stands in a URL is seen by everybody.
+const identity = { cert: text, key: text, ca: text, alpn: list, minVersion: version }
+
 const buffers = { receiveBufferBytes: integer(1, 2_147_483_647), sendBufferBytes: integer(1, 2_147_483_647) }
 
 const servers = {
   Tcp: inet,
-  Tls: {},
+  Tls: {
+    ...inet,
+    ...identity,
+    clientCertificate: read("required or optional", (text) =>
+      text === "required" || text === "optional" ? text : undefined
+    ),
+    handshakeTimeout: duration,
+    reloadAfter: atLeastZero
+  },
   Udp: {
     reusePort: flag,
     ipv6Only: flag,
@@ -79,7 +101,7 @@ const servers = {
 
 const clients = {
   Tcp: { connectTimeout: duration, noDelay: flag },
-  Tls: {},
+  Tls: { connectTimeout: duration, noDelay: flag, ...identity, serverName: text },
   Udp: {},
   Unix: { connectTimeout: duration },
   Unixgram: { sendTimeout: duration },

@@ -1,48 +1,103 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
+import * as Effect from "effect/Effect"
 import type * as net from "node:net"
+
+/** What a handshake has made of a socket. */
+export interface Secured {
+  readonly socket: net.Socket
+  readonly peer: Peer.Peer
+}
+
+/** The part of Node's handles that knows what waits in the system's queue. */
+type Handle = { readonly writeQueueSize?: number } | null | undefined
 
 /** A socket of `node:net` or `node:tls`, open, as a wire. */
 export class SocketWire implements Wire.Wire {
-  readonly peer: Peer.Peer
+  peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
   readonly keepsBoundaries = false
   readonly resetsOnClose = true
-  private readonly socket: net.Socket
+  private socket: net.Socket
+  /** The socket below a TLS one, otherwise the same. */
+  private readonly raw: net.Socket
+  private receiver: Wire.Receiver | undefined = undefined
+  private failure: unknown = undefined
+  private gone = false
+  /** What was moved before an upgrade. */
+  private readBefore = 0
+  private writtenBefore = 0
 
-  constructor(socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint) {
+  constructor(socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint, raw: net.Socket = socket) {
     this.socket = socket
+    this.raw = raw
     this.peer = peer
     this.listener = listener
     // Without a listener an error would end the process; `close` follows it and reports it.
     socket.on("error", noop)
   }
 
+  get isEncrypted(): boolean {
+    return this.socket !== this.raw
+  }
+
   get bytesRead(): number {
-    return this.socket.bytesRead
+    return this.readBefore + this.socket.bytesRead
   }
   get bytesWritten(): number {
-    return this.socket.bytesWritten
+    return this.writtenBefore + this.socket.bytesWritten
   }
 
   get bytesUnsent(): number {
+    const { raw, socket } = this
+    if (socket.destroyed) return 0
     // Node's buffer falls only when a whole write is done; libuv's falls with what the system takes.
-    const handle = (this.socket as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle
-    return this.socket.destroyed ? 0 : (handle?.writeQueueSize ?? this.socket.writableLength)
+    const queued = queueOf(socket)
+    if (raw === socket) return queued ?? socket.writableLength
+    // What TLS has encrypted counts until all of it has left, and what of it is in libuv's queue twice: it falls all the same.
+    const encrypted = (queued ?? 0) + (queueOf(raw) ?? 0)
+    return encrypted > 0 ? encrypted : socket.writableLength
   }
 
   start(receiver: Wire.Receiver): void {
+    this.receiver = receiver
     const { socket } = this
-    let failure: unknown
-    socket.on("data", (chunk: Buffer) => receiver.onData(chunk))
-    socket.on("end", () => receiver.onEnd())
-    socket.on("drain", () => receiver.onDrain())
-    socket.on("finish", () => receiver.onFinish())
-    socket.on("error", (error) => {
-      failure = error
+    socket.on("data", this.onData)
+    socket.on("end", this.onEnd)
+    socket.on("drain", this.onDrain)
+    socket.on("finish", this.onFinish)
+    socket.on("error", this.onError)
+    // Either may have come while something else came before its first byte.
+    if (socket.readableEnded) queueMicrotask(this.onEnd)
+    if (socket.closed) queueMicrotask(this.onClose)
+    else socket.on("close", this.onClose)
+  }
+
+  /** Puts another socket over this one, between two bytes. If it fails, the connection is gone. */
+  upgrade<E>(secure: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, E>): Effect.Effect<void, E> {
+    return Effect.suspend(() => {
+      const { raw, receiver } = this
+      this.readBefore = raw.bytesRead
+      this.writtenBefore = raw.bytesWritten
+      raw.pause()
+      raw.off("data", this.onData).off("end", this.onEnd).off("drain", this.onDrain).off("finish", this.onFinish)
+      return Effect.map(secure(raw, this.peer), ({ peer, socket }) => {
+        raw.off("error", this.onError).off("close", this.onClose)
+        this.socket = socket
+        this.peer = peer
+        socket.on("error", noop)
+        if (receiver !== undefined) this.start(receiver)
+      })
     })
-    socket.on("close", () => receiver.onClose(failure))
+  }
+
+  /** Sends what was written and closes; a peer that does not read is given a second. */
+  leave(): void {
+    const { socket } = this
+    socket.destroySoon()
+    const timer = setTimeout(() => socket.destroy(), 1_000).unref()
+    socket.once("close", () => clearTimeout(timer))
   }
 
   write(data: string | Uint8Array): boolean {
@@ -61,10 +116,29 @@ export class SocketWire implements Wire.Wire {
     this.socket.destroy()
   }
   reset(): void {
+    const { raw } = this
     // Only TCP knows a reset. A Unix socket's peer sees one where it has written what was not read.
-    if (this.peer.transport === "tcp") this.socket.resetAndDestroy()
+    if (raw.remoteFamily !== undefined) raw.resetAndDestroy()
     else this.socket.destroy()
   }
+
+  private readonly onData = (chunk: Buffer): void => this.receiver?.onData(chunk)
+  private readonly onEnd = (): void => this.receiver?.onEnd()
+  private readonly onDrain = (): void => this.receiver?.onDrain()
+  private readonly onFinish = (): void => this.receiver?.onFinish()
+  private readonly onError = (error: unknown): void => {
+    this.failure = error
+    // After an error TLS is at its end, but Node leaves the socket open.
+    this.socket.destroy()
+  }
+  private readonly onClose = (): void => {
+    if (this.gone) return
+    this.gone = true
+    this.receiver?.onClose(this.failure)
+  }
 }
+
+const queueOf = (socket: net.Socket): number | undefined =>
+  (socket as { readonly _handle?: Handle })._handle?.writeQueueSize
 
 const noop = () => {}

@@ -1,0 +1,257 @@
+import * as Outcome from "@socketserver/core/Outcome"
+import type * as Peer from "@socketserver/core/Peer"
+import type { ServerError } from "@socketserver/core/ServerError"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { constants } from "node:crypto"
+import * as fs from "node:fs"
+import type * as net from "node:net"
+import * as tls from "node:tls"
+import { type Identity, invalid, messageOf, type Pair, pathOf, type Pem, readIdentity } from "./pem.ts"
+import type { Secured } from "./socketWire.ts"
+import { reasonOf } from "./tlsFailures.ts"
+import { type Checked, check, time } from "./tlsOptions.ts"
+import { certificateOf, secured } from "./tlsPeer.ts"
+
+/** What a server shows and asks of its clients. */
+export interface CredentialsOptions extends Identity {
+  readonly ca?: Pem | ReadonlyArray<Pem> | undefined
+  readonly clientCertificate?: "required" | "optional" | undefined
+  readonly sni?: Readonly<Record<string, Identity>> | undefined
+  readonly alpn?: ReadonlyArray<string> | undefined
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
+  readonly handshakeTimeout?: Duration.Input | undefined
+  readonly reloadAfter?: Duration.Input | undefined
+}
+
+/** Everything that is in files, read once. */
+interface Material {
+  readonly own: Pair
+  readonly options: tls.SecureContextOptions
+  readonly names: ReadonlyMap<string, tls.SecureContext>
+  readonly certificates: ReadonlyArray<Peer.Certificate>
+  /** What the files were when they were read. */
+  readonly stamps: string
+}
+
+type Settle = (result: Effect.Effect<tls.TLSSocket, Outcome.Refused>) => void
+
+/** Reads the credentials of a server, or says what is wrong with them. */
+export const make = (options: CredentialsOptions): Effect.Effect<Credentials, ServerError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.fromResult(
+      Result.gen(function* () {
+        const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds", 1)
+        const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", 0)
+        const checked = yield* check(options)
+        const material = yield* load(options)
+        return new Credentials(options, checked, material, { handshakeMillis, reloadMillis, lookedAt: now })
+      })
+    )
+  )
+
+/**
+ * A server's side of TLS handshakes, with the certificates that it shows.
+ *
+ * Sockets are handed to a `tls.Server` that listens nowhere, which documents
+ * that. Making a `TLSSocket` of one would be simpler, but it is the server in
+ * Node that looks whether a client's certificate was verified.
+ */
+export class Credentials {
+  private readonly options: CredentialsOptions
+  private readonly handshakeMillis: number
+  private readonly reloadMillis: number
+  private readonly server: tls.Server
+  private readonly optional: boolean
+  private readonly waiting = new Map<net.Socket, Settle>()
+  private material: Material
+  /** The files of the last look, which may have been of no use. */
+  private seen: string
+  private lookedAt: number
+
+  constructor(
+    options: CredentialsOptions,
+    { alpn }: Checked,
+    material: Material,
+    times: { readonly handshakeMillis: number; readonly reloadMillis: number; readonly lookedAt: number }
+  ) {
+    const { handshakeMillis, lookedAt, reloadMillis } = times
+    this.options = options
+    this.handshakeMillis = handshakeMillis
+    this.reloadMillis = reloadMillis
+    this.lookedAt = lookedAt
+    this.material = material
+    this.seen = material.stamps
+    this.optional = options.clientCertificate === "optional"
+    this.server = tls.createServer({
+      ...material.options,
+      requestCert: options.ca !== undefined,
+      rejectUnauthorized: !this.optional,
+      ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
+      // Node's own is a time of silence, which a byte now and then prolongs.
+      handshakeTimeout: Math.min(handshakeMillis + 1_000, 2_147_483_647),
+      SNICallback: (name, answer) => answer(null, this.contextOf(name.toLowerCase()))
+    })
+    this.server.on("secureConnection", this.onSecure)
+    this.server.on("tlsClientError", this.onFailed)
+  }
+
+  /** What it shows: to clients that ask for no other name first. */
+  get certificates(): ReadonlyArray<Peer.Certificate> {
+    return this.material.certificates
+  }
+
+  /** The protocols that a client in the same program offers. */
+  get alpn(): ReadonlyArray<string> | undefined {
+    return this.options.alpn
+  }
+
+  /** Puts TLS over a connected socket, as its server, within the handshake's time. */
+  readonly secure = (socket: net.Socket, peer: Peer.Peer): Effect.Effect<Secured, Outcome.Refused> =>
+    Effect.andThen(this.refresh, this.handshake(socket)).pipe(
+      Effect.map((done) => ({ socket: done, peer: secured(peer, done, true) })),
+      Effect.timeoutOrElse({
+        duration: this.handshakeMillis,
+        orElse: () => Effect.fail(Outcome.refused(`no TLS handshake within ${this.handshakeMillis} ms`))
+      })
+    )
+
+  private handshake(socket: net.Socket): Effect.Effect<tls.TLSSocket, Outcome.Refused> {
+    return Effect.callback((resume) => {
+      if (socket.destroyed) return resume(left)
+      // Node may have more to say about it, which comes next.
+      const closed = () => void setImmediate(() => settle(left))
+      const stop = () => {
+        this.waiting.delete(socket)
+        socket.off("close", closed).off("end", closed)
+      }
+      const settle: Settle = (result) => {
+        stop()
+        resume(result)
+      }
+      this.waiting.set(socket, settle)
+      socket.on("close", closed)
+      // Where it has been read before, TLS does not see its end.
+      socket.on("end", closed)
+      // A client that half-closes now will not end its handshake: Node is to take that for its end.
+      socket.allowHalfOpen = false
+      this.server.emit("connection", socket)
+      socket.allowHalfOpen = true
+      return Effect.sync(stop)
+    })
+  }
+
+  private readonly onSecure = (socket: tls.TLSSocket): void => {
+    const settle = this.take(socket)
+    if (settle === undefined) return void socket.destroy()
+    // Who may leave the certificate out may not show one that is not trusted.
+    if (this.optional && !socket.authorized && socket.getPeerX509Certificate() !== undefined) {
+      return settle(Effect.fail(Outcome.refused(reasonOf(undefined, socket))))
+    }
+    socket.allowHalfOpen = true
+    socket.disableRenegotiation()
+    // Here TLS is in the middle of its work: what was written now would be counted late.
+    setImmediate(() => settle(Effect.succeed(socket)))
+  }
+
+  private readonly onFailed = (error: Error, socket: tls.TLSSocket): void =>
+    this.take(socket)?.(Effect.fail(Outcome.refused(reasonOf(error, socket))))
+
+  /** Who waits for a socket, which Node keeps as the one below. If it did not, every handshake would time out. */
+  private take(socket: tls.TLSSocket): Settle | undefined {
+    const { _parent: parent } = socket as never as { readonly _parent: net.Socket }
+    const settle = this.waiting.get(parent)
+    this.waiting.delete(parent)
+    return settle
+  }
+
+  private contextOf(name: string): tls.SecureContext | undefined {
+    const { names } = this.material
+    return names.get(name) ?? names.get(name.replace(/^[^.]+/, "*"))
+  }
+
+  /** Looks whether the files have changed, if the last look was long enough ago. */
+  readonly refresh: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (Math.abs(now - this.lookedAt) < this.reloadMillis) return Effect.void
+    this.lookedAt = now
+    const stamps = stampsOf(this.options)
+    if (stamps === this.seen) return Effect.void
+    this.seen = stamps
+    return Result.match(
+      Result.flatMap(load(this.options), (material) => this.adopt(material)),
+      {
+        onFailure: (error) =>
+          Effect.logWarning(`The certificate stays as it was, as its new files cannot be used. ${error.message}`),
+        onSuccess: () => Effect.logInfo(`The certificate was read anew: ${namesOf(this.material)}`)
+      }
+    )
+  })
+
+  private adopt(material: Material): Result.Result<void, ServerError> {
+    return Result.map(
+      Result.try({
+        try: () => this.server.setSecureContext(material.options),
+        catch: (cause) => invalid("cert", messageOf(cause))
+      }),
+      () => {
+        this.material = material
+      }
+    )
+  }
+}
+
+const left = Effect.fail(Outcome.refused("TLS: the client left before the handshake was done"))
+
+const namesOf = ({ own }: Material): string => (own.certificate.subject as string | undefined) ?? "without a subject"
+
+const load = (options: CredentialsOptions): Result.Result<Material, ServerError> =>
+  Result.gen(function* () {
+    // Before they are read, so that what changes meanwhile is seen by the next look.
+    const stamps = stampsOf(options)
+    const { ca, minVersion } = yield* check(options)
+    if (options.clientCertificate !== undefined && ca === undefined) {
+      return yield* Result.fail(invalid("clientCertificate", "it needs ca, which says whose certificates are trusted"))
+    }
+    const shared = { minVersion, secureOptions: constants.SSL_OP_NO_RENEGOTIATION, ...(ca === undefined ? {} : { ca }) }
+    const own = yield* readIdentity(options)
+    const certificates = [certificateOf(own.certificate.toLegacyObject() as tls.PeerCertificate) as Peer.Certificate]
+    const optionsOf = ({ cert, key, passphrase }: Pair) => ({
+      ...shared,
+      cert,
+      key,
+      ...(passphrase === undefined ? {} : { passphrase })
+    })
+    const context = (pair: Pair, at: string) =>
+      Result.try({
+        try: () => tls.createSecureContext(optionsOf(pair)),
+        catch: (cause) => invalid(`${at}cert`, `TLS does not take it: ${messageOf(cause)}`)
+      })
+    yield* context(own, "")
+    const names = new Map<string, tls.SecureContext>()
+    for (const [name, identity] of Object.entries(options.sni ?? {})) {
+      if (!/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name)) {
+        const problem = `${JSON.stringify(name)} is no host name, as in "example.org" or "*.example.org"`
+        return yield* Result.fail(invalid("sni", problem))
+      }
+      const at = `sni[${JSON.stringify(name)}].`
+      const pair = yield* readIdentity(identity, at)
+      names.set(name.toLowerCase(), yield* context(pair, at))
+      certificates.push(certificateOf(pair.certificate.toLegacyObject() as tls.PeerCertificate) as Peer.Certificate)
+    }
+    return { own, options: optionsOf(own), names, certificates, stamps }
+  })
+
+/** What can be seen of the files without reading them. */
+const stampsOf = (options: CredentialsOptions): string => {
+  const all = [options, ...Object.values(options.sni ?? {})].flatMap(({ cert, key }) => [cert, key])
+  const pems = [...all, ...((options.ca === undefined ? [] : [options.ca].flat()) as Array<Pem>)]
+  return pems.map((pem) => stampOf(pathOf(pem))).join()
+}
+
+const stampOf = (path: string | undefined): string => {
+  if (path === undefined) return ""
+  const stat = Result.getOrUndefined(Result.try(() => fs.statSync(path, { bigint: true })))
+  return stat === undefined ? "none" : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`
+}

@@ -1,0 +1,44 @@
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as net from "node:net"
+import type { TcpListenOptions } from "../TcpServer.ts"
+import * as netServer from "./netServer.ts"
+import { peerOf } from "./peers.ts"
+import { accepting, type Secure } from "./streamListener.ts"
+
+/** Listens on a TCP address, for what is in clear and for what `secure` encrypts. */
+export const listenInet = (
+  options: TcpListenOptions,
+  sink: Transport.Sink,
+  kind: {
+    readonly endpoint: (host: string, port: number) => Endpoint.Tcp | Endpoint.Tls
+    readonly secure?: Secure
+    readonly connect: (host: string, port: number) => Transport.Listening["connect"]
+  }
+): Effect.Effect<Transport.Listening, ServerError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
+    if (host === "") {
+      const problem = 'it is empty; "0.0.0.0" and "::" listen everywhere'
+      return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "host", problem }) }))
+    }
+    const accept = yield* accepting(options, kind.secure)
+    const asked = kind.endpoint(host, options.port ?? 0)
+    const keepAlive = options.keepAlive !== undefined
+    const bind = netServer.listen(
+      String(asked),
+      { noDelay, keepAlive, keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0) },
+      { host, port: asked.port, backlog, ipv6Only, reusePort }
+    )
+    const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))
+    const { port } = server.address() as net.AddressInfo
+    const address = kind.endpoint(host, port)
+    const transport = asked._tag.toLowerCase()
+    server.on("connection", (socket: net.Socket) => accept(sink, socket, peerOf(socket, transport), address))
+    server.on("error", netServer.sort(sink))
+    return { address, close: () => server.close(), connect: kind.connect(host, port) }
+  })

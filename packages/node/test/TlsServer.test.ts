@@ -1,0 +1,11 @@
+import * as TlsServer from "@socketserver/node/TlsServer"
+import * as Conformance from "@socketserver/testkit/Conformance"
+import { directory, selfSigned } from "./support/certificates.ts"
+
+const own = selfSigned(directory(), "conformance")
+
+Conformance.suite({
+  name: "TlsServer",
+  layer: (tag, options) => TlsServer.layer(tag, { ...options, ...own }),
+  live: true
+})
