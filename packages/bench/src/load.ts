@@ -1,14 +1,16 @@
 /**
- * The load generator, a process of its own: `load.ts <port> <connections> <depth> <seconds to live>`.
+ * The load generator, a process of its own: `load.ts <port> <connections> <depth> <seconds to live> [tls]`.
  *
  * Closed loop: each connection keeps `depth` lines outstanding and sends as many new ones as were answered.
  * What is sent is a window that moves over one prepared tape, so every byte that comes back is compared with
  * one native call per chunk, and a reply that is wrong, torn, out of order or of another connection is an error.
  */
 import * as Net from "node:net"
+import * as Tls from "node:tls"
 import { type LoadMessage, Window } from "./window.ts"
 
-const [port = 0, connections = 1, depth = 1, lifetime = 60] = process.argv.slice(2).map(Number)
+const [port = 0, connections = 1, depth = 1, lifetime = 60] = process.argv.slice(2, 6).map(Number)
+const encrypted = process.argv[6] === "tls"
 
 const lineBytes = 32
 const tapeLines = 4096
@@ -79,13 +81,15 @@ const connect = (index: number) => {
     return true
   }
 
-  const socket = Net.connect({
+  const options = {
     host: "127.0.0.1",
     port,
     noDelay: true,
     onread: { buffer: new Uint8Array(65_536), callback: onBytes }
-  })
-  socket.once("connect", () => {
+  }
+  // The server's certificate is made anew by each: what is measured is the work, not the trust.
+  const socket = encrypted ? Tls.connect({ ...options, rejectUnauthorized: false }) : Net.connect(options)
+  socket.once(encrypted ? "secureConnect" : "connect", () => {
     if (++connected === connections) {
       for (const { open } of clients) open()
       say({ tag: "connected" })

@@ -14,7 +14,7 @@ import { select, transports } from "./servers.ts"
 
 const usage = `pnpm bench [flags]
 
-  --transport <t>    tcp (the default) or udp
+  --transport <t>    tcp (the default), tls or udp
   --only <names>     comma-separated: a server's whole name, or text that names contain; the baseline is always measured
   --depth <list>     requests outstanding per connection (1,16,128; over udp 1,8)
   --rounds <n>       rounds, in each every server once (3)
@@ -101,7 +101,7 @@ const main = Effect.gen(function* () {
           yield* record(
             cells,
             { server, depth, round },
-            Measure.throughput({ ...options, server, depth, load: transport.load }),
+            Measure.throughput({ ...options, server, depth, load: transport.load, loadMode: transport.loadMode }),
             ({ cpu, perSecond }) => `${cpu.toFixed(2)} µs/request, ${Math.round(perSecond)} requests/s`
           )
         }

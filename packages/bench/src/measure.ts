@@ -34,8 +34,9 @@ interface Load {
   readonly connections: number
   readonly warmUp: number
   readonly seconds: number
-  /** The load generator's file. */
+  /** The load generator's file, and what it is told besides. */
   readonly load: string
+  readonly loadMode: string | undefined
 }
 
 /** Starts a server and a load, lets them warm up, and measures one window. */
@@ -68,10 +69,9 @@ interface Server {
 
 const measureWindow = Effect.fnUntraced(function* (server: Server, options: Load) {
   const lifetime = options.warmUp + options.seconds + 30
-  const load = yield* Child.spawn({
-    core: 1,
-    args: [path(`./${options.load}`), ...[server.port, options.connections, options.depth, lifetime].map(String)]
-  })
+  const told = [server.port, options.connections, options.depth, lifetime].map(String)
+  if (options.loadMode !== undefined) told.push(options.loadMode)
+  const load = yield* Child.spawn({ core: 1, args: [path(`./${options.load}`), ...told] })
   yield* heard(load.ask<LoadMessage>())
   yield* Effect.raceFirst(Effect.sleep(`${options.warmUp} seconds`), broken(load))
   const machineBefore = machineBusy()

@@ -50,7 +50,7 @@ export const header = (
       `\`${servers[0].name}\` in the same round, lowest and highest beside it. Compare ratios, never the times of two runs.`,
     "- `busy` is in cores. A ratio means little where others are far above 0 %, or where neither server nor load is near " +
       "100 % (a shared machine); requests/s means little where the load is the busier one.",
-    "- Not measured: a network, TLS, large or torn frames, slow readers, many idle connections, memory, several cores, and handlers that do work.",
+    "- Not measured: a network, TLS handshakes, large or torn frames, slow readers, many idle connections, memory, several cores, and handlers that do work.",
     ...(canPin
       ? ["- The server is pinned to core 0, the load to core 1."]
       : ["- **Not pinned**: no `taskset` that may use cores 0 and 1, so server and load move between cores."]),

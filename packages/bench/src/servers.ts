@@ -3,6 +3,8 @@ export interface Transport {
   readonly servers: readonly [Measured, ...Array<Measured>]
   /** The load generator that speaks to them. */
   readonly load: string
+  /** What it is told besides where and how much. */
+  readonly loadMode?: string
   readonly connections: number
   /** Requests outstanding per connection. */
   readonly depths: string
@@ -26,6 +28,17 @@ export const transports: Readonly<Record<string, Transport>> = {
       { name: "socketserver", what: "ours, default policy, the handler answers at once" },
       { name: "socketserver-yield", what: "ours, default policy, the handler yields once" },
       { name: "socketserver-sequential", what: "ours, one request at a time" }
+    ]
+  },
+  tls: {
+    load: "load.ts",
+    loadMode: "tls",
+    connections: 50,
+    depths: "1,16,128",
+    servers: [
+      { name: "node-tls", what: "hand-written on node:tls, one write per chunk read (the baseline)" },
+      { name: "socketserver-tls", what: "ours, default policy, the handler answers at once" },
+      { name: "socketserver-tls-yield", what: "ours, default policy, the handler yields once" }
     ]
   },
   udp: {
