@@ -4,6 +4,8 @@ import { MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/
 import { NodeClient, NodeServer, TcpServer } from "@socketserver/node"
 import { Effect, Layer } from "effect"
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import net from "node:net"
 
 class Echo extends Server.Service()("Echo", { protocol: Protocol.lines() }) {}
@@ -50,4 +52,20 @@ const answers = Effect.gen(function* () {
 })
 assert.deepEqual(await Effect.runPromise(Effect.provide(answers, everywhere)), ["Udp", "Tcp", "Unix", "Memory"])
 
-console.log(`echo over TCP, UDP, a Unix socket and in memory on Node ${process.version}`)
+// A certificate and its key in one file, which is what the client trusts as well.
+const request =
+  "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost -keyout -"
+const names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+writeFileSync(
+  "pair.pem",
+  execFileSync("openssl", [...request.split(" "), ...names], { stdio: ["ignore", "pipe", "ignore"] })
+)
+const overTls = Layer.provideMerge(EchoLive, NodeServer.layer(Echo, "tls://127.0.0.1:0?cert=pair.pem&key=pair.pem"))
+const encrypted = Effect.gen(function* () {
+  const { address } = yield* Echo
+  const client = yield* NodeClient.connect(Echo, `${address}?ca=pair.pem`)
+  return [yield* client.send("encrypted"), client.peer.tls.protocol]
+}).pipe(Effect.scoped)
+assert.deepEqual(await Effect.runPromise(Effect.provide(encrypted, overTls)), ["encrypted", "TLSv1.3"])
+
+console.log(`echo over TCP, TLS, UDP, a Unix socket and in memory on Node ${process.version}`)

@@ -697,6 +697,31 @@ describe("a client that", () => {
     }).pipe(Effect.scoped, Effect.provide(served()))
   )
 
+  it.live.each([
+    { what: "breaks its records", data: Buffer.from("this is no record, and was not encrypted\r\n") },
+    {
+      what: "sends a record that is too large",
+      data: Buffer.concat([Buffer.from([23, 3, 3, 255, 255]), Buffer.alloc(65_535)])
+    },
+    {
+      what: "sends a record that it has not encrypted",
+      data: Buffer.from([23, 3, 3, 0, 6, 104, 101, 108, 108, 111, 10])
+    }
+  ])("$what is cut off, and its requests are not taken", ({ data }) =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const raw = yield* socketTo(yield* port)
+      const socket = yield* tlsTo({ socket: raw })
+      socket.write("hello\n")
+      assert.strictEqual(yield* lineOf(socket), "hello\n")
+      raw.write(data)
+      yield* closed(raw)
+      yield* until(Effect.map(server.connections, (all) => all.length === 0))
+      assert.strictEqual((yield* server.counts).Completed, 1)
+      assert.strictEqual(yield* ask("still here"), "still here")
+    }).pipe(Effect.scoped, Effect.provide(served()))
+  )
+
   it.live("is introduced by a balancer in the same packet as its hello is who the balancer says", () => {
     const { handler, peers } = known()
     return Effect.gen(function* () {
