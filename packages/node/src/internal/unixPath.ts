@@ -4,7 +4,6 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import { dirname } from "node:path"
 import { bindFailed } from "./netServer.ts"
 
@@ -25,17 +24,28 @@ export const unixPathOf = (fd: number): string | undefined => {
   return /^(?:\S+ +){7}(.+)$/.exec(line ?? "")?.[1]
 }
 
+/** The file that a server's path was when it was bound. */
+export type Own = fs.Stats
+
 /** A server that is bound to a path of the file system, and how it leaves. */
-export interface Bound {
-  readonly server: net.Server
+export interface Bound<S> {
+  readonly server: S
   readonly close: () => void
 }
 
-interface Options {
+/** A kind of socket: how it binds, and what else differs. */
+export interface Kind<S> {
+  readonly listen: (path: string, around: (bind: () => void) => void) => Effect.Effect<S, ServerError>
+  /** Connects to a socket as a client of this kind does, and leaves; succeeds with the error if it cannot. */
+  readonly knock: (path: string) => Effect.Effect<NodeJS.ErrnoException | undefined>
+  /** Takes the server's path away, if it still is its `own`. */
+  readonly leave: (server: S, path: string, own: Own) => void
+}
+
+interface Options<S> extends Kind<S> {
   readonly path: string
   readonly mode: number
   readonly endpoint: string
-  readonly listen: (path: string, around: (bind: () => void) => void) => Effect.Effect<net.Server, ServerError>
 }
 
 /**
@@ -43,7 +53,7 @@ interface Options {
  * start at once: it fails if the path exists. So a stale socket is moved away
  * first, and only if it still is the one that was probed.
  */
-export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
+export const bind = <S>(options: Options<S>): Effect.Effect<Bound<S>, ServerError> =>
   Effect.gen(function* () {
     const { endpoint, path } = options
     const bytes = Buffer.byteLength(path)
@@ -62,7 +72,7 @@ export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
       yield* Effect.scoped(
         Effect.gen(function* () {
           const found = yield* pinned(path)
-          const answer = yield* probe(path)
+          const answer = probed(path, yield* options.knock(path))
           if (answer !== "stale") return yield* Effect.fail(bindFailed(endpoint, answer.cause, answer.kind))
           remove(path, found)
         })
@@ -72,7 +82,7 @@ export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
     fs.chmodSync(path, options.mode)
     // The kernel keeps the inode while the server lives, so that it stays the server's alone.
     const own = fs.lstatSync(path)
-    return { server, close: once(() => leave(server, path, own)) }
+    return { server, close: once(() => options.leave(server, path, own)) }
   })
 
 /** Binds while the process's mask leaves exactly `mode`, so that there is no moment at which others may connect. */
@@ -88,22 +98,23 @@ const underMask =
 
 type Probe = "stale" | { readonly kind: "AddressInUse" | "PermissionDenied" | "Other"; readonly cause: unknown }
 
-/** Asks whether somebody listens on a socket. */
-const probe = (path: string): Effect.Effect<Probe> =>
-  Effect.callback<Probe>((resume) => {
-    const socket = net.connect({ path })
-    socket.once("connect", () => {
-      socket.destroy()
-      resume(Effect.succeed({ kind: "AddressInUse", cause: new Error(`a server listens on ${path}`) }))
-    })
-    socket.once("error", (cause: NodeJS.ErrnoException) => {
-      // Its queue is full, so it is alive.
-      if (cause.code === "EAGAIN") return resume(Effect.succeed({ kind: "AddressInUse", cause }))
-      if (cause.code === "ECONNREFUSED" || cause.code === "ENOENT") return resume(Effect.succeed("stale"))
-      resume(Effect.succeed({ kind: cause.code === "EACCES" ? "PermissionDenied" : "Other", cause }))
-    })
-    return Effect.sync(() => socket.destroy())
-  })
+/** Whether somebody has the socket open, told by what came of connecting to it. */
+const probed = (path: string, error: NodeJS.ErrnoException | undefined): Probe => {
+  switch (error?.code) {
+    case undefined:
+      return { kind: "AddressInUse", cause: new Error(`a server listens on ${path}`) }
+    case "ECONNREFUSED":
+    case "ENOENT":
+      return "stale"
+    // Its queue is full; it is of another type; it talks to somebody else: it is alive.
+    case "EAGAIN":
+    case "EPROTOTYPE":
+    case "EPERM":
+      return { kind: "AddressInUse", cause: error }
+    default:
+      return { kind: error?.code === "EACCES" ? "PermissionDenied" : "Other", cause: error }
+  }
+}
 
 /** A second name for the socket at `path`, so that its inode is not given to another while it is looked at. */
 const pinned = (path: string): Effect.Effect<string, never, Scope.Scope> =>
@@ -125,13 +136,18 @@ const remove = (path: string, found: string): void => {
   attempt(() => fs.unlinkSync(aside))
 }
 
-/** Closes a server. Closing removes whatever is at its path, so what is not its own is held aside. */
-const leave = (server: net.Server, path: string, own: fs.Stats): void => {
+/** Removes a path, if it still is a server's own. */
+export const unlink = (path: string, own: Own): void => {
+  if (same(stat(path), own)) attempt(() => fs.unlinkSync(path))
+}
+
+/** Closes a server that removes whatever is at its path, while what is not its own is held aside. */
+export const sparing = (path: string, own: Own, close: () => void): void => {
   const now = stat(path)
-  if (now === undefined || same(now, own)) return void server.close()
+  if (now === undefined || same(now, own)) return close()
   const aside = beside(path)
   fs.renameSync(path, aside)
-  server.close()
+  close()
   fs.renameSync(aside, path)
 }
 
