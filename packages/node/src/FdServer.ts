@@ -23,7 +23,7 @@ import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
 import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
-import { unixPathOf } from "./internal/unixPath.ts"
+import * as unixPath from "./internal/unixPath.ts"
 import * as TcpClient from "./TcpClient.ts"
 import * as UnixClient from "./UnixClient.ts"
 
@@ -95,6 +95,11 @@ export const listen =
       const { fd } = options
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
+      const local = unixPath.listed(fd)
+      if (local?.datagrams === true) {
+        const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
+        return yield* inherit(fd)(sink)
+      }
       const accept = yield* accepting(options)
       const allows = yield* allowing(options.allow)
       const socket = yield* udp.adopt(fd)
@@ -112,7 +117,11 @@ export const listen =
       )
       const bound = server.address()
       const inet = typeof bound === "object" && bound !== null
-      const address = inet ? Endpoint.tcp(bound.address, bound.port) : localAddress(fd)
+      const address = inet
+        ? Endpoint.tcp(bound.address, bound.port)
+        : local?.name === undefined
+          ? Endpoint.fd(fd)
+          : Endpoint.unix(local.name)
       let peers = 0
       server.on("connection", (socket: net.Socket) => {
         const peer = inet ? peerOf(socket, "tcp") : unixPeer("unix", `${address}#${++peers}`)
@@ -131,12 +140,6 @@ const isSocket = (fd: number): boolean =>
 
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
-
-/** Where a Unix socket is bound, which Linux tells by its inode. */
-const localAddress = (fd: number): Endpoint.Unix | Endpoint.Fd => {
-  const path = unixPathOf(fd)
-  return path === undefined ? Endpoint.fd(fd) : Endpoint.unix(path)
-}
 
 const connect = (address: Endpoint.Endpoint): Transport.Listening["connect"] => {
   switch (address._tag) {

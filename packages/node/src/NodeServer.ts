@@ -28,6 +28,7 @@ import * as query from "./internal/query.ts"
 import type * as FdServer from "./FdServer.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
+import type * as UnixDatagramServer from "./UnixDatagramServer.ts"
 import type * as UnixServer from "./UnixServer.ts"
 
 /**
@@ -115,6 +116,8 @@ export interface NodeServerOptions extends Transport.ServerOptions {
   readonly fd?: Omit<FdServer.FdListenOptions, "fd"> | undefined
   /** What holds for `unix:`. */
   readonly unix?: Omit<UnixServer.UnixListenOptions, "path"> | undefined
+  /** What holds for `unixgram:`. */
+  readonly unixgram?: Omit<UnixDatagramServer.UnixDatagramListenOptions, "path"> | undefined
 }
 
 /**

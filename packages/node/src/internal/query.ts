@@ -56,6 +56,8 @@ const inet = {
   ...admission
 }
 
+const bytes = integer(1, 1_073_741_824)
+
 const buffers = { receiveBufferBytes: integer(1, 2_147_483_647), sendBufferBytes: integer(1, 2_147_483_647) }
 
 const servers = {
@@ -72,7 +74,7 @@ const servers = {
     allow: list
   },
   Unix: { mode, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
-  Unixgram: { mode, sendTimeout: duration, ...buffers },
+  Unixgram: { mode, sendTimeout: duration, sendBufferBytes: bytes, maxDatagramBytes: bytes },
   Fd: admission,
   Memory: {}
 } satisfies Tables
@@ -82,7 +84,7 @@ const clients = {
   Tls: {},
   Udp: {},
   Unix: { connectTimeout: duration },
-  Unixgram: { sendTimeout: duration },
+  Unixgram: { bind: text, mode, sendTimeout: duration, maxDatagramBytes: bytes },
   Fd: {},
   Memory: {}
 } satisfies Tables

@@ -25,8 +25,8 @@ export interface Unread {
 }
 
 /**
- * A Unix datagram socket. It reads nothing before `start`, keeps the process
- * alive until `close`, and is used no more after that.
+ * A Unix datagram socket. It reads nothing before `start`, from then on keeps
+ * the process alive until `close`, and is used no more after that.
  */
 export class UnixDatagram {
   /** Its path, its abstract name as `@name`, or `undefined`. */
@@ -75,9 +75,10 @@ export class UnixDatagram {
     return undefined
   }
 
-  /** Sends to and receives from `path` only. */
-  connect(path: string): NodeJS.ErrnoException | undefined {
-    const address = unixAddress.encode(path)
+  /** Sends to and receives from one socket only, by its path or abstract name, or by its address. */
+  connect(to: string | Uint8Array): NodeJS.ErrnoException | undefined {
+    const path = typeof to === "string" ? to : undefined
+    const address = typeof to === "string" ? unixAddress.encode(to) : to
     return this.libc.connect(this.fd, address, address.length) < 0 ? failure(this.libc, "connect", path) : undefined
   }
 
@@ -94,8 +95,8 @@ export class UnixDatagram {
 
   start(receiver: Receiver): void {
     this.receiver = receiver
-    this.poll = this.libc.poll(this.fd, { readable: true }, this.ready)
     this.reading = true
+    this.watch()
   }
 
   pause(): void {
@@ -125,7 +126,7 @@ export class UnixDatagram {
     return code === "EINTR" ? this.send(data, to) : code
   }
 
-  /** Calls back, once, when the socket's own buffer has room, and that of the socket it is connected to. */
+  /** Calls back, once, when the socket's own buffer has room, and the queue of the socket it is connected to. */
   onWritable(callback: () => void): void {
     this.writable = callback
     this.watch()
@@ -142,7 +143,10 @@ export class UnixDatagram {
   private watch(): void {
     if (this.closed) return
     const { reading: readable, writable } = this
-    this.poll?.start({ readable, writable: writable !== undefined, disconnect: true }, this.ready)
+    // Watching for a disconnection alone keeps the process alive, and finds nothing.
+    const events = { readable, writable: writable !== undefined, disconnect: true }
+    if (this.poll === undefined) this.poll = this.libc.poll(this.fd, events, this.ready)
+    else this.poll.start(events, this.ready)
   }
 
   // libuv calls without Node's knowledge: nobody promises to run ticks and promises afterwards. After an immediate Node does.
@@ -210,7 +214,7 @@ export const knock = (libc: Libc, path: string): NodeJS.ErrnoException | undefin
 }
 
 /** An error as Node's own are. */
-const systemError = (code: string, syscall: string, path?: string): NodeJS.ErrnoException => {
+export const systemError = (code: string, syscall: string, path?: string): NodeJS.ErrnoException => {
   const errno = (constants.errno as Record<string, number>)[code] ?? 0
   const message = `${syscall} ${code}: ${getSystemErrorMessage(-errno)}${path === undefined ? "" : ` ${path}`}`
   return Object.assign(new Error(message), { code, errno: -errno, syscall, ...(path !== undefined && { path }) })

@@ -15,13 +15,31 @@ export const isAbstract = (path: string): boolean => path.startsWith("@")
 /** A path as the platform takes it: an abstract name starts with a zero byte. */
 export const native = (path: string): string => (isAbstract(path) ? `\0${path.slice(1)}` : path)
 
-/** The path, or `@name`, that an open descriptor is bound to, which Linux lists by its inode. */
-export const unixPathOf = (fd: number): string | undefined => {
+/** What Linux lists of an open Unix socket, by its inode. */
+export interface Listed {
+  /** The path, or `@name`, that it is bound to. */
+  readonly name: string | undefined
+  readonly datagrams: boolean
+}
+
+/** The Unix socket behind a descriptor, if it is one. */
+export const listed = (fd: number): Listed | undefined => {
   const inode = /^socket:\[(\d+)\]$/.exec(attempt(() => fs.readlinkSync(`/proc/self/fd/${fd}`)) ?? "")?.[1]
+  // Num RefCount Protocol Flags Type St Inode Path
   const line = attempt(() => fs.readFileSync("/proc/net/unix", "utf8"))
     ?.split("\n")
     .find((line) => line.split(/ +/, 7)[6] === inode)
-  return /^(?:\S+ +){7}(.+)$/.exec(line ?? "")?.[1]
+  return line === undefined
+    ? undefined
+    : { name: /^(?:\S+ +){7}(.+)$/.exec(line)?.[1], datagrams: line.split(/ +/, 5)[4] === "0002" }
+}
+
+/** The failure of a path or an abstract name that is too long, if it is. */
+export const tooLong = (path: string, endpoint: string): Effect.Effect<never, ServerError> | undefined => {
+  const bytes = Buffer.byteLength(path) - (isAbstract(path) ? 1 : 0)
+  return bytes <= longest
+    ? undefined
+    : Effect.fail(bindFailed(endpoint, new Error(`the path has ${bytes} bytes`), "PathTooLong"))
 }
 
 /** The file that a server's path was when it was bound. */
@@ -56,10 +74,7 @@ interface Options<S> extends Kind<S> {
 export const bind = <S>(options: Options<S>): Effect.Effect<Bound<S>, ServerError> =>
   Effect.gen(function* () {
     const { endpoint, path } = options
-    const bytes = Buffer.byteLength(path)
-    if (bytes > longest) {
-      return yield* Effect.fail(bindFailed(endpoint, new Error(`the path has ${bytes} bytes`), "PathTooLong"))
-    }
+    yield* tooLong(path, endpoint) ?? Effect.void
     const directory = stat(dirname(path))
     if (directory === undefined || !directory.isDirectory()) {
       return yield* Effect.fail(bindFailed(endpoint, new Error(`no directory ${dirname(path)}`), "NoDirectory"))
