@@ -50,4 +50,8 @@ const answers = Effect.gen(function* () {
 })
 assert.deepEqual(await Effect.runPromise(Effect.provide(answers, everywhere)), ["Udp", "Tcp", "Unix", "Memory"])
 
+// What needs an optional package says so where that is missing.
+const missing = Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Echo, "unixgram:@smoke"))))
+if (process.platform === "linux") assert.match((await Effect.runPromise(missing)).message, /npm install koffi/)
+
 console.log(`echo over TCP, UDP, a Unix socket and in memory on Node ${process.version}`)
