@@ -288,6 +288,39 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram server", () => {
     })
   )
 
+  it.live("waits for more peers than it has sockets to watch, and keeps none of these", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const address = Buffer.concat([Buffer.from([1, 0]), text(`${path}\0`)])
+      yield* Effect.gen(function* () {
+        const server = yield* Lines
+        const got: Array<number> = []
+        const peers = yield* Effect.forEach([...Array(200).keys()], (i) =>
+          Effect.map(raw("auto"), (socket) => {
+            got.push(0)
+            socket.start({ onMessage: () => got[i]!++, onError: () => {} })
+            socket.pause()
+            return socket
+          })
+        )
+        const before = yield* descriptors
+        for (const peer of peers) {
+          for (let i = 0; i < 20; i++) {
+            while (peer.send(text(String(i)), address) === "EAGAIN") yield* turn
+          }
+        }
+        // Each holds what the kernel lets it; the rest waits.
+        yield* until(Effect.map(server.connections, (waiting) => waiting.length > 200))
+        assert.isAbove(yield* descriptors, before)
+        for (const peer of peers) peer.resume()
+        yield* until(Effect.map(server.counts, ({ Completed }) => Completed === 4_000))
+        yield* until(Effect.sync(() => got.every((count) => count === 20)))
+        // The one that the kernel tells of unread datagrams stays.
+        yield* until(Effect.map(descriptors, (now) => now <= before + 1))
+      }).pipe(Effect.scoped, Effect.provide(served(path, { sendTimeout: "1 minute" })))
+    })
+  )
+
   it.live("reads no more than it may answer, and loses nothing of what it leaves to the kernel", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
@@ -431,6 +464,25 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram client", () => {
       fs.unlinkSync(path)
       const stream = yield* Effect.provide(failure(path), UnixServer.layer(Lines, { path }))
       assert.include(stream, "EPROTOTYPE")
+    })
+  )
+
+  it.live("has the path that its URL gives it, unless that is taken, and leaves none behind", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const bind = `${path}.client`
+        const url = `unixgram://${path}?bind=${bind}&mode=660&sendTimeout=1%20second`
+        const client = yield* NodeClient.connect(Lines, url)
+        assert.strictEqual(yield* client.send("hello"), "hello")
+        assert.strictEqual(fs.lstatSync(bind).mode & 0o777, 0o660)
+        const taken = yield* Effect.flip(NodeClient.connect(Lines, url))
+        assert.match(taken.message, /^Cannot connect to unixgram:.*: Cannot bind unixgram:.*\.client: address in use/)
+        assert.strictEqual(yield* client.send("still here"), "still here")
+        const refused = yield* Effect.flip(NodeClient.connect(Lines, `unixgram://${path}?maxConnections=1`))
+        assert.include(refused.message, "bind=, mode=, sendTimeout=, maxDatagramBytes=")
+      }).pipe(Effect.scoped, Effect.provide(served(path)))
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
     })
   )
 
