@@ -40,7 +40,7 @@ export class UnixDatagram {
   private scheduled = false
   private failed = false
   private closed = false
-  private sender: Sender | undefined = undefined
+  private readonly senders = new Map<string, Sender>()
   private writable: (() => void) | undefined = undefined
 
   private constructor(libc: Libc, fd: number, maxBytes: number) {
@@ -187,14 +187,17 @@ export class UnixDatagram {
     return true
   }
 
-  /** Who has sent the last datagram; mostly the one that has sent the datagram before. */
+  /** Who has sent the last datagram. Peers that send often are known. */
   private from(length: number): Sender | undefined {
-    const { sender } = this
     if (length <= 2) return undefined
-    if (sender?.address.length === length && Buffer.compare(sender.address, from.subarray(0, length)) === 0)
-      return sender
-    const address = from.slice(0, length)
-    return (this.sender = { name: unixAddress.decode(address, length) as string, address })
+    const key = from.toString("latin1", 0, length)
+    const known = this.senders.get(key)
+    if (known !== undefined) return known
+    if (this.senders.size >= maxSenders) this.senders.clear()
+    const address = Uint8Array.prototype.slice.call(from, 0, length)
+    const sender = { name: unixAddress.decode(address, length) as string, address }
+    this.senders.set(key, sender)
+    return sender
   }
 
   private fail(error: NodeJS.ErrnoException): void {
@@ -256,11 +259,14 @@ const MSG_NOSIGNAL = 0x4000
 const batch = 64
 const maxQueued = 1_024
 
+// Senders that are known.
+const maxSenders = 1_024
+
 // Errors of one datagram, or of the moment.
 const passing = new Set(["EAGAIN", "EINTR", "ENOMEM", "ENOBUFS", "ECONNREFUSED"])
 
 // Filled by one call and read before the next, of whatever socket.
 let buffer = Buffer.allocUnsafeSlow(0)
-const from = new Uint8Array(unixAddress.size)
+const from = Buffer.allocUnsafeSlow(unixAddress.size)
 const fromLength = new Uint32Array(1)
 const memory = new Uint32Array(9)

@@ -37,6 +37,11 @@ export const resolve = (options: UnixDatagramSocketOptions): Effect.Effect<Setti
   return Effect.succeed({ maxDatagramBytes, sendBufferBytes, sendTimeoutMillis: Duration.toMillis(timeout) })
 }
 
+/** A sender as a peer, and the way back to it. */
+type Way = Pick<Wire.Datagram, "peer" | "reply">
+
+const noReply: Way["reply"] = (_, sent) => sent(Outcome.undelivered("NoReturnAddress"))
+
 interface Bound {
   readonly socket: UnixDatagram
   readonly address: Endpoint.Unixgram | Endpoint.Fd
@@ -55,19 +60,24 @@ export const serve = (
   const replies = new Replies(system, socket, settings.sendTimeoutMillis)
   let closed = false
   let unnamed = 0
-  const peerOf = (from: Sender | undefined) =>
-    from === undefined
-      ? unixPeer("unixgram", `${address}#${++unnamed}`)
-      : unixPeer("unixgram", String(Endpoint.unixgram(from.name)), from.name.startsWith("/") ? from.name : undefined)
-  const replyTo = (from: Sender | undefined): Wire.Datagram["reply"] =>
-    from === undefined
-      ? (_, sent) => sent(Outcome.undelivered("NoReturnAddress"))
-      : (data, sent) => replies.send(data, from, sent)
+  const ways = new WeakMap<Sender, Way>()
+  const wayOf = (from: Sender): Way => {
+    const known = ways.get(from)
+    if (known !== undefined) return known
+    const { name } = from
+    const way: Way = {
+      peer: unixPeer("unixgram", String(Endpoint.unixgram(name)), name.startsWith("/") ? name : undefined),
+      reply: (data, sent) => replies.send(data, from, sent)
+    }
+    ways.set(from, way)
+    return way
+  }
+  const nobody = (): Way => ({ peer: unixPeer("unixgram", `${address}#${++unnamed}`), reply: noReply })
   socket.start({
     onMessage: (data, from, sizeBytes) => {
-      const peer = peerOf(from)
+      const { peer, reply } = from === undefined ? nobody() : wayOf(from)
       if (sizeBytes > data.length) return sink.refuse(peer, address, tooLarge(sizeBytes, settings.maxDatagramBytes))
-      sink.receive({ data, peer, listener: address, reply: replyTo(from) })
+      sink.receive({ data, peer, listener: address, reply })
     },
     onError: (error) => sink.fail(error)
   })
