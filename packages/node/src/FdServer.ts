@@ -10,6 +10,8 @@
  */
 import { ConnectFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
+import * as Outcome from "@socketserver/core/Outcome"
+import type * as Peer from "@socketserver/core/Peer"
 import type * as Server from "@socketserver/core/Server"
 import { BindFailed, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
@@ -95,13 +97,13 @@ export const listen =
       const { fd } = options
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
+      const accept = yield* accepting(options)
+      const allows = yield* allowing(options.allow)
       const local = unixPath.listed(fd)
       if (local?.datagrams === true) {
         const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
-        return yield* inherit(fd)(sink)
+        return yield* inherit(fd)(allows === undefined ? sink : admitting(sink, allows))
       }
-      const accept = yield* accepting(options)
-      const allows = yield* allowing(options.allow)
       const socket = yield* udp.adopt(fd)
       if (socket !== undefined) {
         const { address, port } = socket.address()
@@ -131,6 +133,15 @@ export const listen =
       server.on("error", netServer.sort(sink))
       return { address, close: () => void server.close(), connect: connect(address) }
     })
+
+/** A sink that gets the datagrams of those only that are allowed. */
+const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): Transport.Sink => ({
+  ...sink,
+  receive: (datagram) =>
+    allows(datagram.peer)
+      ? sink.receive(datagram)
+      : sink.refuse(datagram.peer, datagram.listener, Outcome.refused("allow"))
+})
 
 const isSocket = (fd: number): boolean =>
   Result.getOrElse(

@@ -6,6 +6,7 @@ import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import type { BindFailed } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
+import * as FdServer from "@socketserver/node/FdServer"
 import * as NodeClient from "@socketserver/node/NodeClient"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as UnixDatagramClient from "@socketserver/node/UnixDatagramClient"
@@ -424,6 +425,21 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram server", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(refused)))
       assert.match(error.message, /^Cannot bind fd:\/\/\d+: .*EPROTOTYPE/)
       system.close(stream)
+    })
+  )
+
+  it.live("drops what an inherited socket gets from elsewhere than the networks that are allowed", () =>
+    Effect.gen(function* () {
+      const system = yield* libc.load
+      const fd = system.socket(1, 2, 0)
+      const address = Buffer.concat([Buffer.from([1, 0]), text(`\0inherited-${process.pid}`)])
+      assert.strictEqual(system.bind(fd, address, address.length), 0)
+      yield* Effect.gen(function* () {
+        const queue = yield* events
+        const client = yield* Lines.client
+        yield* client.write("let me in")
+        assert.deepStrictEqual((yield* Queue.take(queue)).outcome, { _tag: "Refused", reason: "allow" })
+      }).pipe(Effect.scoped, Effect.provide(FdServer.layer(Lines, { fd, allow: ["10.0.0.0/8"] })))
     })
   )
 
