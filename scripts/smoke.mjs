@@ -68,4 +68,8 @@ const encrypted = Effect.gen(function* () {
 }).pipe(Effect.scoped)
 assert.deepEqual(await Effect.runPromise(Effect.provide(encrypted, overTls)), ["encrypted", "TLSv1.3"])
 
+// What needs an optional package says so where that is missing.
+const missing = Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Echo, "unixgram:@smoke"))))
+if (process.platform === "linux") assert.match((await Effect.runPromise(missing)).message, /npm install koffi/)
+
 console.log(`echo over TCP, TLS, UDP, a Unix socket and in memory on Node ${process.version}`)

@@ -14,9 +14,9 @@ import { select, transports } from "./servers.ts"
 
 const usage = `pnpm bench [flags]
 
-  --transport <t>    tcp (the default), tls or udp
+  --transport <t>    tcp (the default), tls, udp or unixgram (on Linux)
   --only <names>     comma-separated: a server's whole name, or text that names contain; the baseline is always measured
-  --depth <list>     requests outstanding per connection (1,16,128; over udp 1,8)
+  --depth <list>     requests outstanding per connection (1,16,128; over datagrams 1,8)
   --rounds <n>       rounds, in each every server once (3)
   --seconds <s>      measured window (2)
   --warm-up <s>      time before the window (1)

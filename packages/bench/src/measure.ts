@@ -64,12 +64,13 @@ export const startUp = (server: string): Effect.Effect<Start, Child.ChildError> 
 
 interface Server {
   readonly child: Child.Child
-  readonly port: number
+  /** A port on this machine, or the endpoint that it is. */
+  readonly port: string
 }
 
 const measureWindow = Effect.fnUntraced(function* (server: Server, options: Load) {
   const lifetime = options.warmUp + options.seconds + 30
-  const told = [server.port, options.connections, options.depth, lifetime].map(String)
+  const told = [server.port, ...[options.connections, options.depth, lifetime].map(String)]
   if (options.loadMode !== undefined) told.push(options.loadMode)
   const load = yield* Child.spawn({ core: 1, args: [path(`./${options.load}`), ...told] })
   yield* heard(load.ask<LoadMessage>())
@@ -99,8 +100,8 @@ const startServer = (name: string): Effect.Effect<Server, Child.ChildError, Scop
       core: 0,
       args: ["--import", new URL("./cpu.ts", import.meta.url).href, path(`./servers/${name}.ts`)]
     })
-    const port = yield* child.prints(/listening on \w+:\/\/127\.0\.0\.1:(\d+)/)
-    return { child, port: Number(port) }
+    const port = yield* child.prints(/listening on (?:\w+:\/\/127\.0\.0\.1:)?(\S+)/)
+    return { child, port }
   })
 
 /** A load only speaks unasked when something is wrong. */

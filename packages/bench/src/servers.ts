@@ -51,6 +51,16 @@ export const transports: Readonly<Record<string, Transport>> = {
       { name: "socketserver-udp", what: "ours, default policy, the handler answers at once" },
       { name: "socketserver-udp-yield", what: "ours, default policy, the handler yields once" }
     ]
+  },
+  unixgram: {
+    load: "loadUnixgram.ts",
+    connections: 16,
+    depths: "1,8",
+    servers: [
+      { name: "koffi-unixgram", what: "hand-written on koffi, a send for each message (the baseline)" },
+      { name: "socketserver-unixgram", what: "ours, default policy, the handler answers at once" },
+      { name: "socketserver-unixgram-yield", what: "ours, default policy, the handler yields once" }
+    ]
   }
 }
 

@@ -185,6 +185,8 @@ export interface DatagramWireOptions {
   /** Sends a datagram. `sent` is called once; an error ends the connection with it. */
   readonly send: (data: Uint8Array, sent: (error?: unknown) => void) => void
   readonly close: () => void
+  /** Stops and resumes reading, where the system then holds the server back. Where it cannot, what nobody reads is dropped. */
+  readonly flow?: { readonly pause: () => void; readonly resume: () => void } | undefined
 }
 
 /**

@@ -10,6 +10,8 @@
  */
 import { ConnectFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
+import * as Outcome from "@socketserver/core/Outcome"
+import type * as Peer from "@socketserver/core/Peer"
 import type * as Server from "@socketserver/core/Server"
 import { BindFailed, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
@@ -23,7 +25,7 @@ import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
 import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
-import { unixPathOf } from "./internal/unixPath.ts"
+import * as unixPath from "./internal/unixPath.ts"
 import * as TcpClient from "./TcpClient.ts"
 import * as UnixClient from "./UnixClient.ts"
 
@@ -97,6 +99,11 @@ export const listen =
       if (!isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
       const accept = yield* accepting(options)
       const allows = yield* allowing(options.allow)
+      const local = unixPath.listed(fd)
+      if (local?.datagrams === true) {
+        const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
+        return yield* inherit(fd)(allows === undefined ? sink : admitting(sink, allows))
+      }
       const socket = yield* udp.adopt(fd)
       if (socket !== undefined) {
         const { address, port } = socket.address()
@@ -112,7 +119,11 @@ export const listen =
       )
       const bound = server.address()
       const inet = typeof bound === "object" && bound !== null
-      const address = inet ? Endpoint.tcp(bound.address, bound.port) : localAddress(fd)
+      const address = inet
+        ? Endpoint.tcp(bound.address, bound.port)
+        : local?.name === undefined
+          ? Endpoint.fd(fd)
+          : Endpoint.unix(local.name)
       let peers = 0
       server.on("connection", (socket: net.Socket) => {
         const peer = inet ? peerOf(socket, "tcp") : unixPeer("unix", `${address}#${++peers}`)
@@ -123,6 +134,15 @@ export const listen =
       return { address, close: () => void server.close(), connect: connect(address) }
     })
 
+/** A sink that gets the datagrams of those only that are allowed. */
+const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): Transport.Sink => ({
+  ...sink,
+  receive: (datagram) =>
+    allows(datagram.peer)
+      ? sink.receive(datagram)
+      : sink.refuse(datagram.peer, datagram.listener, Outcome.refused("allow"))
+})
+
 const isSocket = (fd: number): boolean =>
   Result.getOrElse(
     Result.try(() => fs.fstatSync(fd).isSocket()),
@@ -131,12 +151,6 @@ const isSocket = (fd: number): boolean =>
 
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
-
-/** Where a Unix socket is bound, which Linux tells by its inode. */
-const localAddress = (fd: number): Endpoint.Unix | Endpoint.Fd => {
-  const path = unixPathOf(fd)
-  return path === undefined ? Endpoint.fd(fd) : Endpoint.unix(path)
-}
 
 const connect = (address: Endpoint.Endpoint): Transport.Listening["connect"] => {
   switch (address._tag) {

@@ -84,6 +84,12 @@ const wire = (
             () => import("./UnixClient.ts"),
             ({ wire }, set) => wire({ ...set, path: endpoint.path })
           )
+        case "Unixgram":
+          return using(
+            query.ofClient(endpoint),
+            () => import("./UnixDatagramClient.ts"),
+            ({ wire }, set) => wire({ ...set, path: endpoint.path })
+          )
         case "Memory":
           return MemoryServer.connect(endpoint.name)
         default:

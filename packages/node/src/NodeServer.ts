@@ -29,6 +29,7 @@ import type * as FdServer from "./FdServer.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import type * as TlsServer from "./TlsServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
+import type * as UnixDatagramServer from "./UnixDatagramServer.ts"
 import type * as UnixServer from "./UnixServer.ts"
 
 /**
@@ -118,6 +119,8 @@ export interface NodeServerOptions extends Transport.ServerOptions {
   readonly fd?: Omit<FdServer.FdListenOptions, "fd"> | undefined
   /** What holds for `unix:`. */
   readonly unix?: Omit<UnixServer.UnixListenOptions, "path"> | undefined
+  /** What holds for `unixgram:`. */
+  readonly unixgram?: Omit<UnixDatagramServer.UnixDatagramListenOptions, "path"> | undefined
 }
 
 /**

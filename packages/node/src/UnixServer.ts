@@ -18,6 +18,7 @@ import * as netServer from "./internal/netServer.ts"
 import { unixPeer } from "./internal/peers.ts"
 import { accepting } from "./internal/streamListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
+import * as unixStream from "./internal/unixStream.ts"
 import * as UnixClient from "./UnixClient.ts"
 
 /**
@@ -105,8 +106,9 @@ export const listen =
             server,
             close: () => void server.close()
           }))
-        : Effect.acquireRelease(unixPath.bind({ path, mode, endpoint: String(address), listen: bind }), (bound) =>
-            Effect.sync(bound.close)
+        : Effect.acquireRelease(
+            unixPath.bind({ path, mode, endpoint: String(address), listen: bind, ...unixStream.kind }),
+            (bound) => Effect.sync(bound.close)
           )
       let peers = 0
       bound.server.on("connection", (socket) =>

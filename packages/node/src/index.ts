@@ -33,5 +33,11 @@ export * as UdpServer from "./UdpServer.ts"
 /** Connections to a Unix socket. */
 export * as UnixClient from "./UnixClient.ts"
 
+/** Clients of a Unix datagram socket. */
+export * as UnixDatagramClient from "./UnixDatagramClient.ts"
+
+/** Unix datagram sockets, which Node lacks. */
+export * as UnixDatagramServer from "./UnixDatagramServer.ts"
+
 /** Unix stream sockets on `node:net`. */
 export * as UnixServer from "./UnixServer.ts"

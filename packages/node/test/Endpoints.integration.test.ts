@@ -52,7 +52,23 @@ const endpoints: ReadonlyArray<{
     name: "an abstract unix name",
     listen: (directory) => `unix:@${directory.slice(1)}`,
     socat: (address) => `abstract-connect:${address.slice(6)}`
-  }
+  },
+  ...(process.platform === "linux"
+    ? [
+        {
+          name: "unixgram",
+          listen: (directory: string) => `unixgram://${directory}/s`,
+          socat: (address: string) => `unix-sendto:${address.slice(11)},bind=${address.slice(11)}.client`,
+          datagrams: true
+        },
+        {
+          name: "an abstract unixgram name",
+          listen: (directory: string) => `unixgram:@${directory.slice(1)}`,
+          socat: (address: string) => `abstract-sendto:${address.slice(10)},bind=${address.slice(10)}.client`,
+          datagrams: true
+        }
+      ]
+    : [])
 ]
 
 const ends = (server: Program) =>
@@ -196,6 +212,24 @@ print(s.recv(100).decode())
       const server = yield* python(`give(socket.SOCK_STREAM, ${JSON.stringify(path)}); become(False, LISTEN="fd://3")`)
       assert.deepStrictEqual(yield* announced(server, 1), [`unix://${path}`])
       assert.strictEqual(yield* asks("SOCK_STREAM", `(socket.AF_UNIX, ${JSON.stringify(path)})`), "Hello, world\n")
+      yield* ends(server)
+      assert.isTrue(fs.existsSync(path))
+    })
+  )
+
+  it.live.skipIf(process.platform !== "linux")("fd://3 serves Unix datagrams, and leaves the path to who made it", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const server = yield* python(`give(socket.SOCK_DGRAM, ${JSON.stringify(path)}); become(False, LISTEN="fd://3")`)
+      assert.deepStrictEqual(yield* announced(server, 1), [`unixgram://${path}`])
+      const answer = `
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(${JSON.stringify(`${path}.client`)})
+s.sendto(b"Hello, world", ${JSON.stringify(path)})
+print(s.recv(100).decode())
+`
+      assert.strictEqual(yield* printed(script(answer)), "Hello, world\n")
       yield* ends(server)
       assert.isTrue(fs.existsSync(path))
     })

@@ -19,7 +19,7 @@ describe("start-up", () => {
     )
     // Configuration, schemas, clocks of dates, other transports, and every package's index.
     const unwanted =
-      /\/(Schema|Config|ConfigProvider|Policy|NodeServer|MemoryServer|Middleware)\.[jt]s$|platform-node|\/index\.[jt]s$|^node:(tls|dgram|worker_threads|child_process)$/
+      /\/(Schema|Config|ConfigProvider|Policy|NodeServer|MemoryServer|Middleware)\.[jt]s$|platform-node|\/index\.[jt]s$|koffi|^node:(tls|dgram|worker_threads|child_process)$/
     assert.deepStrictEqual(
       loaded.filter((url) => unwanted.test(url)),
       []

@@ -9,11 +9,14 @@ import * as NodeServer from "@socketserver/node/NodeServer"
 import * as UnixServer from "@socketserver/node/UnixServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as libc from "../src/internal/libc.ts"
+import { UnixDatagram } from "../src/internal/unixDatagram.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -84,6 +87,21 @@ describe("a Unix socket", () => {
         assert.strictEqual(yield* ask("still here"), "still here")
       }).pipe(Effect.provide(served(path)))
     })
+  )
+
+  it.live.skipIf(process.platform !== "linux")(
+    "is never taken from a live datagram socket, and is replaced when that is dead",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* directory, "s")
+        const socket = Result.getOrThrow(UnixDatagram.open(yield* libc.load, 1))
+        yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
+        assert.isUndefined(socket.bind(path))
+        assert.strictEqual((yield* bindFailure(path)).kind, "AddressInUse")
+        socket.close()
+        assert.strictEqual(yield* Effect.provide(ask("hello"), served(path)), "hello")
+        assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
+      })
   )
 
   it.live("goes to one of two servers that find the same dead one", () =>

@@ -65,11 +65,13 @@ export class DatagramWire implements Transport.DatagramWire {
 
   pause(): void {
     this.paused = true
+    if (!this.closed) this.options.flow?.pause()
   }
 
   resume(): void {
     this.paused = false
     this.deliver()
+    if (!this.paused && !this.closed) this.options.flow?.resume()
   }
 
   /** Nobody hears of it: datagrams have no end. */

@@ -47,6 +47,12 @@ export const listenerOf = (
         () => import("../FdServer.ts"),
         ({ listen }, set) => listen({ ...options.fd, ...set, fd: Number(endpoint.fd) })
       )
+    case "Unixgram":
+      return using(
+        query.ofServer(endpoint),
+        () => import("../UnixDatagramServer.ts"),
+        ({ listen }, set) => listen({ ...options.unixgram, ...set, path: endpoint.path })
+      )
     case "Memory":
       return Effect.succeed(MemoryServer.listen(endpoint.name))
     default:

@@ -70,6 +70,8 @@ const atLeastZero = read('a time and its unit, as in "5 seconds"', (text) =>
 // A passphrase is none: what stands in a URL is seen by everybody.
 const identity = { cert: text, key: text, ca: text, alpn: list, minVersion: version }
 
+const bytes = integer(1, 1_073_741_824)
+
 const buffers = { receiveBufferBytes: integer(1, 2_147_483_647), sendBufferBytes: integer(1, 2_147_483_647) }
 
 const servers = {
@@ -94,7 +96,7 @@ const servers = {
     allow: list
   },
   Unix: { mode, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
-  Unixgram: { mode, sendTimeout: duration, ...buffers },
+  Unixgram: { mode, sendTimeout: duration, sendBufferBytes: bytes, maxDatagramBytes: bytes },
   Fd: admission,
   Memory: {}
 } satisfies Tables
@@ -104,7 +106,7 @@ const clients = {
   Tls: { connectTimeout: duration, noDelay: flag, ...identity, serverName: text },
   Udp: {},
   Unix: { connectTimeout: duration },
-  Unixgram: { sendTimeout: duration },
+  Unixgram: { bind: text, mode, sendTimeout: duration, maxDatagramBytes: bytes },
   Fd: {},
   Memory: {}
 } satisfies Tables

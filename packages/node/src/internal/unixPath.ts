@@ -4,7 +4,6 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import { dirname } from "node:path"
 import { bindFailed } from "./netServer.ts"
 
@@ -16,26 +15,55 @@ export const isAbstract = (path: string): boolean => path.startsWith("@")
 /** A path as the platform takes it: an abstract name starts with a zero byte. */
 export const native = (path: string): string => (isAbstract(path) ? `\0${path.slice(1)}` : path)
 
-/** The path, or `@name`, that an open descriptor is bound to, which Linux lists by its inode. */
-export const unixPathOf = (fd: number): string | undefined => {
+/** What Linux lists of an open Unix socket, by its inode. */
+export interface Listed {
+  /** The path, or `@name`, that it is bound to. */
+  readonly name: string | undefined
+  readonly datagrams: boolean
+}
+
+/** The Unix socket behind a descriptor, if it is one. */
+export const listed = (fd: number): Listed | undefined => {
   const inode = /^socket:\[(\d+)\]$/.exec(attempt(() => fs.readlinkSync(`/proc/self/fd/${fd}`)) ?? "")?.[1]
+  // Num RefCount Protocol Flags Type St Inode Path
   const line = attempt(() => fs.readFileSync("/proc/net/unix", "utf8"))
     ?.split("\n")
     .find((line) => line.split(/ +/, 7)[6] === inode)
-  return /^(?:\S+ +){7}(.+)$/.exec(line ?? "")?.[1]
+  return line === undefined
+    ? undefined
+    : { name: /^(?:\S+ +){7}(.+)$/.exec(line)?.[1], datagrams: line.split(/ +/, 5)[4] === "0002" }
 }
 
+/** The failure of a path or an abstract name that is too long, if it is. */
+export const tooLong = (path: string, endpoint: string): Effect.Effect<never, ServerError> | undefined => {
+  const bytes = Buffer.byteLength(path) - (isAbstract(path) ? 1 : 0)
+  return bytes <= longest
+    ? undefined
+    : Effect.fail(bindFailed(endpoint, new Error(`the path has ${bytes} bytes`), "PathTooLong"))
+}
+
+/** The file that a server's path was when it was bound. */
+export type Own = fs.Stats
+
 /** A server that is bound to a path of the file system, and how it leaves. */
-export interface Bound {
-  readonly server: net.Server
+export interface Bound<S> {
+  readonly server: S
   readonly close: () => void
 }
 
-interface Options {
+/** A kind of socket: how it binds, and what else differs. */
+export interface Kind<S> {
+  readonly listen: (path: string, around: (bind: () => void) => void) => Effect.Effect<S, ServerError>
+  /** Connects to a socket as a client of this kind does, and leaves; succeeds with the error if it cannot. */
+  readonly knock: (path: string) => Effect.Effect<NodeJS.ErrnoException | undefined>
+  /** Takes the server's path away, if it still is its `own`. */
+  readonly leave: (server: S, path: string, own: Own) => void
+}
+
+interface Options<S> extends Kind<S> {
   readonly path: string
   readonly mode: number
   readonly endpoint: string
-  readonly listen: (path: string, around: (bind: () => void) => void) => Effect.Effect<net.Server, ServerError>
 }
 
 /**
@@ -43,13 +71,10 @@ interface Options {
  * start at once: it fails if the path exists. So a stale socket is moved away
  * first, and only if it still is the one that was probed.
  */
-export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
+export const bind = <S>(options: Options<S>): Effect.Effect<Bound<S>, ServerError> =>
   Effect.gen(function* () {
     const { endpoint, path } = options
-    const bytes = Buffer.byteLength(path)
-    if (bytes > longest) {
-      return yield* Effect.fail(bindFailed(endpoint, new Error(`the path has ${bytes} bytes`), "PathTooLong"))
-    }
+    yield* tooLong(path, endpoint) ?? Effect.void
     const directory = stat(dirname(path))
     if (directory === undefined || !directory.isDirectory()) {
       return yield* Effect.fail(bindFailed(endpoint, new Error(`no directory ${dirname(path)}`), "NoDirectory"))
@@ -62,7 +87,7 @@ export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
       yield* Effect.scoped(
         Effect.gen(function* () {
           const found = yield* pinned(path)
-          const answer = yield* probe(path)
+          const answer = probed(path, yield* options.knock(path))
           if (answer !== "stale") return yield* Effect.fail(bindFailed(endpoint, answer.cause, answer.kind))
           remove(path, found)
         })
@@ -72,7 +97,7 @@ export const bind = (options: Options): Effect.Effect<Bound, ServerError> =>
     fs.chmodSync(path, options.mode)
     // The kernel keeps the inode while the server lives, so that it stays the server's alone.
     const own = fs.lstatSync(path)
-    return { server, close: once(() => leave(server, path, own)) }
+    return { server, close: once(() => options.leave(server, path, own)) }
   })
 
 /** Binds while the process's mask leaves exactly `mode`, so that there is no moment at which others may connect. */
@@ -88,22 +113,23 @@ const underMask =
 
 type Probe = "stale" | { readonly kind: "AddressInUse" | "PermissionDenied" | "Other"; readonly cause: unknown }
 
-/** Asks whether somebody listens on a socket. */
-const probe = (path: string): Effect.Effect<Probe> =>
-  Effect.callback<Probe>((resume) => {
-    const socket = net.connect({ path })
-    socket.once("connect", () => {
-      socket.destroy()
-      resume(Effect.succeed({ kind: "AddressInUse", cause: new Error(`a server listens on ${path}`) }))
-    })
-    socket.once("error", (cause: NodeJS.ErrnoException) => {
-      // Its queue is full, so it is alive.
-      if (cause.code === "EAGAIN") return resume(Effect.succeed({ kind: "AddressInUse", cause }))
-      if (cause.code === "ECONNREFUSED" || cause.code === "ENOENT") return resume(Effect.succeed("stale"))
-      resume(Effect.succeed({ kind: cause.code === "EACCES" ? "PermissionDenied" : "Other", cause }))
-    })
-    return Effect.sync(() => socket.destroy())
-  })
+/** Whether somebody has the socket open, told by what came of connecting to it. */
+const probed = (path: string, error: NodeJS.ErrnoException | undefined): Probe => {
+  switch (error?.code) {
+    case undefined:
+      return { kind: "AddressInUse", cause: new Error(`a server listens on ${path}`) }
+    case "ECONNREFUSED":
+    case "ENOENT":
+      return "stale"
+    // Its queue is full; it is of another type; it talks to somebody else: it is alive.
+    case "EAGAIN":
+    case "EPROTOTYPE":
+    case "EPERM":
+      return { kind: "AddressInUse", cause: error }
+    default:
+      return { kind: error?.code === "EACCES" ? "PermissionDenied" : "Other", cause: error }
+  }
+}
 
 /** A second name for the socket at `path`, so that its inode is not given to another while it is looked at. */
 const pinned = (path: string): Effect.Effect<string, never, Scope.Scope> =>
@@ -125,13 +151,18 @@ const remove = (path: string, found: string): void => {
   attempt(() => fs.unlinkSync(aside))
 }
 
-/** Closes a server. Closing removes whatever is at its path, so what is not its own is held aside. */
-const leave = (server: net.Server, path: string, own: fs.Stats): void => {
+/** Removes a path, if it still is a server's own. */
+export const unlink = (path: string, own: Own): void => {
+  if (same(stat(path), own)) attempt(() => fs.unlinkSync(path))
+}
+
+/** Closes a server that removes whatever is at its path, while what is not its own is held aside. */
+export const sparing = (path: string, own: Own, close: () => void): void => {
   const now = stat(path)
-  if (now === undefined || same(now, own)) return void server.close()
+  if (now === undefined || same(now, own)) return close()
   const aside = beside(path)
   fs.renameSync(path, aside)
-  server.close()
+  close()
   fs.renameSync(aside, path)
 }
 

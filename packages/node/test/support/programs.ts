@@ -93,8 +93,8 @@ export const start = (
 export type Environment = Readonly<Record<string, string>>
 
 /** A program of this project by its path, on a free port unless told otherwise. */
-export const node = (path: string, env: Environment = {}) =>
-  start(process.execPath, [path], { LISTEN: "tcp://127.0.0.1:0", ...env })
+export const node = (path: string, env: Environment = {}, args: ReadonlyArray<string> = []) =>
+  start(process.execPath, [path, ...args], { LISTEN: "tcp://127.0.0.1:0", ...env })
 
 export const example = (name: string, env?: Environment) => node(`examples/${name}/main.ts`, env)
 
@@ -139,6 +139,21 @@ def line(s):
         if not more: raise EOFError(data)
         data += more
     return data
+`
+
+/** A Python script with `server`, the address of a Unix datagram socket, and `unixgram(name)` for a socket of its own, unbound without a name. */
+export const pythonUnixgram = (server: string, script: string) =>
+  start("python3", ["-u", "-c", unixgramPrelude + script, server])
+
+const unixgramPrelude = `
+import os, socket, sys, threading, time
+def address(name): return "\\0" + name[1:] if name.startswith("@") else name
+server = address(sys.argv[1])
+def unixgram(name=None):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.settimeout(30)
+    if name: s.bind(address(name))
+    return s
 `
 
 /** Everything a client prints until it ends well. */

@@ -1,0 +1,118 @@
+import { ConnectFailed } from "@socketserver/core/Connection"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import * as Outcome from "@socketserver/core/Outcome"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import type * as Wire from "@socketserver/core/Wire"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
+import type { Libc } from "./libc.ts"
+import { unixPeer } from "./peers.ts"
+import type { Sender, UnixDatagram } from "./unixDatagram.ts"
+import { connect } from "./unixgramClient.ts"
+import { Replies } from "./unixReplies.ts"
+
+interface Settings {
+  readonly maxDatagramBytes: number
+  readonly sendTimeoutMillis: number
+  readonly sendBufferBytes: number
+}
+
+/** The options with their defaults, or what is wrong with one of them. */
+export const resolve = (options: UnixDatagramSocketOptions): Effect.Effect<Settings, ServerError> => {
+  const { maxDatagramBytes = 65_536, sendBufferBytes = 1_048_576, sendTimeout = "1 second" } = options
+  const invalid = (option: string, problem: string) =>
+    Effect.fail(new ServerError({ reason: new InvalidOption({ option, problem }) }))
+  for (const [option, value] of Object.entries({ maxDatagramBytes, sendBufferBytes })) {
+    if (!Number.isSafeInteger(value) || value < 1 || value > 0x4000_0000) {
+      return invalid(option, `it must be a positive integer up to 1 GiB, not ${value}`)
+    }
+  }
+  const timeout = Option.getOrUndefined(Duration.fromInput(sendTimeout))
+  if (timeout === undefined || !Duration.isPositive(timeout) || !Duration.isFinite(timeout)) {
+    return invalid("sendTimeout", `it must be a positive time that ends, not ${JSON.stringify(sendTimeout)}`)
+  }
+  return Effect.succeed({ maxDatagramBytes, sendBufferBytes, sendTimeoutMillis: Duration.toMillis(timeout) })
+}
+
+/** A sender as a peer, and the way back to it. */
+type Way = Pick<Wire.Datagram, "peer" | "reply">
+
+const noReply: Way["reply"] = (_, sent) => sent(Outcome.undelivered("NoReturnAddress"))
+
+interface Bound {
+  readonly socket: UnixDatagram
+  readonly address: Endpoint.Unixgram | Endpoint.Fd
+  /** Takes the path away. */
+  readonly leave: () => void
+}
+
+/** Hands the datagrams of a bound socket to a server, and its replies back. */
+export const serve = (
+  sink: Transport.Sink,
+  system: Libc,
+  { address, leave, socket }: Bound,
+  settings: Settings
+): Transport.Listening => {
+  socket.sendBufferBytes = settings.sendBufferBytes
+  const replies = new Replies(system, socket, settings.sendTimeoutMillis)
+  let closed = false
+  let unnamed = 0
+  const ways = new WeakMap<Sender, Way>()
+  const wayOf = (from: Sender): Way => {
+    const known = ways.get(from)
+    if (known !== undefined) return known
+    const { name } = from
+    const way: Way = {
+      peer: unixPeer("unixgram", String(Endpoint.unixgram(name)), name.startsWith("/") ? name : undefined),
+      reply: (data, sent) => replies.send(data, from, sent)
+    }
+    ways.set(from, way)
+    return way
+  }
+  const nobody = (): Way => ({ peer: unixPeer("unixgram", `${address}#${++unnamed}`), reply: noReply })
+  socket.start({
+    onMessage: (data, from, sizeBytes) => {
+      const { peer, reply } = from === undefined ? nobody() : wayOf(from)
+      if (sizeBytes > data.length) return sink.refuse(peer, address, tooLarge(sizeBytes, settings.maxDatagramBytes))
+      sink.receive({ data, peer, listener: address, reply })
+    },
+    onError: (error) => sink.fail(error)
+  })
+  return {
+    address,
+    close: () => {
+      if (closed) return
+      closed = true
+      // Nobody finds it any more; what was sent before counts as received.
+      leave()
+      socket.readAll()
+      socket.pause()
+    },
+    ended: () => {
+      replies.close()
+      socket.close()
+    },
+    flow: {
+      pause: () => {
+        replies.pressed = true
+        socket.pause()
+      },
+      resume: () => {
+        replies.pressed = false
+        if (!closed) socket.resume()
+      }
+    },
+    connect: address._tag === "Unixgram" ? connect(system, { path: address.path }) : nameless(address)
+  }
+}
+
+const tooLarge = (sizeBytes: number, maxBytes: number) =>
+  Outcome.refused(`a datagram of ${sizeBytes} bytes, more than ${maxBytes}`)
+
+const nameless = (address: Endpoint.Endpoint) =>
+  Effect.fail(
+    new ConnectFailed({ endpoint: String(address), kind: "Other", cause: new Error("its socket has no name") })
+  )

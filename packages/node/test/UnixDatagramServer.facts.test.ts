@@ -1,0 +1,553 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Handler from "@socketserver/core/Handler"
+import type * as Outcome from "@socketserver/core/Outcome"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import type { BindFailed } from "@socketserver/core/ServerError"
+import * as Transport from "@socketserver/core/Transport"
+import * as FdServer from "@socketserver/node/FdServer"
+import * as NodeClient from "@socketserver/node/NodeClient"
+import * as NodeServer from "@socketserver/node/NodeServer"
+import * as UnixDatagramClient from "@socketserver/node/UnixDatagramClient"
+import * as UnixDatagramServer from "@socketserver/node/UnixDatagramServer"
+import * as UnixServer from "@socketserver/node/UnixServer"
+import * as Client from "@socketserver/core/Client"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as libc from "../src/internal/libc.ts"
+import { UnixDatagram } from "../src/internal/unixDatagram.ts"
+
+class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+
+const echo: Handler.Handler<string, string> = (request) => Effect.succeed(Response.make(request.body))
+const served = (path: string, options?: Partial<UnixDatagramServer.UnixDatagramServerOptions>, handler = echo) =>
+  Layer.provideMerge(Lines.serve(handler), UnixDatagramServer.layer(Lines, { ...options, path }))
+const ask = (line: string) => Effect.scoped(Effect.flatMap(Lines.client, (client) => client.send(line)))
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "unixgram-"))),
+  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true }))
+)
+
+const bindFailure = (path: string) =>
+  Effect.map(
+    Effect.flip(Effect.scoped(Layer.build(UnixDatagramServer.layer(Lines, { path })))),
+    (error) => error.reason as BindFailed
+  )
+
+/** A socket of nobody's server. */
+const raw = (name?: string | "auto") =>
+  Effect.gen(function* () {
+    const socket = Result.getOrThrow(UnixDatagram.open(yield* libc.load, 65_536))
+    yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
+    if (name !== undefined) assert.isUndefined(socket.bind(name === "auto" ? undefined : name))
+    return socket
+  })
+
+const connected = (path: string, name?: string | "auto") =>
+  Effect.tap(raw(name), (socket) => Effect.sync(() => assert.isUndefined(socket.connect(path))))
+
+/** What happens on the server, from now on. */
+const events = Effect.gen(function* () {
+  const queue = yield* Queue.unbounded<Outcome.Event>()
+  const server = yield* Lines
+  const ready = Latch.makeUnsafe()
+  yield* Stream.runForEach(Stream.onStart(server.outcomes, ready.open), (event) => Queue.offer(queue, event)).pipe(
+    Effect.forkScoped
+  )
+  yield* ready.await
+  yield* Effect.yieldNow
+  return queue
+})
+
+const text = (data: string) => Buffer.from(data)
+const descriptors = Effect.sync(() => fs.readdirSync("/proc/self/fd").length)
+
+describe.skipIf(process.platform !== "linux")("the path of a Unix datagram server", () => {
+  it.live("is its owner's alone unless a mode says otherwise, and the process's mask is left as it was", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const before = process.umask()
+      const modeOf = Effect.sync(() => fs.lstatSync(path).mode & 0o777)
+      assert.strictEqual(yield* Effect.provide(modeOf, served(path)), 0o600)
+      assert.strictEqual(yield* Effect.provide(modeOf, served(path, { mode: 0o666 })), 0o666)
+      assert.strictEqual(process.umask(), before)
+    })
+  )
+
+  it.live("is removed when the server stops", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      assert.strictEqual(yield* Effect.provide(ask("hello"), served(path)), "hello")
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
+    })
+  )
+
+  it.live("is replaced when a dead socket is there, of whatever type", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const stale = yield* raw(path)
+      stale.close()
+      assert.strictEqual(yield* Effect.provide(ask("hello"), served(path)), "hello")
+      const stream = net.createServer()
+      yield* Effect.callback<void>((resume) => void stream.listen(path, () => resume(Effect.void)))
+      fs.renameSync(path, `${path}.kept`)
+      yield* Effect.callback<void>((resume) => void stream.close(() => resume(Effect.void)))
+      fs.renameSync(`${path}.kept`, path)
+      assert.isTrue(fs.lstatSync(path).isSocket())
+      assert.strictEqual(yield* Effect.provide(ask("hello"), served(path)), "hello")
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
+    })
+  )
+
+  it.live("is never taken from a live server, of whatever type", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const failed = yield* bindFailure(path)
+        assert.strictEqual(failed.kind, "AddressInUse")
+        assert.match(failed.message, /^Cannot bind unixgram:\/\/.*\/s: address in use; stop what listens there/)
+        assert.strictEqual(yield* ask("still here"), "still here")
+      }).pipe(Effect.provide(served(path)))
+      yield* Effect.gen(function* () {
+        assert.strictEqual((yield* bindFailure(path)).kind, "AddressInUse")
+        assert.isTrue(fs.lstatSync(path).isSocket())
+      }).pipe(Effect.provide(UnixServer.layer(Lines, { path })))
+      // One that talks to another only answers no knock; it is alive.
+      const client = yield* raw(path)
+      assert.isUndefined(client.connect(path))
+      assert.strictEqual((yield* bindFailure(path)).kind, "AddressInUse")
+    })
+  )
+
+  it.live("goes to one of three servers that find the same dead one", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const stale = yield* raw(path)
+      stale.close()
+      const exits = yield* Effect.all(
+        [1, 2, 3].map(() => Effect.exit(Layer.build(UnixDatagramServer.layer(Lines, { path })))),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(exits.map((exit) => exit._tag).toSorted(), ["Failure", "Failure", "Success"])
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s"])
+    })
+  )
+
+  it.live("is left to another server that has put its own there meanwhile", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        fs.unlinkSync(path)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => fs.writeFileSync(path, "another's")),
+          () => Effect.void
+        )
+      }).pipe(Effect.scoped, Effect.provide(served(path)))
+      assert.strictEqual(fs.readFileSync(path, "utf8"), "another's")
+    })
+  )
+
+  it.live("is not put where a file, no directory, or no room is", () =>
+    Effect.gen(function* () {
+      const here = yield* directory
+      fs.writeFileSync(join(here, "file"), "keep me")
+      assert.strictEqual((yield* bindFailure(join(here, "file"))).kind, "NotASocket")
+      assert.strictEqual(fs.readFileSync(join(here, "file"), "utf8"), "keep me")
+      assert.strictEqual((yield* bindFailure(join(here, "nowhere", "s"))).kind, "NoDirectory")
+      assert.strictEqual((yield* bindFailure(join(here, "x".repeat(108)))).kind, "PathTooLong")
+      assert.strictEqual((yield* bindFailure(`@${"x".repeat(108)}`)).kind, "PathTooLong")
+      const fits = join(here, "x".repeat(107 - Buffer.byteLength(here) - 1))
+      assert.strictEqual(yield* Effect.provide(ask("fits"), served(fits)), "fits")
+      const name = `@${process.pid}`.padEnd(108, "x")
+      assert.strictEqual(yield* Effect.provide(ask("fits"), served(name)), "fits")
+    })
+  )
+
+  it.live("leaks no descriptor and no path over 1,024 failing binds", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const taken = `@socketserver-taken-${process.pid}`
+      yield* raw(taken)
+      yield* Effect.gen(function* () {
+        const failing = Effect.forEach([path, taken, "/nowhere/s"], bindFailure)
+        yield* failing
+        const before = yield* descriptors
+        for (let i = 0; i < 342; i++) yield* failing
+        assert.isAtMost(yield* descriptors, before)
+        assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s"])
+      }).pipe(Effect.provide(served(path)))
+    })
+  )
+
+  it.live("may be an abstract name, which is gone with its server", () =>
+    Effect.gen(function* () {
+      const endpoint = `unixgram:@socketserver-test-${process.pid}`
+      const layer = () => Layer.provideMerge(Lines.serve(echo), NodeServer.layer(Lines, endpoint))
+      const test = Effect.gen(function* () {
+        assert.strictEqual(String((yield* Lines).address), endpoint)
+        const client = yield* NodeClient.connect(Lines, endpoint)
+        assert.strictEqual(yield* client.send("hello"), "hello")
+        assert.strictEqual((yield* bindFailure(endpoint.slice("unixgram:".length))).kind, "AddressInUse")
+      }).pipe(Effect.scoped)
+      yield* Effect.provide(test, layer())
+      yield* Effect.provide(test, layer())
+    })
+  )
+})
+
+describe.skipIf(process.platform !== "linux")("a Unix datagram server", () => {
+  it.live("names its peers, and answers those that have an address", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const who: Handler.Handler<string, string> = ({ peer }) =>
+        Effect.succeed(Response.make(`${peer.transport} ${peer.name} ${peer.address}`))
+      yield* Effect.gen(function* () {
+        assert.match(yield* ask("?"), /^unixgram unixgram:@[0-9a-f]{5} undefined$/)
+        const bind = `${path}.client`
+        const client = yield* Client.make(yield* UnixDatagramClient.wire({ path, bind }), Protocol.lines())
+        assert.include(yield* client.send("?"), `unixgram unixgram://${bind} ${bind}`)
+        assert.strictEqual(fs.lstatSync(bind).mode & 0o777, 0o600)
+      }).pipe(Effect.scoped, Effect.provide(served(path, {}, who)))
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
+    })
+  )
+
+  it.live("ends a reply as undelivered to who has no address, has left, and does not read", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const gate = Latch.makeUnsafe()
+      const handler: Handler.Handler<string, string> = (request) =>
+        request.body === "wait" ? Effect.andThen(gate.await, echo(request)) : echo(request)
+      yield* Effect.gen(function* () {
+        const queue = yield* events
+        const reason = Effect.map(Queue.take(queue), ({ outcome }) => {
+          assert(outcome._tag === "Undelivered", outcome._tag)
+          return outcome.reason
+        })
+        const unnamed = yield* connected(path)
+        unnamed.send(text("hello"))
+        assert.strictEqual(yield* reason, "NoReturnAddress")
+        const leaving = yield* connected(path, "auto")
+        leaving.send(text("wait"))
+        yield* until(Effect.map((yield* Lines).connections, (connections) => connections.length === 1))
+        leaving.close()
+        yield* gate.open
+        assert.strictEqual(yield* reason, "PeerGone")
+        const deaf = yield* raw(`${path}.deaf`)
+        const address = Buffer.concat([Buffer.from([1, 0]), text(`${path}\0`)])
+        let sent = 0
+        let outcome: Outcome.Outcome = { _tag: "Completed" }
+        while (outcome._tag === "Completed") {
+          while (deaf.send(text(String(sent)), address) === "EAGAIN") yield* Effect.yieldNow
+          sent++
+          outcome = (yield* Queue.take(queue)).outcome
+        }
+        assert(outcome._tag === "Undelivered", outcome._tag)
+        assert.strictEqual(outcome.reason, "PeerFull")
+      }).pipe(Effect.scoped, Effect.provide(served(path, { sendTimeout: "20 millis" }, handler)))
+    })
+  )
+
+  it.live("sends what waited for a peer once that reads, in order", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const peer = yield* raw(`${path}.peer`)
+        const address = Buffer.concat([Buffer.from([1, 0]), text(`${path}\0`)])
+        const got: Array<string> = []
+        const all = Latch.makeUnsafe()
+        peer.start({
+          onMessage: (data) => {
+            got.push(Buffer.from(data).toString())
+            if (got.length === 100) all.openUnsafe()
+          },
+          onError: (error) => {
+            throw error
+          }
+        })
+        peer.pause()
+        for (let i = 0; i < 100; i++) {
+          while (peer.send(text(String(i)), address) === "EAGAIN") yield* Effect.yieldNow
+        }
+        yield* until(Effect.map((yield* Lines).connections, (waiting) => waiting.length > 80))
+        peer.resume()
+        yield* all.await
+        assert.deepStrictEqual(got, [...Array(100).keys()].map(String))
+        yield* until(Effect.map((yield* Lines).counts, ({ Completed }) => Completed === 100))
+      }).pipe(Effect.scoped, Effect.provide(served(path, { sendTimeout: "1 minute" })))
+    })
+  )
+
+  it.live("waits for more peers than it has sockets to watch, and keeps none of these", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const address = Buffer.concat([Buffer.from([1, 0]), text(`${path}\0`)])
+      yield* Effect.gen(function* () {
+        const server = yield* Lines
+        const got: Array<number> = []
+        const peers = yield* Effect.forEach([...Array(200).keys()], (i) =>
+          Effect.map(raw("auto"), (socket) => {
+            got.push(0)
+            socket.start({ onMessage: () => got[i]!++, onError: () => {} })
+            socket.pause()
+            return socket
+          })
+        )
+        const before = yield* descriptors
+        for (const peer of peers) {
+          for (let i = 0; i < 20; i++) {
+            while (peer.send(text(String(i)), address) === "EAGAIN") yield* turn
+          }
+        }
+        // Each holds what the kernel lets it; the rest waits.
+        yield* until(Effect.map(server.connections, (waiting) => waiting.length > 200))
+        assert.isAbove(yield* descriptors, before)
+        for (const peer of peers) peer.resume()
+        yield* until(Effect.map(server.counts, ({ Completed }) => Completed === 4_000))
+        yield* until(Effect.sync(() => got.every((count) => count === 20)))
+        // The one that the kernel tells of unread datagrams stays.
+        yield* until(Effect.map(descriptors, (now) => now <= before + 1))
+      }).pipe(Effect.scoped, Effect.provide(served(path, { sendTimeout: "1 minute" })))
+    })
+  )
+
+  it.live("reads no more than it may answer, and loses nothing of what it leaves to the kernel", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const gate = Latch.makeUnsafe()
+      const handler: Handler.Handler<string, string> = (request) => Effect.andThen(gate.await, echo(request))
+      yield* Effect.gen(function* () {
+        const client = yield* Lines.client
+        const answers = yield* Effect.forkChild(Effect.forEach([...Array(50).keys()], () => client.take))
+        for (let i = 0; i < 50; i++) yield* client.write(String(i))
+        const server = yield* Lines
+        yield* until(Effect.map(server.connections, (connections) => connections.length === 4))
+        yield* gate.open
+        assert.deepStrictEqual(yield* Fiber.join(answers), [...Array(50).keys()].map(String))
+        const { Completed, Refused } = yield* server.counts
+        assert.deepStrictEqual({ Completed, Refused }, { Completed: 50, Refused: 0 })
+      }).pipe(Effect.scoped, Effect.provide(served(path, { maxConnections: 4 }, handler)))
+    })
+  )
+
+  it.live("counts a datagram that is too long as refused", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const queue = yield* events
+        const client = yield* Lines.client
+        yield* client.write("123456789")
+        const { outcome, request } = yield* Queue.take(queue)
+        assert(outcome._tag === "Refused", outcome._tag)
+        assert.strictEqual(outcome.reason, "a datagram of 9 bytes, more than 8")
+        assert.isUndefined(request)
+        assert.strictEqual(yield* client.send("12345678"), "12345678")
+      }).pipe(Effect.scoped, Effect.provide(served(path, { maxDatagramBytes: 8 })))
+    })
+  )
+
+  it.live("answers at a stop what the kernel holds, and is found by nobody any more", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const client = yield* connected(path, "auto")
+        const got: Array<string> = []
+        client.start({ onMessage: (data) => got.push(Buffer.from(data).toString()), onError: () => {} })
+        for (const line of ["1", "2", "3"]) assert.isUndefined(client.send(text(line)))
+        const { answered } = yield* (yield* Lines).shutdown
+        assert.strictEqual(answered, 3)
+        client.readAll()
+        assert.deepStrictEqual(got, ["1", "2", "3"])
+        assert.strictEqual(client.send(text("4")), "ECONNREFUSED")
+      }).pipe(Effect.scoped, Effect.provide(served(path)))
+    })
+  )
+
+  it.live("refuses at a stop what it has no room for, and reads nothing that comes later", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const gates: Record<string, Latch.Latch> = { first: Latch.makeUnsafe(), second: Latch.makeUnsafe() }
+      const handler: Handler.Handler<string, string> = (request) =>
+        Effect.andThen(gates[request.body]?.await ?? Effect.void, echo(request))
+      yield* Effect.gen(function* () {
+        const client = yield* connected(path, "auto")
+        const server = yield* Lines
+        const open = (count: number) => until(Effect.map(server.connections, (all) => all.length === count))
+        for (const line of ["first", "second"]) assert.isUndefined(client.send(text(line)))
+        yield* open(2)
+        // The server may have two requests, so these stay in the kernel.
+        for (const line of ["held 1", "held 2"]) assert.isUndefined(client.send(text(line)))
+        const stopping = yield* Effect.forkChild(server.shutdown, { startImmediately: true })
+        assert.isFalse(fs.existsSync(path))
+        yield* gates["first"]!.open
+        yield* open(1)
+        assert.isUndefined(client.send(text("late")))
+        yield* Effect.repeat(turn, { times: 5 })
+        yield* gates["second"]!.open
+        const { answered, counts } = yield* Fiber.join(stopping)
+        assert.deepStrictEqual([answered, counts.Refused], [2, 2])
+      }).pipe(Effect.scoped, Effect.provide(served(path, { maxConnections: 2 }, handler)))
+    })
+  )
+
+  it.live("may be one of several listeners, or inherit a socket, whose path it leaves alone", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const system = yield* libc.load
+      const fd = system.socket(1, 2, 0)
+      const address = Buffer.concat([Buffer.from([1, 0]), text(`${path}.inherited\0`)])
+      assert.strictEqual(system.bind(fd, address, address.length), 0)
+      const transport = Transport.layer(Lines, {}, [
+        UnixDatagramServer.listen({ path }),
+        UnixDatagramServer.inherit(fd),
+        UnixServer.listen({ path: `${path}.stream` })
+      ])
+      yield* Effect.gen(function* () {
+        for (const url of [`unixgram://${path}`, `unixgram://${path}.inherited`, `unix://${path}.stream`]) {
+          const client = yield* NodeClient.connect(Lines, url)
+          assert.strictEqual(yield* client.send("hello"), "hello")
+        }
+      }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Lines.serve(echo), transport)))
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s.inherited"])
+      const stream = system.socket(1, 1, 0)
+      const refused = Transport.layer(Lines, {}, UnixDatagramServer.inherit(stream))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(refused)))
+      assert.match(error.message, /^Cannot bind fd:\/\/\d+: .*EPROTOTYPE/)
+      system.close(stream)
+    })
+  )
+
+  it.live("drops what an inherited socket gets from elsewhere than the networks that are allowed", () =>
+    Effect.gen(function* () {
+      const system = yield* libc.load
+      const fd = system.socket(1, 2, 0)
+      const address = Buffer.concat([Buffer.from([1, 0]), text(`\0inherited-${process.pid}`)])
+      assert.strictEqual(system.bind(fd, address, address.length), 0)
+      yield* Effect.gen(function* () {
+        const queue = yield* events
+        const client = yield* Lines.client
+        yield* client.write("let me in")
+        assert.deepStrictEqual((yield* Queue.take(queue)).outcome, { _tag: "Refused", reason: "allow" })
+      }).pipe(Effect.scoped, Effect.provide(FdServer.layer(Lines, { fd, allow: ["10.0.0.0/8"] })))
+    })
+  )
+
+  it.live("refuses options that cannot be used, before it binds anything", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      for (const options of [{ sendTimeout: 0 }, { maxDatagramBytes: 0 }, { sendBufferBytes: 1.5 }]) {
+        const error = yield* Effect.flip(
+          Effect.scoped(Layer.build(UnixDatagramServer.layer(Lines, { ...options, path })))
+        )
+        assert.include(error.message, `Invalid option ${Object.keys(options)[0]}`)
+      }
+      for (const query of ["sendTimeout=0", "maxDatagramBytes=x", "mode=9", "receiveBufferBytes=1"]) {
+        const endpoint = `unixgram://${path}?${query}`
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Lines, endpoint))))
+        assert.strictEqual(error.reason._tag, "InvalidEndpoint")
+      }
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
+      const endpoint = `unixgram://${path}?mode=660&sendTimeout=2%20seconds`
+      const mode = Effect.sync(() => fs.lstatSync(path).mode & 0o777)
+      assert.strictEqual(yield* Effect.provide(mode, NodeServer.layer(Lines, endpoint)), 0o660)
+    })
+  )
+})
+
+describe.skipIf(process.platform !== "linux")("a Unix datagram client", () => {
+  it.live("fails where nobody is, and says why", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const failure = (path: string) =>
+        Effect.flip(Effect.scoped(UnixDatagramClient.wire({ path }))).pipe(Effect.map((error) => error.message))
+      const refused = `Cannot connect to unixgram://${path}: nothing listens there`
+      assert.strictEqual(yield* failure(path), refused)
+      const stale = yield* raw(path)
+      stale.close()
+      assert.strictEqual(yield* failure(path), refused)
+      assert.include(yield* failure("x".repeat(108)), "at most 107 bytes")
+      fs.unlinkSync(path)
+      const stream = yield* Effect.provide(failure(path), UnixServer.layer(Lines, { path }))
+      assert.include(stream, "EPROTOTYPE")
+    })
+  )
+
+  it.live("has the path that its URL gives it, unless that is taken, and leaves none behind", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const bind = `${path}.client`
+        const url = `unixgram://${path}?bind=${bind}&mode=660&sendTimeout=1%20second`
+        const client = yield* NodeClient.connect(Lines, url)
+        assert.strictEqual(yield* client.send("hello"), "hello")
+        assert.strictEqual(fs.lstatSync(bind).mode & 0o777, 0o660)
+        const taken = yield* Effect.flip(NodeClient.connect(Lines, url))
+        assert.match(taken.message, /^Cannot connect to unixgram:.*: Cannot bind unixgram:.*\.client: address in use/)
+        assert.strictEqual(yield* client.send("still here"), "still here")
+        const refused = yield* Effect.flip(NodeClient.connect(Lines, `unixgram://${path}?maxConnections=1`))
+        assert.include(refused.message, "bind=, mode=, sendTimeout=, maxDatagramBytes=")
+      }).pipe(Effect.scoped, Effect.provide(served(path)))
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), [])
+    })
+  )
+
+  it.live("is told when its server has left", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const client = yield* Effect.provide(
+        Effect.gen(function* () {
+          const client = yield* NodeClient.connect(Lines, `unixgram://${path}`)
+          assert.strictEqual(yield* client.send("hello"), "hello")
+          return client
+        }),
+        served(path)
+      )
+      const { reason } = yield* Effect.flip(client.send("are you there?"))
+      assert(reason._tag === "Reset", reason._tag)
+      assert.include((reason.cause as Error).message, "ECONNREFUSED")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("holds its server back while nobody reads, and loses nothing", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const many: Handler.Handler<string, string> = () =>
+        Effect.succeed(Response.stream(Stream.map(Stream.range(1, 3_000), String)))
+      yield* Effect.gen(function* () {
+        const client = yield* Lines.client
+        yield* client.write("go")
+        assert.strictEqual(yield* client.take, "1")
+        yield* until(Effect.map((yield* Lines).connections, ([it]) => it !== undefined && it.bytesWritten > 500))
+        for (let i = 2; i <= 3_000; i++) assert.strictEqual(yield* client.take, String(i))
+      }).pipe(Effect.scoped, Effect.provide(served(path, { sendTimeout: "1 minute" }, many)))
+    })
+  )
+
+  it.live("gives up after a while on a server that does not read", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* raw(path)
+      const wire = yield* UnixDatagramClient.wire({ path, sendTimeout: "20 millis" })
+      const client = yield* Client.make(wire, Protocol.bytes())
+      const { reason } = yield* Effect.flip(Effect.forever(client.write(new Uint8Array(1_000))))
+      assert.strictEqual(reason._tag, "Closed")
+    }).pipe(Effect.scoped)
+  )
+})
+
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** Looks again in each turn of the event loop. */
+const until = (condition: Effect.Effect<boolean>): Effect.Effect<void> =>
+  Effect.flatMap(condition, (holds) => (holds ? Effect.void : Effect.andThen(turn, until(condition))))
