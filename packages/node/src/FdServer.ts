@@ -13,7 +13,7 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Server from "@socketserver/core/Server"
-import { BindFailed, ServerError } from "@socketserver/core/ServerError"
+import { BindFailed, InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -23,10 +23,12 @@ import type * as net from "node:net"
 import * as netServer from "./internal/netServer.ts"
 import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
 import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
+import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import * as TcpClient from "./TcpClient.ts"
+import type { TlsOptions } from "./TlsServer.ts"
 import * as UnixClient from "./UnixClient.ts"
 
 /**
@@ -46,6 +48,8 @@ export interface FdServerOptions extends Transport.ServerOptions, FdListenOption
 export interface FdListenOptions extends InetAdmissionOptions {
   /** The descriptor's number, 3 or more for what a manager hands down. */
   readonly fd: number
+  /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
+  readonly tls?: TlsOptions | undefined
 }
 
 /**
@@ -94,18 +98,27 @@ export const listen =
   (options: FdListenOptions): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const { fd } = options
+      const { fd, tls } = options
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
-      const accept = yield* accepting(options)
+      const securing =
+        tls === undefined
+          ? undefined
+          : yield* Effect.flatMap(
+              Effect.promise(() => import("./internal/tlsListener.ts")),
+              ({ securing }) => securing(tls)
+            )
+      const accept = yield* accepting(options, securing?.secure)
       const allows = yield* allowing(options.allow)
       const local = unixPath.listed(fd)
+      if (tls !== undefined && local !== undefined) return yield* Effect.fail(noTls(fd))
       if (local?.datagrams === true) {
         const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
         return yield* inherit(fd)(allows === undefined ? sink : admitting(sink, allows))
       }
       const socket = yield* udp.adopt(fd)
       if (socket !== undefined) {
+        if (tls !== undefined) return yield* Effect.fail(noTls(fd))
         const { address, port } = socket.address()
         return receiving(sink, socket, Endpoint.udp(address, port), allows)
       }
@@ -119,19 +132,22 @@ export const listen =
       )
       const bound = server.address()
       const inet = typeof bound === "object" && bound !== null
+      if (tls !== undefined && !inet) return yield* Effect.fail(noTls(fd))
       const address = inet
-        ? Endpoint.tcp(bound.address, bound.port)
+        ? (tls === undefined ? Endpoint.tcp : Endpoint.tls)(bound.address, bound.port)
         : local?.name === undefined
           ? Endpoint.fd(fd)
           : Endpoint.unix(local.name)
       let peers = 0
       server.on("connection", (socket: net.Socket) => {
-        const peer = inet ? peerOf(socket, "tcp") : unixPeer("unix", `${address}#${++peers}`)
+        const peer = inet
+          ? peerOf(socket, tls === undefined ? "tcp" : "tls")
+          : unixPeer("unix", `${address}#${++peers}`)
         if (inet) socket.setNoDelay(true)
         accept(sink, socket, peer, address)
       })
       server.on("error", netServer.sort(sink))
-      return { address, close: () => void server.close(), connect: connect(address) }
+      return { address, close: () => void server.close(), connect: connect(address, securing) }
     })
 
 /** A sink that gets the datagrams of those only that are allowed. */
@@ -152,8 +168,21 @@ const isSocket = (fd: number): boolean =>
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
 
-const connect = (address: Endpoint.Endpoint): Transport.Listening["connect"] => {
+const noTls = (fd: number): ServerError =>
+  new ServerError({
+    reason: new InvalidOption({
+      option: "tls",
+      problem: `TLS is served on TCP sockets, and descriptor ${fd} is another; leave out cert and key`
+    })
+  })
+
+const connect = (
+  address: Endpoint.Endpoint,
+  securing: Pick<Securing, "connect"> | undefined
+): Transport.Listening["connect"] => {
   switch (address._tag) {
+    case "Tls":
+      return securing!.connect(address.host, address.port)
     case "Tcp":
       return TcpClient.wire({ host: reachable(address.host), port: address.port })
     case "Unix":

@@ -14,11 +14,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { Credentials as Impl, make } from "./internal/credentials.ts"
 import { listenInet } from "./internal/inetListener.ts"
-import { connect } from "./internal/netSocket.ts"
-import { reachable } from "./internal/peers.ts"
-import { SocketWire } from "./internal/socketWire.ts"
-import type { Secure } from "./internal/streamListener.ts"
-import { pinned } from "./internal/tlsConnect.ts"
+import { securing } from "./internal/tlsListener.ts"
 import { upgrading } from "./internal/tlsUpgrade.ts"
 import type * as TcpServer from "./TcpServer.ts"
 
@@ -138,28 +134,7 @@ export const layer = <Self, In, Out>(
 export const listen =
   (options: TlsListenOptions): Transport.Listen =>
   (sink) =>
-    Effect.gen(function* () {
-      const own = yield* make(options)
-      const secure: Secure = (socket, peer, listener) =>
-        Effect.map(
-          own.secure(socket, peer),
-          (secured) => new SocketWire(secured.socket, secured.peer, listener, socket)
-        )
-      return yield* listenInet(options, sink, {
-        endpoint: Endpoint.tls,
-        secure,
-        connect: (host, port) =>
-          Effect.andThen(
-            // What a client sees next is what it trusts.
-            own.refresh,
-            Effect.suspend(() => {
-              const address = Endpoint.tls(host, port)
-              const options = { host: reachable(host), port, noDelay: true }
-              return connect(address, options, "10 seconds", pinned(own.certificates, own.alpn))
-            })
-          )
-      })
-    })
+    Effect.flatMap(securing(options), (tls) => listenInet(options, sink, { endpoint: Endpoint.tls, ...tls }))
 
 /**
  * Certificates that have been read, for {@link upgrade}.

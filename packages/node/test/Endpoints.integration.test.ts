@@ -206,6 +206,33 @@ print(s.recv(100).decode())
     })
   )
 
+  it.live("fd://3 with a certificate serves TLS, and refuses what is no TCP socket", () =>
+    Effect.gen(function* () {
+      const { cert, key } = own
+      const listen = `LISTEN="fd://3?cert=${cert}&key=${key}"`
+      const server = yield* python(`give(socket.SOCK_STREAM, ("127.0.0.1", 0)); become(False, ${listen})`)
+      const [address = ""] = yield* announced(server, 1)
+      assert.match(address, /^tls:\/\/127\.0\.0\.1:[1-9]\d*$/)
+      const answer = printed(
+        script(`
+import socket, ssl
+context = ssl.create_default_context(cafile="${cert}")
+s = context.wrap_socket(socket.create_connection(("127.0.0.1", ${port(address)})), server_hostname="localhost")
+s.sendall(b"Hello, world")
+print(s.recv(100).decode(), s.version())
+`)
+      )
+      assert.strictEqual(yield* answer, "Hello, world TLSv1.3\n")
+      yield* ends(server)
+      const refused = yield* python(`give(socket.SOCK_DGRAM, ("127.0.0.1", 0)); become(False, ${listen})`)
+      assert.deepStrictEqual(yield* refused.end, { code: 1, signal: null })
+      assert.strictEqual(
+        refused.stderr,
+        "Invalid option tls: TLS is served on TCP sockets, and descriptor 3 is another; leave out cert and key\n"
+      )
+    })
+  )
+
   it.live("fd://3 serves one on a path, and leaves the path to who made it", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")

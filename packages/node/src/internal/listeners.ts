@@ -1,6 +1,6 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
-import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
+import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
@@ -45,7 +45,13 @@ export const listenerOf = (
       return using(
         query.ofServer(endpoint),
         () => import("../FdServer.ts"),
-        ({ listen }, set) => listen({ ...options.fd, ...set, fd: Number(endpoint.fd) })
+        ({ listen }, { allow, proxyProtocol, proxyTimeout, ...tls }) =>
+          listen({
+            ...options.fd,
+            ...defined({ allow, proxyProtocol, proxyTimeout }),
+            ...(Object.keys(tls).length > 0 && { tls: { cert: "", key: "", ...options.fd?.tls, ...tls } }),
+            fd: Number(endpoint.fd)
+          })
       )
     case "Unixgram":
       return using(
@@ -55,12 +61,6 @@ export const listenerOf = (
       )
     case "Memory":
       return Effect.succeed(MemoryServer.listen(endpoint.name))
-    default:
-      return Effect.fail(
-        new ServerError({
-          reason: new UnsupportedEndpoint({ endpoint: String(endpoint), problem: "it is not there yet", accepted: [] })
-        })
-      )
   }
 }
 
@@ -70,3 +70,7 @@ const using = <Set, Module>(
   listen: (module: Module, set: Set) => Transport.Listen
 ): Effect.Effect<Transport.Listen, ServerError> =>
   Effect.flatMap(Effect.fromResult(set), (set) => Effect.map(Effect.promise(load), (module) => listen(module, set)))
+
+/** The options that are set: one that is not must not hide that of the program. */
+const defined = <A extends object>(options: A): { readonly [K in keyof A]?: Exclude<A[K], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never

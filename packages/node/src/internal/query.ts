@@ -70,6 +70,15 @@ const atLeastZero = read('a time and its unit, as in "5 seconds"', (text) =>
 // A passphrase is none: what stands in a URL is seen by everybody.
 const identity = { cert: text, key: text, ca: text, alpn: list, minVersion: version }
 
+const secured = {
+  ...identity,
+  clientCertificate: read("required or optional", (text) =>
+    text === "required" || text === "optional" ? text : undefined
+  ),
+  handshakeTimeout: duration,
+  reloadAfter: atLeastZero
+}
+
 const bytes = integer(1, 1_073_741_824)
 
 const buffers = { receiveBufferBytes: integer(1, 2_147_483_647), sendBufferBytes: integer(1, 2_147_483_647) }
@@ -78,12 +87,7 @@ const servers = {
   Tcp: inet,
   Tls: {
     ...inet,
-    ...identity,
-    clientCertificate: read("required or optional", (text) =>
-      text === "required" || text === "optional" ? text : undefined
-    ),
-    handshakeTimeout: duration,
-    reloadAfter: atLeastZero
+    ...secured
   },
   Udp: {
     reusePort: flag,
@@ -97,7 +101,7 @@ const servers = {
   },
   Unix: { mode, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
   Unixgram: { mode, sendTimeout: duration, sendBufferBytes: bytes, maxDatagramBytes: bytes },
-  Fd: admission,
+  Fd: { ...admission, ...secured },
   Memory: {}
 } satisfies Tables
 

@@ -1,0 +1,34 @@
+import * as Endpoint from "@socketserver/core/Endpoint"
+import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import * as Effect from "effect/Effect"
+import { type CredentialsOptions, make } from "./credentials.ts"
+import { connect } from "./netSocket.ts"
+import { reachable } from "./peers.ts"
+import { SocketWire } from "./socketWire.ts"
+import type { Secure } from "./streamListener.ts"
+import { pinned } from "./tlsConnect.ts"
+
+/** What makes a listener for connections one for TLS. */
+export interface Securing {
+  readonly secure: Secure
+  /** Connects to it, for clients in the same program. */
+  readonly connect: (host: string, port: number) => Transport.Listening["connect"]
+}
+
+/** Reads the certificates, or says what is wrong with them. */
+export const securing = (options: CredentialsOptions): Effect.Effect<Securing, ServerError> =>
+  Effect.map(make(options), (own) => ({
+    secure: (socket, peer, listener) =>
+      Effect.map(own.secure(socket, peer), (secured) => new SocketWire(secured.socket, secured.peer, listener, socket)),
+    connect: (host, port) =>
+      Effect.andThen(
+        // What a client sees next is what it trusts.
+        own.refresh,
+        Effect.suspend(() => {
+          const address = Endpoint.tls(host, port)
+          const options = { host: reachable(host), port, noDelay: true }
+          return connect(address, options, "10 seconds", pinned(own.certificates, own.alpn))
+        })
+      )
+  }))
