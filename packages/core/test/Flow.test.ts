@@ -134,4 +134,16 @@ describe("a transport that can hold datagrams back", () => {
       assert.include(transport.asked, "destroy")
     }).pipe(Effect.scoped)
   })
+
+  it.effect("is asked to also where there is no room before all listeners are bound", () => {
+    const transport = holding()
+    const slow: Transport.Listen = (sink) => {
+      transport.receive("one")
+      return MemoryServer.listen("slow")(sink)
+    }
+    return Effect.gen(function* () {
+      yield* Layer.build(Transport.layer(Lines, { maxConnections: 1 }, [transport.listen, slow]))
+      assert.deepStrictEqual(transport.asked, ["pause"])
+    }).pipe(Effect.scoped)
+  })
 })
