@@ -15,6 +15,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -144,6 +146,40 @@ describe("a transport that can hold datagrams back", () => {
     return Effect.gen(function* () {
       yield* Layer.build(Transport.layer(Lines, { maxConnections: 1 }, [transport.listen, slow]))
       assert.deepStrictEqual(transport.asked, ["pause"])
+    }).pipe(Effect.scoped)
+  })
+})
+
+describe("a stream of datagrams", () => {
+  it.effect.each([
+    { what: "short", message: "x" },
+    { what: "empty", message: "" }
+  ])("of $what messages does not get ahead of a transport that sends slowly", ({ message }) => {
+    const transport = holding()
+    const unsent: Array<() => void> = []
+    let sent = 0
+    const endless = Stream.forever(Stream.fromArray(Array.from({ length: 100_000 }, () => message)))
+    return Effect.gen(function* () {
+      const context = yield* serving(transport, () => Effect.succeed(Response.stream(endless)), 2)
+      transport.receive("go", (_, done) => {
+        sent++
+        unsent.push(() => done())
+      })
+      const turns = Effect.repeat(Effect.yieldNow, { times: 20 })
+      yield* turns
+      const first = sent
+      assert.isBelow(first, 2_000)
+      // All but one of them leave.
+      for (const done of unsent.splice(1)) done()
+      yield* turns
+      assert.strictEqual(sent, first)
+      for (const done of unsent.splice(0)) done()
+      yield* turns
+      assert.strictEqual(sent, 2 * first)
+      const server = Context.get(context, Lines)
+      yield* Effect.forkScoped(server.shutdown)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* server.counts).Drained, 1)
     }).pipe(Effect.scoped)
   })
 })

@@ -137,7 +137,8 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
   private onSent(failure: Outcome.Undelivered | undefined): void {
     this.engine.turn.run(() => {
       if (failure !== undefined) return this.end(failure)
-      this.outbox.onDrain()
+      // With the first of many only a little room is made.
+      if (this.wire.unsent === 0) this.outbox.onDrain()
       this.progress()
     })
   }

@@ -14,7 +14,7 @@ export class Outbox<Out> implements Flushable {
   private readonly turn: Turn
   private text = ""
   private bytes: Array<Uint8Array> = []
-  /** Of what is collected, in bytes or characters. */
+  /** Of what is collected, in bytes or characters, with what each datagram costs. */
   private collected = 0
   private marked = false
   private waiting: Array<() => void> = []
@@ -57,7 +57,7 @@ export class Outbox<Out> implements Flushable {
       this.sealText()
       this.bytes.push(encoded)
     }
-    this.collected += encoded.length
+    this.collected += encoded.length + (this.wire.keepsBoundaries ? datagramOverhead : 0)
     if (!this.marked) {
       this.marked = true
       this.turn.mark(this)
@@ -172,6 +172,9 @@ const utf8 = new TextEncoder()
 
 // What is collected before it is offered to the transport within one turn.
 const highWaterMark = 65_536
+
+// Each datagram costs, also an empty one.
+const datagramOverhead = 64
 
 /** Joins chunks while they are small: one copy costs less than one more write. */
 const small = (chunks: Array<Uint8Array>): Array<Uint8Array> => {
