@@ -13,6 +13,7 @@ import {
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -134,6 +135,19 @@ describe("a transport that can hold datagrams back", () => {
       yield* Context.get(context, Lines).shutdown
       yield* Deferred.await(interrupted)
       assert.include(transport.asked, "destroy")
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect("gives an outcome to what comes as a stop begins and is still being verified", () => {
+    const transport = holding()
+    const interrupted = Deferred.makeUnsafe<void>()
+    const verify = () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+    return Effect.gen(function* () {
+      const server = Context.get(yield* Layer.build(Transport.layer(Lines, { verify }, transport.listen)), Lines)
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      transport.receive("late")
+      assert.strictEqual((yield* Fiber.join(stop)).counts.Refused, 1)
+      yield* Deferred.await(interrupted)
     }).pipe(Effect.scoped)
   })
 

@@ -387,6 +387,8 @@ export class Engine<In, Out> {
     this.run(aTurn).addObserver(() =>
       this.turn.run(() => {
         this.stopping = true
+        // A datagram that has come since then may be waiting to be let in.
+        this.gate.close()
         for (const conversation of this.connections.values()) conversation.stop()
         this.dropUnconsumed()
         this.checkStopped()
