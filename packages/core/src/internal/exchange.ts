@@ -99,6 +99,8 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.settle(incoming, unencodable(problem))
     }
+    // The connection ends with its handler.
+    if (this.duplex !== undefined) this.outbox.end()
     this.verdict = response.outcome ?? this.duplex?.fault ?? Outcome.completed
     this.progress()
   }
