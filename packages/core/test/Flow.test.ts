@@ -196,4 +196,26 @@ describe("a stream of datagrams", () => {
       assert.strictEqual((yield* server.counts).Drained, 1)
     }).pipe(Effect.scoped)
   })
+
+  it.effect.each([
+    { when: "at once", soon: (f: () => void) => f() },
+    { when: "in the same turn", soon: (f: () => void) => process.nextTick(f) }
+  ])("leaves others their turns where what is sent leaves $when", ({ soon }) => {
+    const transport = holding()
+    let sent = 0
+    const endless = Stream.forever(Stream.fromArray(Array.from({ length: 10_000 }, () => "x")))
+    return Effect.gen(function* () {
+      yield* serving(transport, () => Effect.succeed(Response.stream(endless)), 2)
+      transport.receive("go", (_, done) => {
+        // Without an end the test could only hang.
+        if (++sent < 100_000) soon(() => done())
+        else done(Outcome.undelivered("PeerGone"))
+      })
+      const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      while (sent === 0) yield* turn
+      yield* turn
+      assert.isBelow(sent, 10_000)
+      while (sent < 100_000) yield* turn
+    }).pipe(Effect.scoped)
+  })
 })

@@ -117,8 +117,13 @@ export class Outbox<Out> implements Flushable {
   /** Completes when the peer keeps up (again), or is gone. */
   get writable(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.blocked && this.full) this.flush()
-      return !this.blocked || this.closed ? Effect.void : this.drained
+      const full = !this.blocked && this.full
+      if (full) this.flush()
+      const drained = !this.blocked || this.closed ? Effect.void : this.drained
+      // Datagrams may be taken at once, again and again: others want their turn, too.
+      return this.wire.keepsBoundaries && (full || drained !== Effect.void)
+        ? Effect.andThen(drained, Effect.yieldNow)
+        : drained
     })
   }
 
