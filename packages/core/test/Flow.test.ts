@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 
@@ -136,6 +137,23 @@ describe("a transport that can hold datagrams back", () => {
       yield* Deferred.await(interrupted)
       assert.include(transport.asked, "destroy")
     }).pipe(Effect.scoped)
+  })
+
+  it.effect.each([
+    { what: "dies", verify: () => Effect.die("broken") },
+    { what: "is interrupted", verify: () => Effect.interrupt },
+    { what: "is interrupted later", verify: () => Effect.andThen(Effect.yieldNow, Effect.interrupt) }
+  ])("refuses what a verify that $what was asked about, and makes room", ({ verify }) => {
+    const transport = holding()
+    return Effect.gen(function* () {
+      const options = { verify, maxConnections: 1 }
+      const server = Context.get(yield* Layer.build(Transport.layer(Lines, options, transport.listen)), Lines)
+      for (let refused = 1; refused < 3; refused++) {
+        transport.receive("one")
+        while (transport.asked.length < 2 * refused) yield* Effect.yieldNow
+        assert.strictEqual((yield* server.counts).Refused, refused)
+      }
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
   })
 
   it.effect("gives an outcome to what comes as a stop begins and is still being verified", () => {

@@ -227,7 +227,8 @@ describe("verify", () => {
         throw new Error("broken")
       }
     ],
-    ["dies", () => Effect.die("broken")]
+    ["dies", () => Effect.die("broken")],
+    ["is interrupted", () => Effect.interrupt]
   ]
   it.live.each(refusals)("that %s closes the connection before anything is read, and nothing more", ([, refuses]) => {
     const first = Deferred.makeUnsafe<void>()
