@@ -302,7 +302,7 @@ const read = (text: string): Read => {
     if (at !== -1) return Result.fail("memory: has no options")
     return rest === "" ? Result.fail("it has no name after memory:") : Result.succeed(memory(rest))
   }
-  const forScheme = readers[scheme]
+  const forScheme = Object.hasOwn(readers, scheme) ? readers[scheme] : undefined
   if (forScheme === undefined) return Result.fail(`unknown scheme "${scheme}"`)
   return Result.flatMap(at === -1 ? Result.succeed(none) : readQuery(text.slice(at + 1)), (query) =>
     forScheme(rest, query)
@@ -362,17 +362,17 @@ const readPath = (rest: string): Result.Result<string, string> => {
 }
 
 const readQuery = (text: string): Result.Result<Query, string> => {
-  const query: Record<string, string> = {}
+  const query = new Map<string, string>()
   for (const part of text.split("&")) {
     const equals = part.indexOf("=")
     if (equals <= 0) return Result.fail(`an option is written as name=value, not "${part}"`)
     const name = part.slice(0, equals)
     const value = decoded(part.slice(equals + 1))
     if (Result.isFailure(value)) return Result.fail(value.failure)
-    if (Object.hasOwn(query, name)) return Result.fail(`the option ${name} is given twice`)
-    query[name] = value.success
+    if (query.has(name)) return Result.fail(`the option ${name} is given twice`)
+    query.set(name, value.success)
   }
-  return Result.succeed(query)
+  return Result.succeed(Object.fromEntries(query))
 }
 
 const decoded = (text: string): Result.Result<string, string> =>
@@ -389,14 +389,18 @@ const inet = <Tag extends string>(_tag: Tag, scheme: string, host: string, port:
   toString: () => `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${search(query)}`
 })
 
+/** What would end an endpoint among several, as {@link parseAll} has it, or be cut off its end. */
+const ending = /[\s,](?=\s*(?:[a-z][a-z0-9+.-]*:(?:\/\/|@)|memory:)|\s*$|\s*,)/gi
+
 const local = (path: string): string => {
-  const encoded = path.replaceAll(/[%?#]|\s$/g, encodeURIComponent)
+  const encoded = path.replaceAll(/[%?#]/g, encodeURIComponent).replaceAll(ending, encodeURIComponent)
   return path.startsWith("@") ? encoded : `//${encoded}`
 }
 
 const search = (query: Query): string => {
   const parts = Object.entries(query).map(
-    ([name, value]) => `${name}=${value.replaceAll(/[%&#]|\s$/g, encodeURIComponent)}`
+    ([name, value]) =>
+      `${name}=${value.replaceAll(/[%&#]/g, encodeURIComponent).replaceAll(ending, encodeURIComponent)}`
   )
   return parts.length === 0 ? "" : `?${parts.join("&")}`
 }

@@ -26,7 +26,7 @@ export type Input = IpNetwork.IpNetworkInput
  * **Details**
  *
  * An IPv4 peer of a dual-stack listener (`::ffff:192.0.2.1`) is looked up as the
- * IPv4 address that it is.
+ * IPv4 address that it is, and a network may be written in either form.
  *
  * **Gotchas**
  *
@@ -81,9 +81,17 @@ export const parseAll = (networks: ReadonlyArray<Input>): Result.Result<Readonly
       const text = typeof network === "string" ? network : JSON.stringify(network)
       return Result.fail(`"${text}" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address`)
     }
-    all.push(parsed.success)
+    all.push(canonical(parsed.success))
   }
   return Result.succeed(all)
+}
+
+/** A network of IPv4 addresses that is written as one of IPv6: its peers are looked up as those of IPv4. */
+const canonical = (network: IpNetwork.IpNetwork): IpNetwork.IpNetwork => {
+  const address = NetAddress.toCanonical(network.address)
+  return NetAddress.width(address) === NetAddress.width(network.address) || network.prefixLength < 96
+    ? network
+    : IpNetwork.fromAddressUnsafe(address, network.prefixLength - 96)
 }
 
 /**

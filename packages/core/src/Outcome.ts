@@ -125,7 +125,7 @@ export interface Malformed {
  *
  * **Details**
  *
- * - `NoReturnAddress`: the sender has no address, as a Unix datagram client that is bound to no path
+ * - `NoReturnAddress`: the sender has no address, as a Unix datagram client that is bound to no path, or a forged one of UDP with port 0
  * - `TooLarge`: the response is larger than a datagram of this transport may be
  * - `PeerGone`: nobody has the sender's address any more
  * - `PeerFull`: the sender does not read, and its queue has stayed full for as long as is waited

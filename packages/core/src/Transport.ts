@@ -163,7 +163,11 @@ export const layer = <Self, In, Out>(
           return Effect.tap(listen(sink), (listening) => Effect.sync(() => void (bound = listening)))
         })
       const [first, ...others] = typeof listen === "function" ? [listen] : listen
-      const listeners = [yield* bind(first), ...(yield* Effect.forEach(others, bind))] as const
+      const bindAll = Effect.gen(function* () {
+        return [yield* bind(first), ...(yield* Effect.forEach(others, bind))] as const
+      })
+      // Peers may have come to those that were bound before.
+      const listeners = yield* Effect.onError(bindAll, () => engine.shutdown)
       engine.open(listeners)
       yield* Effect.addFinalizer(() => engine.shutdown)
       return makeServer(engine, listeners)

@@ -1,9 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Client from "@socketserver/core/Client"
+import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Peer from "@socketserver/core/Peer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Transport from "@socketserver/core/Transport"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -113,5 +117,28 @@ describe("a client", () => {
       const late = yield* Effect.flip(client.take)
       assert.include(["Done", "ConnectionError"], late._tag)
     }).pipe(on(echo))
+  )
+})
+
+describe("a client over datagrams", () => {
+  it.effect("learns of what has broken before it was made", () =>
+    Effect.gen(function* () {
+      const peer = Peer.make({ transport: "test", name: "server" })
+      const wire = Transport.datagramWire({
+        peer,
+        listener: Endpoint.memory("server"),
+        maxMessageBytes: 100,
+        send: (_, sent) => sent(),
+        close: () => {}
+      })
+      wire.broken(new Error("nobody is there"))
+      // In a later turn, as it is where a host name is looked up.
+      yield* Effect.yieldNow
+      const client = yield* Client.make(wire, Protocol.lines())
+      assert.strictEqual(
+        (yield* Effect.flip(client.send("hello"))).message,
+        "Connection with server: it was reset: nobody is there"
+      )
+    }).pipe(Effect.scoped)
   )
 })

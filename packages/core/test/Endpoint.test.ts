@@ -85,6 +85,8 @@ describe("Endpoint.parse", () => {
     ["9000", "it has no scheme"],
     ["127.0.0.1:9000", "it has no scheme"],
     ["foo://x", 'unknown scheme "foo"'],
+    ["constructor:x", 'unknown scheme "constructor"'],
+    ["tcp://h:1?__proto__=1&__proto__=2", "the option __proto__ is given twice"],
     ["localhost:9000", 'unknown scheme "localhost"'],
     ["memory:", "it has no name after memory:"],
     ["tcp://:9000", "it has no host; to listen everywhere, write tcp://0.0.0.0:PORT or tcp://[::]:PORT"],
@@ -190,6 +192,26 @@ describe("Endpoint", () => {
     assert(Result.isSuccess(result) && result.success._tag === "Unix")
     assert.strictEqual(result.success.path, "/run/a b?")
     assert.deepStrictEqual(result.success.query, { mode: "660", name: "a=b=c" })
+  })
+
+  it("keeps an option whatever its name, so that the transport can refuse it", () => {
+    const result = Endpoint.parse("tcp://h:1?__proto__=1")
+    assert(Result.isSuccess(result))
+    assert.deepStrictEqual(Object.entries(result.success.query), [["__proto__", "1"]])
+  })
+
+  it.each([
+    Endpoint.unix("/run/a,tcp://h:1"),
+    Endpoint.unix("/run/a, memory:b,"),
+    Endpoint.unix("/run/a unix:@b"),
+    Endpoint.tcp("h", 1, { name: "a,fd://3", other: "b,,c," })
+  ])("formats %s so that it stays one, among several", (endpoint) => {
+    for (const result of [Endpoint.parseAll(String(endpoint)), Endpoint.parseAll(`memory:a,${endpoint},fd://3`)]) {
+      assert(Result.isSuccess(result))
+      const [one] = result.success.filter(({ _tag }) => _tag === endpoint._tag)
+      assert.deepStrictEqual({ ...one, toString: null }, { ...endpoint, toString: null } as never)
+      assert.strictEqual(String(one), String(endpoint))
+    }
   })
 
   it("brackets only IPv6 hosts", () => {

@@ -13,8 +13,12 @@ import {
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -132,6 +136,104 @@ describe("a transport that can hold datagrams back", () => {
       yield* Context.get(context, Lines).shutdown
       yield* Deferred.await(interrupted)
       assert.include(transport.asked, "destroy")
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect.each([
+    { what: "dies", verify: () => Effect.die("broken") },
+    { what: "is interrupted", verify: () => Effect.interrupt },
+    { what: "is interrupted later", verify: () => Effect.andThen(Effect.yieldNow, Effect.interrupt) }
+  ])("refuses what a verify that $what was asked about, and makes room", ({ verify }) => {
+    const transport = holding()
+    return Effect.gen(function* () {
+      const options = { verify, maxConnections: 1 }
+      const server = Context.get(yield* Layer.build(Transport.layer(Lines, options, transport.listen)), Lines)
+      for (let refused = 1; refused < 3; refused++) {
+        transport.receive("one")
+        while (transport.asked.length < 2 * refused) yield* Effect.yieldNow
+        assert.strictEqual((yield* server.counts).Refused, refused)
+      }
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
+  })
+
+  it.effect("gives an outcome to what comes as a stop begins and is still being verified", () => {
+    const transport = holding()
+    const interrupted = Deferred.makeUnsafe<void>()
+    const verify = () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+    return Effect.gen(function* () {
+      const server = Context.get(yield* Layer.build(Transport.layer(Lines, { verify }, transport.listen)), Lines)
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      transport.receive("late")
+      assert.strictEqual((yield* Fiber.join(stop)).counts.Refused, 1)
+      yield* Deferred.await(interrupted)
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect("is asked to also where there is no room before all listeners are bound", () => {
+    const transport = holding()
+    const slow: Transport.Listen = (sink) => {
+      transport.receive("one")
+      return MemoryServer.listen("slow")(sink)
+    }
+    return Effect.gen(function* () {
+      yield* Layer.build(Transport.layer(Lines, { maxConnections: 1 }, [transport.listen, slow]))
+      assert.deepStrictEqual(transport.asked, ["pause"])
+    }).pipe(Effect.scoped)
+  })
+})
+
+describe("a stream of datagrams", () => {
+  it.effect.each([
+    { what: "short", message: "x" },
+    { what: "empty", message: "" }
+  ])("of $what messages does not get ahead of a transport that sends slowly", ({ message }) => {
+    const transport = holding()
+    const unsent: Array<() => void> = []
+    let sent = 0
+    const endless = Stream.forever(Stream.fromArray(Array.from({ length: 100_000 }, () => message)))
+    return Effect.gen(function* () {
+      const context = yield* serving(transport, () => Effect.succeed(Response.stream(endless)), 2)
+      transport.receive("go", (_, done) => {
+        sent++
+        unsent.push(() => done())
+      })
+      const turns = Effect.repeat(Effect.yieldNow, { times: 20 })
+      yield* turns
+      const first = sent
+      assert.isBelow(first, 2_000)
+      // All but one of them leave.
+      for (const done of unsent.splice(1)) done()
+      yield* turns
+      assert.strictEqual(sent, first)
+      for (const done of unsent.splice(0)) done()
+      yield* turns
+      assert.strictEqual(sent, 2 * first)
+      const server = Context.get(context, Lines)
+      yield* Effect.forkScoped(server.shutdown)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* server.counts).Drained, 1)
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect.each([
+    { when: "at once", soon: (f: () => void) => f() },
+    { when: "in the same turn", soon: (f: () => void) => process.nextTick(f) }
+  ])("leaves others their turns where what is sent leaves $when", ({ soon }) => {
+    const transport = holding()
+    let sent = 0
+    const endless = Stream.forever(Stream.fromArray(Array.from({ length: 10_000 }, () => "x")))
+    return Effect.gen(function* () {
+      yield* serving(transport, () => Effect.succeed(Response.stream(endless)), 2)
+      transport.receive("go", (_, done) => {
+        // Without an end the test could only hang.
+        if (++sent < 100_000) soon(() => done())
+        else done(Outcome.undelivered("PeerGone"))
+      })
+      const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      while (sent === 0) yield* turn
+      yield* turn
+      assert.isBelow(sent, 10_000)
+      while (sent < 100_000) yield* turn
     }).pipe(Effect.scoped)
   })
 })

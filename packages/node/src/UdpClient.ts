@@ -12,6 +12,7 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { connectKind } from "./internal/errors.ts"
 import { inetPeer } from "./internal/peers.ts"
@@ -34,7 +35,7 @@ export interface UdpClientOptions {
  * **Details**
  *
  * Nothing is sent before the first message, so it also "connects" where nobody
- * listens. If the system learns of that later, the connection ends with reason
+ * listens, and fails only where the system knows no way. If the system learns of that later, the connection ends with reason
  * `Reset`. A message that does not fit into a datagram fails as `EncodeFailed`.
  *
  * **Gotchas**
@@ -53,16 +54,21 @@ export const wire = ({ host, port }: UdpClientOptions): Effect.Effect<Wire.Wire,
     const { address, family } = yield* Effect.catch(udp.resolve(host), failed)
     const open = Effect.callback<ReturnType<typeof udp.create>, ConnectFailed>((resume) => {
       const socket = udp.create(family, {})
-      socket.once("error", (cause) => {
+      const refused = (cause: unknown) => {
         udp.close(socket)
         resume(failed(cause))
-      })
-      socket.connect(port, address, () => {
-        socket.removeAllListeners("error")
+      }
+      socket.once("error", refused)
+      const connected = (cause?: unknown) => {
+        // Node hands over here why the system refuses, and throws for a port that there is not.
+        if (cause !== undefined) return refused(cause)
+        socket.removeListener("error", refused)
         resume(Effect.succeed(socket))
-      })
+      }
+      const asked = Result.try(() => socket.connect(port, address, connected))
+      if (Result.isFailure(asked)) refused(asked.failure)
       return Effect.sync(() => udp.close(socket))
-    }).pipe(Effect.catchDefect(failed))
+    })
     const socket = yield* Effect.acquireRelease(open, (socket) => Effect.sync(() => udp.close(socket)), {
       interruptible: true
     })

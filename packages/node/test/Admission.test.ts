@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as Endpoint from "@socketserver/core/Endpoint"
-import type * as Handler from "@socketserver/core/Handler"
+import * as Handler from "@socketserver/core/Handler"
 import * as Networks from "@socketserver/core/Networks"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import * as diagnostics from "node:diagnostics_channel"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
@@ -226,7 +227,8 @@ describe("verify", () => {
         throw new Error("broken")
       }
     ],
-    ["dies", () => Effect.die("broken")]
+    ["dies", () => Effect.die("broken")],
+    ["is interrupted", () => Effect.interrupt]
   ]
   it.live.each(refusals)("that %s closes the connection before anything is read, and nothing more", ([, refuses]) => {
     const first = Deferred.makeUnsafe<void>()
@@ -256,5 +258,48 @@ describe("verify", () => {
       Effect.scoped,
       Effect.provide(served(TcpServer.layer(Lines, { verify: () => Effect.never, maxConnections: 1 })))
     )
+  )
+
+  it.live.each([
+    ["ended", "end", [], (socket) => socket.end()],
+    ["ended after its PROXY header", "end", [header], (socket) => socket.end()],
+    ["was reset", "close", [], (socket) => socket.resetAndDestroy()]
+  ] as ReadonlyArray<readonly [string, string, ReadonlyArray<string>, (socket: net.Socket) => void]>)(
+    "lets go of a connection that %s meanwhile",
+    ([, event, pieces, leave]) => {
+      const asked = Deferred.makeUnsafe<void>()
+      const gone = Deferred.makeUnsafe<void>()
+      const released = Deferred.makeUnsafe<void>()
+      const accepted = ({ socket }: { readonly socket: net.Socket }) =>
+        // In the turn after all others have seen it.
+        void socket.once(event, () => setImmediate(() => Deferred.doneUnsafe(gone, Effect.void)))
+      const watched = Effect.acquireRelease(
+        Effect.sync(() => diagnostics.subscribe("net.server.socket", accepted as never)),
+        () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", accepted as never))
+      )
+      const verify = () => Effect.as(Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gone)), true)
+      const handler = Handler.perConnection(() =>
+        Effect.as(
+          Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
+          whoAmI
+        )
+      )
+      const options = { verify, ...(pieces.length > 0 && { proxyProtocol: ["127.0.0.1"] }) }
+      return Effect.gen(function* () {
+        yield* watched
+        const socket = net.connect(yield* port, "127.0.0.1").on("error", () => {})
+        for (const piece of pieces) socket.write(piece)
+        yield* Deferred.await(asked)
+        leave(socket)
+        yield* Deferred.await(released)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Layer.provideMerge(Lines.serve(handler), TcpServer.layer(Lines, options)).pipe(
+            Layer.provide(Logger.layer([]))
+          )
+        )
+      )
+    }
   )
 })

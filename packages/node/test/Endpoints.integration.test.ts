@@ -333,3 +333,21 @@ describe.skipIf(free)("a port that needs privileges", () => {
     })
   )
 })
+
+describe("a path that may not be looked at", () => {
+  it.live("is refused, with what to do", () =>
+    Effect.gen(function* () {
+      const closed = yield* directory
+      yield* Effect.acquireRelease(
+        Effect.sync(() => fs.chmodSync(closed, 0)),
+        () => Effect.sync(() => fs.chmodSync(closed, 0o700))
+      )
+      const program = yield* node("packages/node/test/fixtures/unprivileged.ts", { LISTEN: `unix://${closed}/s` })
+      assert.deepStrictEqual(yield* program.end, { code: 1, signal: null })
+      assert.strictEqual(
+        program.stderr,
+        `Cannot bind unix://${closed}/s: permission denied; a port below 1024 needs privileges, a path a directory that may be written to\n`
+      )
+    })
+  )
+})

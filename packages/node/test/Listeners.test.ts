@@ -5,13 +5,14 @@ import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
-import type { ServerError } from "@socketserver/core/ServerError"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as NodeClient from "@socketserver/node/NodeClient"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as TcpServer from "@socketserver/node/TcpServer"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
@@ -116,6 +117,24 @@ describe("several listeners", () => {
     }).pipe(Effect.provide(TcpServer.layer(Lines)))
   )
 
+  it.live("of which one cannot be bound let go of who has connected to another before", () =>
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const connect = Effect.provideService(NodeClient.connect(Lines, "memory:first"), Scope.Scope, scope)
+      const client = yield* Deferred.make<Effect.Success<typeof connect>>()
+      const failing: Transport.Listen = () =>
+        Effect.gen(function* () {
+          const connected = yield* Effect.orDie(connect)
+          yield* Effect.orDie(connected.write("hello"))
+          yield* Deferred.succeed(client, connected)
+          return yield* Effect.fail(new ServerError({ reason: new InvalidOption({ option: "none", problem: "none" }) }))
+        })
+      const transport = Transport.layer(Lines, {}, [MemoryServer.listen("first"), failing])
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(Layer.build(transport)))).reason._tag, "InvalidOption")
+      yield* Effect.exit(Stream.runDrain((yield* Deferred.await(client)).stream))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("stop together", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
@@ -131,6 +150,20 @@ describe("several listeners", () => {
       for (const address of addresses)
         assert.strictEqual((yield* Effect.flip(ask(address, "hi")))._tag, "ConnectFailed")
     })
+  )
+
+  it.live("accept nobody where one of them has died before all were bound", () =>
+    Effect.gen(function* () {
+      const dead: Transport.Listen = (sink) =>
+        Effect.sync(() => {
+          sink.fail(new Error("broken"))
+          return { address: Endpoint.memory("dead"), close: () => {}, connect: MemoryServer.connect("dead") }
+        })
+      const context = yield* Layer.build(Transport.layer(Lines, {}, [MemoryServer.listen("living"), dead]))
+      assert.strictEqual((yield* Effect.flip(MemoryServer.connect("living"))).kind, "Refused")
+      const failure = yield* Effect.flip(Effect.provide(Lines.run(where), context))
+      assert.match(failure.message, /broken$/)
+    }).pipe(Effect.scoped)
   )
 
   it.live("fail together when one of them dies", () =>

@@ -17,6 +17,7 @@ import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import dns from "node:dns"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -67,6 +68,31 @@ describe("binding", () => {
       assert.strictEqual(yield* Fiber.join(reading), "hello\n")
     }).pipe(Effect.scoped, Effect.provide(served()))
   )
+
+  it.live("can be interrupted while a host is looked up, and binds nothing after that", () => {
+    const { lookup } = dns
+    return Effect.gen(function* () {
+      const asked = yield* Deferred.make<() => void>()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          dns.lookup = ((_: string, __: unknown, answer: (error: null, address: string, family: number) => void) =>
+            Deferred.doneUnsafe(
+              asked,
+              Effect.succeed(() => answer(null, "127.0.0.1", 4))
+            )) as never
+        }),
+        () => Effect.sync(() => void (dns.lookup = lookup))
+      )
+      const before = yield* descriptors
+      const build = Effect.scoped(Layer.build(TcpServer.layer(Lines, { host: "slow.example" })))
+      const building = yield* Effect.forkScoped(build)
+      const answer = yield* Deferred.await(asked)
+      yield* Fiber.interrupt(building)
+      answer()
+      yield* Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      assert.strictEqual(yield* descriptors, before)
+    }).pipe(Effect.scoped)
+  })
 
   it.live("says which address is in use, and what to do", () =>
     Effect.gen(function* () {

@@ -17,6 +17,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as dgram from "node:dgram"
+import * as diagnostics from "node:diagnostics_channel"
 import * as fs from "node:fs"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
@@ -186,6 +187,31 @@ describe("a UDP server", () => {
     }).pipe(Effect.provide(served({}, handler)))
   })
 
+  it.live("cannot answer a sender whose port is 0, as anybody may forge it, and goes on", () => {
+    const sockets: Array<dgram.Socket> = []
+    const seen = (message: unknown) => sockets.push((message as { readonly socket: dgram.Socket }).socket)
+    const watched = Effect.acquireRelease(
+      Effect.sync(() => diagnostics.subscribe("udp.socket", seen)),
+      () => Effect.sync(() => diagnostics.unsubscribe("udp.socket", seen))
+    )
+    return Effect.gen(function* () {
+      yield* watched
+      const server = Context.get(yield* Layer.build(served()), Lines)
+      const events = yield* Queue.unbounded<Outcome.Event>()
+      yield* Effect.forkScoped(
+        Stream.runForEach(server.outcomes, (event) => Queue.offer(events, event)),
+        { startImmediately: true }
+      )
+      // Only a raw socket can send it, which takes privileges.
+      sockets[0]!.emit("message", Buffer.from("forged"), { address: "127.0.0.1", family: "IPv4", port: 0, size: 6 })
+      const { outcome } = yield* Queue.take(events)
+      assert(outcome._tag === "Undelivered")
+      assert.strictEqual(outcome.reason, "NoReturnAddress")
+      const { port } = server.address as Endpoint.Udp
+      assert.strictEqual(yield* exchange(yield* socket("udp4"), "hello", port, "127.0.0.1"), "hello")
+    }).pipe(Effect.scoped)
+  })
+
   it.live("says that a reply of 65,508 bytes is too large, and sends one of 65,507", () => {
     const handler: Handler.Handler<Uint8Array, Uint8Array> = ({ body }) =>
       Effect.succeed(Response.make(new Uint8Array(65_506 + body.length)))
@@ -221,6 +247,16 @@ describe("a UDP client", () => {
       )
       const client = yield* NodeClient.connect(Lines, gone)
       assert.strictEqual((yield* Effect.flip(client.send("hello"))).reason._tag, "Reset")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("fails to connect where the system knows no way", () =>
+    Effect.gen(function* () {
+      // A broadcast address, which a socket has to ask for.
+      const failure = yield* Effect.flip(NodeClient.connect(Lines, "udp://255.255.255.255:9"))
+      assert(failure._tag === "ConnectFailed")
+      assert.strictEqual(failure.endpoint, "udp://255.255.255.255:9")
+      assert.match(failure.message, /EACCES/)
     }).pipe(Effect.scoped)
   )
 

@@ -57,6 +57,19 @@ describe("a Unix socket", () => {
     })
   )
 
+  it.live("may be in a directory that is a link, as /var/run is", () =>
+    Effect.gen(function* () {
+      const real = yield* directory
+      const link = `${real}/link`
+      fs.mkdirSync(`${real}/real`)
+      fs.symlinkSync(`${real}/real`, link)
+      assert.strictEqual(yield* Effect.provide(ask("hello"), served(`${link}/s`)), "hello")
+      assert.deepStrictEqual(fs.readdirSync(`${real}/real`), [])
+      fs.symlinkSync(`${real}/loop`, `${real}/loop`)
+      assert.match((yield* bindFailure(`${real}/loop/s`)).message, /ELOOP/)
+    })
+  )
+
   it.live("is removed when its server stops", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")

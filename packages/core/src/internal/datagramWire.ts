@@ -17,6 +17,7 @@ export class DatagramWire implements Transport.DatagramWire {
   private receiver: Wire.Receiver | undefined = undefined
   private paused = false
   private closed = false
+  private failure: unknown = undefined
   private ending = false
   private blocked = false
   private waiting: Array<Uint8Array> = []
@@ -41,7 +42,9 @@ export class DatagramWire implements Transport.DatagramWire {
 
   start(receiver: Wire.Receiver): void {
     this.receiver = receiver
-    this.deliver()
+    // Whoever comes late hears of it, too.
+    if (this.closed) this.tell()
+    else this.deliver()
   }
 
   write(data: string | Uint8Array): boolean {
@@ -101,8 +104,13 @@ export class DatagramWire implements Transport.DatagramWire {
     if (this.closed) return
     this.closed = true
     this.waiting = []
+    this.failure = error
     this.options.close()
-    queueMicrotask(() => this.receiver?.onClose(error))
+    if (this.receiver !== undefined) this.tell()
+  }
+
+  private tell(): void {
+    queueMicrotask(() => this.receiver?.onClose(this.failure))
   }
 }
 

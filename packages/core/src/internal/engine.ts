@@ -91,7 +91,14 @@ export class Engine<In, Out> {
   open(listeners: ReadonlyArray<Transport.Listening>): void {
     this.listeners = listeners
     this.address = listeners.map(({ address }) => String(address)).join(", ")
-    if (this.limits.idleMillis < Infinity) this.sweep()
+    // One of them has died while others were being bound.
+    if (this.stopBegins) for (const listener of listeners) listener.close()
+    else {
+      // Until now there was none to be told.
+      this.paused = false
+      this.regulate()
+      if (this.limits.idleMillis < Infinity) this.sweep()
+    }
   }
 
   now(): number {
@@ -380,6 +387,8 @@ export class Engine<In, Out> {
     this.run(aTurn).addObserver(() =>
       this.turn.run(() => {
         this.stopping = true
+        // A datagram that has come since then may be waiting to be let in.
+        this.gate.close()
         for (const conversation of this.connections.values()) conversation.stop()
         this.dropUnconsumed()
         this.checkStopped()

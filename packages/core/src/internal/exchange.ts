@@ -99,6 +99,8 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.settle(incoming, unencodable(problem))
     }
+    // The connection ends with its handler.
+    if (this.duplex !== undefined) this.outbox.end()
     this.verdict = response.outcome ?? this.duplex?.fault ?? Outcome.completed
     this.progress()
   }
@@ -137,7 +139,8 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
   private onSent(failure: Outcome.Undelivered | undefined): void {
     this.engine.turn.run(() => {
       if (failure !== undefined) return this.end(failure)
-      this.outbox.onDrain()
+      // With the first of many only a little room is made.
+      if (this.wire.unsent === 0) this.outbox.onDrain()
       this.progress()
     })
   }

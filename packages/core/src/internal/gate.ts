@@ -129,8 +129,8 @@ export class Gate<In, Out> {
     }
     if (typeof allowed === "boolean") return allowed ? Exit.void : turnedAway
     return Effect.matchCauseEffect(allowed, {
-      onFailure: (cause) =>
-        Cause.hasInterruptsOnly(cause) ? Exit.failCause(cause as Cause.Cause<never>) : threw(cause),
+      // Also where it was interrupted from within; at a stop nobody is asked any more.
+      onFailure: threw,
       onSuccess: (allowed) => (allowed ? Exit.void : turnedAway)
     })
   }

@@ -14,7 +14,7 @@ export class Outbox<Out> implements Flushable {
   private readonly turn: Turn
   private text = ""
   private bytes: Array<Uint8Array> = []
-  /** Of what is collected, in bytes or characters. */
+  /** Of what is collected, in bytes or characters, with what each datagram costs. */
   private collected = 0
   private marked = false
   private waiting: Array<() => void> = []
@@ -57,7 +57,7 @@ export class Outbox<Out> implements Flushable {
       this.sealText()
       this.bytes.push(encoded)
     }
-    this.collected += encoded.length
+    this.collected += encoded.length + (this.wire.keepsBoundaries ? datagramOverhead : 0)
     if (!this.marked) {
       this.marked = true
       this.turn.mark(this)
@@ -117,8 +117,13 @@ export class Outbox<Out> implements Flushable {
   /** Completes when the peer keeps up (again), or is gone. */
   get writable(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.blocked && this.full) this.flush()
-      return !this.blocked || this.closed ? Effect.void : this.drained
+      const full = !this.blocked && this.full
+      if (full) this.flush()
+      const drained = !this.blocked || this.closed ? Effect.void : this.drained
+      // Datagrams may be taken at once, again and again: others want their turn, too.
+      return this.wire.keepsBoundaries && (full || drained !== Effect.void)
+        ? Effect.andThen(drained, Effect.yieldNow)
+        : drained
     })
   }
 
@@ -172,6 +177,9 @@ const utf8 = new TextEncoder()
 
 // What is collected before it is offered to the transport within one turn.
 const highWaterMark = 65_536
+
+// Each datagram costs, also an empty one.
+const datagramOverhead = 64
 
 /** Joins chunks while they are small: one copy costs less than one more write. */
 const small = (chunks: Array<Uint8Array>): Array<Uint8Array> => {

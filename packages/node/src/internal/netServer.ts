@@ -21,16 +21,19 @@ export const listen = (
   listenOptions: net.ListenOptions | { readonly fd: number },
   around: (bind: () => void) => void = (bind) => bind()
 ): Effect.Effect<net.Server, ServerError> =>
-  Effect.callback<net.Server, ServerError>((resume) => {
-    // A peer that half-closes still gets its replies.
-    const server = net.createServer({ ...options, allowHalfOpen: true })
-    const failed = (cause: unknown) => resume(Effect.fail(bindFailed(endpoint, cause)))
-    server.once("error", failed)
-    server.once("listening", () => {
-      server.removeListener("error", failed)
-      resume(Effect.succeed(server))
-    })
-    around(() => server.listen(listenOptions))
-    return Effect.sync(() => server.close())
-    // `listen` throws for options it cannot accept, such as a port out of range.
-  }).pipe(Effect.catchDefect((cause) => Effect.fail(bindFailed(endpoint, cause))))
+  Effect.interruptible(
+    Effect.callback<net.Server, ServerError>((resume) => {
+      // A peer that half-closes still gets its replies.
+      const server = net.createServer({ ...options, allowHalfOpen: true })
+      const failed = (cause: unknown) => resume(Effect.fail(bindFailed(endpoint, cause)))
+      server.once("error", failed)
+      server.once("listening", () => {
+        server.removeListener("error", failed)
+        resume(Effect.succeed(server))
+      })
+      around(() => server.listen(listenOptions))
+      // Where its host is still being looked up, Node does not bind it after that.
+      return Effect.sync(() => server.close())
+      // `listen` throws for options it cannot accept, such as a port out of range.
+    }).pipe(Effect.catchDefect((cause) => Effect.fail(bindFailed(endpoint, cause))))
+  )

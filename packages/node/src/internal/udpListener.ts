@@ -31,6 +31,8 @@ export const receiving = (
 const reply =
   (socket: dgram.Socket, host: string, port: number): ((data: Uint8Array, sent: Sent) => void) =>
   (data, sent) => {
+    // Anybody can forge it, and nothing can be sent there.
+    if (port === 0) return sent(Outcome.undelivered("NoReturnAddress"))
     if (udp.isClosed(socket)) return sent(Outcome.undelivered("Other", new Error("the server has stopped")))
     socket.send(data, port, host, (error) => sent(error === null ? undefined : udp.undelivered(error)))
   }

@@ -75,11 +75,14 @@ export const bind = <S>(options: Options<S>): Effect.Effect<Bound<S>, ServerErro
   Effect.gen(function* () {
     const { endpoint, path } = options
     yield* tooLong(path, endpoint) ?? Effect.void
-    const directory = stat(dirname(path))
+    const looking = <A>(f: () => A): Effect.Effect<A, ServerError> =>
+      Effect.mapError(Effect.try({ try: f, catch: (cause) => cause }), (cause) => bindFailed(endpoint, cause))
+    // It may be a link, as /var/run is.
+    const directory = yield* looking(() => fs.statSync(dirname(path), { throwIfNoEntry: false }))
     if (directory === undefined || !directory.isDirectory()) {
       return yield* Effect.fail(bindFailed(endpoint, new Error(`no directory ${dirname(path)}`), "NoDirectory"))
     }
-    const found = stat(path)
+    const found = yield* looking(() => stat(path))
     if (found !== undefined) {
       if (!found.isSocket()) {
         return yield* Effect.fail(bindFailed(endpoint, new Error(`${path} is not a socket`), "NotASocket"))

@@ -150,6 +150,22 @@ export const datagramFacts = (subject: Subject): void => {
     }).pipe(on(served(subject, Talk, handler)))
   })
 
+  test("lets nobody write on after a whole-connection handler has returned", () => {
+    let kept: Connection.Connection<string, string> | undefined
+    const handler = Handler.conversation((connection: Connection.Connection<string, string>) => {
+      kept = connection
+      return connection.write("last")
+    })
+    return Effect.gen(function* () {
+      const server = yield* Talk
+      const client = yield* Talk.client
+      assert.strictEqual(yield* client.send("one"), "last")
+      yield* until(Effect.map(server.connections, (connections) => connections.length === 0))
+      assert.strictEqual((yield* Effect.flip(kept!.write("too late"))).reason._tag, "Closed")
+      assert.strictEqual((yield* server.counts).Completed, 1)
+    }).pipe(on(served(subject, Talk, handler)))
+  })
+
   test("pushes to a sender after its answer", () => {
     let request: Request.Request<string, string> | undefined
     const handler: Handler.Handler<string, string> = (it) => {
