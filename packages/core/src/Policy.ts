@@ -33,6 +33,7 @@ import * as policies from "./internal/policies.ts"
 import * as Middleware from "./Middleware.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
+import type * as Worker from "./Worker.ts"
 
 /**
  * A way of running handlers.
@@ -54,7 +55,7 @@ export interface Policy<in In = unknown> {
   /** As it is written in configuration: `"fiber:64"`. */
   readonly name: string
   /** How its workers are named (`Worker.name`). */
-  readonly worker: "sequential" | "fiber"
+  readonly worker: Worker.Worker["kind"]
   /**
    * Whether the requests of a peer that is gone are interrupted, or finish for
    * their effects. Over TCP a peer that hangs up regularly is only gone when
@@ -81,6 +82,8 @@ export interface Placement<In, Out> {
   /** The key of its service. */
   readonly service: string
   readonly protocol: Protocol.Protocol<In, Out>
+  /** Where it listens. */
+  readonly address: string
 }
 
 /**

@@ -1,0 +1,174 @@
+/**
+ * Handlers that run elsewhere: what a policy needs to send requests to a
+ * worker, and what a program needs to be one.
+ *
+ * **When to use**
+ *
+ * To write a policy whose `place` runs handlers outside of the server's own
+ * event loop. `Policies` of `@socketserver/node` does so for threads and
+ * processes; users of policies never meet this module.
+ *
+ * A worker is the same server on another transport. Where a {@link Host} is
+ * set, the transport layers of its service take their requests from it instead
+ * of listening, and those of all other services stay inert.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Connection from "./Connection.ts"
+import type * as Handler from "./Handler.ts"
+import { type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
+import * as policies from "./internal/policies.ts"
+import { type Relay, relayKey } from "./internal/relay.ts"
+import type * as Outcome from "./Outcome.ts"
+import type * as Policy from "./Policy.ts"
+import type * as Wire from "./Wire.ts"
+import type * as Worker from "./Worker.ts"
+
+/**
+ * What makes a program a worker: it is one server, and somebody else listens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Host {
+  /** The key of the service that this worker runs the handler of. */
+  readonly service: string
+  /** Where the server listens that it works for. */
+  readonly address: string
+  readonly worker: Worker.Worker
+  /** Places the handler; it replaces every policy that the program has chosen. */
+  readonly policy: Policy.Policy
+  /** Begins to deliver requests. */
+  readonly open: (server: Taker) => void
+}
+
+/**
+ * A server that takes its requests from a {@link Host}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Taker {
+  /** Makes a connection of a wire. Its `id` is the host's, unique among those that are open. */
+  readonly accept: (wire: Wire.Wire, id: number) => void
+  /** Hears every outcome. */
+  readonly observe: (observer: (event: Outcome.Event) => void) => void
+  /** Hears that the server has stopped, because its own program stopped it. */
+  readonly stopped: Effect.Effect<Outcome.Report>
+}
+
+/**
+ * Where a worker's side of a server hangs, for the whole program.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const host = (): Host | undefined => (globalThis as { readonly [hostKey]?: Host })[hostKey]
+
+/**
+ * Makes this program a worker. It must happen before a transport's layer is built.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const setHost = (host: Host): void => void Object.assign(globalThis, { [hostKey]: host })
+
+/**
+ * Whether `announce` keeps silent: in a worker, and in all copies of a program but one.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const isSilent = (): boolean =>
+  host() !== undefined || (globalThis as { readonly [silentKey]?: boolean })[silentKey] === true
+
+/**
+ * Makes `announce` keep silent in this program.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const silence = (): void => void Object.assign(globalThis, { [silentKey]: true })
+
+/**
+ * Begins every request at once. For policies whose workers have a bounded queue of their own.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const drain: Policy.Policy["drain"] = policies.fiber({ max: Number.MAX_SAFE_INTEGER }).drain
+
+/**
+ * What a handler wants to do when a peer connects, before its first request:
+ * `Handler.perConnection` has such a hook.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onConnect = <In, Out, R>(handler: Handler.Handler<In, Out, R>): OnConnect<Out> | undefined =>
+  connectHook<Out>(handler)
+
+/**
+ * The hook of {@link onConnect}.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export type OnConnect<Out> = (connection: Connection.Ref<Out>) => Effect.Effect<unknown, never, unknown>
+
+/**
+ * Gives a handler a hook that runs when a peer connects.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const withOnConnect = <In, Out, R>(
+  handler: Handler.Handler<In, Out, R>,
+  hook: OnConnect<Out>
+): Handler.Handler<In, Out, R> => Object.assign(handler, { [connectHook.key]: hook as ConnectHook<Out> })
+
+/**
+ * Runs an effect when a connection has ended, and its last handler with it.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onEnd = (
+  connection: Connection.Ref<never>,
+  finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>
+): void => onRelease(connection, finalizer)
+
+/**
+ * The key under which a connection of another program takes such effects.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onEndKey = onRelease.key
+
+/**
+ * The bytes of a whole-connection request, to pass them on as they are.
+ *
+ * **Gotchas**
+ *
+ * It has to be asked for when the handler is called, before anything was read.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const relay = (connection: object): Relay => (connection as { readonly [relayKey]: () => Relay })[relayKey]()
+
+export type {
+  /**
+   * A connection as bytes, seen from whoever passes them on.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Relay
+} from "./internal/relay.ts"
+
+const hostKey = Symbol.for("@socketserver/core/Remote/host")
+const silentKey = Symbol.for("@socketserver/core/Remote/silent")
