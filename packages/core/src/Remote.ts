@@ -14,7 +14,7 @@
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Connection from "./Connection.ts"
 import type * as Handler from "./Handler.ts"
@@ -55,25 +55,29 @@ export interface Taker {
   readonly accept: (wire: Wire.Wire, id: number) => void
   /** Hears every outcome. */
   readonly observe: (observer: (event: Outcome.Event) => void) => void
-  /** Hears that the server has stopped, because its own program stopped it. */
-  readonly stopped: Effect.Effect<Outcome.Report>
+  /** Completes when its own program stops it. */
+  readonly stopping: Effect.Effect<void>
 }
 
 /**
- * Where a worker's side of a server hangs, for the whole program.
+ * The host of this program, if it is a worker.
  *
  * @category hosts
  * @since 0.1.0
  */
-export const host = (): Host | undefined => (globalThis as { readonly [hostKey]?: Host })[hostKey]
+export const host: Effect.Effect<Host | undefined> = Effect.suspend(() => {
+  const { [hostKey]: load } = globalThis as { readonly [hostKey]?: () => Promise<Host> }
+  return load === undefined ? Effect.undefined : Effect.promise(load)
+})
 
 /**
- * Makes this program a worker. It must happen before a transport's layer is built.
+ * Makes this program a worker, for as long as it lives. It must happen before a
+ * transport's layer is built.
  *
  * @category hosts
  * @since 0.1.0
  */
-export const setHost = (host: Host): void => void Object.assign(globalThis, { [hostKey]: host })
+export const setHost = (load: () => Promise<Host>): void => void Object.assign(globalThis, { [hostKey]: load })
 
 /**
  * Whether `announce` keeps silent: in a worker, and in all copies of a program but one.
@@ -82,7 +86,7 @@ export const setHost = (host: Host): void => void Object.assign(globalThis, { [h
  * @since 0.1.0
  */
 export const isSilent = (): boolean =>
-  host() !== undefined || (globalThis as { readonly [silentKey]?: boolean })[silentKey] === true
+  hostKey in globalThis || silentKey in globalThis
 
 /**
  * Makes `announce` keep silent in this program.

@@ -107,9 +107,31 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
  * @category models
  * @since 0.1.0
  */
-export interface ServeOptions<In, Out = never> {
+export interface ServeOptions<In, Out = never> extends ServeHooks<In, Out> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. */
   readonly policy?: Policy.Policy<In> | undefined
+}
+
+/**
+ * The options of `serve` and `run` of a server whose protocol only the server
+ * can speak: its requests cannot cross to a worker, so that a policy of workers
+ * does not compile.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LocalServeOptions<In, Out = never> extends ServeHooks<In, Out> {
+  /** Default: the server's configured policy, or that of `Policy.Policy`. */
+  readonly policy?: (Policy.Policy<In> & { readonly crosses?: never }) | undefined
+}
+
+/**
+ * What a server says where its handler cannot.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeHooks<In, Out = never> {
   /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.listener`. Default: nothing. */
   readonly onUndecodable?:
     | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
@@ -160,13 +182,13 @@ export interface ServiceClass<
    */
   serve<R = never>(
     handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In, Out>
+    options?: LocalServeOptions<In, Out>
   ): Layer.Layer<never, Policy.PolicyError, Self | R>
 
   /** Serves every request with `handler`. Only ends by failing: `ServerClosed` after a `shutdown`. */
   run<R = never>(
     handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In, Out>
+    options?: LocalServeOptions<In, Out>
   ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Handles one request and returns its outcome, or none if none came in time. */
@@ -212,6 +234,16 @@ export interface DuplexServiceClass<
   in out Receive
 > extends ServiceClass<Self, Id, In, Out> {
   readonly protocol: Protocol.Duplex<In, Out, Send, Receive>
+  /** As {@link ServiceClass.serve}, under any policy. */
+  serve<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In, Out>
+  ): Layer.Layer<never, Policy.PolicyError, Self | R>
+  /** As {@link ServiceClass.run}, under any policy. */
+  run<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In, Out>
+  ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
   /** A typed client of this very server, wherever it listens (first). */
   readonly client: Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed, Self | Scope.Scope>
 }
@@ -333,10 +365,10 @@ const prepare = <Self, In, Out, R>(
   Effect.gen(function* () {
     const server = yield* tag
     const engine = engineOf(server)
-    const host = Remote.host()
+    const host = yield* Remote.host
     const policy: Policy.Policy<In> =
       host?.policy ?? options?.policy ?? (yield* tag.policy) ?? (yield* policies.reference)
-    const placement = { service: tag.key, protocol: tag.protocol, address: String(server.address) }
+    const placement = { service: tag.key, protocol: tag.protocol, address: String(server.address), shutdown: engine.shutdown }
     const placed = crashAnswered(yield* policy.place(handler, placement), options?.onWorkerCrashed)
     const worker = host?.worker ?? inProcess(policy.worker, engine)
     const context = Context.add(yield* Effect.context<R>(), Worker.Worker, worker)

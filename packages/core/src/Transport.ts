@@ -142,7 +142,7 @@ export const layer = <Self, In, Out>(
   Layer.effect(
     tag,
     Effect.gen(function* () {
-      const host = Remote.host()
+      const host = yield* Remote.host
       if (host !== undefined) return yield* hosted(tag, options, host)
       const limits = yield* Effect.mapError(
         Effect.fromResult(resolve(options)),

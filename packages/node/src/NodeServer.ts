@@ -5,7 +5,6 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as Policy from "@socketserver/core/Policy"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
@@ -25,7 +24,9 @@ import * as Runtime from "effect/Runtime"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
+import { role } from "./internal/worker/role.ts"
 import type * as FdServer from "./FdServer.ts"
+import * as NodePolicy from "./NodePolicy.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import type * as TlsServer from "./TlsServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
@@ -64,6 +65,13 @@ import type * as UnixServer from "./UnixServer.ts"
  */
 export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   const died = Deferred.makeUnsafe<never, ServerError>()
+  const program = Layer.launch(layer).pipe(
+    Effect.raceFirst(Deferred.await(died)),
+    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
+    Effect.tapCause(report),
+    Effect.provideService(Logger.LogToStderr, true)
+  )
+  if (role !== undefined) return void import("./internal/worker/run.ts").then(({ run }) => run(program))
   let stopped = false
   const stop = (_: NodeJS.Signals, signal: number) => {
     // Who asks twice does not want to wait for the drain.
@@ -72,11 +80,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
-  Layer.launch(layer).pipe(
-    Effect.raceFirst(Deferred.await(died)),
-    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
-    Effect.tapCause(report),
-    Effect.provideService(Logger.LogToStderr, true),
+  program.pipe(
     NodeRuntime.runMain({
       disableErrorReporting: true,
       // Being asked to stop, and having stopped, is success.
@@ -191,7 +195,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
 
 /**
  * A server placed by configuration: `LISTEN` says where, as one endpoint URL or several, separated by commas, and
- * `POLICY` how its requests are run, in the form of `Policy.parse`.
+ * `POLICY` how its requests are run, in the form of `NodePolicy.parse`.
  *
  * **Details**
  *
@@ -256,7 +260,7 @@ const settings = (options: LayerConfigOptions) => {
 
   const all = Config.all({
     listen,
-    policy: parsed("POLICY", Policy.parse),
+    policy: parsed("POLICY", NodePolicy.parse),
     drainTimeout: parsed("DRAIN_TIMEOUT", duration(0)),
     idleTimeout: parsed("IDLE_TIMEOUT", duration(1)),
     maxConnections: parsed("MAX_CONNECTIONS", positive),

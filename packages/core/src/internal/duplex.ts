@@ -216,6 +216,7 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   readonly [relayKey] = (): Relay => {
     this.relayed = "waiting"
     return {
+      keepsBoundaries: this.wire.keepsBoundaries,
       start: (receiver) => {
         this.relayed = receiver
         const held = this.held ?? []

@@ -31,15 +31,16 @@ export const hosted = <Self, In, Out>(
       : Endpoint.memory(tag.key)
     const cause = new Error("it does not listen in a worker")
     const connect = Effect.fail(new ConnectFailed({ endpoint: String(address), kind: "Refused", cause }))
-    engine.open(address, () => {})
+    const listening = { address, close: () => {}, connect }
+    engine.open([listening])
     engine.ledger.silent = true
     if (mine) {
       host.open({
-        accept: (wire, id) => engine.accept(wire, id),
+        accept: (wire, id) => engine.admit(wire, id),
         observe: (observer) => void engine.ledger.observers.add(observer),
-        stopped: engine.stopped
+        stopping: engine.stopBegan
       })
     }
     yield* Effect.addFinalizer(() => engine.shutdown)
-    return makeServer(engine, { address, close: () => {}, connect })
+    return makeServer(engine, [listening])
   })
