@@ -20,7 +20,7 @@ import type * as Connection from "./Connection.ts"
 import type * as Handler from "./Handler.ts"
 import { type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
 import * as policies from "./internal/policies.ts"
-import { type Relay, relayKey } from "./internal/relay.ts"
+import * as relays from "./internal/relay.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import type * as Wire from "./Wire.ts"
@@ -85,8 +85,7 @@ export const setHost = (load: () => Promise<Host>): void => void Object.assign(g
  * @category hosts
  * @since 0.1.0
  */
-export const isSilent = (): boolean =>
-  hostKey in globalThis || silentKey in globalThis
+export const isSilent = (): boolean => hostKey in globalThis || silentKey in globalThis
 
 /**
  * Makes `announce` keep silent in this program.
@@ -150,7 +149,7 @@ export const onEnd = (
  * @category hooks
  * @since 0.1.0
  */
-export const onEndKey = onRelease.key
+export const onEndKey: typeof onRelease.key = onRelease.key
 
 /**
  * The bytes of a whole-connection request, to pass them on as they are.
@@ -162,17 +161,15 @@ export const onEndKey = onRelease.key
  * @category hooks
  * @since 0.1.0
  */
-export const relay = (connection: object): Relay => (connection as { readonly [relayKey]: () => Relay })[relayKey]()
+export const relay = (connection: object): Relay => (connection as { readonly [relays.relayKey]: () => Relay })[relays.relayKey]()
 
-export type {
-  /**
-   * A connection as bytes, seen from whoever passes them on.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  Relay
-} from "./internal/relay.ts"
+/**
+ * A connection as bytes, seen from whoever passes them on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Relay extends relays.Relay {}
 
 const hostKey = Symbol.for("@socketserver/core/Remote/host")
 const silentKey = Symbol.for("@socketserver/core/Remote/silent")

@@ -366,11 +366,21 @@ const prepare = <Self, In, Out, R>(
     const server = yield* tag
     const engine = engineOf(server)
     const host = yield* Remote.host
+    const mine = host?.service === tag.key
+    // Elsewhere in a worker's program nothing is served.
     const policy: Policy.Policy<In> =
-      host?.policy ?? options?.policy ?? (yield* tag.policy) ?? (yield* policies.reference)
-    const placement = { service: tag.key, protocol: tag.protocol, address: String(server.address), shutdown: engine.shutdown }
+      (host === undefined ? undefined : mine ? host.policy : policies.sequential) ??
+      options?.policy ??
+      (yield* tag.policy) ??
+      (yield* policies.reference)
+    const placement = {
+      service: tag.key,
+      protocol: tag.protocol,
+      address: String(server.address),
+      shutdown: engine.shutdown
+    }
     const placed = crashAnswered(yield* policy.place(handler, placement), options?.onWorkerCrashed)
-    const worker = host?.worker ?? inProcess(policy.worker, engine)
+    const worker = mine ? host.worker : inProcess(policy.worker, engine)
     const context = Context.add(yield* Effect.context<R>(), Worker.Worker, worker)
     const run = engine.handlerRunner(context)
     const finishes = policy.onPeerGone === "finish"

@@ -99,7 +99,9 @@ const takers = (settings: Map<string, string>) => {
       const value = take(option)
       if (value === undefined) return undefined
       if (/^\d+$/.test(value) && Number(value) >= least && Number.isSafeInteger(Number(value))) return Number(value)
-      return fails(`${option} must be ${least === 0 ? "an integer of 0 or more" : "a positive integer"}, not "${value}"`)
+      return fails(
+        `${option} must be ${least === 0 ? "an integer of 0 or more" : "a positive integer"}, not "${value}"`
+      )
     },
     duration: (option: string): Duration.Duration | undefined => {
       const value = take(option)
@@ -112,7 +114,9 @@ const takers = (settings: Map<string, string>) => {
     flag: (option: string): boolean | undefined => {
       const value = take(option)
       if (value === undefined) return undefined
-      return value === "true" || value === "false" ? value === "true" : fails(`${option} is true or false, not "${value}"`)
+      return value === "true" || value === "false"
+        ? value === "true"
+        : fails(`${option} is true or false, not "${value}"`)
     }
   }
 }

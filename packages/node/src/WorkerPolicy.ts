@@ -145,7 +145,12 @@ const sized = (kind: "thread" | "process", options: SizedOptions): Policy.Crossi
   positive(kind, "each", each)
   if (recycle !== Infinity) positive(kind, "recycle", recycle)
   const head = options.size === undefined && kind === "thread" ? kind : `${kind}:${size}`
-  return make(head, options, { fixed: true, max: size, spares: 0, recycle, each }, { max: size, spares: 0, recycle: Infinity })
+  return make(
+    head,
+    options,
+    { fixed: true, max: size, spares: 0, recycle, each },
+    { max: size, spares: 0, recycle: Infinity }
+  )
 }
 
 type Size = Pick<PoolOptions, "fixed" | "max" | "spares" | "recycle" | "each">

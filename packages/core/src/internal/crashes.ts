@@ -15,8 +15,6 @@ export const crashAnswered = <In, Out, R>(
     : carry(handler, (request) =>
         Effect.map(handler(request), (response) => {
           const { outcome } = response
-          return outcome?._tag !== "WorkerCrashed"
-            ? response
-            : Response.withOutcome(say(outcome, request), outcome)
+          return outcome?._tag !== "WorkerCrashed" ? response : Response.withOutcome(say(outcome, request), outcome)
         })
       )

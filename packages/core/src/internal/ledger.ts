@@ -49,7 +49,7 @@ export class Ledger {
         ? Effect.logError(`${of} failed`, outcome.cause)
         : outcome._tag === "WorkerCrashed"
           ? Effect.logError(`${of} ended: ${Outcome.describe(outcome)}`)
-        : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
+          : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
     )
   }
 }

@@ -14,7 +14,13 @@ export class Whole<In, Out> extends Connected<Connection.Connection<In, Out>, ne
   constructor(engine: Engine<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
     super(engine, wire, id)
     const codec = engine.protocol.server as Codec<unknown, never> as Codec<In, Out>
-    this.duplex = new Duplex({ wire, codec, outbox: this.outbox as Outbox<never> as Outbox<Out>, info: this, holds: true })
+    this.duplex = new Duplex({
+      wire,
+      codec,
+      outbox: this.outbox as Outbox<never> as Outbox<Out>,
+      info: this,
+      holds: true
+    })
   }
 
   /** Makes the request, when the connection is accepted. */

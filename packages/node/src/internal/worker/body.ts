@@ -57,7 +57,11 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Body 
         if (pid === undefined) over({ exitCode: undefined, signal: undefined, reason: error.message })
       })
       child.once("exit", (code, signal) => {
-        const end = { exitCode: code ?? undefined, signal: signal ?? undefined, reason: reasonOf(code, signal, options) }
+        const end = {
+          exitCode: code ?? undefined,
+          signal: signal ?? undefined,
+          reason: reasonOf(code, signal, options)
+        }
         if (socket.destroyed) return over(end)
         // What it has sent before it ended counts. Somebody it has started may hold the pipe open.
         const timer = setTimeout(() => socket.destroy(), 200)

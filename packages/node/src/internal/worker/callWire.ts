@@ -21,6 +21,7 @@ export class CallWire implements Wire.Wire {
   private readonly id: number
   private readonly writer: FrameWriter
   private readonly whole: boolean
+  private readonly isOver: () => boolean
   private readonly onClosed: (started: boolean) => void
   private receiver: Wire.Receiver | undefined = undefined
   private readonly inbox: Array<Uint8Array> = []
@@ -38,6 +39,8 @@ export class CallWire implements Wire.Wire {
     readonly writer: FrameWriter
     readonly whole: boolean
     readonly keepsBoundaries: boolean
+    /** Whether the handler has ended. */
+    readonly isOver: () => boolean
     /** It is gone; if it was never started, nobody has seen the call. */
     readonly onClosed: (started: boolean) => void
   }) {
@@ -47,6 +50,7 @@ export class CallWire implements Wire.Wire {
     this.keepsBoundaries = options.keepsBoundaries
     this.writer = options.writer
     this.whole = options.whole
+    this.isOver = options.isOver
     this.onClosed = options.onClosed
   }
 
@@ -98,7 +102,8 @@ export class CallWire implements Wire.Wire {
   end(): void {
     if (this.ended || this.closed) return
     this.ended = true
-    if (this.whole) this.writer.add(Tell.end, this.id)
+    // What follows from the end of the handler is said by its outcome.
+    if (this.whole && !this.isOver()) this.writer.add(Tell.end, this.id)
     queueMicrotask(() => {
       if (!this.closed) this.receiver?.onFinish()
     })

@@ -14,7 +14,17 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { CallWire, windowBytes } from "./callWire.ts"
 import { encode } from "./crossing.ts"
-import { Ask, cost, type Facts, factsBytes, type FrameReceiver, FrameReader, FrameWriter, readFacts, Tell } from "./frames.ts"
+import {
+  Ask,
+  cost,
+  type Facts,
+  factsBytes,
+  type FrameReceiver,
+  FrameReader,
+  FrameWriter,
+  readFacts,
+  Tell
+} from "./frames.ts"
 import type { Link } from "./link.ts"
 import { CurrentCall, type Described, Pushes, RemoteRef } from "./remoteRef.ts"
 import type { Role } from "./role.ts"
@@ -160,6 +170,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
         whole: kind === "open",
         // A request is one message, and so is each chunk of a whole connection over datagrams.
         keepsBoundaries: kind === "request" || body.length > factsBytes,
+        isOver: () => call.outcome !== undefined,
         onClosed: (started) => this.closed(call, started)
       }),
       close: false,
@@ -180,8 +191,9 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     if (call.kind === "open") return call.wire.taken(bytes)
     call.unsent -= bytes
     if (call.unsent > windowBytes / 2) return
-    call.resume?.()
+    const { resume } = call
     call.resume = undefined
+    resume?.()
   }
 
   /** Its server has no connection for the call any more. */
@@ -234,7 +246,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
         connection: ref
       })
       // An answer that is there already needs no fiber.
-      if (Exit.isExit(effect) && Exit.isSuccess(effect)) return this.answer(call, effect.value as Response.Response<unknown>)
+      if (Exit.isExit(effect) && Exit.isSuccess(effect))
+        return this.answer(call, effect.value as Response.Response<unknown>)
       return Effect.flatMap(within(call, effect), (response) => this.answer(call, response))
     }
     if (hook === undefined) return placed
@@ -294,6 +307,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
 
   private taken(call: Call): Effect.Effect<void> {
     return Effect.callback((resume) => {
+      if (call.unsent <= windowBytes) return resume(Effect.void)
       call.resume = () => resume(Effect.void)
     })
   }

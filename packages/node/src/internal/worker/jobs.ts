@@ -139,19 +139,24 @@ export class RequestJob<Out> implements Job {
   }
 
   onCrash(crash: Outcome.WorkerCrashed): void {
-    if (!this.settled) this.end(true, crash)
+    this.giveUp(crash)
   }
 
   onRefused(reason: string): void {
-    if (!this.settled) this.end(true, Outcome.refused(reason))
+    this.giveUp(Outcome.refused(reason))
+  }
+
+  private giveUp(outcome: Outcome.Outcome): void {
+    if (this.settled) return
+    this.answer = Response.empty
+    this.end(true, outcome)
   }
 
   private end(close: boolean, outcome: Outcome.Outcome | undefined): void {
     this.settled = true
     this.forget?.()
     if (this.stream !== undefined) return this.stream.end(close, outcome)
-    const crashed = outcome?._tag === "WorkerCrashed" || outcome?._tag === "Refused"
-    this.resume(Effect.succeed(decorated(crashed ? Response.empty : this.answer, close, outcome)))
+    this.resume(Effect.succeed(decorated(this.answer, close, outcome)))
   }
 
   private settle(exit: Exit.Exit<never>): void {
@@ -176,7 +181,9 @@ export class ConnectionJob implements Job {
   private readonly relay: Remote.Relay
   private line: Line | undefined = undefined
   private unsent = 0
-  private readonly inbox: Array<{ readonly kind: number; readonly body: Buffer } | Effect.Effect<Response.Response<never>>> = []
+  private readonly inbox: Array<
+    { readonly kind: number; readonly body: Buffer } | Effect.Effect<Response.Response<never>>
+  > = []
   private wake: (() => void) | undefined = undefined
 
   constructor(request: Request.Request<object>, relay: Remote.Relay, context: Context.Context<never>) {
@@ -280,10 +287,7 @@ export class ConnectJob implements Job {
 
   begin(line: Line): void {
     const { bytesRead, bytesWritten, id, inFlight } = this.connection
-    line.tell(
-      Ask.connect,
-      writeFacts({ connection: id, request: 0, receivedAt: 0, bytesRead, bytesWritten, inFlight })
-    )
+    line.tell(Ask.connect, writeFacts({ connection: id, request: 0, receivedAt: 0, bytesRead, bytesWritten, inFlight }))
   }
 
   onFrame(kind: number, body: Buffer): void {

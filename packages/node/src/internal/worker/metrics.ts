@@ -1,7 +1,9 @@
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 
-const alive = Metric.gauge("socketserver_workers_alive", { description: "Workers that are ready for requests, or handle some" })
+const alive = Metric.gauge("socketserver_workers_alive", {
+  description: "Workers that are ready for requests, or handle some"
+})
 const starting = Metric.gauge("socketserver_workers_starting", { description: "Workers that are being started" })
 const queued = Metric.gauge("socketserver_workers_queued", { description: "Requests that wait for a worker" })
 const recycled = Metric.counter("socketserver_workers_recycled", {

@@ -180,7 +180,8 @@ export class Pool implements Owner {
   }
 
   onFreed(member: Member, job: Job): void {
-    if (!job.settled) job.onCrash(this.crashOf(member, { exitCode: undefined, signal: undefined, reason: "it gave no answer" }))
+    if (!job.settled)
+      job.onCrash(this.crashOf(member, { exitCode: undefined, signal: undefined, reason: "it gave no answer" }))
     this.settle(member)
   }
 
@@ -199,7 +200,8 @@ export class Pool implements Owner {
     this.idle.delete(member)
     this.connections.drop(member)
     const crash = this.crashOf(member, end)
-    const expected = member.state === "ended" && member.asked && member.jobs.size === 0 && member.killedFor === undefined
+    const expected =
+      member.state === "ended" && member.asked && member.jobs.size === 0 && member.killedFor === undefined
     if (!expected && !this.closed) {
       this.metrics.crashed(1)
       if (wasStarting) this.failedToStart(crash)

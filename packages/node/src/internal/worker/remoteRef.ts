@@ -81,13 +81,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   private gone = false
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
 
-  constructor(
-    id: number,
-    described: Described,
-    writer: FrameWriter,
-    pushes: Pushes,
-    codec: () => Codec<never, Out>
-  ) {
+  constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, codec: () => Codec<never, Out>) {
     const { host, port } = described
     this.id = id
     this.peer = Peer.make({

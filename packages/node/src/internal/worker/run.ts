@@ -7,7 +7,5 @@ import { onStop } from "./become.ts"
 export const run = <A, E>(program: Effect.Effect<A, E>): void => {
   const fiber = Effect.runFork(program)
   onStop(() => fiber.interruptUnsafe())
-  fiber.addObserver((exit) =>
-    process.exit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
-  )
+  fiber.addObserver((exit) => process.exit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1))
 }
