@@ -351,7 +351,7 @@ export class Pool implements Owner {
       this.grow()
     }, delay)
     const hope = [...this.members].some(({ state }) => state === "ready")
-    if (hope || this.failures < 3) return
+    if (hope || this.failures < hopeless) return
     for (const job of this.takeQueue()) job.onCrash(crash)
     for (const job of this.takeUnplaced()) job.onCrash(crash)
   }
@@ -412,6 +412,9 @@ export class Pool implements Owner {
     for (const watch of watchers) watch()
   }
 }
+
+/** After so many starts that failed one after the other, requests do not wait for the next. */
+const hopeless = 5
 
 const noEnd: End = { exitCode: undefined, signal: undefined, reason: undefined }
 
