@@ -341,8 +341,10 @@ export class Pool implements Owner {
   /** Tries again later; whoever waits meanwhile does not wait for ever. */
   private failedToStart(crash: Outcome.WorkerCrashed): void {
     this.lastFailure = Outcome.describe(crash).replace("before it had answered", "before it was ready")
-    this.failures++
-    const delay = Math.min(10_000, 100 * 2 ** Math.min(this.failures - 1, 10))
+    // One round of starts is one failure; and who is killed from outside has not failed by itself.
+    const own = crash.signal !== "SIGKILL" || crash.reason !== undefined
+    if (own && this.retryTimer === undefined) this.failures++
+    const delay = Math.min(10_000, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
     Effect.runForkWith(this.setting.context)(
       Effect.logError(`${this.setting.service}: ${this.lastFailure}; the next start is in ${delay} ms`)
     )
