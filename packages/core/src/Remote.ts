@@ -85,15 +85,25 @@ export const setHost = (load: () => Promise<Host>): void => void Object.assign(g
  * @category hosts
  * @since 0.1.0
  */
-export const isSilent = (): boolean => hostKey in globalThis || silentKey in globalThis
+export const isSilent = (): boolean => hostKey in globalThis || copyOf()?.silent === true
 
 /**
- * Makes `announce` keep silent in this program.
+ * Makes this program one of several copies that accept on the same addresses.
+ * `id` tells it apart from the others: `Worker.name` has it.
  *
  * @category hosts
  * @since 0.1.0
  */
-export const silence = (): void => void Object.assign(globalThis, { [silentKey]: true })
+export const setCopy = (copy: { readonly id: number; readonly silent: boolean }): void =>
+  void Object.assign(globalThis, { [copyKey]: copy })
+
+/**
+ * The id of this copy; 0 where there is only this program.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const copyId = (): number => copyOf()?.id ?? 0
 
 /**
  * Begins every request at once. For policies whose workers have a bounded queue of their own.
@@ -161,7 +171,8 @@ export const onEndKey: typeof onRelease.key = onRelease.key
  * @category hooks
  * @since 0.1.0
  */
-export const relay = (connection: object): Relay => (connection as { readonly [relays.relayKey]: () => Relay })[relays.relayKey]()
+export const relay = (connection: object): Relay =>
+  (connection as { readonly [relays.relayKey]: () => Relay })[relays.relayKey]()
 
 /**
  * A connection as bytes, seen from whoever passes them on.
@@ -172,4 +183,6 @@ export const relay = (connection: object): Relay => (connection as { readonly [r
 export interface Relay extends relays.Relay {}
 
 const hostKey = Symbol.for("@socketserver/core/Remote/host")
-const silentKey = Symbol.for("@socketserver/core/Remote/silent")
+const copyKey = Symbol.for("@socketserver/core/Remote/copy")
+
+const copyOf = () => (globalThis as { readonly [copyKey]?: { readonly id: number; readonly silent: boolean } })[copyKey]

@@ -415,7 +415,7 @@ const prepare = <Self, In, Out, R>(
 /** The worker of handlers that run where their server does. */
 const inProcess = (kind: Policy.Policy["worker"], engine: { readonly begun: number }): Worker.Worker => ({
   kind,
-  id: 0,
+  id: Remote.copyId(),
   get requests() {
     return engine.begun
   }

@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 export interface Worker {
   /** `"sequential"`: one after the other; `"fiber"`: each in a fiber of its own; `"thread"` and `"process"`: elsewhere. */
   readonly kind: "sequential" | "fiber" | "thread" | "process"
-  /** The number of the thread, or the id of the process; 0 where handlers run in the server's own. */
+  /** The number of the thread, or the id of the process; 0 where handlers run in the server's only one. */
   readonly id: number
   /** How many requests it has begun, this one included. */
   readonly requests: number
@@ -33,7 +33,8 @@ export const Worker: Context.Reference<Worker> = Context.Reference<Worker>("@soc
 
 /**
  * The name of the current worker: `sequential`, `fiber-<id>`, `thread-<id>`, or
- * the process id.
+ * the id of the process, where the policy runs handlers in processes or the
+ * program is one of several copies.
  *
  * **When to use**
  *
@@ -45,14 +46,7 @@ export const Worker: Context.Reference<Worker> = Context.Reference<Worker>("@soc
  */
 export const name: Effect.Effect<string> = Effect.withFiber((fiber) => {
   const worker = fiber.getRef(Worker)
-  switch (worker.kind) {
-    case "sequential":
-      return Effect.succeed(worker.kind)
-    case "fiber":
-      return Effect.succeed(`fiber-${fiber.id}`)
-    case "thread":
-      return Effect.succeed(`thread-${worker.id}`)
-    case "process":
-      return Effect.succeed(String(worker.id))
-  }
+  if (worker.kind === "thread") return Effect.succeed(`thread-${worker.id}`)
+  if (worker.id !== 0) return Effect.succeed(String(worker.id))
+  return Effect.succeed(worker.kind === "fiber" ? `fiber-${fiber.id}` : worker.kind)
 })

@@ -24,6 +24,7 @@ import * as Runtime from "effect/Runtime"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
+import { copy } from "./internal/prefork/copy.ts"
 import { role } from "./internal/worker/role.ts"
 import type * as FdServer from "./FdServer.ts"
 import * as NodePolicy from "./NodePolicy.ts"
@@ -64,8 +65,13 @@ import type * as UnixServer from "./UnixServer.ts"
  * @since 0.1.0
  */
 export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
+  const copies = role === undefined && copy === undefined ? prefork(process.env["PREFORK"]) : undefined
+  if (copies !== undefined) {
+    return void import("./internal/prefork/supervisor.ts").then(({ Supervisor }) => new Supervisor(copies).run())
+  }
   const died = Deferred.makeUnsafe<never, ServerError>()
-  const program = Layer.launch(layer).pipe(
+  const built = Effect.sync(() => copy?.ready())
+  const program = Effect.scoped(Effect.andThen(Layer.build(layer), Effect.andThen(built, Effect.never))).pipe(
     Effect.raceFirst(Deferred.await(died)),
     Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
     Effect.tapCause(report),
@@ -90,6 +96,14 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
           : Runtime.defaultTeardown(exit, onExit)
     })
   )
+}
+
+/** How many copies of itself a program shall run, if it says so. */
+const prefork = (text: string | undefined): number | undefined => {
+  if (text === undefined || text === "") return undefined
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
+  process.stderr.write(`PREFORK: ${JSON.stringify(text)} is not a positive integer\n`)
+  process.exit(1)
 }
 
 // An expected error says what is wrong in its message; a defect needs its stack.

@@ -63,8 +63,16 @@ const ways: ReadonlyArray<Way> = [
 
 const places = [
   { name: "thread:1", kind: "thread", make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.thread({ ...o, size: 1 }) },
-  { name: "process:1", kind: "process", make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.processes({ ...o, size: 1 }) },
-  { name: "process", kind: "process", make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.process({ ...o, max: 2, spares: 1 }) }
+  {
+    name: "process:1",
+    kind: "process",
+    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.processes({ ...o, size: 1 })
+  },
+  {
+    name: "process",
+    kind: "process",
+    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.process({ ...o, max: 2, spares: 1 })
+  }
 ] as const
 
 describe.each(places)("under $name, a worker that is asked to", ({ kind, make }) => {
@@ -174,7 +182,10 @@ describe("a policy of workers", () => {
 
   it.live("says that its entry is not there", () =>
     Effect.gen(function* () {
-      assert.match(yield* problem(WorkerPolicy.thread({ entry: "/nowhere/worker.ts" })), /there is no entry \/nowhere\/worker.ts/)
+      assert.match(
+        yield* problem(WorkerPolicy.thread({ entry: "/nowhere/worker.ts" })),
+        /there is no entry \/nowhere\/worker.ts/
+      )
     })
   )
 
@@ -194,7 +205,13 @@ describe("a policy of workers", () => {
       yield* one
       const before = descriptors()
       for (let i = 0; i < 3; i++) yield* one
-      assert.strictEqual(yield* Effect.as(within(2_000, () => descriptors() <= before), "gone"), "gone")
+      assert.strictEqual(
+        yield* Effect.as(
+          within(2_000, () => descriptors() <= before),
+          "gone"
+        ),
+        "gone"
+      )
     })
   )
 
@@ -220,4 +237,3 @@ describe("a policy of workers", () => {
     }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })))
   )
 })
-

@@ -63,12 +63,14 @@ describe.skipIf(noPython)("whoami", () => {
     })
   )
 
-  it.live.each(["process", "process:2", "thread:2"])("under %s answers what it has received before it stops", (policy) =>
-    Effect.gen(function* () {
-      const { port, server } = yield* serving("whoami", { POLICY: policy, DELAY: "300 millis" })
-      const client = yield* python(
-        port,
-        `
+  it.live.each(["process", "process:2", "thread:2"])(
+    "under %s answers what it has received before it stops",
+    (policy) =>
+      Effect.gen(function* () {
+        const { port, server } = yield* serving("whoami", { POLICY: policy, DELAY: "300 millis" })
+        const client = yield* python(
+          port,
+          `
 s = connect()
 s.sendall(b"first\\n")
 line(s)
@@ -76,12 +78,12 @@ s.sendall(b"".join(f"{i}\\n".encode() for i in range(4)))
 print("sent")
 print([l.split(": ")[1] for l in rest(s).decode().split("\\n")[:-1]])
 `
-      )
-      yield* client.prints(/sent/)
-      yield* server.signal("SIGTERM")
-      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-      yield* client.prints(/\['0', '1', '2', '3'\]/)
-    })
+        )
+        yield* client.prints(/sent/)
+        yield* server.signal("SIGTERM")
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+        yield* client.prints(/\['0', '1', '2', '3'\]/)
+      })
   )
 
   // Their handlers never yield, so that no event of theirs can end them.
@@ -155,7 +157,8 @@ print(f"{answered} answered, {failed} failed")
       assert.isAbove(killed, 10)
       assert.isAbove(Number(answered), 100)
       // Every request that was not answered has failed with the signal that ended its worker.
-      const crashes = server.stderr.match(/Request \d+ from \S+ ended: worker \d+ was ended by SIGKILL before/g)?.length ?? 0
+      const crashes =
+        server.stderr.match(/Request \d+ from \S+ ended: worker \d+ was ended by SIGKILL before/g)?.length ?? 0
       assert.strictEqual(crashes, Number(failed))
       yield* within(5_000, () => pids().length === 6)
       yield* within(5_000, () => descriptors(server.pid) === before)

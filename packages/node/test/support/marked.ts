@@ -29,7 +29,8 @@ export const within = (millis: number, condition: () => boolean): Effect.Effect<
   Effect.gen(function* () {
     const start = performance.now()
     while (!condition()) {
-      if (performance.now() - start > millis) return yield* Effect.die(new Error(`not within ${millis} ms: ${condition}`))
+      if (performance.now() - start > millis)
+        return yield* Effect.die(new Error(`not within ${millis} ms: ${condition}`))
       yield* Effect.sleep("10 millis")
     }
     return performance.now() - start

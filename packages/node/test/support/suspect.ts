@@ -24,9 +24,12 @@ export const suspect: Handler.Handler<string, string> = (request) => {
     case "abort":
       return process.abort()
     case "throw":
-      return Effect.callback(() => void setTimeout(() => {
-        throw new Error("nobody catches this")
-      }))
+      return Effect.callback(
+        () =>
+          void setTimeout(() => {
+            throw new Error("nobody catches this")
+          })
+      )
     case "fill": {
       const held: Array<unknown> = []
       for (;;) held.push(Array.from({ length: 10_000 }, (_, i) => ({ i })))
