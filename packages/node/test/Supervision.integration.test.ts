@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryServer, Outcome, Policy, Response } from "@socketserver/core"
+import { MemoryServer, type Outcome, Policy, Response } from "@socketserver/core"
 import { WorkerPolicy } from "@socketserver/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -226,6 +227,31 @@ describe("a policy of workers", () => {
       )
       assert.strictEqual(new Set(answers.map(whoOf)).size, 2)
     }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 2, entry, recycle: 1000 })))
+  )
+
+  it.live("counts its workers in metrics", () =>
+    Effect.gen(function* () {
+      const registry = new Map()
+      yield* Effect.gen(function* () {
+        yield* ask("hello")
+        yield* Effect.flip(ask("exit 1"))
+        for (let i = 0; i < 2; i++) yield* ask("hello")
+      }).pipe(
+        Effect.scoped,
+        on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })),
+        Effect.provideService(Metric.MetricRegistry, registry)
+      )
+      const snapshot = yield* Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry)
+      const value = (id: string) => {
+        const found = snapshot.find((metric) => metric.id === `socketserver_workers_${id}`)
+        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "process:1,recycle=2" })
+        return found?.state as { readonly count?: number; readonly value?: number }
+      }
+      assert.strictEqual(value("crashed").count, 1)
+      assert.strictEqual(value("recycled").count, 1)
+      assert.isAtLeast(value("start_millis").count ?? 0, 2)
+      for (const gauge of ["alive", "starting", "queued"]) assert.isDefined(value(gauge).value)
+    })
   )
 
   it.live("replaces a worker that has handled its number of requests", () =>
