@@ -36,7 +36,8 @@ export const place = <In, Out, R>(
         "Handler.perConnection keeps state for each connection, and a process for each request has none to keep it in. Take process:N or thread:N, which give each connection to one worker, or PREFORK"
       )
     }
-    const program = yield* Effect.fromResult(programOf(options.entry))
+    const found = yield* Effect.fromResult(programOf(options.entry))
+    const program = options.bundle ? { ...found, entry: yield* bundle(found.entry) } : found
     const { graceMillis, kind } = options
     const role: Role = { service: server.service, kind, address: server.address, graceMillis }
     const pool = new Pool(options, {
@@ -54,6 +55,13 @@ export const place = <In, Out, R>(
     ) as Handler.Handler<In, Out>
     return hook === undefined ? standIn : Remote.withOnConnect(standIn, connecting(pool))
   })
+
+/** Loaded where it is asked for. */
+const bundle = (entry: string): Effect.Effect<string, string> =>
+  Effect.flatMap(
+    Effect.promise(() => import("./bundle.ts")),
+    ({ bundled }) => bundled(entry)
+  )
 
 /** Sends the message of each request to a worker. */
 const messages =
