@@ -165,14 +165,20 @@ const cores = async () => {
       await server.stop()
     }
   }
-  console.log("A millisecond of CPU for each request, 16 connections: requests a second, and × sequential of the same round\n")
+  console.log(
+    "A millisecond of CPU for each request, 16 connections: requests a second, and × sequential of the same round\n"
+  )
   row("policy", "requests/s", "×")
   row("---", "--:", "--:")
   let least = Infinity
   for (const [name, measured] of rates) {
     const ratios = measured.map((rate, round) => rate / rates.get("sequential")![round]!)
     if (name !== "sequential") least = Math.min(least, median(ratios))
-    row(name, median(measured).toFixed(0), `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`)
+    row(
+      name,
+      median(measured).toFixed(0),
+      `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`
+    )
   }
   return least
 }
@@ -184,7 +190,9 @@ const forking = async () => {
     ["process, bundled", work, { POLICY: "process,spares=4,bundle=true" }],
     ["process, bundled, recycle=10", work, { POLICY: "process,max=4,spares=4,recycle=10,bundle=true" }]
   ]
-  console.log("\nA process for each request: milliseconds of a single one with spares ready, and requests a second, eight at a time\n")
+  console.log(
+    "\nA process for each request: milliseconds of a single one with spares ready, and requests a second, eight at a time\n"
+  )
   row("server", "median", "p90", "requests/s", "× starts of bare node")
   row("---", "--:", "--:", "--:", "--:")
   const bare = await sustained(startNode)
