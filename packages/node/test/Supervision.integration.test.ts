@@ -11,16 +11,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { descriptors, within } from "./support/marked.ts"
-import { Suspect, suspect } from "./support/suspect.ts"
+import { Keeper, keeper, Suspect, suspect } from "./support/suspect.ts"
 
 const entry = new URL("./support/suspect.ts", import.meta.url)
+
+const quiet = Logger.layer([])
 
 const on =
   (policy: Policy.Policy, options?: Parameters<typeof Suspect.serve>[1]) =>
   <A, E>(body: Effect.Effect<A, E, Suspect>) =>
     body.pipe(
       Effect.provide(Layer.provideMerge(Suspect.serve(suspect, { ...options, policy }), MemoryServer.layer(Suspect))),
-      Effect.provide(Logger.layer([]))
+      Effect.provide(quiet)
     )
 
 const outcomes = Effect.gen(function* () {
@@ -124,6 +126,37 @@ describe("a request whose worker crashes", () => {
       assert.strictEqual((yield* next)._tag, "WorkerCrashed")
       assert.strictEqual(readFileSync(join(directory, "tries"), "utf8").length, tries)
     }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, idempotent })))
+  )
+})
+
+describe("connections whose state is in a worker", () => {
+  const on = (policy: Policy.Policy) => Layer.provideMerge(Keeper.serve(keeper, { policy }), MemoryServer.layer(Keeper))
+
+  it.live("end with it, those without a request too, and only those", () =>
+    Effect.gen(function* () {
+      const clients: Array<Effect.Success<typeof Keeper.client>> = []
+      const workers: Array<string> = []
+      // The second worker may be ready a little later.
+      while (clients.length < 4 || new Set(workers).size < 2) {
+        const client = yield* Keeper.client
+        clients.push(client)
+        workers.push(whoOf(yield* client.send("who")))
+      }
+      yield* Effect.flip(clients[0]!.send("kill SIGKILL"))
+      for (const [i, client] of clients.entries()) {
+        if (workers[i] === workers[0]) yield* Effect.flip(client.take)
+        else assert.deepStrictEqual([yield* client.send("count"), yield* client.send("count")], ["1", "2"])
+      }
+      const client = yield* Keeper.client
+      assert.strictEqual(yield* client.send("count"), "1")
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.processes({ size: 2, entry }))), Effect.provide(quiet))
+  )
+
+  it.live("need a worker that stays", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))
+      assert.match(error.message, /a process for each request has none to keep it in. Take process:N or thread:N/)
+    })
   )
 })
 

@@ -1,5 +1,5 @@
 /** A server whose requests do what they say to the worker that has them. */
-import type * as Handler from "@socketserver/core/Handler"
+import * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
@@ -45,7 +45,23 @@ export const suspect: Handler.Handler<string, string> = (request) => {
   return Effect.map(Worker.name, (name) => Response.make(`${name} ${request.body}`))
 }
 
+/** Keeps a number for each connection. */
+export class Keeper extends Server.Service<Keeper>()("Keeper", { protocol: Protocol.lines() }) {}
+
+export const keeper = Handler.perConnection<string, string>(() =>
+  Effect.sync(() => {
+    let count = 0
+    return (request) =>
+      request.body === "count" ? Effect.sync(() => Response.make(String(++count))) : suspect(request)
+  })
+)
+
 // Only where this is the program that was started.
 if (import.meta.main) {
-  NodeServer.launch(Layer.provide(Suspect.serve(suspect), MemoryServer.layer(Suspect)))
+  NodeServer.launch(
+    Layer.merge(
+      Layer.provide(Suspect.serve(suspect), MemoryServer.layer(Suspect)),
+      Layer.provide(Keeper.serve(keeper), MemoryServer.layer(Keeper))
+    )
+  )
 }

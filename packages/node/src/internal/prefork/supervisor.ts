@@ -186,7 +186,10 @@ class Slot {
     this.running.add(child)
     const { pid } = child
     if (pid !== undefined) guard.watch(pid)
-    child.on("error", (error) => say(`a copy cannot be started: ${error.message}`))
+    child.on("error", (error) => {
+      say(`a copy cannot be started: ${error.message}`)
+      if (pid === undefined) child.emit("exit", 1, null)
+    })
     child.on("message", (message: { readonly ask?: number; readonly asked?: Asked }) => {
       const { ask, asked } = message
       if (ask === undefined || asked === undefined) return

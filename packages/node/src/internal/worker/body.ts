@@ -41,21 +41,21 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Body 
     detached: true,
     env: { ...process.env, [roleVariable]: JSON.stringify(role) }
   })
+  // Where there are no descriptors left it has no pipe either, and says so only by this event.
+  child.on("error", () => {})
   const { pid } = child
+  if (pid === undefined) throw new Error("no process can be started: the system has no descriptors or processes left")
   const socket = child.stdio[channelDescriptor] as net.Socket
-  if (pid !== undefined) guard.watch(pid)
+  guard.watch(pid)
   return {
-    name: String(pid ?? "that could not be started"),
+    name: String(pid),
     link: pipeLink(socket),
     kill: () => void child.kill("SIGKILL"),
     onEnd: (ended) => {
       const over = (end: End) => {
-        if (pid !== undefined) guard.forget(pid)
+        guard.forget(pid)
         ended(end)
       }
-      child.once("error", (error) => {
-        if (pid === undefined) over({ exitCode: undefined, signal: undefined, reason: error.message })
-      })
       child.once("exit", (code, signal) => {
         const end = {
           exitCode: code ?? undefined,

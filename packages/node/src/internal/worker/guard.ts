@@ -40,14 +40,18 @@ const begin = (): void => {
   // There is no such shell on Windows, where a busy worker ends when it is no longer busy.
   if (process.platform === "win32") return
   const child = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "ignore", "ignore"], detached: true })
-  shell = child
   child.on("error", () => {})
+  const again = () => {
+    if (shell === undefined && watched.size > 0) begin()
+  }
+  if (child.pid === undefined) return void setTimeout(again, 100).unref()
+  shell = child
   child.stdin.on("error", () => {})
   child.once("exit", () => {
     if (shell !== child) return
     // Somebody has killed it.
     shell = undefined
-    if (watched.size > 0) setTimeout(begin, 100).unref()
+    setTimeout(again, 100).unref()
   })
   child.unref()
   unref(child.stdin)

@@ -1,3 +1,4 @@
+import type * as Connection from "@socketserver/core/Connection"
 import type { Body, End } from "./body.ts"
 import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "./frames.ts"
 import type { Job } from "./jobs.ts"
@@ -28,8 +29,8 @@ export class Member implements FrameReceiver {
   served = 0
   /** The connections that it knows. */
   readonly connections = new Set<number>()
-  /** How many connections have their state in it. */
-  pins = 0
+  /** The connections that have their state in it. */
+  readonly pins = new Set<Connection.Ref<never>>()
   /** What waits for it alone, because its connection has its state here. */
   readonly waiting: Array<Job> = []
   everReady = false

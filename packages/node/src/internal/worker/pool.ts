@@ -100,23 +100,26 @@ export class Pool implements Owner {
   /** Gives a connection to one worker for good, and lets that set up its state. */
   connect(job: Job): void {
     if (this.closed) return job.onRefused("the server has stopped")
-    let chosen: Member | undefined
-    for (const member of this.members) {
-      const exhausted = member.served >= this.options.recycle
-      if (member.state !== "ready" || exhausted) continue
-      if (chosen === undefined || member.pins < chosen.pins) chosen = member
+    this.connections.atEnd(job.connection, () => {
+      job.settled = true
+      const member = this.pins.get(job.connection)
+      if (member?.pins.delete(job.connection) === true) this.settle(member)
+    })
+    this.pin(job)
+  }
+
+  private pin(job: Job): void {
+    let member: Member | undefined
+    for (const other of this.members) {
+      if (other.state !== "ready" || other.exhausted || other.served >= this.options.recycle) continue
+      if (member === undefined || other.pins.size < member.pins.size) member = other
     }
-    if (chosen === undefined) {
+    if (member === undefined) {
       this.unplaced.push(job)
       return this.grow()
     }
-    const member = chosen
     this.pins.set(job.connection, member)
-    member.pins++
-    this.connections.atEnd(job.connection, () => {
-      member.pins--
-      this.settle(member)
-    })
+    member.pins.add(job.connection)
     this.assign(member, job)
     const waiting = this.held.get(job.connection) ?? []
     this.held.delete(job.connection)
@@ -174,7 +177,7 @@ export class Pool implements Owner {
     this.failures = 0
     this.lastFailure = undefined
     this.metrics.start(performance.now() - member.startedAt)
-    for (const job of this.takeUnplaced()) this.connect(job)
+    for (const job of this.takeUnplaced()) this.pin(job)
     this.settle(member)
     this.changed()
   }
@@ -212,6 +215,8 @@ export class Pool implements Owner {
       this.begins(job)
       this.crashed(job, crash)
     }
+    // Their state is lost with their worker.
+    for (const connection of member.pins) Effect.runFork(connection.close)
     if (!this.closed) this.grow()
     this.changed()
   }
@@ -268,7 +273,7 @@ export class Pool implements Owner {
 
   /** Whether a worker has handled all that it is to handle, counting what it has. */
   private isDone(member: Member): boolean {
-    return member.exhausted || (member.pins === 0 && member.served + member.taken >= this.options.recycle)
+    return member.exhausted || (member.pins.size === 0 && member.served + member.taken >= this.options.recycle)
   }
 
   /** Gives a member its next job, or lets it go. */
@@ -365,8 +370,6 @@ export class Pool implements Owner {
       return this.submit(job)
     }
     job.onCrash(crash)
-    // Its state is lost with its worker.
-    if (this.pins.has(job.connection)) Effect.runFork(job.connection.close)
   }
 
   private crashOf(member: Member, end: End): Outcome.WorkerCrashed {
