@@ -178,14 +178,17 @@ export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   endpoints: Endpoints,
   options: NodeServerOptions = {}
-): Layer.Layer<Self, ServerError> =>
-  Layer.unwrap(
+): Layer.Layer<Self, ServerError> => {
+  // A worker listens nowhere, and has no use for a transport's module.
+  if (role !== undefined) return Transport.layer(tag, options, () => Effect.never)
+  return Layer.unwrap(
     Effect.gen(function* () {
       const all = yield* Effect.forEach(yield* allOf(endpoints), (endpoint) => Effect.fromResult(numbered(endpoint)))
       const [first, ...others] = yield* Effect.forEach(all.flat(), (endpoint) => listenerOf(endpoint, options))
       return Transport.layer(tag, options, [first as Transport.Listen, ...others])
     })
   )
+}
 
 const allOf = (
   endpoints: Endpoints
@@ -232,8 +235,10 @@ export interface LayerConfigOptions extends NodeServerOptions {
 export const layerConfig = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: LayerConfigOptions = {}
-): Layer.Layer<Self, ServerError | Config.ConfigError> =>
-  Layer.unwrap(
+): Layer.Layer<Self, ServerError | Config.ConfigError> => {
+  // What a worker could read of it was meant for its parent, such as sockets that were handed to that.
+  if (role !== undefined) return layer(tag, Endpoint.memory(tag.key), options)
+  return Layer.unwrap(
     Effect.map(settings(options), (set) => {
       const transport = layer(tag, set.listen, {
         ...options,
@@ -245,6 +250,7 @@ export const layerConfig = <Self, In, Out>(
       return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
     })
   )
+}
 
 const settings = (options: LayerConfigOptions) => {
   // As the variable is called in the environment, for messages.

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { descriptors, mark, within } from "./support/marked.ts"
-import { missing, printed, python, serving } from "./support/programs.ts"
+import { missing, printed, python, script, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
 
@@ -107,6 +107,34 @@ sys.stdin.read()
         yield* server.signal("SIGKILL")
         yield* server.end
         yield* within(1_000, () => pids().length === 0)
+      })
+  )
+
+  it.live.each([{ POLICY: "process:2" }, { POLICY: "thread:2" }, { PREFORK: "2" }])(
+    "with %j serves the sockets that were handed to it",
+    (env) =>
+      Effect.gen(function* () {
+        const server = yield* script(
+          `
+import os, socket, sys
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+fd = os.dup(s.fileno())
+os.dup2(fd, 3)
+os.set_inheritable(3, True)
+os.execve(sys.argv[1], [sys.argv[1], "examples/whoami/main.ts"],
+  {**os.environ, **${JSON.stringify(env)}, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+`,
+          [process.execPath]
+        )
+        const [, port = ""] = yield* server.prints(/^listening on tcp:\/\/127\.0\.0\.1:(\d+)\n/)
+        const { lines: answered, workers } = split(yield* askAll(port, 10))
+        assert.deepStrictEqual(answered, lines(10))
+        assert.notInclude(workers, String(server.pid))
+        yield* server.signal("SIGTERM")
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+        assert.strictEqual(server.stderr, "")
       })
   )
 

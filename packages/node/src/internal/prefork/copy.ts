@@ -36,6 +36,8 @@ class Copy {
 
   constructor(silent: boolean) {
     Remote.setCopy({ id: process.pid, silent })
+    // What was handed to the supervisor is this copy's too.
+    if (process.env["LISTEN_PID"] === String(process.ppid)) process.env["LISTEN_PID"] = String(process.pid)
     process.on("message", (message: object, handle) => {
       if ("ping" in message) return void process.send?.({ pong: true })
       if (!("answer" in message)) return

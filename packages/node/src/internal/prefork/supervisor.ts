@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { activated } from "../activation.ts"
 import * as guard from "../worker/guard.ts"
 import { Binder } from "./binder.ts"
 import { type Asked, copyVariable } from "./copy.ts"
@@ -178,7 +179,8 @@ class Slot {
 
   private spawn(announces: boolean): ChildProcess {
     const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      // Sockets that were handed to this program are every copy's, under the same numbers.
+      stdio: ["ignore", "inherit", "inherit", ...activated().map(({ fd }) => fd), "ipc"],
       // A Ctrl-C is for the supervisor alone.
       detached: true,
       env: { ...process.env, PREFORK: "", [copyVariable]: announces ? "announces" : "silent" }
