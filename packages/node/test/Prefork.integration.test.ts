@@ -167,6 +167,10 @@ for i in range(20):
 
   it.live.each([
     [{ PREFORK: "two" }, /^PREFORK: "two" is not a positive integer\n$/],
+    [
+      { PREFORK: "2", LISTEN: "unixgram:@prefork" },
+      /^Cannot bind unixgram:@prefork: copies \(PREFORK\) cannot share it; take .*\n$/
+    ],
     [{ PREFORK: "2", LISTEN: "foo" }, /^LISTEN: Invalid endpoint "foo": it has no scheme.*\n$/],
     [
       { PREFORK: "2", LISTEN: "tcp://192.0.2.1:0" },

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { descriptors, mark, within } from "./support/marked.ts"
-import { missing, printed, python, script, serving } from "./support/programs.ts"
+import { example, missing, printed, python, script, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
 
@@ -108,6 +110,44 @@ sys.stdin.read()
         yield* server.end
         yield* within(1_000, () => pids().length === 0)
       })
+  )
+
+  it.live.each([
+    { policy: "process", workers: 8 },
+    { policy: "process:2", workers: 2 },
+    { policy: "thread:2", workers: 2 }
+  ])("under $policy answers Unix datagrams from $workers workers", ({ policy, workers }) =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const directory = mkdtempSync(join(tmpdir(), "workers-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
+      const path = join(directory, "s")
+      const server = yield* example("whoami", {
+        ...env,
+        POLICY: policy,
+        LISTEN: `unixgram://${path}`,
+        DELAY: "20 millis"
+      })
+      yield* server.prints(/listening on unixgram:/)
+      const answers = split(
+        yield* printed(
+          script(`
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(${JSON.stringify(join(directory, "c"))})
+s.settimeout(30)
+for i in range(8): s.sendto(str(i).encode(), ${JSON.stringify(path)})
+for answer in sorted((s.recv(100).decode() for _ in range(8)), key=lambda a: a.split(": ")[1]): print(answer)
+`)
+        )
+      )
+      assert.deepStrictEqual(answers.lines, lines(8))
+      assert.strictEqual(new Set(answers.workers).size, workers)
+      assert.notInclude(answers.workers, String(server.pid))
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* within(1_000, () => pids().length === 0)
+    })
   )
 
   it.live.each([{ POLICY: "process:2" }, { POLICY: "thread:2" }, { PREFORK: "2" }])(

@@ -6,6 +6,7 @@ import * as net from "node:net"
 import { getSystemErrorMap } from "node:util"
 import { bindFailed } from "../netServer.ts"
 import * as unixPath from "../unixPath.ts"
+import * as unixStream from "../unixStream.ts"
 import type { Answered, Asked } from "./copy.ts"
 
 /** A socket that is bound and not accepted on; copies make it listen. */
@@ -117,15 +118,18 @@ export class Binder {
   private unix({ mode = 0o600, path = "" }: Asked): Promise<Answer> {
     if (path.startsWith("\0")) return Promise.resolve(this.handle(path, -1, -1))
     const endpoint = `unix://${path}`
-    const bind = unixPath.bind({
+    const bind = unixPath.bind<Handle>({
       path,
       mode,
       endpoint,
+      knock: unixStream.kind.knock,
+      // It closes the handle as it would a server.
+      leave: unixStream.kind.leave as (handle: Handle, path: string, own: unixPath.Own) => void,
       listen: (path, around) =>
         Effect.suspend(() => {
           let answer: Answer = {}
           around(() => (answer = this.handle(path, -1, -1)))
-          if (answer.handle !== undefined) return Effect.succeed(answer.handle as never)
+          if (answer.handle !== undefined) return Effect.succeed(answer.handle)
           const error = Object.assign(new Error(answer.error?.message), answer.error)
           return Effect.fail(bindFailed(endpoint, error))
         })
@@ -135,7 +139,7 @@ export class Binder {
         onSuccess: ({ close, server }): Answer => {
           // It closes the handle, and removes the path.
           this.closers.unshift(close)
-          return { handle: server as never as Handle }
+          return { handle: server }
         },
         onFailure: ({ message, reason }): Answer => ({
           error: { message, bindKind: "kind" in reason ? String(reason.kind) : undefined }
