@@ -3,15 +3,21 @@
  *
  *   node examples/demo/main.ts
  *
- * Each program shows its server's lines, then its client's. Between two runs only ports and fiber numbers differ.
+ * Each program shows its server's lines, then its client's. Between two runs only ports, fiber numbers and process ids differ.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Policy } from "@socketserver/core"
-import { Console, Effect } from "effect"
+import { WorkerPolicy } from "@socketserver/node"
+import { Console, Effect, Layer } from "effect"
 import { EchoServer, EchoServerLive } from "../traced-echo/server.ts"
 import { helloClient, threadClient, tracedClient } from "./clients.ts"
 import { HelloLines, HelloLinesLive, Hello, HelloLive, Threaded, ThreadedLive } from "./servers.ts"
 import { program } from "./transcript.ts"
+
+// A worker of this program would be the whole demo: it has one server of it instead.
+const entry = new URL("./worker.ts", import.meta.url)
+
+const loopProcess = Layer.effectDiscard(Console.log(`Server loop running in process: ${process.pid}`))
 
 const programs = [
   program("Traced echo (pymotw.com/3/socketserver)", EchoServer, EchoServerLive, tracedClient),
@@ -24,6 +30,18 @@ const programs = [
       ThreadedLive(policy),
       threadClient
     )
+  ),
+  program(
+    "Threaded echo (pymotw.com/3/socketserver) under POLICY=thread:1",
+    Threaded,
+    ThreadedLive(WorkerPolicy.thread({ size: 1, entry })),
+    threadClient
+  ),
+  program(
+    "Forking echo (pymotw.com/3/socketserver) under POLICY=process",
+    Threaded,
+    Layer.provide(ThreadedLive(WorkerPolicy.process({ spares: 1, entry })), loopProcess),
+    threadClient
   )
 ]
 

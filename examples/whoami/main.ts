@@ -4,7 +4,8 @@
  *   POLICY=sequential DELAY="200 millis" node examples/whoami/main.ts
  *
  * In another terminal, `seq 10 | socat -t10 - tcp:127.0.0.1:9000` takes two seconds and shows one worker. With
- * `POLICY=fiber` it takes a fifth of a second and shows ten. `DELAY` is waited for; `WORK` keeps the CPU busy.
+ * `POLICY=fiber` it takes a fifth of a second and shows ten, with `POLICY=process` ten processes. `DELAY` is waited for;
+ * `WORK` keeps the CPU busy.
  */
 import { Protocol, Response, Server, Worker } from "@socketserver/core"
 import { NodeServer } from "@socketserver/node"

@@ -27,6 +27,7 @@ export type Outcome =
   | Malformed
   | Undelivered
   | Drained
+  | WorkerCrashed
 
 /**
  * The tags of all outcomes.
@@ -153,6 +154,27 @@ export interface Drained {
 }
 
 /**
+ * The worker that ran the handler ended before it had answered: it crashed,
+ * exited, was killed, ran out of memory, or took longer than its deadline. The
+ * connection closes once earlier replies have left, unless `onWorkerCrashed`
+ * says something instead.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WorkerCrashed {
+  readonly _tag: "WorkerCrashed"
+  /** As `Worker.name` has it: `"thread-3"`, `"22600"`. */
+  readonly worker: string
+  /** The exit code, if it exited. */
+  readonly exitCode: number | undefined
+  /** The signal that ended it, if one did: `"SIGKILL"`. */
+  readonly signal: string | undefined
+  /** What is known beyond that: `"out of memory"`. */
+  readonly reason: string | undefined
+}
+
+/**
  * One entry of the ledger: an outcome, and what it happened to.
  *
  * @category models
@@ -261,6 +283,16 @@ export const undelivered = (reason: Undelivered["reason"], cause?: unknown): Und
  * @since 0.1.0
  */
 export const drained: Outcome = { _tag: "Drained" }
+/**
+ * Its worker ended first.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const workerCrashed = (crash: Omit<WorkerCrashed, "_tag">): WorkerCrashed => ({
+  _tag: "WorkerCrashed",
+  ...crash
+})
 
 /**
  * One line that says what happened, for logs.
@@ -297,6 +329,8 @@ export const describe = (outcome: Outcome): string => {
       return `the response could not be sent: ${problemOf(outcome)}`
     case "Drained":
       return "cut off by the deadline of the stop"
+    case "WorkerCrashed":
+      return `worker ${outcome.worker} ${endOf(outcome)} before it had answered`
   }
 }
 
@@ -315,4 +349,9 @@ const problemOf = ({ cause, reason }: Undelivered): string => {
     case "Other":
       return cause instanceof Error ? cause.message : String(cause)
   }
+}
+
+const endOf = ({ exitCode, reason, signal }: WorkerCrashed): string => {
+  const end = signal === undefined ? `exited with ${exitCode ?? "no status"}` : `was ended by ${signal}`
+  return reason === undefined ? end : `${end} (${reason})`
 }

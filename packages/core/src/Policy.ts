@@ -33,6 +33,7 @@ import * as policies from "./internal/policies.ts"
 import * as Middleware from "./Middleware.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
+import type * as Worker from "./Worker.ts"
 
 /**
  * A way of running handlers.
@@ -54,7 +55,7 @@ export interface Policy<in In = unknown> {
   /** As it is written in configuration: `"fiber:64"`. */
   readonly name: string
   /** How its workers are named (`Worker.name`). */
-  readonly worker: "sequential" | "fiber"
+  readonly worker: Worker.Worker["kind"]
   /**
    * Whether the requests of a peer that is gone are interrupted, or finish for
    * their effects. Over TCP a peer that hangs up regularly is only gone when
@@ -72,6 +73,19 @@ export interface Policy<in In = unknown> {
 }
 
 /**
+ * A policy that runs handlers outside of the server's own event loop, in
+ * threads or processes. Requests and responses cross encoded by the server's
+ * protocol, so it needs one that both ends can speak ({@link Protocol.Duplex}):
+ * a server without one does not compile with it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Crossing<in In = unknown> extends Policy<In> {
+  readonly crosses: true
+}
+
+/**
  * The server whose handler is placed.
  *
  * @category models
@@ -81,6 +95,10 @@ export interface Placement<In, Out> {
   /** The key of its service. */
   readonly service: string
   readonly protocol: Protocol.Protocol<In, Out>
+  /** Where it listens. */
+  readonly address: string
+  /** Stops it, as `server.shutdown` does. */
+  readonly shutdown: Effect.Effect<unknown>
 }
 
 /**
@@ -104,9 +122,14 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   /** The policy as it was asked for. */
   readonly policy: string
   readonly problem: string
+  /** The forms that are accepted. Default: those of {@link parse}. None, if the policy exists and cannot run the handler. */
+  readonly accepted?: ReadonlyArray<string> | undefined
 }> {
   override get message(): string {
-    return `Invalid policy ${JSON.stringify(this.policy)}: ${this.problem}. Accepted: ${forms.join(", ")}`
+    const accepted = this.accepted ?? forms
+    return accepted.length === 0
+      ? `Cannot run handlers under the policy ${JSON.stringify(this.policy)}: ${this.problem}`
+      : `Invalid policy ${JSON.stringify(this.policy)}: ${this.problem}. Accepted: ${accepted.join(", ")}`
   }
 }
 
@@ -244,9 +267,23 @@ export const layer = (policy: Policy): Layer.Layer<never> => Layer.succeed(polic
  * @category constructors
  * @since 0.1.0
  */
-export const parse = (text: string): Result.Result<Policy, PolicyError> => {
-  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem }))
-  const [head = "", ...settings] = text
+export const parse = (text: string): Result.Result<Policy, PolicyError> => parseWith(text, forms, () => undefined)
+
+/**
+ * Parses as {@link parse} does, with policies of your own. `own` is asked first,
+ * for each text: it takes the options that are its own out of `settings`, and
+ * returns a policy, a problem, or nothing if it does not know the name.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parseWith = (
+  text: string,
+  accepted: ReadonlyArray<string>,
+  own: (name: string, size: number | undefined, settings: Map<string, string>) => Policy | string | undefined
+): Result.Result<Policy, PolicyError> => {
+  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem, accepted }))
+  const [head = "", ...rest] = text
     .trim()
     .split(",")
     .map((part) => part.trim())
@@ -256,31 +293,17 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
   if (size !== undefined && !(/^[1-9]\d*$/.test(size) && Number.isSafeInteger(Number(size)))) {
     return invalid(`the size must be a positive integer, not "${size}"`)
   }
-  const sized = size === undefined ? undefined : { max: Number(size) }
-  let policy: Policy
-  switch (name) {
-    case "sequential":
-      if (size !== undefined) return invalid("sequential has no size: it is always one at a time")
-      policy = sequential
-      break
-    case "fiber":
-      policy = policies.fiber(sized)
-      break
-    case "connection":
-      policy = policies.connection(sized)
-      break
-    case "keyed":
-      return invalid("keyed needs a function, so it cannot come from configuration; use Policy.keyed in the program")
-    default:
-      return invalid(name === "" ? "it has no name" : `there is no policy "${name}"`)
-  }
-  const given = new Set<string>()
-  for (const setting of settings) {
+  const settings = new Map<string, string>()
+  for (const setting of rest) {
     const equals = setting.indexOf("=")
     const option = (equals === -1 ? setting : setting.slice(0, equals)).trim()
-    const value = equals === -1 ? "" : setting.slice(equals + 1).trim()
-    if (given.has(option)) return invalid(`${option} is given twice`)
-    given.add(option)
+    if (settings.has(option)) return invalid(`${option} is given twice`)
+    settings.set(option, equals === -1 ? "" : setting.slice(equals + 1).trim())
+  }
+  const found = own(name, size === undefined ? undefined : Number(size), settings) ?? inProcess(name, size)
+  if (typeof found === "string") return invalid(found)
+  let policy: Policy = found
+  for (const [option, value] of settings) {
     switch (option) {
       case "onPeerGone":
         if (value !== "cancel" && value !== "finish") return invalid(`onPeerGone is cancel or finish, not "${value}"`)
@@ -299,6 +322,22 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
     }
   }
   return Result.succeed(policy)
+}
+
+const inProcess = (name: string, size: string | undefined): Policy | string => {
+  const sized = size === undefined ? undefined : { max: Number(size) }
+  switch (name) {
+    case "sequential":
+      return size === undefined ? sequential : "sequential has no size: it is always one at a time"
+    case "fiber":
+      return policies.fiber(sized)
+    case "connection":
+      return policies.connection(sized)
+    case "keyed":
+      return "keyed needs a function, so it cannot come from configuration; use Policy.keyed in the program"
+    default:
+      return name === "" ? "it has no name" : `there is no policy "${name}"`
+  }
 }
 
 /**
@@ -324,18 +363,29 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => {
  * @category config
  * @since 0.1.0
  */
-export const config = (name: string): Config.Config<Policy> =>
-  Config.schema(Parsable, name).pipe(
+export const config = (name: string): Config.Config<Policy> => configWith(name, parse)
+
+/**
+ * A policy from configuration, in a form of your own; see {@link parseWith}.
+ *
+ * @category config
+ * @since 0.1.0
+ */
+export const configWith = (
+  name: string,
+  parse: (text: string) => Result.Result<Policy, PolicyError>
+): Config.Config<Policy> => {
+  // As a schema, its error names the whole path of the variable.
+  const Parsable = Schema.String.check(
+    Schema.makeFilter((text: string) =>
+      Result.match(parse(text), { onFailure: (error) => error.message, onSuccess: () => undefined })
+    )
+  )
+  return Config.schema(Parsable, name).pipe(
     Config.map((text) => Result.getOrThrow(parse(text))),
     Config.withDefault(policies.fiber())
   )
-
-// As a schema, its error names the whole path of the variable.
-const Parsable = Schema.String.check(
-  Schema.makeFilter((text: string) =>
-    Result.match(parse(text), { onFailure: (error) => error.message, onSuccess: () => undefined })
-  )
-)
+}
 
 const checked = (name: string, options: Sized | undefined): Sized | undefined => {
   const max = options?.max

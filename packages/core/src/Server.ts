@@ -42,11 +42,13 @@ import type * as Handler from "./Handler.ts"
 import { fromWire } from "./internal/client.ts"
 import { connectHook } from "./internal/hooks.ts"
 import type { Incoming } from "./internal/incoming.ts"
+import { crashAnswered } from "./internal/crashes.ts"
 import * as policies from "./internal/policies.ts"
 import { engineOf, listeningOf } from "./internal/server.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
+import * as Remote from "./Remote.ts"
 import type * as Request from "./Request.ts"
 import type * as Response from "./Response.ts"
 import { PolicyFailed, type ServerError } from "./ServerError.ts"
@@ -105,12 +107,38 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
  * @category models
  * @since 0.1.0
  */
-export interface ServeOptions<In, Out = never> {
+export interface ServeOptions<In, Out = never> extends ServeHooks<In, Out> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. */
   readonly policy?: Policy.Policy<In> | undefined
+}
+
+/**
+ * The options of `serve` and `run` of a server whose protocol only the server
+ * can speak: its requests cannot cross to a worker, so that a policy of workers
+ * does not compile.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LocalServeOptions<In, Out = never> extends ServeHooks<In, Out> {
+  /** Default: the server's configured policy, or that of `Policy.Policy`. */
+  readonly policy?: (Policy.Policy<In> & { readonly crosses?: never }) | undefined
+}
+
+/**
+ * What a server says where its handler cannot.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeHooks<In, Out = never> {
   /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.listener`. Default: nothing. */
   readonly onUndecodable?:
     | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
+    | undefined
+  /** What is answered to a request whose worker ended first: `ERR try again`. Its outcome stays `WorkerCrashed`. Default: nothing, and the connection closes. */
+  readonly onWorkerCrashed?:
+    | ((crash: Outcome.WorkerCrashed, request: Request.Request<In>) => Response.Response<Out>)
     | undefined
 }
 
@@ -154,13 +182,13 @@ export interface ServiceClass<
    */
   serve<R = never>(
     handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In, Out>
+    options?: LocalServeOptions<In, Out>
   ): Layer.Layer<never, Policy.PolicyError, Self | R>
 
   /** Serves every request with `handler`. Only ends by failing: `ServerClosed` after a `shutdown`. */
   run<R = never>(
     handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In, Out>
+    options?: LocalServeOptions<In, Out>
   ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Handles one request and returns its outcome, or none if none came in time. */
@@ -206,6 +234,16 @@ export interface DuplexServiceClass<
   in out Receive
 > extends ServiceClass<Self, Id, In, Out> {
   readonly protocol: Protocol.Duplex<In, Out, Send, Receive>
+  /** As {@link ServiceClass.serve}, under any policy. */
+  serve<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In, Out>
+  ): Layer.Layer<never, Policy.PolicyError, Self | R>
+  /** As {@link ServiceClass.run}, under any policy. */
+  run<R = never>(
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In, Out>
+  ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
   /** A typed client of this very server, wherever it listens (first). */
   readonly client: Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed, Self | Scope.Scope>
 }
@@ -252,7 +290,9 @@ export const Service =
       handleRequest: (handler, options) => handleRequest(tag, handler, options),
       announce: Layer.effectDiscard(
         Effect.flatMap(key, (server) =>
-          Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), { discard: true })
+          Remote.isSilent()
+            ? Effect.void
+            : Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), { discard: true })
         )
       ),
       logOutcomes: Layer.effectDiscard(
@@ -323,10 +363,25 @@ const prepare = <Self, In, Out, R>(
   options: ServeOptions<In, Out> | undefined
 ): Effect.Effect<Effect.Effect<never, ServerError>, Policy.PolicyError, Self | R | Scope.Scope> =>
   Effect.gen(function* () {
-    const engine = engineOf(yield* tag)
-    const policy: Policy.Policy<In> = options?.policy ?? (yield* tag.policy) ?? (yield* policies.reference)
-    const placed = yield* policy.place(handler, { service: tag.key, protocol: tag.protocol })
-    const context = Context.add(yield* Effect.context<R>(), Worker.Worker, { kind: policy.worker })
+    const server = yield* tag
+    const engine = engineOf(server)
+    const host = yield* Remote.host
+    const mine = host?.service === tag.key
+    // Elsewhere in a worker's program nothing is served.
+    const policy: Policy.Policy<In> =
+      (host === undefined ? undefined : mine ? host.policy : policies.sequential) ??
+      options?.policy ??
+      (yield* tag.policy) ??
+      (yield* policies.reference)
+    const placement = {
+      service: tag.key,
+      protocol: tag.protocol,
+      address: String(server.address),
+      shutdown: engine.shutdown
+    }
+    const placed = crashAnswered(yield* policy.place(handler, placement), options?.onWorkerCrashed)
+    const worker = mine ? host.worker : inProcess(policy.worker, engine)
+    const context = Context.add(yield* Effect.context<R>(), Worker.Worker, worker)
     const run = engine.handlerRunner(context)
     const finishes = policy.onPeerGone === "finish"
     const begin = (request: Incoming<In, Out>) => engine.begin(request, placed as never, run, finishes)
@@ -357,8 +412,17 @@ const prepare = <Self, In, Out, R>(
     )
   })
 
+/** The worker of handlers that run where their server does. */
+const inProcess = (kind: Policy.Policy["worker"], engine: { readonly begun: number }): Worker.Worker => ({
+  kind,
+  id: Remote.copyId(),
+  get requests() {
+    return engine.begun
+  }
+})
+
 const logOutcome = ({ connection, outcome, request }: Outcome.Event): Effect.Effect<void> =>
-  outcome._tag === "Completed" || outcome._tag === "Failed"
+  outcome._tag === "Completed" || outcome._tag === "Failed" || outcome._tag === "WorkerCrashed"
     ? Effect.void
     : Effect.logInfo(
         `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}: ${Outcome.describe(outcome)}`

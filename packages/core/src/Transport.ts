@@ -20,7 +20,9 @@ import * as datagrams from "./internal/datagramWire.ts"
 import { Duplex } from "./internal/duplex.ts"
 import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
+import { hosted } from "./internal/hosted.ts"
 import { makeServer } from "./internal/server.ts"
+import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
@@ -140,6 +142,8 @@ export const layer = <Self, In, Out>(
   Layer.effect(
     tag,
     Effect.gen(function* () {
+      const host = yield* Remote.host
+      if (host !== undefined) return yield* hosted(tag, options, host)
       const limits = yield* Effect.mapError(
         Effect.fromResult(resolve(options)),
         (reason) => new ServerError({ reason })

@@ -7,14 +7,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
 /**
- * What a policy says of where its handlers run.
+ * Who runs a handler, as its policy has placed it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Worker {
-  /** `"sequential"`: one after the other; `"fiber"`: each in a fiber of its own. */
-  readonly kind: "sequential" | "fiber"
+  /** `"sequential"`: one after the other; `"fiber"`: each in a fiber of its own; `"thread"` and `"process"`: elsewhere. */
+  readonly kind: "sequential" | "fiber" | "thread" | "process"
+  /** The number of the thread, or the id of the process; 0 where handlers run in the server's only one. */
+  readonly id: number
+  /** How many requests it has begun, this one included. */
+  readonly requests: number
 }
 
 /**
@@ -24,11 +28,13 @@ export interface Worker {
  * @since 0.1.0
  */
 export const Worker: Context.Reference<Worker> = Context.Reference<Worker>("@socketserver/core/Worker", {
-  defaultValue: () => ({ kind: "fiber" })
+  defaultValue: () => ({ kind: "fiber", id: 0, requests: 0 })
 })
 
 /**
- * The name of the current worker: `sequential`, or `fiber-<id>`.
+ * The name of the current worker: `sequential`, `fiber-<id>`, `thread-<id>`, or
+ * the id of the process, where the policy runs handlers in processes or the
+ * program is one of several copies.
  *
  * **When to use**
  *
@@ -40,5 +46,7 @@ export const Worker: Context.Reference<Worker> = Context.Reference<Worker>("@soc
  */
 export const name: Effect.Effect<string> = Effect.withFiber((fiber) => {
   const worker = fiber.getRef(Worker)
+  if (worker.kind === "thread") return Effect.succeed(`thread-${worker.id}`)
+  if (worker.id !== 0) return Effect.succeed(String(worker.id))
   return Effect.succeed(worker.kind === "fiber" ? `fiber-${fiber.id}` : worker.kind)
 })

@@ -33,6 +33,9 @@ export * as Policy from "./Policy.ts"
 /** From the bytes of a connection to its requests, and back. */
 export * as Protocol from "./Protocol.ts"
 
+/** Handlers that run elsewhere: what a policy needs to send requests to a worker, and what a program needs to be one. */
+export * as Remote from "./Remote.ts"
+
 /** One thing that a peer asks for. */
 export * as Request from "./Request.ts"
 

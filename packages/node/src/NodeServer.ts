@@ -5,7 +5,6 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as Policy from "@socketserver/core/Policy"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
@@ -25,7 +24,10 @@ import * as Runtime from "effect/Runtime"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
+import { copy } from "./internal/prefork/copy.ts"
+import { role } from "./internal/worker/role.ts"
 import type * as FdServer from "./FdServer.ts"
+import * as NodePolicy from "./NodePolicy.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import type * as TlsServer from "./TlsServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
@@ -63,7 +65,19 @@ import type * as UnixServer from "./UnixServer.ts"
  * @since 0.1.0
  */
 export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
+  const copies = role === undefined && copy === undefined ? prefork(process.env["PREFORK"]) : undefined
+  if (copies !== undefined) {
+    return void import("./internal/prefork/supervisor.ts").then(({ Supervisor }) => new Supervisor(copies).run())
+  }
   const died = Deferred.makeUnsafe<never, ServerError>()
+  const built = Effect.sync(() => copy?.ready())
+  const program = Effect.scoped(Effect.andThen(Layer.build(layer), Effect.andThen(built, Effect.never))).pipe(
+    Effect.raceFirst(Deferred.await(died)),
+    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
+    Effect.tapCause(report),
+    Effect.provideService(Logger.LogToStderr, true)
+  )
+  if (role !== undefined) return void import("./internal/worker/run.ts").then(({ run }) => run(program))
   let stopped = false
   const stop = (_: NodeJS.Signals, signal: number) => {
     // Who asks twice does not want to wait for the drain.
@@ -72,11 +86,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
-  Layer.launch(layer).pipe(
-    Effect.raceFirst(Deferred.await(died)),
-    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
-    Effect.tapCause(report),
-    Effect.provideService(Logger.LogToStderr, true),
+  program.pipe(
     NodeRuntime.runMain({
       disableErrorReporting: true,
       // Being asked to stop, and having stopped, is success.
@@ -86,6 +96,14 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
           : Runtime.defaultTeardown(exit, onExit)
     })
   )
+}
+
+/** How many copies of itself a program shall run, if it says so. */
+const prefork = (text: string | undefined): number | undefined => {
+  if (text === undefined || text === "") return undefined
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
+  process.stderr.write(`PREFORK: ${JSON.stringify(text)} is not a positive integer\n`)
+  process.exit(1)
 }
 
 // An expected error says what is wrong in its message; a defect needs its stack.
@@ -160,14 +178,17 @@ export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   endpoints: Endpoints,
   options: NodeServerOptions = {}
-): Layer.Layer<Self, ServerError> =>
-  Layer.unwrap(
+): Layer.Layer<Self, ServerError> => {
+  // A worker listens nowhere, and has no use for a transport's module.
+  if (role !== undefined) return Transport.layer(tag, options, () => Effect.never)
+  return Layer.unwrap(
     Effect.gen(function* () {
       const all = yield* Effect.forEach(yield* allOf(endpoints), (endpoint) => Effect.fromResult(numbered(endpoint)))
       const [first, ...others] = yield* Effect.forEach(all.flat(), (endpoint) => listenerOf(endpoint, options))
       return Transport.layer(tag, options, [first as Transport.Listen, ...others])
     })
   )
+}
 
 const allOf = (
   endpoints: Endpoints
@@ -191,7 +212,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
 
 /**
  * A server placed by configuration: `LISTEN` says where, as one endpoint URL or several, separated by commas, and
- * `POLICY` how its requests are run, in the form of `Policy.parse`.
+ * `POLICY` how its requests are run, in the form of `NodePolicy.parse`.
  *
  * **Details**
  *
@@ -214,8 +235,10 @@ export interface LayerConfigOptions extends NodeServerOptions {
 export const layerConfig = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: LayerConfigOptions = {}
-): Layer.Layer<Self, ServerError | Config.ConfigError> =>
-  Layer.unwrap(
+): Layer.Layer<Self, ServerError | Config.ConfigError> => {
+  // What a worker could read of it was meant for its parent, such as sockets that were handed to that.
+  if (role !== undefined) return layer(tag, Endpoint.memory(tag.key), options)
+  return Layer.unwrap(
     Effect.map(settings(options), (set) => {
       const transport = layer(tag, set.listen, {
         ...options,
@@ -227,6 +250,7 @@ export const layerConfig = <Self, In, Out>(
       return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
     })
   )
+}
 
 const settings = (options: LayerConfigOptions) => {
   // As the variable is called in the environment, for messages.
@@ -256,7 +280,7 @@ const settings = (options: LayerConfigOptions) => {
 
   const all = Config.all({
     listen,
-    policy: parsed("POLICY", Policy.parse),
+    policy: parsed("POLICY", NodePolicy.parse),
     drainTimeout: parsed("DRAIN_TIMEOUT", duration(0)),
     idleTimeout: parsed("IDLE_TIMEOUT", duration(1)),
     maxConnections: parsed("MAX_CONNECTIONS", positive),

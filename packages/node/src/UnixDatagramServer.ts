@@ -18,6 +18,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { bindFailed } from "./internal/netServer.ts"
+import { copy } from "./internal/prefork/copy.ts"
 import * as unixgram from "./internal/unixgram.ts"
 import { resolve, serve } from "./internal/unixgramServer.ts"
 import { UnixDatagram } from "./internal/unixDatagram.ts"
@@ -118,6 +119,10 @@ export const listen =
       const { mode = 0o600, path } = options
       const address = Endpoint.unixgram(path)
       const set = yield* resolve(options)
+      if (copy !== undefined) {
+        const cause = new Error("copies (PREFORK) cannot share it; take POLICY=process:N or thread:N to use all cores")
+        return yield* Effect.fail(bindFailed(String(address), cause, "Other"))
+      }
       const system = yield* unixgram.load(address)
       const { close, server } = yield* Effect.acquireRelease(
         unixgram.bind(system, { name: path, mode, maxDatagramBytes: set.maxDatagramBytes }),

@@ -14,6 +14,7 @@ import * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import { copy } from "./internal/prefork/copy.ts"
 import * as netServer from "./internal/netServer.ts"
 import { unixPeer } from "./internal/peers.ts"
 import { accepting } from "./internal/streamListener.ts"
@@ -100,8 +101,9 @@ export const listen =
       const accept = yield* accepting(options)
       const address = Endpoint.unix(path)
       const bind = (native: string, around?: (bind: () => void) => void) =>
-        netServer.listen(String(address), {}, { path: native, backlog }, around)
-      const bound = yield* unixPath.isAbstract(path)
+        netServer.listen(String(address), {}, { path: native, backlog, mode }, around)
+      // Where a supervisor holds the socket, its path is the supervisor's.
+      const bound = yield* unixPath.isAbstract(path) || copy !== undefined
         ? Effect.map(Effect.acquireRelease(bind(unixPath.native(path)), close), (server) => ({
             server,
             close: () => void server.close()

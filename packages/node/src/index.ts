@@ -6,6 +6,9 @@ export * as FdServer from "./FdServer.ts"
 /** A typed client of a declared server, by URL. */
 export * as NodeClient from "./NodeClient.ts"
 
+/** Every policy there is on Node, by its name: those of `Policy` and those of `WorkerPolicy`. */
+export * as NodePolicy from "./NodePolicy.ts"
+
 /** Servers by URL: the transport that an `Endpoint` names. */
 export * as NodeServer from "./NodeServer.ts"
 
@@ -41,3 +44,6 @@ export * as UnixDatagramServer from "./UnixDatagramServer.ts"
 
 /** Unix stream sockets on `node:net`. */
 export * as UnixServer from "./UnixServer.ts"
+
+/** Policies that run handlers in worker threads and processes. */
+export * as WorkerPolicy from "./WorkerPolicy.ts"

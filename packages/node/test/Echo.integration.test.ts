@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as Policy from "@socketserver/core/Policy"
+import * as NodePolicy from "@socketserver/node/NodePolicy"
 import * as Effect from "effect/Effect"
 import { example, missing, printed, python, serving, socat } from "./support/programs.ts"
 
@@ -76,7 +76,7 @@ time.sleep(60)
   it.live.each([
     {
       env: { POLICY: "nonsense" },
-      message: `POLICY: Invalid policy "nonsense": there is no policy "nonsense". Accepted: ${Policy.forms.join(", ")}`
+      message: `POLICY: Invalid policy "nonsense": there is no policy "nonsense". Accepted: ${NodePolicy.forms.join(", ")}`
     },
     {
       env: { LISTEN: "foo://x" },

@@ -112,6 +112,7 @@ describe("examples/demo", () => {
       const lines = demo.stdout
         .replaceAll(/127\.0\.0\.1:\d+/g, "PEER")
         .replaceAll(/fiber-\d+/g, "fiber-N")
+        .replaceAll(/b'\d+: /g, "b'PID: ")
         .split("\n")
       const at = lines.indexOf(`  ${tracedEcho[0]}`)
       assert.deepStrictEqual(
@@ -133,8 +134,15 @@ describe("examples/demo", () => {
       assert.strictEqual(lines.join("\n").split(hello).length - 1, 2)
       assert.deepStrictEqual(
         lines.filter((line) => line.startsWith("  Received: b'")),
-        ["sequential", "fiber-N", "fiber-N"].map((worker) => `  Received: b'${worker}: Hello, world'`)
+        ["sequential", "fiber-N", "fiber-N", "thread-1", "PID"].map(
+          (worker) => `  Received: b'${worker}: Hello, world'`
+        )
       )
+      // The child is not the server.
+      const [, loop = ""] = /Server loop running in process: (\d+)/.exec(demo.stdout) ?? []
+      const [, child = ""] = /Received: b'(\d+): Hello, world'/.exec(demo.stdout) ?? []
+      assert.strictEqual(loop, String(demo.pid))
+      assert.notStrictEqual(child, loop)
     })
   )
 })

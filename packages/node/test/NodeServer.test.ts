@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Endpoint, Policy, Protocol, Response, Server } from "@socketserver/core"
-import { NodeServer } from "@socketserver/node"
+import { Endpoint, Protocol, Response, Server } from "@socketserver/core"
+import { NodePolicy, NodeServer } from "@socketserver/node"
 import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -27,7 +27,7 @@ const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
   })
 
 const places = Endpoint.forms.join(", ")
-const policies = Policy.forms.join(", ")
+const policies = NodePolicy.forms.join(", ")
 
 describe("NodeServer.layer", () => {
   it.effect("takes an endpoint as text or as a value", () =>

@@ -3,5 +3,11 @@
 /** The behaviours that every transport owes its users, under every policy: ours run these suites, and a transport or policy of your own can too. */
 export * as Conformance from "./Conformance.ts"
 
+/** What must not depend on where a policy runs handlers: in process, in threads, in processes, the answers, outcomes and their order are the same. */
+export * as PlacementLaws from "./PlacementLaws.ts"
+
+/** The servers of `PlacementLaws` with their handlers, for the program that is started as a worker. */
+export * as PlacementServers from "./PlacementServers.ts"
+
 /** The laws that every policy keeps, ours and yours, in virtual time over a server in memory. */
 export * as PolicyLaws from "./PolicyLaws.ts"

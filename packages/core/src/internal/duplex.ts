@@ -10,6 +10,7 @@ import type * as Wire from "../Wire.ts"
 import { decode, decodeDatagram } from "./decoders.ts"
 import { Mailbox } from "./mailbox.ts"
 import type { Outbox } from "./outbox.ts"
+import { type Relay, relayKey } from "./relay.ts"
 
 /**
  * A typed connection over a wire: what a `Protocol.connection` handler holds,
@@ -27,18 +28,26 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   /** Why the input could not be decoded, or the connection not be upgraded. */
   fault: DecodeError | Outcome.Refused | undefined = undefined
   private closing = false
+  /** What arrived before the handler began, which may want it as bytes. */
+  private held: Array<Uint8Array> | undefined
+  /** Who takes the bytes, if a handler has asked for them. */
+  private relayed: Parameters<Relay["start"]>[0] | "waiting" | undefined = undefined
+  private stopped = false
 
   constructor(options: {
     readonly wire: Wire.Wire
     readonly codec: Codec<In, Out>
     readonly outbox: Outbox<Out>
     readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
+    /** Whether what arrives is held until {@link begun}. */
+    readonly holds?: boolean
   }) {
     this.wire = options.wire
     this.outbox = options.outbox
     this.codec = options.codec
     this.decoder = options.wire.keepsBoundaries ? undefined : options.codec.decoder()
     this.info = options.info
+    this.held = options.holds === true ? [] : undefined
   }
 
   get id(): number {
@@ -166,9 +175,8 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
 
   onEnd(): void {
     if (this.inputEnded) return
-    this.decode(undefined)
-    this.inputEnded = true
-    this.inbox.end()
+    if (this.held === undefined) this.decode(undefined)
+    this.endInput()
   }
 
   onDrain(): void {
@@ -182,8 +190,9 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
 
   /** Nothing more will be read. What has arrived of a message is none. */
   stop(): void {
-    this.inputEnded = true
-    this.inbox.end()
+    if (this.inputEnded) return
+    this.stopped = true
+    this.endInput()
   }
 
   onClose(error: unknown): void {
@@ -192,8 +201,58 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     this.inbox.end(error === undefined ? undefined : Exit.fail(this.error({ _tag: "Reset", cause: error })))
   }
 
+  /** A handler takes it, by messages unless it has asked for the bytes. */
+  begun(): void {
+    const { held } = this
+    if (held === undefined || this.relayed !== undefined) return
+    this.held = undefined
+    for (const chunk of held) this.decode(chunk)
+    if (!this.inputEnded) return
+    if (!this.stopped) this.decode(undefined)
+    this.inbox.end()
+  }
+
+  /** A handler takes it, by bytes: nothing is decoded here any more. */
+  readonly [relayKey] = (): Relay => {
+    this.relayed = "waiting"
+    return {
+      keepsBoundaries: this.wire.keepsBoundaries,
+      start: (receiver) => {
+        this.relayed = receiver
+        const held = this.held ?? []
+        this.held = undefined
+        for (const chunk of held) receiver.onData(chunk)
+        if (this.inputEnded) receiver.onEnd()
+      },
+      write: (bytes) =>
+        Effect.suspend(() => {
+          this.outbox.pass(bytes)
+          return this.outbox.writable
+        }),
+      read: (reading) => this.read(reading),
+      end: () => this.outbox.end(),
+      reset: () => this.wire.reset()
+    }
+  }
+
+  /** The input has ended: by the peer, or because the server stops. */
+  private endInput(): void {
+    this.inputEnded = true
+    if (this.held !== undefined) return
+    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd()
+    this.inbox.end()
+  }
+
   /** Decodes a chunk, or the end of the input. */
   private decode(chunk: Uint8Array | undefined): void {
+    if (chunk !== undefined && this.held !== undefined) {
+      this.held.push(chunk)
+      return this.read(false)
+    }
+    if (this.relayed !== undefined && this.relayed !== "waiting") {
+      if (chunk !== undefined) this.relayed.onData(chunk)
+      return
+    }
     const messages: Array<In> = []
     const fault = this.messagesOf(chunk, messages)
     if (messages.length > 0) this.inbox.offer(messages)

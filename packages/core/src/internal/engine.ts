@@ -55,6 +55,8 @@ export class Engine<In, Out> {
   private readonly clock: Clock.Clock
   private readonly run: Runner
   private requestIds = 0
+  /** Requests whose handlers have begun. */
+  begun = 0
   private connectionIds = 0
   private consumers = 0
   private stale = 0
@@ -136,8 +138,7 @@ export class Engine<In, Out> {
   // ---------------------------------------------------------------- transport
 
   /** A connection that has been let in. */
-  admit(wire: Wire.Wire): void {
-    const id = this.nextConnectionId()
+  admit(wire: Wire.Wire, id = this.nextConnectionId()): void {
     const conversation: Messages<In, Out> | Whole<In, Out> =
       this.protocol.kind === "connection" ? new Whole(this as never, wire, id) : new Messages(this, wire, id)
     this.register(conversation as Conversation<In, Out>)
@@ -250,6 +251,7 @@ export class Engine<In, Out> {
   ): Fiber.Fiber<unknown> {
     if (incoming.begun || incoming.settled !== undefined) return done
     incoming.begun = true
+    this.begun++
     incoming.finishes = finishes
     const { conversation } = incoming
     let effect: Effect.Effect<Response.Response<Out>, never, unknown>

@@ -78,7 +78,7 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
   open(): void {
     if (this.engine.protocol.kind === "connection") {
       const { codec, outbox, wire } = this
-      this.duplex = new Duplex({ wire, codec, outbox, info: this })
+      this.duplex = new Duplex({ wire, codec, outbox, info: this, holds: true })
       this.duplex.onData(this.datagram.data)
       this.duplex.onEnd()
       return this.engine.arrive([this.receive(this.duplex as never)])
@@ -99,10 +99,16 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.settle(incoming, unencodable(problem))
     }
+    this.duplex?.begun()
     // The connection ends with its handler.
     if (this.duplex !== undefined) this.outbox.end()
     this.verdict = response.outcome ?? this.duplex?.fault ?? Outcome.completed
     this.progress()
+  }
+
+  override started(): void {
+    super.started()
+    this.duplex?.begun()
   }
 
   isTurnOf(): boolean {

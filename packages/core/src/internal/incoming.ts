@@ -115,11 +115,13 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
         return from(0)
       })
     )
-    const end = Response.withOutcome(
-      response.close ? Response.andClose(Response.empty) : Response.empty,
-      response.outcome as never
-    )
-    return Effect.as(Effect.andThen(this.waitTurn, send), end)
+    // How it ends may be known only at its end, where it comes from elsewhere.
+    const end = () =>
+      Response.withOutcome(
+        response.close ? Response.andClose(Response.empty) : Response.empty,
+        response.outcome as never
+      )
+    return Effect.map(Effect.andThen(this.waitTurn, send), end)
   }
 
   private get waitTurn(): Effect.Effect<void> {

@@ -14,9 +14,12 @@ export class Ledger {
     FrameTooLarge: 0,
     Malformed: 0,
     Undelivered: 0,
-    Drained: 0
+    Drained: 0,
+    WorkerCrashed: 0
   }
   readonly observers = new Set<(event: Outcome.Event) => void>()
+  /** Whether somebody else logs what is recorded here. */
+  silent = false
   private readonly run: (effect: Effect.Effect<void>) => void
 
   constructor(run: (effect: Effect.Effect<void>) => void) {
@@ -39,11 +42,14 @@ export class Ledger {
     request: Request.Request<unknown> | undefined,
     connection: Connection.Info
   ): void {
+    if (this.silent) return
     const of = `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}`
     this.run(
       outcome._tag === "Failed"
         ? Effect.logError(`${of} failed`, outcome.cause)
-        : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
+        : outcome._tag === "WorkerCrashed"
+          ? Effect.logError(`${of} ended: ${Outcome.describe(outcome)}`)
+          : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
     )
   }
 }

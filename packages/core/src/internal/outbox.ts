@@ -65,6 +65,11 @@ export class Outbox<Out> implements Flushable {
     return undefined
   }
 
+  /** Sends bytes as they are. */
+  pass(bytes: Uint8Array): void {
+    if (!this.closed && !this.ending && !this.wire.write(bytes)) this.blocked = true
+  }
+
   /** Sends what there is, then half-closes. */
   end(): void {
     if (this.ending || this.closed) return

@@ -14,12 +14,23 @@ export class Whole<In, Out> extends Connected<Connection.Connection<In, Out>, ne
   constructor(engine: Engine<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
     super(engine, wire, id)
     const codec = engine.protocol.server as Codec<unknown, never> as Codec<In, Out>
-    this.duplex = new Duplex({ wire, codec, outbox: this.outbox as Outbox<never> as Outbox<Out>, info: this })
+    this.duplex = new Duplex({
+      wire,
+      codec,
+      outbox: this.outbox as Outbox<never> as Outbox<Out>,
+      info: this,
+      holds: true
+    })
   }
 
   /** Makes the request, when the connection is accepted. */
   open(): void {
     this.engine.arrive([this.receive(this.duplex)])
+  }
+
+  override started(): void {
+    super.started()
+    this.duplex.begun()
   }
 
   protected readonly hasInput = false
@@ -50,6 +61,7 @@ export class Whole<In, Out> extends Connected<Connection.Connection<In, Out>, ne
   }
 
   protected override get verdict(): Outcome.Outcome {
+    this.duplex.begun()
     return this.duplex.fault ?? Outcome.completed
   }
 

@@ -5,6 +5,9 @@ const codeOf = (cause: unknown): string => (cause as { readonly code?: string } 
 
 /** Sorts the platform's error codes of `bind` and `listen`. */
 export const bindKind = (cause: unknown): BindFailed["kind"] => {
+  // It was sorted where it happened.
+  const { bindKind } = (cause ?? {}) as { readonly bindKind?: BindFailed["kind"] }
+  if (bindKind !== undefined) return bindKind
   switch (codeOf(cause)) {
     case "EADDRINUSE":
       return "AddressInUse"

@@ -3,6 +3,7 @@ import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import * as net from "node:net"
 import { bindKind } from "./errors.ts"
+import { copy } from "./prefork/copy.ts"
 
 /** A `BindFailed` of `endpoint`. */
 export const bindFailed = (endpoint: string, cause: unknown, kind: BindFailed["kind"] = bindKind(cause)): ServerError =>
@@ -18,7 +19,7 @@ export const sort =
 export const listen = (
   endpoint: string,
   options: net.ServerOpts,
-  listenOptions: net.ListenOptions | { readonly fd: number },
+  listenOptions: (net.ListenOptions & { readonly mode?: number }) | { readonly fd: number },
   around: (bind: () => void) => void = (bind) => bind()
 ): Effect.Effect<net.Server, ServerError> =>
   Effect.interruptible(
@@ -31,7 +32,9 @@ export const listen = (
         server.removeListener("error", failed)
         resume(Effect.succeed(server))
       })
-      around(() => server.listen(listenOptions))
+      // One of several copies of a program listens on what their supervisor holds.
+      if (copy !== undefined && !("fd" in listenOptions)) copy.listen(server, listenOptions)
+      else around(() => server.listen(listenOptions))
       // Where its host is still being looked up, Node does not bind it after that.
       return Effect.sync(() => server.close())
       // `listen` throws for options it cannot accept, such as a port out of range.

@@ -9,6 +9,7 @@ import * as dns from "node:dns"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { bindFailed } from "./netServer.ts"
+import { copy } from "./prefork/copy.ts"
 
 interface BindOptions {
   readonly reusePort?: boolean | undefined
@@ -71,6 +72,21 @@ export const bind = (
     }
     return socket
   })
+
+/** The same, in one of several copies of a program: each has a socket of its own on the same port. */
+export const bindShared = (
+  endpoint: Endpoint.Udp,
+  options: BindOptions
+): Effect.Effect<dgram.Socket, ServerError, Scope.Scope> => {
+  if (copy === undefined) return bind(endpoint, options)
+  const { host, port } = endpoint
+  const chosen = Effect.callback<number, ServerError>((resume) =>
+    copy?.udpPort({ host, port }, (port, error) =>
+      resume(error === undefined ? Effect.succeed(port) : Effect.fail(bindFailed(String(endpoint), error)))
+    )
+  )
+  return Effect.flatMap(chosen, (port) => bind({ ...endpoint, port }, { ...options, reusePort: true }))
+}
 
 /** The UDP socket of an inherited descriptor, or none if it is of another kind. */
 export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, ServerError, Scope.Scope> =>

@@ -41,6 +41,10 @@ export class Program {
     })
   }
 
+  get pid(): number {
+    return this.child.pid ?? -1
+  }
+
   readonly end: Effect.Effect<Ended> = Effect.suspend(() =>
     this.when(() => (this.ended === undefined ? undefined : Effect.succeed(this.ended)))
   )

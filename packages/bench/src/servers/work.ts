@@ -1,0 +1,24 @@
+/** Answers each line, after about a millisecond of CPU where `ITERATIONS` asks for it. Its policy is the environment's. */
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import * as NodeServer from "@socketserver/node/NodeServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { pbkdf2Sync } from "node:crypto"
+
+class Work extends Server.Service<Work>()("Work", { protocol: Protocol.lines() }) {}
+
+const iterations = Number(process.env["ITERATIONS"] ?? 0)
+
+const WorkLive = Work.serve((request) =>
+  Effect.sync(() => {
+    if (iterations > 0) pbkdf2Sync(request.body, "salt", iterations, 32, "sha256")
+    return Response.make(request.body)
+  })
+)
+
+Layer.merge(WorkLive, Work.announce).pipe(
+  Layer.provide(NodeServer.layerConfig(Work, { listen: "tcp://127.0.0.1:0" })),
+  NodeServer.launch
+)

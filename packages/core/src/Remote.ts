@@ -1,0 +1,188 @@
+/**
+ * Handlers that run elsewhere: what a policy needs to send requests to a
+ * worker, and what a program needs to be one.
+ *
+ * **When to use**
+ *
+ * To write a policy whose `place` runs handlers outside of the server's own
+ * event loop. `Policies` of `@socketserver/node` does so for threads and
+ * processes; users of policies never meet this module.
+ *
+ * A worker is the same server on another transport. Where a {@link Host} is
+ * set, the transport layers of its service take their requests from it instead
+ * of listening, and those of all other services stay inert.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Connection from "./Connection.ts"
+import type * as Handler from "./Handler.ts"
+import { type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
+import * as policies from "./internal/policies.ts"
+import * as relays from "./internal/relay.ts"
+import type * as Outcome from "./Outcome.ts"
+import type * as Policy from "./Policy.ts"
+import type * as Wire from "./Wire.ts"
+import type * as Worker from "./Worker.ts"
+
+/**
+ * What makes a program a worker: it is one server, and somebody else listens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Host {
+  /** The key of the service that this worker runs the handler of. */
+  readonly service: string
+  /** Where the server listens that it works for. */
+  readonly address: string
+  readonly worker: Worker.Worker
+  /** Places the handler; it replaces every policy that the program has chosen. */
+  readonly policy: Policy.Policy
+  /** Begins to deliver requests. */
+  readonly open: (server: Taker) => void
+}
+
+/**
+ * A server that takes its requests from a {@link Host}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Taker {
+  /** Makes a connection of a wire. Its `id` is the host's, unique among those that are open. */
+  readonly accept: (wire: Wire.Wire, id: number) => void
+  /** Hears every outcome. */
+  readonly observe: (observer: (event: Outcome.Event) => void) => void
+  /** Completes when its own program stops it. */
+  readonly stopping: Effect.Effect<void>
+}
+
+/**
+ * The host of this program, if it is a worker.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const host: Effect.Effect<Host | undefined> = Effect.suspend(() => {
+  const { [hostKey]: load } = globalThis as { readonly [hostKey]?: () => Promise<Host> }
+  return load === undefined ? Effect.undefined : Effect.promise(load)
+})
+
+/**
+ * Makes this program a worker, for as long as it lives. It must happen before a
+ * transport's layer is built.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const setHost = (load: () => Promise<Host>): void => void Object.assign(globalThis, { [hostKey]: load })
+
+/**
+ * Whether `announce` keeps silent: in a worker, and in all copies of a program but one.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const isSilent = (): boolean => hostKey in globalThis || copyOf()?.silent === true
+
+/**
+ * Makes this program one of several copies that accept on the same addresses.
+ * `id` tells it apart from the others: `Worker.name` has it.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const setCopy = (copy: { readonly id: number; readonly silent: boolean }): void =>
+  void Object.assign(globalThis, { [copyKey]: copy })
+
+/**
+ * The id of this copy; 0 where there is only this program.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const copyId = (): number => copyOf()?.id ?? 0
+
+/**
+ * Begins every request at once. For policies whose workers have a bounded queue of their own.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const drain: Policy.Policy["drain"] = policies.fiber({ max: Number.MAX_SAFE_INTEGER }).drain
+
+/**
+ * What a handler wants to do when a peer connects, before its first request:
+ * `Handler.perConnection` has such a hook.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onConnect = <In, Out, R>(handler: Handler.Handler<In, Out, R>): OnConnect<Out> | undefined =>
+  connectHook<Out>(handler)
+
+/**
+ * The hook of {@link onConnect}.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export type OnConnect<Out> = (connection: Connection.Ref<Out>) => Effect.Effect<unknown, never, unknown>
+
+/**
+ * Gives a handler a hook that runs when a peer connects.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const withOnConnect = <In, Out, R>(
+  handler: Handler.Handler<In, Out, R>,
+  hook: OnConnect<Out>
+): Handler.Handler<In, Out, R> => Object.assign(handler, { [connectHook.key]: hook as ConnectHook<Out> })
+
+/**
+ * Runs an effect when a connection has ended, and its last handler with it.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onEnd = (
+  connection: Connection.Ref<never>,
+  finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>
+): void => onRelease(connection, finalizer)
+
+/**
+ * The key under which a connection of another program takes such effects.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onEndKey: typeof onRelease.key = onRelease.key
+
+/**
+ * The bytes of a whole-connection request, to pass them on as they are.
+ *
+ * **Gotchas**
+ *
+ * It has to be asked for when the handler is called, before anything was read.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const relay = (connection: object): Relay =>
+  (connection as { readonly [relays.relayKey]: () => Relay })[relays.relayKey]()
+
+/**
+ * A connection as bytes, seen from whoever passes them on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Relay extends relays.Relay {}
+
+const hostKey = Symbol.for("@socketserver/core/Remote/host")
+const copyKey = Symbol.for("@socketserver/core/Remote/copy")
+
+const copyOf = () => (globalThis as { readonly [copyKey]?: { readonly id: number; readonly silent: boolean } })[copyKey]

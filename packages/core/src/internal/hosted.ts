@@ -1,0 +1,46 @@
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { ConnectFailed } from "../Connection.ts"
+import * as Endpoint from "../Endpoint.ts"
+import type * as Remote from "../Remote.ts"
+import type * as Server from "../Server.ts"
+import { ServerError } from "../ServerError.ts"
+import type { ServerOptions } from "../Transport.ts"
+import { Engine } from "./engine.ts"
+import { resolve } from "./limits.ts"
+import { makeServer } from "./server.ts"
+
+/**
+ * A server in a worker. It binds nothing: the one that the worker runs the
+ * handler of takes its requests from the host, any other gets none.
+ */
+export const hosted = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  options: ServerOptions,
+  host: Remote.Host
+): Effect.Effect<Server.Server<In, Out>, ServerError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const limits = yield* Effect.mapError(Effect.fromResult(resolve(options)), (reason) => new ServerError({ reason }))
+    // Whoever sends the requests has counted them, and watches for silence.
+    const unlimited = { ...limits, maxConnections: Infinity, idleMillis: Infinity }
+    const engine = new Engine<In, Out>(tag.key, tag.protocol, unlimited, yield* Effect.context<never>())
+    const mine = tag.key === host.service
+    const address = mine
+      ? Result.getOrElse(Endpoint.parse(host.address), () => Endpoint.memory(tag.key))
+      : Endpoint.memory(tag.key)
+    const cause = new Error("it does not listen in a worker")
+    const connect = Effect.fail(new ConnectFailed({ endpoint: String(address), kind: "Refused", cause }))
+    const listening = { address, close: () => {}, connect }
+    engine.open([listening])
+    engine.ledger.silent = true
+    if (mine) {
+      host.open({
+        accept: (wire, id) => engine.admit(wire, id),
+        observe: (observer) => void engine.ledger.observers.add(observer),
+        stopping: engine.stopBegan
+      })
+    }
+    yield* Effect.addFinalizer(() => engine.shutdown)
+    return makeServer(engine, [listening])
+  })

@@ -1,0 +1,19 @@
+import type * as Effect from "effect/Effect"
+
+export const relayKey = Symbol.for("@socketserver/core/Connection/relay")
+
+/** A connection as bytes, seen from whoever passes them on. */
+export interface Relay {
+  /** Whether each chunk is a message of its own, as with datagrams. */
+  readonly keepsBoundaries: boolean
+  /** Begins to deliver what the peer sends, what has already arrived first. */
+  readonly start: (receiver: { readonly onData: (chunk: Uint8Array) => void; readonly onEnd: () => void }) => void
+  /** Sends bytes. Waits while the peer does not read. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void>
+  /** Reads on, or stops reading, which slows the peer down. */
+  readonly read: (reading: boolean) => void
+  /** Half-closes. */
+  readonly end: () => void
+  /** Breaks it off. */
+  readonly reset: () => void
+}

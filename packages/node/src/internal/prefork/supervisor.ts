@@ -1,0 +1,212 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { activated } from "../activation.ts"
+import * as guard from "../worker/guard.ts"
+import { Binder } from "./binder.ts"
+import { type Asked, copyVariable } from "./copy.ts"
+
+/** How long a copy that stops may show no sign of life. */
+const silenceMillis = 10_000
+
+/**
+ * Runs copies of this program that accept on the same addresses.
+ *
+ * It binds for them, starts again those that end, replaces all of them one by
+ * one on SIGHUP, and stops them on SIGINT and SIGTERM. It serves nothing itself.
+ */
+export class Supervisor {
+  private readonly slots: Array<Slot>
+  private readonly binder = new Binder()
+  private stopping = false
+  private restarting = false
+  private exitCode = 0
+
+  constructor(count: number) {
+    this.slots = Array.from({ length: count }, (_, index) => new Slot(index, this.binder, () => this.onGone()))
+  }
+
+  run(): void {
+    const stop = (_: NodeJS.Signals, signal: number) => this.stop(signal)
+    process.on("SIGINT", stop)
+    process.on("SIGTERM", stop)
+    process.on("SIGHUP", () => this.restart())
+    const [first, ...others] = this.slots as [Slot, ...Array<Slot>]
+    // One shows whether the program starts at all, and says what is wrong once.
+    first.start({
+      announces: true,
+      ready: () => others.forEach((slot) => slot.start({ announces: false })),
+      failed: (code) => {
+        this.exitCode = code
+        this.stopping = true
+        this.onGone()
+      }
+    })
+  }
+
+  private stop(signal: number): void {
+    if (this.stopping) {
+      for (const slot of this.slots) slot.kill()
+      process.exit(128 + signal)
+    }
+    this.stopping = true
+    for (const slot of this.slots) slot.stop()
+    this.onGone()
+  }
+
+  /** Replaces one copy after the other; the next one when the new one is ready. */
+  private restart(): void {
+    if (this.restarting || this.stopping) return
+    this.restarting = true
+    const next = (index: number): void => {
+      const slot = this.slots[index]
+      if (slot === undefined || this.stopping) {
+        this.restarting = false
+        return
+      }
+      slot.replace((replaced) => {
+        if (replaced) return next(index + 1)
+        this.restarting = false
+        say("the restart ends here: the new copy did not start, and the old ones go on")
+      })
+    }
+    next(0)
+  }
+
+  private onGone(): void {
+    if (!this.stopping || this.slots.some((slot) => slot.isRunning)) return
+    this.binder.close()
+    process.exit(this.exitCode)
+  }
+}
+
+interface StartOptions {
+  readonly announces: boolean
+  readonly ready?: () => void
+  /** It ended before it was ready. Without this it is started again. */
+  readonly failed?: (code: number) => void
+}
+
+/** The place of one copy, and of those that follow it. */
+class Slot {
+  private readonly index: number
+  private readonly binder: Binder
+  private readonly onGone: () => void
+  private current: ChildProcess | undefined = undefined
+  private readonly running = new Set<ChildProcess>()
+  private stopping = false
+  private failures = 0
+  private timer: NodeJS.Timeout | undefined = undefined
+
+  constructor(index: number, binder: Binder, onGone: () => void) {
+    this.index = index
+    this.binder = binder
+    this.onGone = onGone
+  }
+
+  get isRunning(): boolean {
+    return this.running.size > 0
+  }
+
+  start(options: StartOptions): void {
+    const child = this.spawn(options.announces)
+    this.current = child
+    let ready = false
+    child.on("message", (message: object) => {
+      if (!("ready" in message)) return
+      ready = true
+      this.failures = 0
+      options.ready?.()
+    })
+    child.once("exit", (code, signal) => {
+      if (this.current !== child) return
+      this.current = undefined
+      if (!ready && options.failed !== undefined) return options.failed(code ?? 1)
+      if (!this.stopping)
+        this.startAgain(`copy ${child.pid} ${signal === null ? `exited with ${code}` : `was ended by ${signal}`}`)
+    })
+  }
+
+  /** Starts another, and stops the one that is there when the new one is ready. */
+  replace(done: (replaced: boolean) => void): void {
+    const old = this.current
+    const child = this.spawn(false)
+    let over = false
+    const finish = (replaced: boolean) => {
+      if (over) return
+      over = true
+      done(replaced)
+    }
+    child.on("message", (message: object) => {
+      if (!("ready" in message)) return
+      this.current = child
+      if (old !== undefined) this.stopChild(old)
+      finish(true)
+    })
+    child.once("exit", () => {
+      finish(false)
+      if (this.current !== child) return
+      this.current = undefined
+      if (!this.stopping) this.startAgain(`copy ${child.pid} has ended`)
+    })
+  }
+
+  stop(): void {
+    this.stopping = true
+    clearTimeout(this.timer)
+    for (const child of this.running) this.stopChild(child)
+  }
+
+  kill(): void {
+    for (const child of this.running) child.kill("SIGKILL")
+  }
+
+  private startAgain(why: string): void {
+    const delay = Math.min(10_000, 100 * 2 ** Math.min(this.failures++, 10))
+    say(`${why}; another is started in ${delay} ms`)
+    this.timer = setTimeout(() => this.start({ announces: false }), delay)
+  }
+
+  /** It drains by its own deadline, as long as its event loop turns. */
+  private stopChild(child: ChildProcess): void {
+    child.kill("SIGTERM")
+    let heard = performance.now()
+    child.on("message", () => (heard = performance.now()))
+    const ping = setInterval(() => {
+      if (performance.now() - heard > silenceMillis) child.kill("SIGKILL")
+      else if (child.connected) child.send({ ping: true }, () => {})
+    }, 500)
+    child.once("exit", () => clearInterval(ping))
+  }
+
+  private spawn(announces: boolean): ChildProcess {
+    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+      // Sockets that were handed to this program are every copy's, under the same numbers.
+      stdio: ["ignore", "inherit", "inherit", ...activated().map(({ fd }) => fd), "ipc"],
+      // A Ctrl-C is for the supervisor alone.
+      detached: true,
+      env: { ...process.env, PREFORK: "", [copyVariable]: announces ? "announces" : "silent" }
+    })
+    this.running.add(child)
+    const { pid } = child
+    if (pid !== undefined) guard.watch(pid)
+    child.on("error", (error) => {
+      say(`a copy cannot be started: ${error.message}`)
+      if (pid === undefined) child.emit("exit", 1, null)
+    })
+    child.on("message", (message: { readonly ask?: number; readonly asked?: Asked }) => {
+      const { ask, asked } = message
+      if (ask === undefined || asked === undefined) return
+      void this.binder.bind(this.index, asked).then(({ handle, ...answer }) => {
+        if (child.connected) child.send({ ...answer, answer: ask }, handle as never, () => {})
+      })
+    })
+    child.once("exit", () => {
+      this.running.delete(child)
+      if (pid !== undefined) guard.forget(pid)
+      // After those who decide whether another one follows.
+      queueMicrotask(this.onGone)
+    })
+    return child
+  }
+}
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`)

@@ -1,0 +1,44 @@
+import * as net from "node:net"
+import * as threads from "node:worker_threads"
+import { WorkerHost } from "./host.ts"
+import { type Link, pipeLink, portLink } from "./link.ts"
+import { channelDescriptor, type Role, roleVariable } from "./role.ts"
+
+const noop = () => {}
+let stopper: (() => void) | undefined
+
+/** Says how this program ends when its parent asks for it. */
+export const onStop = (stop: () => void): void => {
+  stopper = stop
+}
+
+/** Makes this program the worker that its parent wants. */
+export const become = (role: Role): WorkerHost => {
+  const thread = role.kind === "thread"
+  if (!thread) {
+    // A Ctrl-C in a terminal, or a supervisor's signal, reaches all processes of a server: the parent decides.
+    process.on("SIGINT", noop)
+    process.on("SIGTERM", noop)
+  }
+  const own = thread ? 0 : 1
+  const stop = () => {
+    setTimeout(() => process.exit(0), role.graceMillis).unref()
+    if (stopper !== undefined) return stopper()
+    // A program that another runner has started ends as that runner ends programs.
+    if (process.listenerCount("SIGTERM") > own) process.emit("SIGTERM", "SIGTERM")
+    else process.exit(0)
+  }
+  return new WorkerHost({
+    role,
+    id: thread ? threads.threadId : process.pid,
+    link: thread ? portOf() : pipeOf(),
+    onStop: stop,
+    // Nobody is there to answer any more.
+    onLost: () => process.exit(0)
+  })
+}
+
+const pipeOf = (): Link => pipeLink(new net.Socket({ fd: channelDescriptor }))
+
+const portOf = (): Link =>
+  portLink((threads.workerData as { readonly [roleVariable]: threads.MessagePort })[roleVariable])

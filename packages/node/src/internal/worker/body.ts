@@ -1,0 +1,122 @@
+import { spawn } from "node:child_process"
+import type * as net from "node:net"
+import * as threads from "node:worker_threads"
+import * as guard from "./guard.ts"
+import { type Link, pipeLink, portLink } from "./link.ts"
+import type { PoolOptions } from "./options.ts"
+import { channelDescriptor, type Role, roleVariable } from "./role.ts"
+
+/** How a worker has ended. */
+export interface End {
+  readonly exitCode: number | undefined
+  readonly signal: string | undefined
+  readonly reason: string | undefined
+}
+
+/** A thread or a process that was started to be a worker. */
+export interface Body {
+  /** As `Worker.name` has it. */
+  readonly name: string
+  readonly link: Link
+  /** Ends it at once, whatever it does. */
+  readonly kill: () => void
+  /** Calls back once, when it has ended and everything that it sent has arrived. */
+  readonly onEnd: (ended: (end: End) => void) => void
+}
+
+/** What is started, and with which arguments. */
+export interface Program {
+  readonly entry: string
+  readonly args: ReadonlyArray<string>
+}
+
+export const start = (program: Program, role: Role, options: PoolOptions): Body =>
+  role.kind === "thread" ? startThread(program, role, options) : startProcess(program, role, options)
+
+const startProcess = (program: Program, role: Role, options: PoolOptions): Body => {
+  const memory = options.memoryMb === undefined ? [] : [`--max-old-space-size=${options.memoryMb}`]
+  const child = spawn(process.execPath, [...inherited(), ...memory, program.entry, ...program.args], {
+    // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
+    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    detached: true,
+    env: { ...process.env, [roleVariable]: JSON.stringify(role) }
+  })
+  // Where there are no descriptors left it has no pipe either, and says so only by this event.
+  child.on("error", () => {})
+  const { pid } = child
+  if (pid === undefined) throw new Error("no process can be started: the system has no descriptors or processes left")
+  const socket = child.stdio[channelDescriptor] as net.Socket
+  guard.watch(pid)
+  return {
+    name: String(pid),
+    link: pipeLink(socket),
+    kill: () => void child.kill("SIGKILL"),
+    onEnd: (ended) => {
+      const over = (end: End) => {
+        guard.forget(pid)
+        ended(end)
+      }
+      child.once("exit", (code, signal) => {
+        const end = {
+          exitCode: code ?? undefined,
+          signal: signal ?? undefined,
+          reason: reasonOf(code, signal, options)
+        }
+        if (socket.destroyed) return over(end)
+        // What it has sent before it ended counts. Somebody it has started may hold the pipe open.
+        const timer = setTimeout(() => socket.destroy(), 200)
+        socket.once("close", () => {
+          clearTimeout(timer)
+          over(end)
+        })
+      })
+    }
+  }
+}
+
+/** Debuggers and watchers are for one program; a second one would fail on the same port. */
+const inherited = (): ReadonlyArray<string> => process.execArgv.filter((flag) => !/^--(inspect|watch|debug)/.test(flag))
+
+/** V8 ends a process that has no heap left by an abort. */
+const reasonOf = (code: number | null, signal: string | null, options: PoolOptions): string | undefined =>
+  options.memoryMb !== undefined && (signal === "SIGABRT" || code === 134)
+    ? `out of memory, of which it may have ${options.memoryMb} MiB`
+    : undefined
+
+const startThread = (program: Program, role: Role, options: PoolOptions): Body => {
+  const { port1, port2 } = new threads.MessageChannel()
+  const thread = new threads.Worker(program.entry, {
+    argv: [...program.args],
+    env: { ...process.env, [roleVariable]: JSON.stringify(role) },
+    workerData: { [roleVariable]: port2 },
+    transferList: [port2],
+    ...(options.memoryMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMb } })
+  })
+  const { threadId } = thread
+  let reason: string | undefined
+  let killed = false
+  thread.on("error", (error: NodeJS.ErrnoException) => {
+    reason =
+      error.code === "ERR_WORKER_OUT_OF_MEMORY"
+        ? `out of memory, of which it may have ${options.memoryMb ?? "no more"} MiB`
+        : error.message
+  })
+  return {
+    name: `thread-${threadId}`,
+    link: portLink(port1),
+    kill: () => {
+      killed = true
+      void thread.terminate()
+    },
+    onEnd: (ended) =>
+      thread.once("exit", (code) =>
+        // What it has sent before it ended is delivered in the turns that follow.
+        setImmediate(() =>
+          setImmediate(() => {
+            port1.close()
+            ended({ exitCode: killed ? undefined : code, signal: killed ? "termination" : undefined, reason })
+          })
+        )
+      )
+  }
+}

@@ -1,0 +1,158 @@
+import type * as Connection from "@socketserver/core/Connection"
+import type { Body, End } from "./body.ts"
+import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "./frames.ts"
+import type { Job } from "./jobs.ts"
+
+/** What a worker reports to. */
+export interface Owner {
+  readonly onReady: (member: Member) => void
+  /** It has room for another job. */
+  readonly onFreed: (member: Member, job: Job) => void
+  /** It will not do a job, which has not begun. */
+  readonly onReturned: (member: Member, job: Job) => void
+  readonly onEnd: (member: Member, end: End) => void
+  readonly onPush: (member: Member, id: number, connection: number, message: Buffer) => void
+  readonly onClose: (member: Member, job: Job | undefined, connection: number) => void
+  readonly onShutdown: (member: Member) => void
+}
+
+/** One worker, as its pool sees it. */
+export class Member implements FrameReceiver {
+  readonly body: Body
+  readonly startedAt = performance.now()
+  state: "starting" | "ready" | "retiring" | "ended" = "starting"
+  /** What it has been given and has not let go of, by its id there. */
+  readonly jobs = new Map<number, Job>()
+  /** Of those, how many take a place. */
+  taken = 0
+  /** How many it has let go of. */
+  served = 0
+  /** The connections that it knows. */
+  readonly connections = new Set<number>()
+  /** The connections that have their state in it. */
+  readonly pins = new Set<Connection.Ref<never>>()
+  /** What waits for it alone, because its connection has its state here. */
+  readonly waiting: Array<Job> = []
+  everReady = false
+  /** Whether it was told to end. */
+  asked = false
+  /** Whether it takes nothing more, though it has not been told to end. */
+  exhausted = false
+  /** Why it was killed, if it was. */
+  killedFor: string | undefined = undefined
+  private readonly owner: Owner
+  private readonly writer: FrameWriter
+  private readonly timers = new Map<string | number, NodeJS.Timeout>()
+  private ids = 0
+
+  constructor(body: Body, owner: Owner) {
+    this.body = body
+    this.owner = owner
+    this.writer = new FrameWriter(body.link.send)
+    const reader = new FrameReader(this)
+    body.link.start({ onBytes: (chunk) => reader.push(chunk), onEnd: () => {} })
+    body.onEnd((end) => {
+      this.state = "ended"
+      for (const timer of this.timers.values()) clearTimeout(timer)
+      this.timers.clear()
+      body.link.close()
+      owner.onEnd(this, this.killedFor === undefined ? end : { ...end, reason: this.killedFor })
+    })
+  }
+
+  tell(kind: number, id: number, body?: Uint8Array | string): void {
+    if (this.state !== "ended") this.writer.add(kind, id, body)
+  }
+
+  /** Gives it a job. Its id tells the job's frames apart from those of others. */
+  assign(job: Job): number {
+    const id = job.id ?? this.nextId()
+    this.jobs.set(id, job)
+    if (job.occupies) this.taken++
+    job.begin({ tell: (kind, body) => this.tell(kind, id, body) })
+    return id
+  }
+
+  /** Nobody waits for a job any more; whether it is this one's. */
+  cancel(job: Job, graceMillis: number): boolean {
+    for (const [id, mine] of this.jobs) {
+      if (mine !== job) continue
+      this.tell(Ask.cancel, id)
+      this.killAfter(id, graceMillis, "it did not let go of a request that was cancelled")
+      return true
+    }
+    return false
+  }
+
+  /** Kills it in a while, unless that is forgotten before. */
+  killAfter(key: string | number, millis: number, reason: string): void {
+    if (this.state === "ended" || this.timers.has(key)) return
+    this.timers.set(
+      key,
+      setTimeout(() => this.kill(reason), millis)
+    )
+  }
+
+  forget(key: string | number): void {
+    clearTimeout(this.timers.get(key))
+    this.timers.delete(key)
+  }
+
+  kill(reason: string): void {
+    this.killedFor ??= reason
+    this.body.kill()
+  }
+
+  /** Tells it to end, and sees to it. */
+  retire(graceMillis: number): void {
+    if (this.state === "ended" || this.state === "retiring") return
+    this.state = "retiring"
+    this.asked = true
+    this.writer.add(Ask.stop, 0)
+    this.killAfter("retire", graceMillis, "it did not end when it was told to")
+  }
+
+  onFrame(kind: number, id: number, body: Buffer): void {
+    switch (kind) {
+      case Tell.ready:
+        this.forget("start")
+        this.everReady = true
+        if (this.state === "starting") this.state = "ready"
+        return this.owner.onReady(this)
+      case Tell.freed: {
+        const job = this.release(id)
+        if (job === undefined) return
+        this.served++
+        return this.owner.onFreed(this, job)
+      }
+      case Tell.returned: {
+        const job = this.release(id)
+        return job === undefined ? undefined : this.owner.onReturned(this, job)
+      }
+      case Tell.push:
+        return this.owner.onPush(this, id, body.readUInt32LE(0), body.subarray(4))
+      case Tell.close:
+        return this.owner.onClose(this, this.jobs.get(id), body.readUInt32LE(0))
+      case Tell.shutdown:
+        return this.owner.onShutdown(this)
+      default:
+        return this.jobs.get(id)?.onFrame(kind, body)
+    }
+  }
+
+  private release(id: number): Job | undefined {
+    const job = this.jobs.get(id)
+    if (job === undefined) return undefined
+    this.jobs.delete(id)
+    if (job.occupies) this.taken--
+    this.forget(id)
+    this.forget(`deadline ${id}`)
+    return job
+  }
+
+  private nextId(): number {
+    do this.ids = (this.ids + 1) >>> 0 || 1
+    while (this.jobs.has(this.ids))
+    return this.ids
+  }
+}

@@ -1,0 +1,35 @@
+import * as Remote from "@socketserver/core/Remote"
+
+/**
+ * What this program is to another one that has started it. Read once, and taken
+ * out of the environment, so that programs which a handler starts do not inherit it.
+ */
+export interface Role {
+  /** The key of the service whose handler it runs. */
+  readonly service: string
+  readonly kind: "thread" | "process"
+  readonly address: string
+  /** How long its own layers may take to end. */
+  readonly graceMillis: number
+}
+
+export const roleVariable = "SOCKETSERVER_WORKER"
+
+/** Where a process finds its parent's channel, beside stdin, stdout and stderr. */
+export const channelDescriptor = 3
+
+export const role: Role | undefined = take(roleVariable)
+
+/** Takes a variable out of the environment. */
+function take(name: string): Role | undefined {
+  const text = process.env[name]
+  if (text === undefined) return undefined
+  delete process.env[name]
+  return JSON.parse(text) as Role
+}
+
+if (role !== undefined) {
+  // What a worker needs is loaded only in one, while the program loads the rest.
+  const host = import("./become.ts").then(({ become }) => become(role))
+  Remote.setHost(() => host)
+}

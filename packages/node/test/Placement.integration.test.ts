@@ -1,0 +1,32 @@
+import { MemoryServer, Policy } from "@socketserver/core"
+import { TcpServer, UnixServer, WorkerPolicy } from "@socketserver/node"
+import * as PlacementLaws from "@socketserver/testkit/PlacementLaws"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+
+const entry = new URL("./support/placementWorker.ts", import.meta.url)
+const directory = mkdtempSync(join(tmpdir(), "placement-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+let paths = 0
+
+const transports: ReadonlyArray<Pick<PlacementLaws.Options, "name" | "layer">> = [
+  { name: "MemoryServer", layer: MemoryServer.layer },
+  { name: "TcpServer", layer: TcpServer.layer },
+  {
+    name: "UnixServer",
+    layer: (tag, options) => UnixServer.layer(tag, { ...options, path: join(directory, `${++paths}.sock`) })
+  }
+]
+
+// A process for each request of some hundred tests: from a bundle they take a fifth of the time.
+const pid = /^\d+$/
+const policies: ReadonlyArray<Pick<PlacementLaws.Options, "policy" | "keepsState" | "workerName">> = [
+  { policy: Policy.fiber(), workerName: /^fiber-\d+$/ },
+  { policy: WorkerPolicy.thread({ size: 2, entry }), workerName: /^thread-\d+$/ },
+  { policy: WorkerPolicy.processes({ size: 2, entry }), workerName: pid },
+  { policy: WorkerPolicy.process({ max: 4, entry, bundle: true }), workerName: pid, keepsState: false }
+]
+
+for (const policy of policies) for (const transport of transports) PlacementLaws.suite({ ...policy, ...transport })

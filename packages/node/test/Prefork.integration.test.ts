@@ -1,0 +1,187 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { mark, within } from "./support/marked.ts"
+import { example, missing, printed, python, serving } from "./support/programs.ts"
+
+const noPython = missing("python3")
+
+/** Who answers `count` connections, one after the other. */
+const ask = (port: string, count: number) =>
+  Effect.map(
+    printed(
+      python(
+        port,
+        `
+for i in range(${count}):
+    s = connect()
+    s.sendall(f"{i}\\n".encode())
+    print(line(s).decode().split(": ")[0])
+    s.close()
+`
+      )
+    ),
+    (answers) => new Set(answers.trimEnd().split("\n"))
+  )
+
+/** Asks until both copies have answered: the kernel chooses one for each connection. */
+const both = (port: string): Effect.Effect<Set<string>, never, never> =>
+  Effect.scoped(ask(port, 40)).pipe(
+    Effect.repeat({ until: (pids: Set<string>) => pids.size === 2, times: 20 })
+  ) as Effect.Effect<Set<string>>
+
+describe.skipIf(noPython)("PREFORK=2", () => {
+  it.live("serves from two processes on a free port, says so once, and leaves none", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2" })
+      const copies = yield* both(port)
+      assert.strictEqual(copies.size, 2)
+      assert.notInclude([...copies], String(server.pid))
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.strictEqual(server.stdout, `listening on tcp://127.0.0.1:${port}\n`)
+      assert.strictEqual(server.stderr, "")
+      yield* within(1_000, () => pids().length === 0)
+    })
+  )
+
+  it.live("takes any policy inside each", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", POLICY: "process:1" })
+      assert.strictEqual((yield* both(port)).size, 2)
+      yield* server.signal("SIGINT")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* within(1_000, () => pids().length === 0)
+    })
+  )
+
+  it.live("restarts on SIGHUP, one copy after the other, without refusing or losing anything", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("whoami", { PREFORK: "2", DELAY: "5 millis" })
+      const before = yield* both(port)
+      const load = yield* python(
+        port,
+        `
+count = 0
+stop = False
+def wait():
+    global stop
+    sys.stdin.readline()
+    stop = True
+threading.Thread(target=wait, daemon=True).start()
+def load():
+    global count
+    while not stop:
+        s = connect()
+        s.sendall(b"one\\ntwo\\n")
+        s.shutdown(socket.SHUT_WR)
+        answers = rest(s).decode().split("\\n")
+        assert [a.split(": ")[1] for a in answers[:-1]] == ["one", "two"], answers
+        s.close()
+        count += 1
+        if count == 20: print("under load")
+threads = [threading.Thread(target=load) for _ in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+print("done", count)
+`
+      )
+      yield* load.prints(/under load/)
+      for (let i = 0; i < 2; i++) {
+        const old = new Set(yield* both(port))
+        yield* server.signal("SIGHUP")
+        let now = old
+        while (now.size !== 2 || [...now].some((pid) => old.has(pid))) now = yield* both(port)
+      }
+      yield* load.write("stop\n")
+      assert.deepStrictEqual(yield* load.end, { code: 0, signal: null })
+      assert.strictEqual(load.stderr, "")
+      assert.strictEqual(server.stderr, "")
+      assert.deepStrictEqual(
+        [...(yield* both(port))].filter((pid) => before.has(pid)),
+        []
+      )
+    })
+  )
+
+  it.live("starts a copy again that was killed, on the same port", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("whoami", { PREFORK: "2" })
+      const [victim] = yield* both(port)
+      process.kill(Number(victim), "SIGKILL")
+      let now = new Set([victim!])
+      while (now.size !== 2 || now.has(victim!)) now = yield* both(port)
+      assert.match(server.stderr, new RegExp(`copy ${victim} was ended by SIGKILL; another is started in 100 ms`))
+    })
+  )
+
+  it.live("leaves nobody behind when its supervisor is killed, though the copies are busy", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", WORK: "1 hour" })
+      yield* within(5_000, () => pids().length === 4)
+      const client = yield* python(
+        port,
+        `
+all = [connect() for _ in range(16)]
+for s in all: s.sendall(b"forever\\n")
+print("sent")
+sys.stdin.read()
+`
+      )
+      yield* client.prints(/sent/)
+      yield* server.signal("SIGKILL")
+      yield* within(1_000, () => pids().length === 0)
+    })
+  )
+
+  it.live("shares a Unix socket, and removes its path", () =>
+    Effect.gen(function* () {
+      const directory = mkdtempSync(join(tmpdir(), "prefork-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
+      const path = join(directory, "s")
+      const server = yield* example("whoami", { PREFORK: "2", LISTEN: `unix://${path}` })
+      yield* server.prints(/listening on unix:/)
+      const answers = yield* printed(
+        python(
+          "0",
+          `
+for i in range(20):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(${JSON.stringify(path)})
+    s.sendall(b"hello\\n")
+    print(line(s).decode(), end="")
+`
+        )
+      )
+      assert.strictEqual(answers.match(/^\d+: hello$/gm)?.length, 20)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.isFalse(existsSync(path))
+    })
+  )
+
+  it.live.each([
+    [{ PREFORK: "two" }, /^PREFORK: "two" is not a positive integer\n$/],
+    [
+      { PREFORK: "2", LISTEN: "unixgram:@prefork" },
+      /^Cannot bind unixgram:@prefork: copies \(PREFORK\) cannot share it; take .*\n$/
+    ],
+    [{ PREFORK: "2", LISTEN: "foo" }, /^LISTEN: Invalid endpoint "foo": it has no scheme.*\n$/],
+    [
+      { PREFORK: "2", LISTEN: "tcp://192.0.2.1:0" },
+      /^Cannot bind tcp:\/\/192.0.2.1:0: this machine does not have that address\n$/
+    ]
+  ] as const)("ends with one line where it cannot start: %j", ([env, says]) =>
+    Effect.gen(function* () {
+      const server = yield* example("whoami", env)
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.match(server.stderr, says)
+      assert.strictEqual(server.stdout, "")
+    })
+  )
+})

@@ -1,0 +1,298 @@
+import { assert, describe, it } from "@effect/vitest"
+import { MemoryServer, type Outcome, Policy, Response } from "@socketserver/core"
+import { WorkerPolicy } from "@socketserver/node"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { descriptors, within } from "./support/marked.ts"
+import { Keeper, keeper, Suspect, suspect } from "./support/suspect.ts"
+
+const entry = new URL("./support/suspect.ts", import.meta.url)
+
+const quiet = Logger.layer([])
+
+const on =
+  (policy: Policy.Policy, options?: Parameters<typeof Suspect.serve>[1]) =>
+  <A, E>(body: Effect.Effect<A, E, Suspect>) =>
+    body.pipe(
+      Effect.provide(Layer.provideMerge(Suspect.serve(suspect, { ...options, policy }), MemoryServer.layer(Suspect))),
+      Effect.provide(quiet)
+    )
+
+const outcomes = Effect.gen(function* () {
+  const server = yield* Suspect
+  const events = yield* Queue.unbounded<Outcome.Event>()
+  yield* Effect.forkScoped(
+    Stream.runForEach(server.outcomes, (event) => Queue.offer(events, event)),
+    { startImmediately: true }
+  )
+  return Effect.map(Queue.take(events), ({ outcome }) => outcome)
+})
+
+const ask = (line: string) => Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(line)))
+const whoOf = (answer: string) => answer.split(" ")[0]!
+
+interface Way {
+  readonly request: string
+  readonly options?: WorkerPolicy.WorkerOptions
+  readonly process: Partial<Outcome.WorkerCrashed>
+  readonly thread?: Partial<Outcome.WorkerCrashed>
+}
+
+const ways: ReadonlyArray<Way> = [
+  { request: "exit 3", process: { exitCode: 3, signal: undefined }, thread: { exitCode: 3 } },
+  { request: "throw", process: { exitCode: 1 }, thread: { exitCode: 1, reason: "nobody catches this" } },
+  { request: "kill SIGKILL", process: { exitCode: undefined, signal: "SIGKILL" } },
+  { request: "abort", process: { signal: "SIGABRT" } },
+  {
+    request: "fill",
+    options: { memory: 48 },
+    process: { signal: "SIGABRT", reason: "out of memory, of which it may have 48 MiB" },
+    thread: { reason: "out of memory, of which it may have 48 MiB" }
+  },
+  {
+    request: "spin",
+    options: { deadline: "300 millis" },
+    process: { signal: "SIGKILL", reason: "it took longer than 300 ms for a request" },
+    thread: { signal: "termination", reason: "it took longer than 300 ms for a request" }
+  }
+]
+
+const places = [
+  { name: "thread:1", kind: "thread", make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.thread({ ...o, size: 1 }) },
+  {
+    name: "process:1",
+    kind: "process",
+    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.processes({ ...o, size: 1 })
+  },
+  {
+    name: "process",
+    kind: "process",
+    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.process({ ...o, max: 2, spares: 1 })
+  }
+] as const
+
+describe.each(places)("under $name, a worker that is asked to", ({ kind, make }) => {
+  const cases = ways.filter((way) => kind === "process" || way.thread !== undefined)
+  it.live.each(cases.map((way) => [way.request, way] as const))("%s costs its request, and is replaced", ([, way]) =>
+    Effect.gen(function* () {
+      const next = yield* outcomes
+      const before = whoOf(yield* ask("before"))
+      assert.strictEqual((yield* next)._tag, "Completed")
+      const client = yield* Suspect.client
+      assert.strictEqual((yield* Effect.flip(client.send(way.request))).reason._tag, "Closed")
+      const outcome = yield* next
+      assert(outcome._tag === "WorkerCrashed", outcome._tag)
+      const expected = way[kind]
+      assert.deepStrictEqual({ ...outcome, ...expected }, outcome)
+      const after = whoOf(yield* ask("after"))
+      assert.notStrictEqual(after, before)
+      assert.notStrictEqual(after, outcome.worker)
+    }).pipe(Effect.scoped, on(make({ entry, ...way.options })))
+  )
+})
+
+describe("a request whose worker crashes", () => {
+  it.live("can be answered, and its connection goes on", () =>
+    Effect.gen(function* () {
+      const client = yield* Suspect.client
+      assert.match(yield* client.send("before"), / before$/)
+      assert.strictEqual(yield* client.send("exit 7"), "ERR worker exited with 7")
+      assert.match(yield* client.send("after"), / after$/)
+      assert.strictEqual((yield* Effect.flatMap(Suspect, (server) => server.counts)).WorkerCrashed, 1)
+    }).pipe(
+      Effect.scoped,
+      on(WorkerPolicy.processes({ size: 1, entry }), {
+        onWorkerCrashed: ({ exitCode }) => Response.make(`ERR worker exited with ${exitCode}`)
+      })
+    )
+  )
+
+  it.live.each([
+    { idempotent: false, tries: 1 },
+    { idempotent: true, tries: 3 }
+  ])("is tried $tries times where it is idempotent: $idempotent", ({ idempotent, tries }) =>
+    Effect.gen(function* () {
+      const directory = mkdtempSync(join(tmpdir(), "crash-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
+      const next = yield* outcomes
+      yield* Effect.flip(ask(`note ${join(directory, "tries")}`))
+      assert.strictEqual((yield* next)._tag, "WorkerCrashed")
+      assert.strictEqual(readFileSync(join(directory, "tries"), "utf8").length, tries)
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, idempotent })))
+  )
+})
+
+describe("connections whose state is in a worker", () => {
+  const on = (policy: Policy.Policy) => Layer.provideMerge(Keeper.serve(keeper, { policy }), MemoryServer.layer(Keeper))
+
+  it.live("end with it, those without a request too, and only those", () =>
+    Effect.gen(function* () {
+      const clients: Array<Effect.Success<typeof Keeper.client>> = []
+      const workers: Array<string> = []
+      // The second worker may be ready a little later.
+      while (clients.length < 4 || new Set(workers).size < 2) {
+        const client = yield* Keeper.client
+        clients.push(client)
+        workers.push(whoOf(yield* client.send("who")))
+      }
+      yield* Effect.flip(clients[0]!.send("kill SIGKILL"))
+      for (const [i, client] of clients.entries()) {
+        if (workers[i] === workers[0]) yield* Effect.flip(client.take)
+        else assert.deepStrictEqual([yield* client.send("count"), yield* client.send("count")], ["1", "2"])
+      }
+      const client = yield* Keeper.client
+      assert.strictEqual(yield* client.send("count"), "1")
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.processes({ size: 2, entry }))), Effect.provide(quiet))
+  )
+
+  it.live("need a worker that stays", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))
+      assert.match(error.message, /a process for each request has none to keep it in. Take process:N or thread:N/)
+    })
+  )
+})
+
+describe("requests that wait for a worker", () => {
+  it.live("are refused at once when there are too many, while connections are accepted", () =>
+    Effect.gen(function* () {
+      const server = yield* Suspect
+      const next = yield* outcomes
+      const clients = yield* Effect.all([Suspect.client, Suspect.client, Suspect.client])
+      for (const client of clients) yield* client.write("never")
+      assert.deepStrictEqual(yield* next, {
+        _tag: "Refused",
+        reason: "more than 1 requests wait for a worker"
+      })
+      yield* Suspect.connect
+      assert.strictEqual((yield* server.connections).filter(({ inFlight }) => inFlight > 0).length, 2)
+      for (const client of clients) yield* client.reset
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, queue: 1 })))
+  )
+})
+
+describe("a timeout of a policy", () => {
+  it.live("interrupts what can be interrupted, and kills a worker that cannot", () =>
+    Effect.gen(function* () {
+      const next = yield* outcomes
+      const first = whoOf(yield* ask("one"))
+      yield* next
+      yield* Effect.flip(ask("never"))
+      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 300 })
+      assert.strictEqual(whoOf(yield* ask("two")), first)
+      yield* next
+      yield* Effect.flip(ask("spin"))
+      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 300 })
+      // The next one waits for the worker that replaces it, so that it has no time left.
+      yield* Effect.exit(ask("three"))
+      const after = yield* Effect.retry(ask("four"), { times: 20 })
+      assert.notStrictEqual(whoOf(after), first)
+    }).pipe(
+      Effect.scoped,
+      on(Policy.timeout(WorkerPolicy.processes({ size: 1, entry, grace: "100 millis" }), "300 millis"))
+    )
+  )
+})
+
+describe("a policy of workers", () => {
+  const problem = (policy: Policy.Policy) =>
+    Effect.map(Effect.flip(Effect.scoped(on(policy)(Effect.void))), (error) => error.message)
+
+  it.live("says under a test runner that it needs an entry", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* problem(WorkerPolicy.processes({ size: 1 })),
+        'Cannot run handlers under the policy "process:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
+      )
+    })
+  )
+
+  it.live("says that its entry is not there", () =>
+    Effect.gen(function* () {
+      assert.match(
+        yield* problem(WorkerPolicy.thread({ entry: "/nowhere/worker.ts" })),
+        /there is no entry \/nowhere\/worker.ts/
+      )
+    })
+  )
+
+  it.live.each([
+    { entry: new URL("./fixtures/broken.ts", import.meta.url), says: /exited with 1 before it was ready/ },
+    { entry: new URL("./fixtures/other.ts", import.meta.url), says: /it was not ready within 2000 ms/ }
+  ])("says that its workers do not start: $says", ({ entry, says }) =>
+    Effect.gen(function* () {
+      assert.match(yield* problem(WorkerPolicy.processes({ size: 1, entry, startTimeout: "2 seconds" })), says)
+      assert.match(yield* problem(WorkerPolicy.thread({ size: 1, entry, startTimeout: "2 seconds" })), says)
+    })
+  )
+
+  it.live("leaves no process and no descriptor behind", () =>
+    Effect.gen(function* () {
+      const one = on(WorkerPolicy.processes({ size: 2, entry }))(Effect.scoped(ask("hello")))
+      yield* one
+      const before = descriptors()
+      for (let i = 0; i < 3; i++) yield* one
+      assert.strictEqual(
+        yield* Effect.as(
+          within(2_000, () => descriptors() <= before),
+          "gone"
+        ),
+        "gone"
+      )
+    })
+  )
+
+  it.live("is at work when many ask at once", () =>
+    Effect.gen(function* () {
+      const client = yield* Suspect.client
+      const lines = Array.from({ length: 500 }, (_, i) => `line${i}`)
+      const answers = yield* Stream.runCollect(Stream.take(client.exchange(Stream.fromIterable(lines)), 500))
+      assert.deepStrictEqual(
+        answers.map((answer) => answer.split(" ")[1]),
+        lines
+      )
+      assert.strictEqual(new Set(answers.map(whoOf)).size, 2)
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 2, entry, recycle: 1000 })))
+  )
+
+  it.live("counts its workers in metrics", () =>
+    Effect.gen(function* () {
+      const registry = new Map()
+      yield* Effect.gen(function* () {
+        yield* ask("hello")
+        yield* Effect.flip(ask("exit 1"))
+        for (let i = 0; i < 2; i++) yield* ask("hello")
+      }).pipe(
+        Effect.scoped,
+        on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })),
+        Effect.provideService(Metric.MetricRegistry, registry)
+      )
+      const snapshot = yield* Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry)
+      const value = (id: string) => {
+        const found = snapshot.find((metric) => metric.id === `socketserver_workers_${id}`)
+        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "process:1,recycle=2" })
+        return found?.state as { readonly count?: number; readonly value?: number }
+      }
+      assert.strictEqual(value("crashed").count, 1)
+      assert.strictEqual(value("recycled").count, 1)
+      assert.isAtLeast(value("start_millis").count ?? 0, 2)
+      for (const gauge of ["alive", "starting", "queued"]) assert.isDefined(value(gauge).value)
+    })
+  )
+
+  it.live("replaces a worker that has handled its number of requests", () =>
+    Effect.gen(function* () {
+      const who: Array<string> = []
+      for (let i = 0; i < 6; i++) who.push(whoOf(yield* ask("hello")))
+      assert.deepStrictEqual([who[0] === who[1], who[2] === who[3], who[4] === who[5]], [true, true, true])
+      assert.strictEqual(new Set(who).size, 3)
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })))
+  )
+})

@@ -1,0 +1,37 @@
+/** Finds the processes that a test has started, and those that they have, by a variable in their environment. */
+import * as Effect from "effect/Effect"
+import { randomBytes } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
+
+export const mark = (): { readonly env: Record<string, string>; readonly pids: () => ReadonlyArray<number> } => {
+  const value = randomBytes(8).toString("hex")
+  return { env: { MARK: value }, pids: () => processes().filter((pid) => environment(pid).includes(`MARK=${value}\0`)) }
+}
+
+const processes = (): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+
+const environment = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8")
+  } catch {
+    return ""
+  }
+}
+
+/** How many descriptors a process has open. */
+export const descriptors = (pid: number | "self" = "self"): number => readdirSync(`/proc/${pid}/fd`).length
+
+/** Waits for what has no event, looking at it again and again; dies if it takes longer than `millis`. */
+export const within = (millis: number, condition: () => boolean): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    const start = performance.now()
+    while (!condition()) {
+      if (performance.now() - start > millis)
+        return yield* Effect.die(new Error(`not within ${millis} ms: ${condition}`))
+      yield* Effect.sleep("10 millis")
+    }
+    return performance.now() - start
+  })

@@ -1,0 +1,66 @@
+/**
+ * What must not depend on where a policy runs handlers: in process, in threads,
+ * in processes, the answers, outcomes and their order are the same.
+ *
+ * A worker cannot be given a closure of the test, so the handlers here do what
+ * their requests say. They are the suite's own, and the program that is started
+ * as a worker has them from `PlacementServers`.
+ *
+ * @since 0.1.0
+ */
+import { describe } from "@effect/vitest"
+import type * as Policy from "@socketserver/core/Policy"
+import type * as Server from "@socketserver/core/Server"
+import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import type * as Layer from "effect/Layer"
+import { placing } from "./internal/placing.ts"
+
+/**
+ * A policy, and a transport to check it over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** For the titles: `"TcpServer"`. */
+  readonly name: string
+  /** Makes the transport's layer. Each call listens on an address of its own. */
+  readonly layer: <Self, In, Out>(
+    tag: Server.Tag<Self, In, Out>,
+    options?: Transport.ServerOptions
+  ) => Layer.Layer<Self, ServerError>
+  readonly policy: Policy.Policy
+  /** Whether a handler may keep state for each connection. Default: `true`. */
+  readonly keepsState?: boolean | undefined
+  /** What a worker's name looks like. Default: anything. */
+  readonly workerName?: RegExp | undefined
+}
+
+/**
+ * Registers the tests. They need real time.
+ *
+ * **Example** (Checking a policy of workers)
+ *
+ * ```ts no-run
+ * import { MemoryServer } from "@socketserver/core"
+ * import { WorkerPolicy } from "@socketserver/node"
+ * import { PlacementLaws } from "@socketserver/testkit"
+ *
+ * // worker.ts: `NodeServer.launch(PlacementServers.layer)`
+ * PlacementLaws.suite({
+ *   name: "MemoryServer",
+ *   layer: MemoryServer.layer,
+ *   policy: WorkerPolicy.thread({ size: 2, entry: new URL("./worker.ts", import.meta.url) })
+ * })
+ * ```
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const suite = (options: Options): void => {
+  const { keepsState = true, layer, policy, workerName = /^/ } = options
+  describe(`${policy.name} over ${options.name}`, () => {
+    placing({ live: true, layer }, policy, keepsState, (name) => workerName.test(name))
+  })
+}
