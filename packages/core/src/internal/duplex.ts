@@ -258,8 +258,12 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     if (messages.length > 0) this.inbox.offer(messages)
     if (fault !== undefined) {
       this.fault = fault
-      this.inputEnded = true
-      this.inbox.end(Exit.fail(this.error(fault)))
+      // A datagram stands for itself: the next one may be fine.
+      if (this.decoder === undefined) this.inbox.offerFault(this.error(fault))
+      else {
+        this.inputEnded = true
+        this.inbox.end(Exit.fail(this.error(fault)))
+      }
     }
     // What nobody waits for stays in the kernel.
     this.read(this.inbox.size === 0)

@@ -11,7 +11,9 @@ type NonEmpty<A> = readonly [A, ...Array<A>]
  * has a limited number of requests in flight.
  */
 export class Mailbox<A, E> {
-  private items: Array<A> = []
+  private items: Array<A | Fault<E>> = []
+  /** How many of the items are faults. */
+  private faults = 0
   /** Where the items begin: `shift` copies an array of more than 50,000. */
   private head = 0
   private takers: Array<{
@@ -38,6 +40,14 @@ export class Mailbox<A, E> {
     return true
   }
 
+  /** Fails whoever takes next, once, in its turn; what comes after it can be taken again. */
+  offerFault(error: E): void {
+    if (this.exit !== undefined) return
+    this.items.push(new Fault(error))
+    this.faults++
+    this.serve()
+  }
+
   /** No more will come; what is there can still be taken. */
   end(exit: Exit.Exit<never, E | Cause.Done> = ended): void {
     if (this.exit !== undefined) return
@@ -50,10 +60,14 @@ export class Mailbox<A, E> {
 
   /** Removes and returns what nobody has taken. */
   clear(): Array<A> {
-    const items = this.head === 0 ? this.items : this.items.slice(this.head)
+    const items = this.rest()
     this.items = []
     this.head = 0
-    return items
+    return items as Array<A>
+  }
+
+  private rest(): Array<A | Fault<E>> {
+    return this.head === 0 ? this.items : this.items.slice(this.head)
   }
 
   /** Lets go of what does not pass. */
@@ -76,27 +90,39 @@ export class Mailbox<A, E> {
       })
     })
     return Effect.suspend(() => {
-      if (this.size > 0) return Exit.succeed(this.next(one))
+      if (this.size > 0) return this.next(one)
       return this.exit ?? wait
     })
   }
 
-  private next(one: boolean): NonEmpty<A> {
-    if (one) {
-      const item = this.items[this.head] as A
+  private next(one: boolean): Exit.Exit<NonEmpty<A>, E> {
+    if (this.faults > 0 || one) {
+      const item = this.items[this.head] as A | Fault<E>
       this.items[this.head++] = undefined as never
-      if (this.head === this.items.length || this.head > 10_000) this.items = this.clear()
-      return [item]
+      if (this.head === this.items.length || this.head > 10_000) {
+        this.items = this.rest()
+        this.head = 0
+      }
+      if (!(item instanceof Fault)) return Exit.succeed([item])
+      this.faults--
+      return Exit.fail(item.error)
     }
-    return this.clear() as never
+    return Exit.succeed(this.clear() as never)
   }
 
   private serve(): void {
     while (this.size > 0) {
       const taker = this.takers.shift()
       if (taker === undefined) return
-      taker.resume(Exit.succeed(this.next(taker.one)))
+      taker.resume(this.next(taker.one))
     }
+  }
+}
+
+class Fault<E> {
+  readonly error: E
+  constructor(error: E) {
+    this.error = error
   }
 }
 
