@@ -17,16 +17,14 @@ import { BindFailed, InvalidOption, ServerError } from "@socketserver/core/Serve
 import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import * as fs from "node:fs"
 import type * as net from "node:net"
+import * as descriptors from "./internal/descriptors.ts"
 import * as netServer from "./internal/netServer.ts"
 import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
 import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
-import * as unixPath from "./internal/unixPath.ts"
 import * as TcpClient from "./TcpClient.ts"
 import type { TlsOptions } from "./TlsServer.ts"
 import * as UnixClient from "./UnixClient.ts"
@@ -100,7 +98,7 @@ export const listen =
     Effect.gen(function* () {
       const { fd, tls } = options
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
-      if (!isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
+      if (!descriptors.isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
       const securing =
         tls === undefined
           ? undefined
@@ -110,7 +108,7 @@ export const listen =
             )
       const accept = yield* accepting(options, securing?.secure)
       const allows = yield* allowing(options.allow)
-      const local = unixPath.listed(fd)
+      const local = descriptors.unixOf(fd)
       if (tls !== undefined && local !== undefined) return yield* Effect.fail(noTls(fd))
       if (local?.datagrams === true) {
         const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
@@ -158,12 +156,6 @@ const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): 
       ? sink.receive(datagram)
       : sink.refuse(datagram.peer, datagram.listener, Outcome.refused("allow"))
 })
-
-const isSocket = (fd: number): boolean =>
-  Result.getOrElse(
-    Result.try(() => fs.fstatSync(fd).isSocket()),
-    () => false
-  )
 
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })

@@ -183,8 +183,8 @@ export const layer = <Self, In, Out>(
   if (role !== undefined) return Transport.layer(tag, options, () => Effect.never)
   return Layer.unwrap(
     Effect.gen(function* () {
-      const all = yield* Effect.forEach(yield* allOf(endpoints), (endpoint) => Effect.fromResult(numbered(endpoint)))
-      const [first, ...others] = yield* Effect.forEach(all.flat(), (endpoint) => listenerOf(endpoint, options))
+      const all = yield* Effect.fromResult(numbered(yield* allOf(endpoints)))
+      const [first, ...others] = yield* Effect.forEach(all, (endpoint) => listenerOf(endpoint, options))
       return Transport.layer(tag, options, [first as Transport.Listen, ...others])
     })
   )

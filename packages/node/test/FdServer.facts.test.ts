@@ -47,6 +47,16 @@ describe("a descriptor that is no socket", () => {
   )
 })
 
+describe("a descriptor that is given twice", () => {
+  it.live("is refused before it is taken", () =>
+    Effect.map(
+      Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Lines, "fd://3,memory:m,fd://3?allow=::1")))),
+      ({ message }) =>
+        assert.strictEqual(message, "Cannot bind fd://3?allow=::1: descriptor 3 is given twice; name it once")
+    )
+  )
+})
+
 describe("a name", () => {
   it.live("that nobody handed down is refused, and says why", () =>
     Effect.map(Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Lines, Endpoint.fd("web"))))), ({ message }) =>

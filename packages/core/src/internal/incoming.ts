@@ -4,7 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type * as Connection from "../Connection.ts"
 import type * as Handler from "../Handler.ts"
-import type * as Outcome from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
@@ -106,6 +106,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
           for (let i = start; i < messages.length; i++) {
             // Nobody hears the rest, and it may have no end.
             if (outbox.closed) return Effect.interrupt
+            // Its own handler has closed the connection: what can no longer leave ends it, or it might never end.
+            if (outbox.ending) {
+              this.conversation.cancel(this, Outcome.cancelled("ConnectionClosed"))
+              return Effect.interrupt
+            }
             const problem = outbox.add(messages[i] as Out)
             if (problem !== undefined) return Effect.die(new Error(`The response cannot be encoded: ${problem}`))
             if (outbox.full) return Effect.flatMap(outbox.writable, () => from(i + 1))

@@ -24,20 +24,44 @@ export const activated = (env: Environment = process.env, pid: number = process.
 
 const first = 3
 
-/** Endpoints by number: a name may be that of several sockets. */
+/** Endpoints with descriptors by number: a name may be that of several, and none can be taken twice. */
 export const numbered = (
-  endpoint: Endpoint.Endpoint,
+  endpoints: ReadonlyArray<Endpoint.Endpoint>,
   env: Environment = process.env,
   pid: number = process.pid
+): Result.Result<ReadonlyArray<Endpoint.Endpoint>, ServerError> => {
+  const all: Array<Endpoint.Endpoint> = []
+  const taken = new Set<number | string>()
+  for (const endpoint of endpoints) {
+    const numbers = numbersOf(endpoint, env, pid)
+    if (Result.isFailure(numbers)) return numbers
+    for (const one of numbers.success) {
+      all.push(one)
+      if (one._tag !== "Fd") continue
+      if (taken.has(one.fd)) return Result.fail(unbound(endpoint, `descriptor ${one.fd} is given twice; name it once`))
+      taken.add(one.fd)
+    }
+  }
+  return Result.succeed(all)
+}
+
+const numbersOf = (
+  endpoint: Endpoint.Endpoint,
+  env: Environment,
+  pid: number
 ): Result.Result<ReadonlyArray<Endpoint.Endpoint>, ServerError> => {
   if (endpoint._tag !== "Fd" || typeof endpoint.fd === "number") return Result.succeed([endpoint])
   const { fd: name, query } = endpoint
   const all = activated(env, pid)
   const named = all.filter((one) => one.name === name).map(({ fd }) => Endpoint.fd(fd, query))
   if (named.length > 0) return Result.succeed(named)
-  const cause = new Error(whyNone(name, all, env, pid))
-  return Result.fail(new ServerError({ reason: new BindFailed({ endpoint: String(endpoint), kind: "Other", cause }) }))
+  return Result.fail(unbound(endpoint, whyNone(name, all, env, pid)))
 }
+
+const unbound = (endpoint: Endpoint.Endpoint, problem: string): ServerError =>
+  new ServerError({
+    reason: new BindFailed({ endpoint: String(endpoint), kind: "Other", cause: new Error(problem) })
+  })
 
 const whyNone = (name: string, all: ReadonlyArray<Activated>, env: Environment, pid: number): string => {
   if (env["LISTEN_FDS"] === undefined) {

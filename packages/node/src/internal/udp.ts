@@ -8,6 +8,7 @@ import * as dgram from "node:dgram"
 import * as dns from "node:dns"
 import * as fs from "node:fs"
 import * as net from "node:net"
+import * as descriptors from "./descriptors.ts"
 import { bindFailed } from "./netServer.ts"
 import { copy } from "./prefork/copy.ts"
 
@@ -91,7 +92,8 @@ export const bindShared = (
 /** The UDP socket of an inherited descriptor, or none if it is of another kind. */
 export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
-    const family = familyOf(fd)
+    // Node has to be told the family, or none of its replies would leave.
+    const family = descriptors.isUdp6(fd) ? 6 : 4
     const socket = yield* Effect.acquireRelease(
       Effect.catchDefect(
         Effect.callback<dgram.Socket | undefined>((resume) => {
@@ -109,14 +111,6 @@ export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, Serve
     }
     return socket
   })
-
-/** The family of an open UDP socket, which Linux lists by its inode: Node has to be told, or none of its replies would leave. */
-const familyOf = (fd: number): 4 | 6 => {
-  const attempt = (f: () => string) => Result.getOrElse(Result.try(f), () => "")
-  const inode = /^socket:\[(\d+)\]$/.exec(attempt(() => fs.readlinkSync(`/proc/self/fd/${fd}`)))?.[1]
-  const listed = attempt(() => fs.readFileSync("/proc/self/net/udp6", "utf8")).split("\n")
-  return listed.some((line) => line.trim().split(/ +/)[9] === inode && inode !== undefined) ? 6 : 4
-}
 
 /** Sets an option of a socket; the system may refuse its value, which is said with the form that it must have. */
 const set = (option: string, value: string, f: () => void): Effect.Effect<void, ServerError> =>

@@ -15,25 +15,6 @@ export const isAbstract = (path: string): boolean => path.startsWith("@")
 /** A path as the platform takes it: an abstract name starts with a zero byte. */
 export const native = (path: string): string => (isAbstract(path) ? `\0${path.slice(1)}` : path)
 
-/** What Linux lists of an open Unix socket, by its inode. */
-export interface Listed {
-  /** The path, or `@name`, that it is bound to. */
-  readonly name: string | undefined
-  readonly datagrams: boolean
-}
-
-/** The Unix socket behind a descriptor, if it is one. */
-export const listed = (fd: number): Listed | undefined => {
-  const inode = /^socket:\[(\d+)\]$/.exec(attempt(() => fs.readlinkSync(`/proc/self/fd/${fd}`)) ?? "")?.[1]
-  // Num RefCount Protocol Flags Type St Inode Path
-  const line = attempt(() => fs.readFileSync("/proc/net/unix", "utf8"))
-    ?.split("\n")
-    .find((line) => line.split(/ +/, 7)[6] === inode)
-  return line === undefined
-    ? undefined
-    : { name: /^(?:\S+ +){7}(.+)$/.exec(line)?.[1], datagrams: line.split(/ +/, 5)[4] === "0002" }
-}
-
 /** The failure of a path or an abstract name that is too long, if it is. */
 export const tooLong = (path: string, endpoint: string): Effect.Effect<never, ServerError> | undefined => {
   const bytes = Buffer.byteLength(path) - (isAbstract(path) ? 1 : 0)

@@ -199,6 +199,25 @@ export const datagramFacts = (subject: Subject): void => {
       )
     ))
 
+  test("cuts off a stream without an end whose handler has closed the connection", () => {
+    const ended = Deferred.makeUnsafe<void>()
+    const forever = Stream.forever(Stream.make("again")).pipe(Stream.ensuring(Deferred.succeed(ended, undefined)))
+    return Effect.gen(function* () {
+      const events = yield* ledger(yield* Lines)
+      const client = yield* Lines.client
+      yield* client.write("close")
+      yield* Deferred.await(ended)
+      assert.strictEqual((yield* Queue.take(events)).outcome._tag, "Cancelled")
+      assert.strictEqual(yield* client.send("open"), "open")
+    }).pipe(
+      on(
+        served(subject, Lines, (request) =>
+          request.body === "close" ? Effect.as(request.connection.close, Response.stream(forever)) : echo(request)
+        )
+      )
+    )
+  })
+
   test("sends nothing for a handler that takes too long", () =>
     Effect.gen(function* () {
       const events = yield* ledger(yield* Lines)
