@@ -1,5 +1,5 @@
 import { MemoryServer, Policy } from "@socketserver/core"
-import { TcpServer, UnixServer, WorkerPolicy } from "@socketserver/node"
+import { TcpServer, UdpServer, UnixDatagramServer, UnixServer, WorkerPolicy } from "@socketserver/node"
 import * as PlacementLaws from "@socketserver/testkit/PlacementLaws"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -30,3 +30,14 @@ const policies: ReadonlyArray<Pick<PlacementLaws.Options, "policy" | "keepsState
 ]
 
 for (const policy of policies) for (const transport of transports) PlacementLaws.suite({ ...policy, ...transport })
+
+const ofDatagrams: typeof transports = [
+  { name: "MemoryServer.datagrams", layer: MemoryServer.datagrams },
+  { name: "UdpServer", layer: UdpServer.layer },
+  {
+    name: "UnixDatagramServer",
+    layer: (tag, options) => UnixDatagramServer.layer(tag, { ...options, path: join(directory, `${++paths}.sock`) })
+  }
+]
+
+for (const policy of policies) for (const transport of ofDatagrams) PlacementLaws.datagrams({ ...policy, ...transport })

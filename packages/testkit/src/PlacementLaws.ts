@@ -15,6 +15,7 @@ import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Layer from "effect/Layer"
 import { placing } from "./internal/placing.ts"
+import { placingDatagrams } from "./internal/placingDatagrams.ts"
 
 /**
  * A policy, and a transport to check it over.
@@ -62,5 +63,18 @@ export const suite = (options: Options): void => {
   const { keepsState = true, layer, policy, workerName = /^/ } = options
   describe(`${policy.name} over ${options.name}`, () => {
     placing({ live: true, layer }, policy, keepsState, (name) => workerName.test(name))
+  })
+}
+
+/**
+ * Registers the tests for a transport of datagrams. They need real time.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const datagrams = (options: Options): void => {
+  const { layer, policy, workerName = /^/ } = options
+  describe(`${policy.name} over ${options.name}`, () => {
+    placingDatagrams({ live: true, layer }, policy, (name) => workerName.test(name))
   })
 }
