@@ -1,19 +1,23 @@
 import { MemoryServer, Policy } from "@socketserver/core"
-import { TcpServer, UdpServer, UnixDatagramServer, UnixServer, WorkerPolicy } from "@socketserver/node"
+import { TcpServer, TlsServer, UdpServer, UnixDatagramServer, UnixServer, WorkerPolicy } from "@socketserver/node"
 import * as PlacementLaws from "@socketserver/testkit/PlacementLaws"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
+import { directory as certificates, selfSigned } from "./support/certificates.ts"
 
 const entry = new URL("./support/placementWorker.ts", import.meta.url)
 const directory = mkdtempSync(join(tmpdir(), "placement-"))
 afterAll(() => rmSync(directory, { recursive: true }))
 let paths = 0
 
+const certificate = selfSigned(certificates(), "placement")
+
 const transports: ReadonlyArray<Pick<PlacementLaws.Options, "name" | "layer">> = [
   { name: "MemoryServer", layer: MemoryServer.layer },
   { name: "TcpServer", layer: TcpServer.layer },
+  { name: "TlsServer", layer: (tag, options) => TlsServer.layer(tag, { ...options, ...certificate }) },
   {
     name: "UnixServer",
     layer: (tag, options) => UnixServer.layer(tag, { ...options, path: join(directory, `${++paths}.sock`) })
