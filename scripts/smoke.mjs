@@ -4,7 +4,8 @@ import { MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/
 import { NodeClient, NodeServer, TcpServer } from "@socketserver/node"
 import { Effect, Layer } from "effect"
 import assert from "node:assert/strict"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
 import { writeFileSync } from "node:fs"
 import net from "node:net"
 
@@ -72,4 +73,35 @@ assert.deepEqual(await Effect.runPromise(Effect.provide(encrypted, overTls)), ["
 const missing = Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Echo, "unixgram:@smoke"))))
 if (process.platform === "linux") assert.match((await Effect.runPromise(missing)).message, /npm install koffi/)
 
-console.log(`echo over TCP, TLS, UDP, a Unix socket and in memory on Node ${process.version}`)
+// The same program in threads, in processes, and as two copies of itself.
+writeFileSync(
+  "program.mjs",
+  `
+import { Protocol, Response, Server, Worker } from "@socketserver/core"
+import { NodeServer } from "@socketserver/node"
+import { Effect, Layer } from "effect"
+class Who extends Server.Service()("Who", { protocol: Protocol.lines() }) {}
+const WhoLive = Who.serve(() => Effect.map(Worker.name, Response.make))
+Layer.merge(WhoLive, Who.announce).pipe(Layer.provide(NodeServer.layerConfig(Who)), NodeServer.launch)
+`
+)
+for (const [env, expected] of [
+  [{ POLICY: "thread:1" }, /^thread-1\n$/],
+  [{ POLICY: "process:1" }, /^\d+\n$/],
+  [{ PREFORK: "2" }, /^\d+\n$/]
+]) {
+  const server = spawn(process.execPath, ["program.mjs"], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...env, LISTEN: "tcp://127.0.0.1:0" }
+  })
+  const [said] = await once(server.stdout, "data")
+  const who = await plain(Number(/:(\d+)\n/.exec(said)[1]))
+  assert.match(who, expected)
+  assert.notEqual(Number(who), server.pid)
+  server.kill("SIGTERM")
+  assert.deepEqual(await once(server, "exit"), [0, null])
+}
+
+console.log(
+  `echo over TCP, TLS, UDP, a Unix socket and in memory, from threads, processes and copies on Node ${process.version}`
+)
