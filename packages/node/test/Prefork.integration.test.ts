@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { mark, within } from "./support/marked.ts"
+import { mark, ticks, within } from "./support/marked.ts"
 import { example, missing, printed, python, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
@@ -134,6 +134,7 @@ sys.stdin.read()
 `
       )
       yield* client.prints(/sent/)
+      yield* within(20_000, () => pids().filter((pid) => ticks(pid) > 100).length >= 1)
       yield* server.signal("SIGKILL")
       yield* within(1_000, () => pids().length === 0)
     })

@@ -21,6 +21,17 @@ const environment = (pid: number): string => {
   }
 }
 
+/** The CPU that a process has used, in hundredths of a second. */
+export const ticks = (pid: number): number => {
+  try {
+    const [, fields = ""] = /\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
+    const [utime, stime] = fields.split(" ").slice(11, 13).map(Number)
+    return utime! + stime!
+  } catch {
+    return 0
+  }
+}
+
 /** How many descriptors a process has open. */
 export const descriptors = (pid: number | "self" = "self"): number => readdirSync(`/proc/${pid}/fd`).length
 
