@@ -36,18 +36,20 @@ const start = async (command: ReadonlyArray<string>, env: Record<string, string>
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, ...env }
   })
-  let out = ""
-  for await (const chunk of child.stdout!) {
-    out += String(chunk)
-    const port = /listening on tcp:\/\/127\.0\.0\.1:(\d+)/.exec(out)?.[1]
-    if (port === undefined) continue
-    const stop = async () => {
-      child.kill("SIGTERM")
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
-    }
-    return { port: Number(port), stop }
+  const port = await new Promise<number>((resolve, reject) => {
+    let out = ""
+    child.once("exit", () => reject(new Error(`${program} ended: ${out}`)))
+    child.stdout!.on("data", (chunk) => {
+      out += String(chunk)
+      const port = /listening on tcp:\/\/127\.0\.0\.1:(\d+)\n/.exec(out)?.[1]
+      if (port !== undefined) resolve(Number(port))
+    })
+  })
+  const stop = async () => {
+    child.kill("SIGTERM")
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
   }
-  throw new Error(`${program} ended: ${out}`)
+  return { port, stop }
 }
 
 const connect = async (port: number): Promise<net.Socket> => {

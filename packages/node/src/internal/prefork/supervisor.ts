@@ -29,17 +29,30 @@ export class Supervisor {
     process.on("SIGINT", stop)
     process.on("SIGTERM", stop)
     process.on("SIGHUP", () => this.restart())
-    const [first, ...others] = this.slots as [Slot, ...Array<Slot>]
+    const first = this.slots[0] as Slot
     // One shows whether the program starts at all, and says what is wrong once.
     first.start({
-      announces: true,
-      ready: () => others.forEach((slot) => slot.start({ announces: false })),
+      announces: this.slots.length === 1,
+      ready: () => this.startOthers(),
       failed: (code) => {
         this.exitCode = code
         this.stopping = true
         this.onGone()
       }
     })
+  }
+
+  /** The last one says where they listen, when all others do. */
+  private startOthers(): void {
+    const last = this.slots.length > 1 ? this.slots.at(-1) : undefined
+    const between = this.slots.slice(1, -1)
+    let waiting = between.length
+    const announce = () => last?.start({ announces: true })
+    if (waiting === 0) return announce()
+    const ready = () => {
+      if (--waiting === 0) announce()
+    }
+    for (const slot of between) slot.start({ announces: false, ready })
   }
 
   private stop(signal: number): void {
@@ -94,6 +107,8 @@ class Slot {
   private readonly running = new Set<ChildProcess>()
   private stopping = false
   private failures = 0
+  /** How the copy was started that has not been ready yet. */
+  private pending: StartOptions | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
 
   constructor(index: number, binder: Binder, onGone: () => void) {
@@ -109,11 +124,13 @@ class Slot {
   start(options: StartOptions): void {
     const child = this.spawn(options.announces)
     this.current = child
+    this.pending = options
     let ready = false
     child.on("message", (message: object) => {
       if (!("ready" in message)) return
       ready = true
       this.failures = 0
+      this.pending = undefined
       options.ready?.()
     })
     child.once("exit", (code, signal) => {
@@ -162,7 +179,9 @@ class Slot {
   private startAgain(why: string): void {
     const delay = Math.min(10_000, 100 * 2 ** Math.min(this.failures++, 10))
     say(`${why}; another is started in ${delay} ms`)
-    this.timer = setTimeout(() => this.start({ announces: false }), delay)
+    // Who was never ready still has something to say.
+    const { announces = false, ready } = this.pending ?? {}
+    this.timer = setTimeout(() => this.start({ announces, ...(ready && { ready }) }), delay)
   }
 
   /** It drains by its own deadline, as long as its event loop turns. */
