@@ -105,8 +105,15 @@ export class FrameWriter {
   private parts: Array<Uint8Array> = []
   private bytes = 0
 
-  constructor(send: (parts: Array<Uint8Array>, bytes: number) => void) {
+  private readonly later: (flush: () => void) => void
+
+  /** `later` says when a turn ends. */
+  constructor(
+    send: (parts: Array<Uint8Array>, bytes: number) => void,
+    later: (flush: () => void) => void = queueMicrotask
+  ) {
     this.send = send
+    this.later = later
   }
 
   add(kind: number, id: number, body?: Uint8Array | string): void {
@@ -119,7 +126,7 @@ export class FrameWriter {
     frame.writeUInt32LE(id, 5)
     if (typeof body === "string") frame.write(body, header)
     else if (copies && body !== undefined) frame.set(body, header)
-    if (this.parts.length === 0) queueMicrotask(this.flush)
+    if (this.parts.length === 0) this.later(this.flush)
     this.parts.push(frame)
     if (!copies) this.parts.push(body as Uint8Array)
     this.bytes += header + length

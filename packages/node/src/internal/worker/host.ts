@@ -77,7 +77,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     this.address = role.address
     this.link = link
     this.onStop = options.onStop
-    this.writer = new FrameWriter(link.send)
+    // An answer, and that there is room for the next call, leave together: half the writes, and half the wakes of the parent.
+    this.writer = new FrameWriter(link.send, setImmediate)
     const requests = () => this.begun
     this.worker = {
       kind: role.kind,
@@ -235,6 +236,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     const placed = (request: Request.Request<unknown, unknown>) => {
       const call = this.calls.get(request.connection.id) as Call
       call.placed = true
+      // What others have answered does not wait for a handler that computes, or that ends this worker.
+      this.writer.flush()
       Remote.onEnd(request.connection, () => Effect.sync(() => this.free(call)))
       this.begun++
       const { ref } = call

@@ -48,7 +48,7 @@ export class Pool implements Owner {
   private closed = false
   private failures = 0
   private retryTimer: NodeJS.Timeout | undefined = undefined
-  private reportTimer: NodeJS.Immediate | undefined = undefined
+  private reportTimer: NodeJS.Timeout | undefined = undefined
   private watchers: Array<() => void> = []
   private lastFailure: string | undefined = undefined
 
@@ -75,6 +75,7 @@ export class Pool implements Owner {
   readonly close: Effect.Effect<void> = Effect.callback((resume) => {
     this.closed = true
     clearTimeout(this.retryTimer)
+    clearTimeout(this.reportTimer)
     for (const job of this.takeQueue()) job.onRefused("the server has stopped")
     const look = () => {
       if (this.members.size === 0) resume(Effect.void)
@@ -406,12 +407,16 @@ export class Pool implements Owner {
     return unplaced.filter((job) => !job.settled)
   }
 
+  private report(): void {
+    this.reportTimer = undefined
+    const starting = [...this.members].filter(({ state }) => state === "starting").length
+    this.metrics.counts({ alive: this.members.size - starting, starting, queued: this.queued })
+  }
+
   private changed(): void {
-    this.reportTimer ??= setImmediate(() => {
-      this.reportTimer = undefined
-      const starting = [...this.members].filter(({ state }) => state === "starting").length
-      this.metrics.counts({ alive: this.members.size - starting, starting, queued: this.queued })
-    })
+    // Ten times a second at most: it happens with every request.
+    if (this.closed) this.report()
+    else this.reportTimer ??= setTimeout(() => this.report(), 100).unref()
     const watchers = this.watchers
     this.watchers = []
     for (const watch of watchers) watch()
