@@ -157,6 +157,7 @@ const cores = async () => {
     ["sequential", { POLICY: "sequential" }],
     ["thread:2", { POLICY: "thread:2" }],
     ["process:2", { POLICY: "process:2" }],
+    ["process:2,each=2", { POLICY: "process:2,each=2" }],
     ["PREFORK=2", { POLICY: "sequential", PREFORK: "2" }]
   ]
   const rates = new Map<string, Array<number>>(ways.map(([name]) => [name, []]))
