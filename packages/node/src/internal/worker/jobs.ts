@@ -253,6 +253,8 @@ export class ConnectionJob implements Job {
   })
 
   private readonly something: Effect.Effect<void> = Effect.callback((resume) => {
+    // A fiber may yield between looking and waiting.
+    if (this.inbox.length > 0) return resume(Effect.void)
     this.wake = () => {
       this.wake = undefined
       resume(Effect.void)

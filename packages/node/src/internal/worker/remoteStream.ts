@@ -55,6 +55,8 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
   })
 
   private readonly something: Effect.Effect<void> = Effect.callback((resume) => {
+    // A fiber may yield between looking and waiting.
+    if (this.messages.length > 0 || this.ended !== undefined) return resume(Effect.void)
     this.wake = () => {
       this.wake = undefined
       resume(Effect.void)
