@@ -144,6 +144,8 @@ export class Outbox<Out> implements Flushable {
 
   private get drained(): Effect.Effect<void> {
     return Effect.callback((resume) => {
+      // A fiber may yield between looking and waiting.
+      if (!this.blocked || this.closed) return resume(Effect.void)
       const wake = () => resume(Effect.void)
       this.waiting.push(wake)
       return Effect.sync(() => {
