@@ -86,7 +86,8 @@ export class CallWire implements Wire.Wire {
     this.writer.add(Tell.data, this.id, bytes)
     this.bytesWritten += bytes.length
     this.bytesUnsent += bytes.length
-    this.mustDrain = this.bytesUnsent > windowBytes
+    // Who was told to wait is told when to go on, whatever is written meanwhile.
+    this.mustDrain ||= this.bytesUnsent > windowBytes
     return !this.mustDrain
   }
 
