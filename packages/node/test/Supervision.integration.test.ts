@@ -49,6 +49,18 @@ const ways: ReadonlyArray<Way> = [
   { request: "exit 3", process: { exitCode: 3, signal: undefined }, thread: { exitCode: 3 } },
   { request: "throw", process: { exitCode: 1 }, thread: { exitCode: 1, reason: "nobody catches this" } },
   { request: "kill SIGKILL", process: { exitCode: undefined, signal: "SIGKILL" } },
+  {
+    // A frame that is too short for its kind.
+    request: "garble 000000002600000000",
+    process: {
+      signal: "SIGKILL",
+      reason: "what it sent cannot be read: Attempt to access memory outside buffer bounds"
+    }
+  },
+  {
+    request: `garble ${Buffer.from("hello world\n").toString("hex")}`,
+    process: { signal: "SIGKILL", reason: "what it sent cannot be read: there is no such frame" }
+  },
   { request: "abort", process: { signal: "SIGABRT" } },
   {
     request: "fill",

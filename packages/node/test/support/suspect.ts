@@ -8,7 +8,7 @@ import * as Worker from "@socketserver/core/Worker"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { appendFileSync } from "node:fs"
+import { appendFileSync, writeSync } from "node:fs"
 
 export class Suspect extends Server.Service<Suspect>()("Suspect", { protocol: Protocol.lines() }) {}
 
@@ -37,6 +37,9 @@ export const suspect: Handler.Handler<string, string> = (request) => {
     case "spin":
       for (;;);
     case "never":
+      return Effect.never
+    case "garble":
+      writeSync(3, Buffer.from(word, "hex"))
       return Effect.never
     case "note":
       appendFileSync(word, "x")

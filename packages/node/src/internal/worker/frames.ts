@@ -65,7 +65,7 @@ export interface FrameReceiver {
   onFrame(kind: number, id: number, body: Buffer): void
 }
 
-/** Cuts bytes into frames. */
+/** Cuts bytes into frames. Throws where somebody else has written between them, rather than wait for what never comes. */
 export class FrameReader {
   private readonly receiver: FrameReceiver
   private parts: Array<Uint8Array> = []
@@ -84,6 +84,7 @@ export class FrameReader {
     let at = 0
     this.needed = header
     while (input.length - at >= header) {
+      if ((input[at + 4] as number) > Tell.returned) throw new Error("there is no such frame")
       const size = header + input.readUInt32LE(at)
       if (input.length - at < size) {
         this.needed = size

@@ -1,4 +1,5 @@
 import type * as Connection from "@socketserver/core/Connection"
+import * as Result from "effect/Result"
 import type { Body, End } from "./body.ts"
 import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "./frames.ts"
 import type { Job } from "./jobs.ts"
@@ -40,6 +41,7 @@ export class Member implements FrameReceiver {
   exhausted = false
   /** Why it was killed, if it was. */
   killedFor: string | undefined = undefined
+  private garbled = false
   private readonly owner: Owner
   private readonly writer: FrameWriter
   private readonly timers = new Map<string | number, NodeJS.Timeout>()
@@ -50,7 +52,7 @@ export class Member implements FrameReceiver {
     this.owner = owner
     this.writer = new FrameWriter(body.link.send)
     const reader = new FrameReader(this)
-    body.link.start({ onBytes: (chunk) => reader.push(chunk), onEnd: () => {} })
+    body.link.start({ onBytes: (chunk) => this.receive(reader, chunk), onEnd: () => {} })
     body.onEnd((end) => {
       this.state = "ended"
       for (const timer of this.timers.values()) clearTimeout(timer)
@@ -58,6 +60,15 @@ export class Member implements FrameReceiver {
       body.link.close()
       owner.onEnd(this, this.killedFor === undefined ? end : { ...end, reason: this.killedFor })
     })
+  }
+
+  /** A worker whose handler has written to the channel by itself is lost, and nobody with it. */
+  private receive(reader: FrameReader, chunk: Uint8Array): void {
+    if (this.garbled) return
+    const read = Result.try({ try: () => reader.push(chunk), catch: (error) => error as Error })
+    if (Result.isSuccess(read)) return
+    this.garbled = true
+    this.kill(`what it sent cannot be read: ${read.failure.message}`)
   }
 
   tell(kind: number, id: number, body?: Uint8Array | string): void {
