@@ -59,7 +59,7 @@ export interface SizedOptions extends WorkerOptions {
   readonly size?: number | undefined
   /** Requests that a worker handles at a time. Default: 1, so that a crash costs one request, and one that computes delays nobody. */
   readonly each?: number | undefined
-  /** Requests after which a worker is replaced. Default: never. */
+  /** Requests after which a worker is replaced; one that has the state of connections, when they have ended. Default: never. */
   readonly recycle?: number | undefined
 }
 

@@ -164,6 +164,24 @@ describe("connections whose state is in a worker", () => {
     }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.processes({ size: 2, entry }))), Effect.provide(quiet))
   )
 
+  it.live("keep it after its number of requests, and it takes others meanwhile", () =>
+    Effect.gen(function* () {
+      const ask = (line: string) => Effect.flatMap(Keeper.client, (client) => client.send(line))
+      const first = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const who = whoOf(yield* ask("who"))
+          for (let i = 0; i < 3; i++) assert.strictEqual(whoOf(yield* ask("who")), who)
+          return who
+        })
+      )
+      yield* Effect.scoped(ask("who")).pipe(Effect.repeat({ until: (who) => whoOf(who) !== first, times: 100 }))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 }))),
+      Effect.provide(quiet)
+    )
+  )
+
   it.live("need a worker that stays", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))

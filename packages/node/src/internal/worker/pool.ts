@@ -112,8 +112,8 @@ export class Pool implements Owner {
   private pin(job: Job): void {
     let member: Member | undefined
     for (const other of this.members) {
-      if (other.state !== "ready" || other.exhausted || other.served >= this.options.recycle) continue
-      if (member === undefined || other.pins.size < member.pins.size) member = other
+      if (other.state !== "ready" || this.isDone(other)) continue
+      if (member === undefined || this.isBetter(other, member)) member = other
     }
     if (member === undefined) {
       this.unplaced.push(job)
@@ -129,6 +129,13 @@ export class Pool implements Owner {
       this.begins(job)
       this.submitTo(member, job)
     }
+  }
+
+  /** Whether a connection is better kept in `a`. A worker that is only there for its connections takes more where there is no other. */
+  private isBetter(a: Member, b: Member): boolean {
+    const { recycle } = this.options
+    const [worn, other] = [a.served >= recycle, b.served >= recycle]
+    return worn === other ? a.pins.size < b.pins.size : other
   }
 
   /** What waits until its connection has a worker. */
