@@ -11,6 +11,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { descriptors, within } from "./support/marked.ts"
+import { Restless } from "./support/restless.ts"
 import { Keeper, keeper, Suspect, suspect } from "./support/suspect.ts"
 
 const entry = new URL("./support/suspect.ts", import.meta.url)
@@ -187,6 +188,30 @@ describe("connections whose state is in a worker", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))
       assert.match(error.message, /a process for each request has none to keep it in. Take process:N or thread:N/)
     })
+  )
+})
+
+describe("workers that end by themselves before they are used", () => {
+  it.live("are started less and less often, and it is said why", () =>
+    Effect.gen(function* () {
+      const lines = yield* Queue.unbounded<string>()
+      const logger = Logger.layer([
+        Logger.make(({ message }) => void Queue.offerUnsafe(lines, [message].flat().join(" ")))
+      ])
+      const entry = new URL("./support/restless.ts", import.meta.url)
+      yield* Layer.build(
+        Layer.provideMerge(
+          Restless.serve(() => Effect.never, { policy: WorkerPolicy.processes({ size: 1, entry }) }),
+          MemoryServer.layer(Restless)
+        )
+      ).pipe(Effect.provide(logger))
+      for (const delay of [100, 200, 400]) {
+        assert.match(
+          yield* Queue.take(lines),
+          new RegExp(`^Restless: worker \\d+ exited with 9 before it was used; the next start is in ${delay} ms$`)
+        )
+      }
+    }).pipe(Effect.scoped)
   )
 })
 

@@ -182,7 +182,6 @@ export class Pool implements Owner {
   // ------------------------------------------------------------------ members
 
   onReady(member: Member): void {
-    this.failures = 0
     this.lastFailure = undefined
     this.metrics.start(performance.now() - member.startedAt)
     for (const job of this.takeUnplaced()) this.pin(job)
@@ -191,6 +190,7 @@ export class Pool implements Owner {
   }
 
   onFreed(member: Member, job: Job): void {
+    this.failures = 0
     if (!job.settled)
       job.onCrash(this.crashOf(member, { exitCode: undefined, signal: undefined, reason: "it gave no answer" }))
     this.settle(member)
@@ -215,7 +215,10 @@ export class Pool implements Owner {
       member.state === "ended" && member.asked && member.jobs.size === 0 && member.killedFor === undefined
     if (!expected && !this.closed) {
       this.metrics.crashed(1)
-      if (wasStarting) this.failedToStart(crash)
+      // One that ends of itself before it had anything to do is no better than one that does not start.
+      const unused = member.served === 0 && member.jobs.size === 0 && !isFromOutside(crash)
+      if (performance.now() - member.startedAt > longestDelay) this.failures = 0
+      if (wasStarting || unused) this.failedToStart(crash, wasStarting ? "before it was ready" : "before it was used")
     }
     for (const job of member.jobs.values()) this.crashed(job, crash)
     for (const job of member.waiting) {
@@ -352,12 +355,11 @@ export class Pool implements Owner {
   }
 
   /** Tries again later; whoever waits meanwhile does not wait for ever. */
-  private failedToStart(crash: Outcome.WorkerCrashed): void {
-    this.lastFailure = Outcome.describe(crash).replace("before it had answered", "before it was ready")
-    // One round of starts is one failure; and who is killed from outside has not failed by itself.
-    const own = crash.signal !== "SIGKILL" || crash.reason !== undefined
-    if (own && this.retryTimer === undefined) this.failures++
-    const delay = Math.min(10_000, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
+  private failedToStart(crash: Outcome.WorkerCrashed, when = "before it was ready"): void {
+    this.lastFailure = Outcome.describe(crash).replace("before it had answered", when)
+    // One round of starts is one failure.
+    if (!isFromOutside(crash) && this.retryTimer === undefined) this.failures++
+    const delay = Math.min(longestDelay, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
     Effect.runForkWith(this.setting.context)(
       Effect.logError(`${this.setting.service}: ${this.lastFailure}; the next start is in ${delay} ms`)
     )
@@ -429,6 +431,13 @@ export class Pool implements Owner {
     for (const watch of watchers) watch()
   }
 }
+
+/** Who is killed from outside has not failed by itself. */
+const isFromOutside = ({ reason, signal }: Outcome.WorkerCrashed): boolean =>
+  signal === "SIGKILL" && reason === undefined
+
+/** Between two starts, in milliseconds. Who has lived for longer had started well. */
+const longestDelay = 10_000
 
 /** After so many starts that failed one after the other, requests do not wait for the next. */
 const hopeless = 5
