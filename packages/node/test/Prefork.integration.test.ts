@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { mark, ticks, within } from "./support/marked.ts"
-import { example, missing, printed, python, serving } from "./support/programs.ts"
+import { example, listening, missing, node, printed, python, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
 
@@ -116,6 +116,56 @@ print("done", count)
       let now = new Set([victim!])
       while (now.size !== 2 || now.has(victim!)) now = yield* both(port)
       assert.match(server.stderr, new RegExp(`copy ${victim} was ended by SIGKILL; another is started in 100 ms`))
+    })
+  )
+
+  it.live("starts copies less and less often that end by themselves, whatever they say to their parent", () =>
+    Effect.gen(function* () {
+      const server = yield* node("packages/node/test/support/restless.ts", { PREFORK: "1", ENDS: "copies" })
+      for (const delay of [100, 200, 400]) {
+        yield* server.complains(new RegExp(`copy \\d+ exited with 9; another is started in ${delay} ms`))
+      }
+    })
+  )
+
+  it.live("lets a copy that was replaced finish what it has, though it is stopped meanwhile", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* listening(node("packages/node/test/support/unhurried.ts", { PREFORK: "1" }))
+      const client = yield* python(
+        port,
+        `
+s = connect()
+s.sendall(b"one\\n")
+print(line(s).decode())
+`
+      )
+      yield* server.prints(/working on one/)
+      yield* server.signal("SIGHUP")
+      yield* server.prints(/told to stop/)
+      yield* server.signal("SIGTERM")
+      assert.strictEqual(yield* printed(Effect.succeed(client)), "one\n\n")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live("has one copy in each place, though the old one was killed during a restart", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "1" })
+      const [old] = yield* ask(port, 1)
+      const before = pids()
+      const others = () => pids().filter((pid) => !before.includes(pid))
+      yield* server.signal("SIGHUP")
+      yield* within(5_000, () => others().length === 1)
+      const [next] = others() as [number]
+      process.kill(next, "SIGSTOP")
+      process.kill(Number(old), "SIGKILL")
+      // The one that was started for the old one.
+      const [other] = yield* ask(port, 1)
+      assert.notStrictEqual(other, String(next))
+      process.kill(next, "SIGCONT")
+      yield* within(5_000, () => !pids().includes(Number(other)))
+      assert.deepStrictEqual(yield* ask(port, 5), new Set([String(next)]))
     })
   )
 

@@ -32,8 +32,17 @@ export class Program {
 
   /** Waits until what it has printed matches; dies with all of it if it ends before. */
   prints(pattern: RegExp): Effect.Effect<RegExpExecArray> {
+    return this.says(pattern, () => this.stdout)
+  }
+
+  /** The same of what it says on stderr. */
+  complains(pattern: RegExp): Effect.Effect<RegExpExecArray> {
+    return this.says(pattern, () => this.stderr)
+  }
+
+  private says(pattern: RegExp, text: () => string): Effect.Effect<RegExpExecArray> {
     return this.when(() => {
-      const match = pattern.exec(this.stdout)
+      const match = pattern.exec(text())
       if (match !== null) return Effect.succeed(match)
       if (this.ended === undefined) return undefined
       const { code, signal } = this.ended

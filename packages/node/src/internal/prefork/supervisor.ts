@@ -7,6 +7,9 @@ import { type Asked, copyVariable } from "./copy.ts"
 /** How long a copy that stops may show no sign of life. */
 const silenceMillis = 10_000
 
+/** Between two starts of a copy, in milliseconds. */
+const longestDelay = 10_000
+
 /**
  * Runs copies of this program that accept on the same addresses.
  *
@@ -105,6 +108,8 @@ class Slot {
   private readonly onGone: () => void
   private current: ChildProcess | undefined = undefined
   private readonly running = new Set<ChildProcess>()
+  /** Those that were told to end. */
+  private readonly told = new WeakSet<ChildProcess>()
   private stopping = false
   private failures = 0
   /** How the copy was started that has not been ready yet. */
@@ -126,10 +131,9 @@ class Slot {
     this.current = child
     this.pending = options
     let ready = false
-    child.on("message", (message: object) => {
-      if (!("ready" in message)) return
+    onSaid(child, (said) => {
+      if (said.ready !== true) return
       ready = true
-      this.failures = 0
       this.pending = undefined
       options.ready?.()
     })
@@ -144,7 +148,6 @@ class Slot {
 
   /** Starts another, and stops the one that is there when the new one is ready. */
   replace(done: (replaced: boolean) => void): void {
-    const old = this.current
     const child = this.spawn(false)
     let over = false
     const finish = (replaced: boolean) => {
@@ -152,8 +155,11 @@ class Slot {
       over = true
       done(replaced)
     }
-    child.on("message", (message: object) => {
-      if (!("ready" in message)) return
+    onSaid(child, ({ ready }) => {
+      if (ready !== true || over) return
+      // The one that was there may have ended meanwhile, and another one may be there or be about to be.
+      clearTimeout(this.timer)
+      const old = this.current
       this.current = child
       if (old !== undefined) this.stopChild(old)
       finish(true)
@@ -177,7 +183,7 @@ class Slot {
   }
 
   private startAgain(why: string): void {
-    const delay = Math.min(10_000, 100 * 2 ** Math.min(this.failures++, 10))
+    const delay = Math.min(longestDelay, 100 * 2 ** Math.min(this.failures++, 10))
     say(`${why}; another is started in ${delay} ms`)
     // Who was never ready still has something to say.
     const { announces = false, ready } = this.pending ?? {}
@@ -186,6 +192,9 @@ class Slot {
 
   /** It drains by its own deadline, as long as its event loop turns. */
   private stopChild(child: ChildProcess): void {
+    // A second signal would end the drain.
+    if (this.told.has(child)) return
+    this.told.add(child)
     child.kill("SIGTERM")
     let heard = performance.now()
     child.on("message", () => (heard = performance.now()))
@@ -205,14 +214,14 @@ class Slot {
       env: { ...process.env, PREFORK: "", [copyVariable]: announces ? "announces" : "silent" }
     })
     this.running.add(child)
+    const startedAt = performance.now()
     const { pid } = child
     if (pid !== undefined) guard.watch(pid)
     child.on("error", (error) => {
       say(`a copy cannot be started: ${error.message}`)
       if (pid === undefined) child.emit("exit", 1, null)
     })
-    child.on("message", (message: { readonly ask?: number; readonly asked?: Asked }) => {
-      const { ask, asked } = message
+    onSaid(child, ({ ask, asked }) => {
       if (ask === undefined || asked === undefined) return
       void this.binder.bind(this.index, asked).then(({ handle, ...answer }) => {
         if (child.connected) child.send({ ...answer, answer: ask }, handle as never, () => {})
@@ -220,6 +229,8 @@ class Slot {
     })
     child.once("exit", () => {
       this.running.delete(child)
+      // Who has lived for longer than the longest delay had started well.
+      if (performance.now() - startedAt > longestDelay) this.failures = 0
       if (pid !== undefined) guard.forget(pid)
       // After those who decide whether another one follows.
       queueMicrotask(this.onGone)
@@ -229,3 +240,15 @@ class Slot {
 }
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
+
+/** What a copy says to its supervisor. The program may send what it likes to its parent, as for a process manager. */
+interface Said {
+  readonly ready?: boolean
+  readonly ask?: number
+  readonly asked?: Asked
+}
+
+const onSaid = (child: ChildProcess, then: (said: Said) => void): void =>
+  void child.on("message", (message: Said | string | number | boolean | null) => {
+    if (typeof message === "object" && message !== null) then(message)
+  })
