@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { descriptors, within } from "./support/marked.ts"
@@ -349,5 +349,70 @@ describe("a policy of workers", () => {
       assert.deepStrictEqual([who[0] === who[1], who[2] === who[3], who[4] === who[5]], [true, true, true])
       assert.strictEqual(new Set(who).size, 3)
     }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })))
+  )
+})
+
+describe("a bundle", () => {
+  /** A program that ends as the package `dep` says, which has two versions. */
+  const program = Effect.gen(function* () {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "bundle-"))),
+      (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+    )
+    const entry = join(directory, "main.mjs")
+    const cache = join(directory, "node_modules", ".cache", "socketserver")
+    writeFileSync(entry, 'import { code } from "dep"\nprocess.exit(code)\n')
+    for (const version of [3, 4]) {
+      const folder = join(directory, "store", String(version))
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(join(folder, "package.json"), '{ "name": "dep", "type": "module", "exports": "./index.js" }')
+      writeFileSync(join(folder, "index.js"), `export const code = ${version}\n`)
+    }
+    mkdirSync(join(directory, "node_modules"))
+    const link = join(directory, "node_modules", "dep")
+    const use = (version: number) => {
+      rmSync(link, { force: true })
+      symlinkSync(join(directory, "store", String(version)), link)
+    }
+    use(3)
+    const run = Effect.map(
+      Effect.flip(Effect.scoped(on(WorkerPolicy.processes({ size: 1, entry, bundle: true }))(Effect.void))),
+      ({ message }) => message
+    )
+    return { cache, use, run }
+  })
+  const bundles = (cache: string) => readdirSync(join(cache, readdirSync(cache)[0]!)).toSorted()
+
+  it.live("is kept, and made again where a package was exchanged", () =>
+    Effect.gen(function* () {
+      const { cache, run, use } = yield* program
+      assert.match(yield* run, /exited with 3 before it was ready/)
+      const made = bundles(cache)
+      assert.match(yield* run, /exited with 3 before it was ready/)
+      assert.deepStrictEqual(bundles(cache), made)
+      use(4)
+      assert.match(yield* run, /exited with 4 before it was ready/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is made again where what is kept cannot be used", () =>
+    Effect.gen(function* () {
+      const { cache, run } = yield* program
+      yield* run
+      writeFileSync(join(cache, readdirSync(cache)[0]!, "manifest.json"), "{}")
+      assert.match(yield* run, /exited with 3 before it was ready/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says where it has no place", () =>
+    Effect.gen(function* () {
+      const { cache, run } = yield* program
+      mkdirSync(join(cache, ".."))
+      writeFileSync(cache, "")
+      assert.match(
+        yield* run,
+        /there is no place for the bundle of .*main.mjs \(.*\). Start the program once as somebody who may write there$/
+      )
+    }).pipe(Effect.scoped)
   )
 })

@@ -22,7 +22,7 @@ export const bundled = (entry: string): Effect.Effect<string, string> =>
 
 interface Manifest {
   readonly main: string
-  /** The modules, with what shows that they have not changed. */
+  /** The modules, and the folders that they find others by, with what shows that they have not changed. */
   readonly inputs: ReadonlyArray<readonly [path: string, mtimeMs: number, size: number]>
 }
 
@@ -42,14 +42,17 @@ const keyOf = (entry: string): string =>
 
 const kept = (entry: string): string | undefined => {
   const folder = cacheOf(entry)
-  const read = Result.try(() => JSON.parse(fs.readFileSync(join(folder, manifestName), "utf8")) as Manifest)
-  if (Result.isFailure(read)) return undefined
-  const { inputs, main } = read.success
-  const same = inputs.every(([path, mtimeMs, size]) => {
-    const now = fs.statSync(path, { throwIfNoEntry: false })
-    return now !== undefined && now.mtimeMs === mtimeMs && now.size === size
-  })
-  return same && fs.existsSync(main) ? main : undefined
+  // Whatever it is that cannot be read, another one is made.
+  return Result.getOrUndefined(
+    Result.try(() => {
+      const { inputs, main } = JSON.parse(fs.readFileSync(join(folder, manifestName), "utf8")) as Manifest
+      const same = inputs.every(([path, mtimeMs, size]) => {
+        const now = fs.statSync(path, { throwIfNoEntry: false })
+        return now !== undefined && now.mtimeMs === mtimeMs && now.size === size
+      })
+      return same && fs.existsSync(main) ? main : undefined
+    })
+  )
 }
 
 const make = (entry: string): Effect.Effect<string, string> =>
@@ -59,10 +62,14 @@ const make = (entry: string): Effect.Effect<string, string> =>
       catch: () => "bundle takes rolldown, and it is not installed: npm install rolldown"
     })
     const folder = cacheOf(entry)
+    yield* Effect.try({
+      try: () => fs.mkdirSync(folder, { recursive: true }),
+      catch: (cause) =>
+        `there is no place for the bundle of ${entry} (${textOf(cause)}). Start the program once as somebody who may write there`
+    })
     // A name of its own for each bundle: workers of another start may still load the one before.
     const name = randomBytes(6).toString("hex")
-    const failed = (cause: unknown) =>
-      `${entry} cannot be bundled: ${cause instanceof Error ? cause.message : String(cause)}`
+    const failed = (cause: unknown) => `${entry} cannot be bundled: ${textOf(cause)}`
     const modules = yield* Effect.tryPromise({
       try: () =>
         rolldown({
@@ -87,13 +94,34 @@ const make = (entry: string): Effect.Effect<string, string> =>
       catch: failed
     })
     const main = join(folder, name, "main.mjs")
-    yield* Effect.try({ try: () => keep(folder, name, { main, inputs: modules.flatMap(input) }), catch: failed })
+    yield* Effect.try({
+      try: () => keep(folder, name, { main, inputs: [...modules, ...foldersOf(modules)].flatMap(input) }),
+      catch: failed
+    })
     return main
   })
 
+/** An update may leave the old package where it is, and change the link to it: that shows in the folder of the link. */
+const foldersOf = (modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const seen = new Set<string>()
+  const found: Array<string> = []
+  for (const module of modules.filter(isFile)) {
+    for (let at = dirname(module); !seen.has(at); at = dirname(at)) {
+      seen.add(at)
+      const folder = join(at, "node_modules")
+      if (!fs.existsSync(folder)) continue
+      const scopes = fs.readdirSync(folder).filter((name) => name.startsWith("@"))
+      found.push(folder, ...scopes.map((scope) => join(folder, scope)))
+    }
+  }
+  return found
+}
+
+/** Those of the bundler itself are none. */
+const isFile = (path: string): boolean => !path.startsWith("\0")
+
 const input = (path: string): Manifest["inputs"] => {
-  // Those of the bundler itself are no files.
-  const stat = path.startsWith("\0") ? undefined : fs.statSync(path, { throwIfNoEntry: false })
+  const stat = isFile(path) ? fs.statSync(path, { throwIfNoEntry: false }) : undefined
   return stat === undefined ? [] : [[path, stat.mtimeMs, stat.size]]
 }
 
@@ -109,3 +137,5 @@ const keep = (folder: string, name: string, manifest: Manifest): void => {
     fs.rmSync(join(folder, other), { recursive: true, force: true })
   }
 }
+
+const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
