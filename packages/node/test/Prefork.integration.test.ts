@@ -148,6 +148,22 @@ print(line(s).decode())
     })
   )
 
+  it.live("restarts once more on a SIGHUP during a restart", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const { server } = yield* serving("whoami", { ...env, PREFORK: "1" })
+      const before = pids()
+      const others = () => pids().filter((pid) => !before.includes(pid))
+      yield* server.signal("SIGHUP")
+      yield* within(5_000, () => others().length === 1)
+      const [next] = others() as [number]
+      process.kill(next, "SIGSTOP")
+      yield* server.signal("SIGHUP")
+      process.kill(next, "SIGCONT")
+      yield* within(5_000, () => others().length === 1 && !others().includes(next))
+    })
+  )
+
   it.live("has one copy in each place, though the old one was killed during a restart", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()

@@ -21,6 +21,8 @@ export class Supervisor {
   private readonly binder = new Binder()
   private stopping = false
   private restarting = false
+  /** Whether a restart was asked for during one: what changed meanwhile is not in all copies. */
+  private again = false
   private exitCode = 0
 
   constructor(count: number) {
@@ -70,18 +72,22 @@ export class Supervisor {
 
   /** Replaces one copy after the other; the next one when the new one is ready. */
   private restart(): void {
+    if (this.restarting) this.again = true
     if (this.restarting || this.stopping) return
     this.restarting = true
+    const end = () => {
+      this.restarting = false
+      const { again } = this
+      this.again = false
+      if (again) this.restart()
+    }
     const next = (index: number): void => {
       const slot = this.slots[index]
-      if (slot === undefined || this.stopping) {
-        this.restarting = false
-        return
-      }
+      if (slot === undefined || this.stopping) return end()
       slot.replace((replaced) => {
         if (replaced) return next(index + 1)
-        this.restarting = false
         say("the restart ends here: the new copy did not start, and the old ones go on")
+        end()
       })
     }
     next(0)
