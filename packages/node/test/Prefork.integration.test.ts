@@ -108,6 +108,33 @@ print("done", count)
     })
   )
 
+  it.live("lets who was accepted just before a restart still ask", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("whoami", { PREFORK: "1" })
+      const early = yield* python(
+        port,
+        `
+s = connect()
+print("connected")
+sys.stdin.readline()
+s.sendall(b"hello\\n")
+print("answered by", line(s).decode())
+`
+      )
+      yield* early.prints(/connected/)
+      // Whoever connected before has been accepted when this is answered.
+      const old = yield* ask(port, 1)
+      yield* server.signal("SIGHUP")
+      const restarted = Effect.repeat(ask(port, 10), {
+        until: (now) => now.size === 1 && [...now].every((pid) => !old.has(pid))
+      })
+      yield* restarted
+      yield* early.write("\n")
+      const [, pid = ""] = yield* early.prints(/answered by (\d+): hello/)
+      assert.deepStrictEqual([pid], [...old])
+    })
+  )
+
   it.live("starts a copy again that was killed, on the same port", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving("whoami", { PREFORK: "2" })

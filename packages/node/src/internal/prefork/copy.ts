@@ -33,6 +33,7 @@ class Copy {
   private ids = 0
   private readonly indices = new Map<string, number>()
   private readonly waiting = new Map<number, (answer: Answered, handle: Native | undefined) => void>()
+  private readonly servers = new Set<net.Server>()
 
   constructor(silent: boolean) {
     Remote.setCopy({ id: process.pid, silent })
@@ -40,6 +41,8 @@ class Copy {
     if (process.env["LISTEN_PID"] === String(process.ppid)) process.env["LISTEN_PID"] = String(process.pid)
     process.on("message", (message: object, handle) => {
       if ("ping" in message) return void process.send?.({ pong: true })
+      // Another copy accepts from now on; what this one has accepted it serves until it is told to stop.
+      if ("retire" in message) return this.servers.forEach((server) => server.close())
       if (!("answer" in message)) return
       const answer = message as Answered
       this.waiting.get(answer.answer)?.(answer, handle as never)
@@ -58,6 +61,8 @@ class Copy {
     const { backlog, host, ipv6Only, mode, path, port } = options
     const asked =
       path === undefined ? { kind: "tcp" as const, host, port, ipv6Only } : { kind: "unix" as const, path, mode }
+    this.servers.add(server)
+    server.once("close", () => this.servers.delete(server))
     this.ask(asked, ({ error }, handle) => {
       if (error !== undefined) return void server.emit("error", Object.assign(new Error(error.message), error))
       // As Node's cluster does: the handle is bound, and this makes it listen.

@@ -7,6 +7,13 @@ import { type Asked, copyVariable } from "./copy.ts"
 /** How long a copy that stops may show no sign of life. */
 const silenceMillis = 10_000
 
+/**
+ * How long a copy that is replaced serves what it has accepted before it stops, in
+ * milliseconds: a stop closes connections that have asked nothing yet, and the
+ * first bytes of some are on their way.
+ */
+const retiringMillis = 1_000
+
 /** Between two starts of a copy, in milliseconds. */
 const longestDelay = 10_000
 
@@ -167,7 +174,7 @@ class Slot {
       clearTimeout(this.timer)
       const old = this.current
       this.current = child
-      if (old !== undefined) this.stopChild(old)
+      if (old !== undefined) this.retire(old)
       finish(true)
     })
     child.once("exit", () => {
@@ -194,6 +201,13 @@ class Slot {
     // Who was never ready still has something to say.
     const { announces = false, ready } = this.pending ?? {}
     this.timer = setTimeout(() => this.start({ announces, ...(ready && { ready }) }), delay)
+  }
+
+  /** It accepts nothing more, and stops when those whom it has accepted have had time to ask. */
+  private retire(child: ChildProcess): void {
+    child.send({ retire: true }, () => {})
+    const timer = setTimeout(() => this.stopChild(child), retiringMillis)
+    child.once("exit", () => clearTimeout(timer))
   }
 
   /** It drains by its own deadline, as long as its event loop turns. */
