@@ -289,6 +289,26 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram server", () => {
     })
   )
 
+  it.live("answers a peer whose name looks like that of one that does not read", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const address = Buffer.concat([Buffer.from([1, 0]), text(`${path}\0`)])
+      const name = `@socketserver-alike-${process.pid}`
+      yield* Effect.gen(function* () {
+        const server = yield* Lines
+        const deaf = yield* raw(`${name}\u0001`)
+        // More than a queue ever has room for: the rest waits at the server.
+        for (let i = 0; i < 600; i++) while (deaf.send(text("x"), address) === "EAGAIN") yield* turn
+        yield* until(Effect.map(server.connections, (connections) => connections.length > 50))
+        const alike = yield* raw(`${name}\\x01`)
+        const answered = Latch.makeUnsafe()
+        alike.start({ onMessage: () => answered.openUnsafe(), onError: () => {} })
+        while (alike.send(text("hello"), address) === "EAGAIN") yield* turn
+        yield* answered.await
+      }).pipe(Effect.scoped, Effect.provide(served(path, { sendTimeout: "1 minute", drainTimeout: "1 milli" })))
+    })
+  )
+
   it.live("waits for more peers than it has sockets to watch, and keeps none of these", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")

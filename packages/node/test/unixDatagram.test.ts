@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import * as libc from "../src/internal/libc.ts"
+import * as unixAddress from "../src/internal/unixAddress.ts"
 import { knock, type Sender, UnixDatagram } from "../src/internal/unixDatagram.ts"
 
 interface Heard {
@@ -105,6 +106,13 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram socket", () => {
       assert.strictEqual((yield* hears(1))[0]?.from?.name, odd.socket.name)
     })
   )
+
+  it("never shows a path as an abstract name", () => {
+    const name = (text: string) => unixAddress.decode(to(text), to(text).length)
+    assert.strictEqual(name("@00001"), "@00001")
+    const path = Buffer.concat([Buffer.from([1, 0]), Buffer.from("@00001\0")])
+    assert.strictEqual(unixAddress.decode(path, path.length), "./@00001")
+  })
 
   it.live("says with a code what cannot be bound or sent", () =>
     Effect.gen(function* () {

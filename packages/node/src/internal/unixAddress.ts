@@ -17,13 +17,14 @@ export const encode = (path: string | undefined): Uint8Array => {
   return address
 }
 
-/** The name in a `sockaddr_un` of `length` bytes, or `undefined` if the socket has none. */
+/** The name in a `sockaddr_un` of `length` bytes, or `undefined` if the socket has none. A path never looks like an abstract name. */
 export const decode = (address: Uint8Array, length: number): string | undefined => {
   if (length <= 2) return undefined
   const bytes = Buffer.from(address.buffer, address.byteOffset + 2, length - 2)
   if (bytes[0] === 0) return `@${text(bytes.subarray(1))}`
   const end = bytes.indexOf(0)
-  return text(end < 0 ? bytes : bytes.subarray(0, end))
+  const path = text(end < 0 ? bytes : bytes.subarray(0, end))
+  return path.startsWith("@") ? `./${path}` : path
 }
 
 /** A name may be any bytes; what cannot be shown is written as `\xff`, so that it breaks no line of a log. */

@@ -32,8 +32,8 @@ export class Budget {
   }
 
   /** Whether a peer may be sent so many bytes more. */
-  allows({ address, name }: Sender, bytes: number): boolean {
-    const holding = this.holdings.get(name)
+  allows({ address, key }: Sender, bytes: number): boolean {
+    const holding = this.holdings.get(key)
     if (holding === undefined || holding.bytes + charge(bytes) <= this.suspectBytes) return true
     const { bytes: unread, limitBytes } = this.socket.unread
     if (unread === 0) {
@@ -51,8 +51,8 @@ export class Budget {
   }
 
   /** A peer has been sent so many bytes. */
-  add({ name }: Sender, bytes: number): void {
-    const holding = this.holdings.get(name)
+  add({ key }: Sender, bytes: number): void {
+    const holding = this.holdings.get(key)
     if (holding !== undefined) {
       holding.bytes += charge(bytes)
       return
@@ -61,7 +61,7 @@ export class Budget {
       if (this.socket.unread.bytes === 0) this.holdings.clear()
       else this.holdings.delete(this.holdings.keys().next().value as string)
     }
-    this.holdings.set(name, { bytes: charge(bytes), inodes: undefined })
+    this.holdings.set(key, { bytes: charge(bytes), inodes: undefined })
   }
 
   close(): void {

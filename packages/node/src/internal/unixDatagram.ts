@@ -4,9 +4,10 @@ import { getSystemErrorMessage } from "node:util"
 import { codeOf, type Libc, type Poll } from "./libc.ts"
 import * as unixAddress from "./unixAddress.ts"
 
-/** The sender of a datagram: its name, for people, and its address, to answer it. */
+/** The sender of a datagram: its name, for people, its address, to answer it, and that as a key, to tell it apart. */
 export interface Sender {
   readonly name: string
+  readonly key: string
   readonly address: Uint8Array
 }
 
@@ -195,7 +196,7 @@ export class UnixDatagram {
     if (known !== undefined) return known
     if (this.senders.size >= maxSenders) this.senders.clear()
     const address = Uint8Array.prototype.slice.call(from, 0, length)
-    const sender = { name: unixAddress.decode(address, length) as string, address }
+    const sender = { name: unixAddress.decode(address, length) as string, key, address }
     this.senders.set(key, sender)
     return sender
   }

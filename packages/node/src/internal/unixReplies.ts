@@ -63,7 +63,7 @@ export class Replies {
 
   send(data: Uint8Array, to: Sender, sent: Sent): void {
     if (this.closed) return sent(stopped())
-    const waiting = this.waiting.get(to.name)
+    const waiting = this.waiting.get(to.key)
     if (waiting === undefined || waiting.replies.length === 0) {
       const code = this.give(data, to)
       if (code === undefined || !full.has(code)) {
@@ -109,7 +109,7 @@ export class Replies {
       timer: undefined,
       watcher: this.watcherOf(to)
     }
-    this.waiting.set(to.name, waiting)
+    this.waiting.set(to.key, waiting)
     this.later(waiting, true)
   }
 
@@ -123,7 +123,7 @@ export class Replies {
   }
 
   private forget(waiting: Waiting): void {
-    this.waiting.delete(waiting.to.name)
+    this.waiting.delete(waiting.to.key)
     clearTimeout(waiting.timer)
     if (waiting.watcher === undefined) return
     this.watchers--
