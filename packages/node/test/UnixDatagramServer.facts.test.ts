@@ -4,7 +4,7 @@ import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
-import type { BindFailed } from "@socketserver/core/ServerError"
+import type { BindFailed, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as FdServer from "@socketserver/node/FdServer"
 import * as NodeClient from "@socketserver/node/NodeClient"
@@ -26,6 +26,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as libc from "../src/internal/libc.ts"
 import { UnixDatagram } from "../src/internal/unixDatagram.ts"
+import * as unixPath from "../src/internal/unixPath.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -171,6 +172,49 @@ describe.skipIf(process.platform !== "linux")("the path of a Unix datagram serve
       assert.strictEqual(yield* Effect.provide(ask("fits"), served(fits)), "fits")
       const name = `@${process.pid}`.padEnd(108, "x")
       assert.strictEqual(yield* Effect.provide(ask("fits"), served(name)), "fits")
+    })
+  )
+
+  it.live("is refused with a typed error, and nothing is left, where it or its mode is none", () =>
+    Effect.gen(function* () {
+      const here = yield* directory
+      const failure = (layer: Layer.Layer<Lines, ServerError>) => Effect.flip(Effect.scoped(Layer.build(layer)))
+      const before = yield* descriptors
+      for (const { layer } of [UnixDatagramServer, UnixServer]) {
+        for (const mode of [-1, 0.5, Number.NaN, 0o1000]) {
+          const { message } = yield* failure(layer(Lines, { path: join(here, "s"), mode }))
+          assert.strictEqual(message, `Invalid option mode: it must be an integer from 0 to 0o777, not ${mode}`)
+        }
+        assert.include((yield* failure(layer(Lines, { path: "" }))).message, "Invalid option path: it is empty")
+      }
+      assert.isAtMost(yield* descriptors, before)
+      assert.deepStrictEqual(fs.readdirSync(here), [])
+    })
+  )
+
+  it.live("that is gone as soon as it is bound is an error, and its socket is closed", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const system = yield* libc.load
+      const server = Result.getOrThrow(UnixDatagram.open(system, 1))
+      const error = yield* Effect.flip(
+        unixPath.bind<UnixDatagram>({
+          path,
+          mode: 0o600,
+          endpoint: `unixgram://${path}`,
+          // Another server that starts at the same moment has taken it aside to look whether it is stale.
+          listen: () =>
+            Effect.sync(() => {
+              assert.isUndefined(server.bind(path))
+              fs.renameSync(path, `${path}.aside`)
+              return server
+            }),
+          knock: () => Effect.succeed(undefined),
+          leave: () => {}
+        })
+      )
+      assert.strictEqual(error.reason._tag, "BindFailed")
+      assert.strictEqual(server.send(text("x")), "EBADF")
     })
   )
 

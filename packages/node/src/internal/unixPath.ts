@@ -1,4 +1,4 @@
-import type { ServerError } from "@socketserver/core/ServerError"
+import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -14,6 +14,9 @@ export const isAbstract = (path: string): boolean => path.startsWith("@")
 
 /** A path as the platform takes it: an abstract name starts with a zero byte. */
 export const native = (path: string): string => (isAbstract(path) ? `\0${path.slice(1)}` : path)
+
+const invalid = (option: string, problem: string) =>
+  Effect.fail(new ServerError({ reason: new InvalidOption({ option, problem }) }))
 
 /** The failure of a path or an abstract name that is too long, if it is. */
 export const tooLong = (path: string, endpoint: string): Effect.Effect<never, ServerError> | undefined => {
@@ -52,9 +55,15 @@ interface Options<S> extends Kind<S> {
  * start at once: it fails if the path exists. So a stale socket is moved away
  * first, and only if it still is the one that was probed.
  */
-export const bind = <S>(options: Options<S>): Effect.Effect<Bound<S>, ServerError> =>
+export const bind = <S extends { readonly close: () => unknown }>(
+  options: Options<S>
+): Effect.Effect<Bound<S>, ServerError> =>
   Effect.gen(function* () {
-    const { endpoint, path } = options
+    const { endpoint, mode, path } = options
+    if (path === "") return yield* invalid("path", "it is empty; give a path, or @name for an abstract socket")
+    if (!Number.isInteger(mode) || mode < 0 || mode > 0o777) {
+      return yield* invalid("mode", `it must be an integer from 0 to 0o777, not ${mode}`)
+    }
     yield* tooLong(path, endpoint) ?? Effect.void
     const looking = <A>(f: () => A): Effect.Effect<A, ServerError> =>
       Effect.mapError(Effect.try({ try: f, catch: (cause) => cause }), (cause) => bindFailed(endpoint, cause))
@@ -77,12 +86,22 @@ export const bind = <S>(options: Options<S>): Effect.Effect<Bound<S>, ServerErro
         })
       )
     }
-    const server = yield* options.listen(path, underMask(options.mode))
-    fs.chmodSync(path, options.mode)
+    const server = yield* options.listen(path, underMask(mode))
     // The kernel keeps the inode while the server lives, so that it stays the server's alone.
-    const own = fs.lstatSync(path)
+    const own = yield* Effect.onError(
+      looking(() => settled(path, mode)),
+      () => Effect.sync(() => server.close())
+    )
     return { server, close: once(() => options.leave(server, path, own)) }
   })
+
+/** The socket that was just bound to a path, with exactly `mode`. */
+const settled = (path: string, mode: number): Own => {
+  const own = fs.lstatSync(path)
+  // What is there by now is changed only if it has to be: it may be a link that another user has put there.
+  if ((own.mode & 0o7777) !== mode) fs.chmodSync(path, mode)
+  return own
+}
 
 /** Binds while the process's mask leaves exactly `mode`, so that there is no moment at which others may connect. */
 const underMask =
