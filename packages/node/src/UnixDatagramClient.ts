@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as unixgram from "./internal/unixgram.ts"
 import { connect } from "./internal/unixgramClient.ts"
+import { resolve } from "./internal/unixgramServer.ts"
 
 /**
  * The options of a client of a Unix datagram socket.
@@ -57,4 +58,6 @@ export interface UnixDatagramClientOptions {
 export const wire = (
   options: UnixDatagramClientOptions
 ): Effect.Effect<Wire.Wire, ConnectFailed | ServerError, Scope.Scope> =>
-  Effect.flatMap(unixgram.load(Endpoint.unixgram(options.path)), (system) => connect(system, options))
+  Effect.flatMap(Effect.andThen(resolve(options), unixgram.load(Endpoint.unixgram(options.path))), (system) =>
+    connect(system, options)
+  )

@@ -598,6 +598,44 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram client", () => {
     })
   )
 
+  it.live("refuses options that cannot be used, before it binds anything", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* raw(path)
+      for (const options of [
+        { sendTimeout: Infinity },
+        { sendTimeout: "rubbish" as never },
+        { maxDatagramBytes: 0 },
+        { maxDatagramBytes: 2 ** 40 }
+      ]) {
+        const client = UnixDatagramClient.wire({ ...options, path, bind: `${path}.client` })
+        const { message } = yield* Effect.flip(Effect.scoped(client))
+        assert.include(message, `Invalid option ${Object.keys(options)[0]}`)
+      }
+      assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s"])
+    })
+  )
+
+  it.live("waits longer for a server than a timer of Node's can", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const server = yield* raw(path)
+      const wire = yield* UnixDatagramClient.wire({ path, sendTimeout: "30 days" })
+      const client = yield* Client.make(wire, Protocol.bytes())
+      // More than the server's queue ever has room for.
+      const writing = yield* Effect.forkScoped(
+        Effect.forEach(Array.from({ length: 600 }), () => client.write(new Uint8Array(1))),
+        { startImmediately: true }
+      )
+      // A timer that does not fit fires after a millisecond, before one of five.
+      yield* Effect.callback<void>((resume) => void setTimeout(() => resume(Effect.void), 5))
+      let heard = 0
+      server.start({ onMessage: () => heard++, onError: () => {} })
+      yield* Fiber.join(writing)
+      yield* until(Effect.sync(() => heard === 600))
+    }).pipe(Effect.scoped)
+  )
+
   it.live("gives up after a while on a server that does not read", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")

@@ -100,11 +100,15 @@ class Outgoing {
   }
 
   private wait(): void {
-    this.timer = setTimeout(() => {
-      const { messages } = this
-      this.messages = []
-      for (const { sent } of messages) sent(systemError("ETIMEDOUT", "send"))
-    }, this.timeoutMillis)
+    this.timer = setTimeout(
+      () => {
+        const { messages } = this
+        this.messages = []
+        for (const { sent } of messages) sent(systemError("ETIMEDOUT", "send"))
+        // A longer time does not fit into a timer.
+      },
+      Math.min(this.timeoutMillis, 2_147_483_647)
+    )
     this.socket.onWritable(this.flush)
   }
 }
