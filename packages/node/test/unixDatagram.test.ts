@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
+import { Budget } from "../src/internal/unixBudget.ts"
 import * as libc from "../src/internal/libc.ts"
 import * as unixAddress from "../src/internal/unixAddress.ts"
 import { knock, type Sender, UnixDatagram } from "../src/internal/unixDatagram.ts"
@@ -233,6 +234,45 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram socket", () => {
       assert.strictEqual(descriptors(), before.descriptors)
       // A handle is about 200 bytes and a receive buffer 64 KiB: what is not collected yet is less.
       assert.isBelow(process.memoryUsage.rss() - before.resident, 64 * 1024 * 1024)
+    })
+  )
+
+  it.live("has its buffer divided again once a descriptor that was lacking can be had", () =>
+    Effect.gen(function* () {
+      const name = abstract("divided")
+      const system = yield* libc.load
+      let lacking = true
+      const NETLINK = 16
+      const server = Result.getOrThrow(UnixDatagram.open(system, 1))
+      yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+      assert.isUndefined(server.bind(name))
+      // One that is connected to its sender may hold all of the buffer.
+      const peer = Result.getOrThrow(UnixDatagram.open(system, 1))
+      yield* Effect.addFinalizer(() => Effect.sync(() => peer.close()))
+      assert.isUndefined(peer.bind(undefined))
+      assert.isUndefined(peer.connect(name))
+      const address = to(peer.name as string)
+      const sender: Sender = { name: peer.name as string, key: address.toString("latin1"), address }
+      const budget = new Budget(
+        {
+          ...system,
+          socket: (domain, ...rest) => (domain === NETLINK && lacking ? -1 : system.socket(domain, ...rest))
+        },
+        server
+      )
+      yield* Effect.addFinalizer(() => Effect.sync(() => budget.close()))
+      const data = Buffer.alloc(1_000)
+      const give = () => {
+        if (!budget.allows(sender, data.length)) return "over its share"
+        const code = server.send(data, address)
+        if (code === undefined) budget.add(sender, data.length)
+        return code
+      }
+      while (server.unread.bytes < server.unread.limitBytes / 4) assert.isUndefined(give())
+      lacking = false
+      let code = give()
+      while (code === undefined) code = give()
+      assert.strictEqual(code, "over its share")
     })
   )
 

@@ -72,7 +72,10 @@ export class Budget {
   /** Whether something waits to be read at a socket; `false` also where the kernel does not tell. */
   private unreadAt(inode: number): boolean {
     const { system } = this
-    this.diag ??= system.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    const diag = this.diag ?? system.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    // No descriptor may be free at the moment: the next time one may be.
+    if (diag < 0) return false
+    this.diag = diag
     const bytes = new Uint8Array(
       new Uint32Array([
         // The header: length, type and flags, sequence, port.
@@ -89,8 +92,8 @@ export class Budget {
         ~0
       ]).buffer
     )
-    if (system.sendto(this.diag, bytes, bytes.length, MSG_DONTWAIT, null, 0) < 0) return false
-    const length = system.recvfrom(this.diag, answerBytes, answerBytes.length, MSG_DONTWAIT, none, noneLength)
+    if (system.sendto(diag, bytes, bytes.length, MSG_DONTWAIT, null, 0) < 0) return false
+    const length = system.recvfrom(diag, answerBytes, answerBytes.length, MSG_DONTWAIT, none, noneLength)
     // A header of 16 bytes, a message of 16, and the attribute that was asked for: 4 and twice 4.
     return length >= 44 && ((answer[1] as number) & 0xffff) === SOCK_DIAG_BY_FAMILY && (answer[9] as number) > 0
   }
