@@ -353,6 +353,25 @@ describe.skipIf(process.platform !== "linux")("a Unix datagram server", () => {
     })
   )
 
+  it.live("answers who reads, however many do not", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const options = { sendTimeout: "1 minute", sendBufferBytes: 65_536, drainTimeout: "1 milli" } as const
+      yield* Effect.gen(function* () {
+        const server = yield* Lines
+        const reader = yield* Lines.client
+        assert.strictEqual(yield* reader.send("before"), "before")
+        for (let i = 0; i < 300; i++) {
+          const deaf = yield* connected(path, "auto")
+          for (let j = 0; j < 10; j++) while (deaf.send(text("x")) === "EAGAIN") yield* turn
+        }
+        // Far more than the buffer has room for.
+        yield* until(Effect.map(server.connections, (connections) => connections.length > 2_000))
+        for (let i = 0; i < 20; i++) assert.strictEqual(yield* reader.send(`${i}`), `${i}`)
+      }).pipe(Effect.scoped, Effect.provide(served(path, options)))
+    })
+  )
+
   it.live("waits for more peers than it has sockets to watch, and keeps none of these", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")

@@ -17,32 +17,44 @@ interface Holding {
  * the whole buffer, and nobody else would be answered any more. So each peer has
  * a share of what is free. Only one that seems to be beyond it is looked at:
  * whether its queue is empty, which the kernel tells by `sock_diag(7)`.
+ *
+ * Many that do not read fill it too, however little each holds. So once half of
+ * it is unread, who holds something is given no more before it has read; and
+ * the last quarter is kept for those that were given something before.
  */
 export class Budget {
   private readonly system: Libc
   private readonly socket: UnixDatagram
+  private readonly limitBytes: number
   private readonly suspectBytes: number
+  /** No less than what nobody has read yet. */
+  private unreadBytes = 0
   private readonly holdings = new Map<string, Holding>()
   private diag: number | undefined = undefined
 
   constructor(system: Libc, socket: UnixDatagram) {
     this.system = system
     this.socket = socket
-    this.suspectBytes = socket.unread.limitBytes / 16
+    this.limitBytes = socket.unread.limitBytes
+    this.suspectBytes = this.limitBytes / 16
   }
 
   /** Whether a peer may be sent so many bytes more. */
   allows({ address, key }: Sender, bytes: number): boolean {
     const holding = this.holdings.get(key)
-    if (holding === undefined || holding.bytes + charge(bytes) <= this.suspectBytes) return true
-    const { bytes: unread, limitBytes } = this.socket.unread
+    const { limitBytes } = this
+    if (this.unreadBytes > limitBytes / 2) this.unreadBytes = this.socket.unread.bytes
+    if (holding === undefined) return this.unreadBytes <= (limitBytes / 4) * 3
+    const crowded = this.unreadBytes > limitBytes / 2
+    if (!crowded && holding.bytes + charge(bytes) <= this.suspectBytes) return true
+    const { bytes: unread } = this.socket.unread
     if (unread === 0) {
       this.holdings.clear()
       return true
     }
     // No peer holds more than all together.
     holding.bytes = Math.min(holding.bytes, unread)
-    if (holding.bytes + charge(bytes) <= (limitBytes - unread) / 8) return true
+    if (!crowded && holding.bytes + charge(bytes) <= (limitBytes - unread) / 8) return true
     holding.inodes ??= inodesOf(address)
     if (holding.inodes.some((inode) => this.unreadAt(inode))) return false
     holding.bytes = 0
@@ -53,6 +65,7 @@ export class Budget {
   /** A peer has been sent so many bytes. */
   add({ key }: Sender, bytes: number): void {
     const holding = this.holdings.get(key)
+    this.unreadBytes += charge(bytes)
     if (holding !== undefined) {
       holding.bytes += charge(bytes)
       return
