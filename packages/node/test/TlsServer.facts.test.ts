@@ -596,6 +596,11 @@ describe("a client that", () => {
       data: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
       reason: "TLS: the client does not speak TLS, but HTTP"
     },
+    {
+      what: "says a hello that is none",
+      data: "\x16\x03\x01\x00\x07\x01\x00\x00\x03\x03\x03\x00",
+      reason: "TLS: the handshake failed (length mismatch)"
+    },
     { what: "leaves before its first byte", data: "", reason: "TLS: the client left before the handshake was done" },
     {
       what: "leaves in the middle of its hello",

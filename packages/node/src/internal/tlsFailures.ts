@@ -2,10 +2,14 @@ import type * as tls from "node:tls"
 import { messageOf } from "./pem.ts"
 
 /** Why a handshake with a client failed, for the ledger. */
-export const reasonOf = (error: (Error & { readonly code?: string }) | undefined, socket: tls.TLSSocket): string => {
+export const reasonOf = (
+  error: (Error & { readonly code?: string; readonly reason?: string }) | undefined,
+  socket: tls.TLSSocket
+): string => {
   const verification = socket.authorizationError as Error | string | null | undefined
   if (verification) return `TLS: the client's certificate is not trusted (${String(verification)})`
-  return `TLS: ${problems[error?.code ?? ""] ?? `the handshake failed (${messageOf(error)})`}`
+  // What OpenSSL says in full has a thread's number in it, and ends with a line's.
+  return `TLS: ${problems[error?.code ?? ""] ?? `the handshake failed (${error?.reason ?? messageOf(error)})`}`
 }
 
 const plain = "the client does not speak TLS"
