@@ -34,7 +34,7 @@ export interface Tls {
   readonly protocol: string
   /** The cipher suite, by its IANA name: `"TLS_AES_256_GCM_SHA384"`. */
   readonly cipher: string
-  /** The name that the client asked for (SNI). */
+  /** The name that the client asked for (SNI). Unknown where a session of TLS 1.2 is resumed, for which Node does not tell it: a server that goes by it should have `minVersion: "TLSv1.3"`. */
   readonly serverName: string | undefined
   /** The application protocol that both ends speak (ALPN). */
   readonly alpn: string | undefined

@@ -52,7 +52,7 @@ export interface TlsOptions extends Identity {
   readonly ca?: Pem | ReadonlyArray<Pem> | undefined
   /** Whether a client that shows no certificate is refused. One that shows a certificate that is not trusted always is. Default: `"required"`, where there is a `ca`. */
   readonly clientCertificate?: "required" | "optional" | undefined
-  /** Certificates by the name that a client asks for (SNI): `{ "example.org": …, "*.example.org": … }`. Default: none; other names, and clients without one, get `cert`. */
+  /** Certificates by the name that a client asks for (SNI): `{ "example.org": …, "*.example.org": … }`. Default: none; other names, and clients without one, get `cert`. A handler that goes by `peer.tls.serverName` needs `minVersion: "TLSv1.3"`: a resumed session of TLS 1.2 has none. */
   readonly sni?: Readonly<Record<string, Identity>> | undefined
   /** The protocols that are spoken, the best one first (ALPN). A client that offers only others is refused; one that offers none is let in. Default: none. */
   readonly alpn?: ReadonlyArray<string> | undefined

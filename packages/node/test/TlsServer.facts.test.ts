@@ -148,6 +148,24 @@ describe("a handshake", () => {
     }).pipe(Effect.scoped, Effect.provide(served({ alpn: ["one", "two"] }, handler)))
   )
 
+  it.live.each([
+    { version: "TLSv1.3", name: "localhost" },
+    { version: "TLSv1.2", name: undefined }
+  ] as const)("that resumes a session of $version asks for the name $name", ({ name, version }) => {
+    const { handler, peers } = known()
+    return Effect.gen(function* () {
+      const options = { servername: "localhost", maxVersion: version }
+      // A ticket of TLS 1.3 comes before the answer.
+      const first = yield* speak(options)
+      const second = yield* speak({ ...options, session: first.getSession() as Buffer })
+      assert.isTrue(second.isSessionReused())
+      assert.deepStrictEqual(
+        peers.map(({ tls }) => tls?.serverName),
+        ["localhost", name]
+      )
+    }).pipe(Effect.scoped, Effect.provide(served({}, handler)))
+  })
+
   const refusing = [
     {
       what: "speaks no application protocol of the server",
