@@ -815,6 +815,15 @@ describe("a client", () => {
     }).pipe(Effect.scoped, Effect.provide(served()))
   )
 
+  it.live("says in a few words why a server refuses it", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        TlsClient.wire({ host: "127.0.0.1", port: yield* port, ca: own.cert, alpn: ["two"] })
+      )
+      assert.match(error.message, /: the TLS handshake failed: tlsv1 alert no application protocol$/)
+    }).pipe(Effect.scoped, Effect.provide(served({ alpn: ["one"] })))
+  )
+
   it.live("says that a server does not speak TLS", () =>
     Effect.gen(function* () {
       const server = yield* Effect.acquireRelease(

@@ -119,7 +119,9 @@ const handshake =
     })
 
 /** What to do about an error, where that can be said. */
-const explained = (error: Error & { readonly code?: string }): Error => {
+const explained = (
+  error: Error & { readonly code?: string; readonly library?: string; readonly reason?: string }
+): Error => {
   switch (error.code) {
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "SELF_SIGNED_CERT_IN_CHAIN":
@@ -137,7 +139,10 @@ const explained = (error: Error & { readonly code?: string }): Error => {
     case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
       return Object.assign(new Error("the server does not speak TLS"), { code: error.code })
     default:
-      return error
+      // What OpenSSL says in full has a thread's number in it, and ends with a line's.
+      return error.library === undefined
+        ? error
+        : Object.assign(new Error(error.reason, { cause: error }), { code: error.code })
   }
 }
 
