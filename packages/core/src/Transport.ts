@@ -247,6 +247,8 @@ export const upgrade = <In, Out, E>(
   connection: Connection.Connection<In, Out>,
   options: {
     readonly change: (wire: Wire.Wire) => Effect.Effect<void, E>
+    /** Says why a wire cannot be changed at all, before `last` is sent. Default: every one can. */
+    readonly impossible?: ((wire: Wire.Wire) => string | undefined) | undefined
     /** Says what an error of `change` means. */
     readonly problemOf: (error: E) => string
     /** The last message before the change. Default: none. */
@@ -254,5 +256,5 @@ export const upgrade = <In, Out, E>(
   }
 ): Effect.Effect<void, Connection.UpgradeFailed> =>
   connection instanceof Duplex
-    ? (connection as Duplex<In, Out>).upgrade(options.change, options.problemOf, options.last)
+    ? (connection as Duplex<In, Out>).upgrade(options)
     : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: "this connection has no wire" }))

@@ -183,6 +183,9 @@ export interface UpgradeOptions<Out> {
  *
  * **Gotchas**
  *
+ * A worker has no socket, so under the policies `thread`, `process` and
+ * `processes` it fails, before `last` is said.
+ *
  * What the client has sent in clear after its command is an error, and is never
  * taken as if it had come encrypted (CVE-2011-0411). After any error the
  * connection is broken off; its request ends as `Refused` if the handler

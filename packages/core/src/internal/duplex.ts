@@ -121,16 +121,20 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
    * leaves before, and `last` with it. What has been read already would be taken
    * for what comes after, so there may be none.
    */
-  upgrade<E>(
-    change: (wire: Wire.Wire) => Effect.Effect<void, E>,
-    problemOf: (error: E) => string,
-    last: Out | undefined
-  ): Effect.Effect<void, Connection.UpgradeFailed> {
+  upgrade<E>(options: {
+    readonly change: (wire: Wire.Wire) => Effect.Effect<void, E>
+    readonly impossible?: ((wire: Wire.Wire) => string | undefined) | undefined
+    readonly problemOf: (error: E) => string
+    readonly last?: Out | undefined
+  }): Effect.Effect<void, Connection.UpgradeFailed> {
+    const { change, impossible, last, problemOf } = options
     return Effect.suspend(() => {
       if (this.inputEnded || this.outbox.closed || this.outbox.ending || this.closing) {
         return this.broken("the connection is closed")
       }
       if (this.decoder === undefined) return this.broken("datagrams have no connection to upgrade")
+      const obstacle = impossible?.(this.wire)
+      if (obstacle !== undefined) return this.broken(obstacle)
       this.read(false)
       if (this.inbox.size > 0 || this.hasRest(this.decoder)) {
         return this.broken("the peer has sent more in clear after it had asked for encryption")

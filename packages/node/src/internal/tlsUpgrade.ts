@@ -1,6 +1,7 @@
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Peer from "@socketserver/core/Peer"
 import * as Transport from "@socketserver/core/Transport"
+import type * as Wire from "@socketserver/core/Wire"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
@@ -16,9 +17,9 @@ export const upgrading = <In, Out>(
   return Transport.upgrade(connection, {
     last,
     problemOf: (failure: Failure) => ("reason" in failure ? failure.reason : `TLS: ${failure.message}`),
+    impossible: (wire) => (isPlain(wire) ? undefined : notPossible),
     change: (wire) => {
-      if (!(wire instanceof SocketWire) || wire.isEncrypted) return Effect.fail(notPossible)
-      const change = wire.upgrade(secure)
+      const change = (wire as SocketWire).upgrade(secure)
       return handshakeTimeout === undefined
         ? change
         : Effect.timeoutOrElse(change, { duration: handshakeTimeout, orElse: () => Effect.fail(late) })
@@ -28,5 +29,9 @@ export const upgrading = <In, Out>(
 
 type Failure = { readonly reason: string } | Error
 
-const notPossible = new Error("only a connection over TCP or a Unix socket that is not encrypted yet can be upgraded")
+const isPlain = (wire: Wire.Wire): boolean => wire instanceof SocketWire && !wire.isEncrypted
+
+// A worker has the bytes of a connection, not its socket.
+const notPossible =
+  "only a connection over TCP or a Unix socket, outside a worker, that is not encrypted yet can be upgraded"
 const late = new Error("no handshake in time")
