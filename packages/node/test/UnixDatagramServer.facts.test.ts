@@ -19,12 +19,14 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as libc from "../src/internal/libc.ts"
+import { bindFailed } from "../src/internal/netServer.ts"
 import { UnixDatagram } from "../src/internal/unixDatagram.ts"
 import * as unixPath from "../src/internal/unixPath.ts"
 
@@ -189,6 +191,36 @@ describe.skipIf(process.platform !== "linux")("the path of a Unix datagram serve
       }
       assert.isAtMost(yield* descriptors, before)
       assert.deepStrictEqual(fs.readdirSync(here), [])
+    })
+  )
+
+  it.live("is not touched if another server has taken it while it was looked at", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const stale = yield* raw(path)
+      stale.close()
+      const scope = yield* Effect.scope
+      let ctime: bigint | undefined
+      const refused = Object.assign(new Error(), { code: "ECONNREFUSED" })
+      const error = yield* Effect.flip(
+        unixPath.bind<UnixDatagram>({
+          path,
+          mode: 0o600,
+          endpoint: `unixgram://${path}`,
+          listen: () => Effect.fail(bindFailed(path, new Error("in use"), "AddressInUse")),
+          knock: () =>
+            Effect.gen(function* () {
+              fs.unlinkSync(path)
+              yield* raw(path)
+              ctime = fs.lstatSync(path, { bigint: true }).ctimeNs
+              return refused
+            }).pipe(Effect.provideService(Scope.Scope, scope), Effect.orDie),
+          leave: () => {}
+        })
+      )
+      assert.strictEqual(error.reason._tag, "BindFailed")
+      // Moving it aside, for however short, would let a third one bind there.
+      assert.strictEqual(fs.lstatSync(path, { bigint: true }).ctimeNs, ctime)
     })
   )
 

@@ -80,9 +80,10 @@ export const bind = <S extends { readonly close: () => unknown }>(
       yield* Effect.scoped(
         Effect.gen(function* () {
           const found = yield* pinned(path)
-          const answer = probed(path, yield* options.knock(path))
+          const error = yield* options.knock(path)
+          const answer = probed(path, error)
           if (answer !== "stale") return yield* Effect.fail(bindFailed(endpoint, answer.cause, answer.kind))
-          remove(path, found)
+          if (error?.code !== "ENOENT") remove(path, found)
         })
       )
     }
@@ -148,9 +149,12 @@ const pinned = (path: string): Effect.Effect<string, never, Scope.Scope> =>
 
 /** Removes the socket `found`; if another has taken its place meanwhile, that one is put back. */
 const remove = (path: string, found: string): void => {
+  const pin = stat(found)
+  // Another server was faster. Moved aside, its path would be free for a third one until it is put back.
+  if (pin !== undefined && !same(stat(path), pin)) return
   const aside = beside(path)
   if (attempt(() => (fs.renameSync(path, aside), true)) === undefined) return
-  if (!same(stat(aside), stat(found))) attempt(() => fs.linkSync(aside, path))
+  if (!same(stat(aside), pin)) attempt(() => fs.linkSync(aside, path))
   attempt(() => fs.unlinkSync(aside))
 }
 
