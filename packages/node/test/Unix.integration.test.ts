@@ -51,4 +51,26 @@ describe.skipIf(missing("socat"))("examples on a Unix socket", () => {
       assert.strictEqual(yield* ask(path, "Hello, world"), "Hello, world")
     })
   )
+
+  it.live("are started four at a time on a stale path, and one of them has it", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      const env = { LISTEN: `unix://${path}` }
+      const killed = yield* example("echo", env)
+      yield* killed.prints(/^listening/)
+      yield* killed.signal("SIGKILL")
+      yield* killed.end
+      const servers = yield* Effect.forEach([1, 2, 3, 4], () => example("echo", env), { concurrency: 4 })
+      const started = yield* Effect.forEach(
+        servers,
+        (server) => Effect.map(Effect.exit(server.prints(/^listening/)), ({ _tag }) => _tag === "Success"),
+        { concurrency: 4 }
+      )
+      assert.deepStrictEqual(started.filter(Boolean), [true])
+      for (const [i, server] of servers.entries()) {
+        if (!started[i]) assert.match(server.stderr, /^Cannot bind unix:\/\/.*\/s: address in use; [^\n]*\n$/)
+      }
+      assert.strictEqual(yield* ask(path, "Hello, world"), "Hello, world")
+    })
+  )
 })

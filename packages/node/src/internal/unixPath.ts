@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { dirname } from "node:path"
 import { bindFailed } from "./netServer.ts"
+import { exclusively } from "./unixLock.ts"
 
 /** The longest path that fits into a `sockaddr_un`, in bytes. */
 const longest = 107
@@ -72,22 +73,25 @@ export const bind = <S extends { readonly close: () => unknown }>(
     if (directory === undefined || !directory.isDirectory()) {
       return yield* Effect.fail(bindFailed(endpoint, new Error(`no directory ${dirname(path)}`), "NoDirectory"))
     }
-    const found = yield* looking(() => stat(path))
-    if (found !== undefined) {
-      if (!found.isSocket()) {
-        return yield* Effect.fail(bindFailed(endpoint, new Error(`${path} is not a socket`), "NotASocket"))
+    const claim = Effect.gen(function* () {
+      const found = yield* looking(() => stat(path))
+      if (found !== undefined) {
+        if (!found.isSocket()) {
+          return yield* Effect.fail(bindFailed(endpoint, new Error(`${path} is not a socket`), "NotASocket"))
+        }
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const found = yield* pinned(path)
+            const error = yield* options.knock(path)
+            const answer = probed(path, error)
+            if (answer !== "stale") return yield* Effect.fail(bindFailed(endpoint, answer.cause, answer.kind))
+            if (error?.code !== "ENOENT") remove(path, found)
+          })
+        )
       }
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const found = yield* pinned(path)
-          const error = yield* options.knock(path)
-          const answer = probed(path, error)
-          if (answer !== "stale") return yield* Effect.fail(bindFailed(endpoint, answer.cause, answer.kind))
-          if (error?.code !== "ENOENT") remove(path, found)
-        })
-      )
-    }
-    const server = yield* options.listen(path, underMask(mode))
+      return yield* options.listen(path, underMask(mode))
+    })
+    const server = yield* exclusively(path, directory, claim)
     // The kernel keeps the inode while the server lives, so that it stays the server's alone.
     const own = yield* Effect.onError(
       looking(() => settled(path, mode)),
