@@ -71,6 +71,9 @@ const endpoints: ReadonlyArray<{
     : [])
 ]
 
+const noUnixDatagrams = process.platform !== "linux"
+if (noUnixDatagrams) console.log("skipped: Unix datagrams are served on Linux only")
+
 const ends = (server: Program) =>
   Effect.gen(function* () {
     yield* server.signal("SIGTERM")
@@ -244,7 +247,7 @@ print(s.recv(100).decode(), s.version())
     })
   )
 
-  it.live.skipIf(process.platform !== "linux")("fd://3 serves Unix datagrams, and leaves the path to who made it", () =>
+  it.live.skipIf(noUnixDatagrams)("fd://3 serves Unix datagrams, and leaves the path to who made it", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
       const server = yield* python(`give(socket.SOCK_DGRAM, ${JSON.stringify(path)}); become(False, LISTEN="fd://3")`)
