@@ -138,7 +138,12 @@ export const process = (options: ProcessOptions = {}): Policy.Crossing => {
   if (!Number.isSafeInteger(spares) || spares < 0) {
     throw new RangeError(`WorkerPolicy.process: spares must be an integer of 0 or more, not ${spares}`)
   }
-  return make("process", options, { fixed: false, max, spares, recycle, each: 1 }, { max: 40, spares: 2, recycle: 1 })
+  return make(
+    "process",
+    options,
+    { fixed: false, max, spares, recycle, each: 1, ahead: recycle === 1 ? 0 : ahead },
+    { max: 40, spares: 2, recycle: 1 }
+  )
 }
 
 const sized = (kind: "thread" | "process", options: SizedOptions): Policy.Crossing => {
@@ -150,12 +155,15 @@ const sized = (kind: "thread" | "process", options: SizedOptions): Policy.Crossi
   return make(
     head,
     options,
-    { fixed: true, max: size, spares: 0, recycle, each },
+    { fixed: true, max: size, spares: 0, recycle, each, ahead },
     { max: size, spares: 0, recycle: Infinity }
   )
 }
 
-type Size = Pick<PoolOptions, "fixed" | "max" | "spares" | "recycle" | "each">
+/** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
+const ahead = 4
+
+type Size = Pick<PoolOptions, "fixed" | "max" | "spares" | "recycle" | "each" | "ahead">
 
 const make = (
   head: string,

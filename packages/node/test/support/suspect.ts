@@ -13,7 +13,7 @@ import { appendFileSync, writeSync } from "node:fs"
 export class Suspect extends Server.Service<Suspect>()("Suspect", { protocol: Protocol.lines() }) {}
 
 export const suspect: Handler.Handler<string, string> = (request) => {
-  const [command = "", word = ""] = request.body.split(" ")
+  const [command = "", word = "", millis = "0"] = request.body.split(" ")
   switch (command) {
     case "exit":
       process.exit(Number(word))
@@ -41,11 +41,23 @@ export const suspect: Handler.Handler<string, string> = (request) => {
     case "garble":
       writeSync(3, Buffer.from(word, "hex"))
       return Effect.never
+    case "write":
+      // Into a file that is named, once for each time that the request is run; then computes for so long.
+      appendFileSync(word, `${request.body}\n`)
+      compute(Number(millis))
+      break
+    case "compute":
+      compute(Number(word))
+      break
     case "note":
       appendFileSync(word, "x")
       process.exit(1)
   }
   return Effect.map(Worker.name, (name) => Response.make(`${name} ${request.body}`))
+}
+
+const compute = (millis: number) => {
+  for (const end = performance.now() + millis; performance.now() < end;);
 }
 
 /** Keeps a number for each connection. */

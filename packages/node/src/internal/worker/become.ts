@@ -1,8 +1,10 @@
 import * as net from "node:net"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
-import { type Link, pipeLink, portLink } from "./link.ts"
-import { channelDescriptor, type Role, roleVariable } from "./role.ts"
+import { pipeLink, portLink } from "./link.ts"
+import type { Given } from "./body.ts"
+import { Claims, fileCells, memoryCells } from "./claims.ts"
+import { channelDescriptor, claimsDescriptor, type Role, roleVariable } from "./role.ts"
 
 const noop = () => {}
 let stopper: (() => void) | undefined
@@ -21,6 +23,7 @@ export const become = (role: Role): WorkerHost => {
     process.on("SIGTERM", noop)
   }
   const own = thread ? 0 : 1
+  const given = thread ? (threads.workerData as { readonly [roleVariable]: Given })[roleVariable] : undefined
   const stop = () => {
     setTimeout(() => process.exit(0), role.graceMillis).unref()
     if (stopper !== undefined) return stopper()
@@ -31,14 +34,10 @@ export const become = (role: Role): WorkerHost => {
   return new WorkerHost({
     role,
     id: thread ? threads.threadId : process.pid,
-    link: thread ? portOf() : pipeOf(),
+    link: given === undefined ? pipeLink(new net.Socket({ fd: channelDescriptor })) : portLink(given.port),
+    claims: new Claims(given?.shared === undefined ? fileCells(claimsDescriptor) : memoryCells(given.shared)),
     onStop: stop,
     // Nobody is there to answer any more.
     onLost: () => process.exit(0)
   })
 }
-
-const pipeOf = (): Link => pipeLink(new net.Socket({ fd: channelDescriptor }))
-
-const portOf = (): Link =>
-  portLink((threads.workerData as { readonly [roleVariable]: threads.MessagePort })[roleVariable])

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process"
+import * as fs from "node:fs"
 import type * as net from "node:net"
 import * as threads from "node:worker_threads"
+import { bytesOf, Claims, fileCells, memoryCells, openFile } from "./claims.ts"
 import * as guard from "./guard.ts"
 import { type Link, pipeLink, portLink } from "./link.ts"
-import type { PoolOptions } from "./options.ts"
+import { type PoolOptions, slotsOf } from "./options.ts"
 import { channelDescriptor, type Role, roleVariable } from "./role.ts"
 
 /** How a worker has ended. */
@@ -18,10 +20,18 @@ export interface Body {
   /** As `Worker.name` has it. */
   readonly name: string
   readonly link: Link
+  /** For the calls that it is given ahead. */
+  readonly claims: Claims | undefined
   /** Ends it at once, whatever it does. */
   readonly kill: () => void
   /** Calls back once, when it has ended and everything that it sent has arrived. */
   readonly onEnd: (ended: (end: End) => void) => void
+}
+
+/** What a thread is given. */
+export interface Given {
+  readonly port: threads.MessagePort
+  readonly shared: SharedArrayBuffer | undefined
 }
 
 /** What is started, and with which arguments. */
@@ -35,26 +45,32 @@ export const start = (program: Program, role: Role, options: PoolOptions): Body 
 
 const startProcess = (program: Program, role: Role, options: PoolOptions): Body => {
   const memory = options.memoryMb === undefined ? [] : [`--max-old-space-size=${options.memoryMb}`]
+  const shared = options.ahead === 0 ? undefined : openFile(slotsOf(options))
   const child = spawn(process.execPath, [...inherited(), ...memory, program.entry, ...program.args], {
     // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    stdio: ["ignore", "inherit", "inherit", "pipe", ...(shared === undefined ? [] : [shared])],
     detached: true,
     env: { ...process.env, [roleVariable]: JSON.stringify(role) }
   })
   // Where there are no descriptors left it has no pipe either, and says so only by this event.
   child.on("error", () => {})
   const { pid } = child
-  if (pid === undefined) throw new Error("no process can be started: the system has no descriptors or processes left")
+  if (pid === undefined) {
+    if (shared !== undefined) fs.closeSync(shared)
+    throw new Error("no process can be started: the system has no descriptors or processes left")
+  }
   const socket = child.stdio[channelDescriptor] as net.Socket
   guard.watch(pid)
   return {
     name: String(pid),
     link: pipeLink(socket),
+    claims: shared === undefined ? undefined : new Claims(fileCells(shared)),
     kill: () => void child.kill("SIGKILL"),
     onEnd: (ended) => {
       const over = (end: End) => {
         guard.forget(pid)
         ended(end)
+        if (shared !== undefined) fs.closeSync(shared)
       }
       child.once("exit", (code, signal) => {
         const end = {
@@ -85,10 +101,11 @@ const reasonOf = (code: number | null, signal: string | null, options: PoolOptio
 
 const startThread = (program: Program, role: Role, options: PoolOptions): Body => {
   const { port1, port2 } = new threads.MessageChannel()
+  const shared = options.ahead === 0 ? undefined : new SharedArrayBuffer(bytesOf(slotsOf(options)))
   const thread = new threads.Worker(program.entry, {
     argv: [...program.args],
     env: { ...process.env, [roleVariable]: JSON.stringify(role) },
-    workerData: { [roleVariable]: port2 },
+    workerData: { [roleVariable]: { port: port2, shared } satisfies Given },
     transferList: [port2],
     ...(options.memoryMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMb } })
   })
@@ -104,6 +121,7 @@ const startThread = (program: Program, role: Role, options: PoolOptions): Body =
   return {
     name: `thread-${threadId}`,
     link: portLink(port1),
+    claims: shared === undefined ? undefined : new Claims(memoryCells(shared)),
     kill: () => {
       killed = true
       void thread.terminate()

@@ -56,7 +56,9 @@ export const Tell = {
   /** A handler stops the server. */
   shutdown: 45,
   /** The call has not begun and will not: this worker stops. */
-  returned: 46
+  returned: 46,
+  /** The call has not begun and will not: it was revoked. */
+  dropped: 47
 } as const
 
 const header = 9
@@ -84,7 +86,7 @@ export class FrameReader {
     let at = 0
     this.needed = header
     while (input.length - at >= header) {
-      if ((input[at + 4] as number) > Tell.returned) throw new Error("there is no such frame")
+      if ((input[at + 4] as number) > Tell.dropped) throw new Error("there is no such frame")
       const size = header + input.readUInt32LE(at)
       if (input.length - at < size) {
         this.needed = size
@@ -150,9 +152,11 @@ export interface Facts {
   readonly bytesRead: number
   readonly bytesWritten: number
   readonly inFlight: number
+  /** Of a call that is given ahead of its turn, one more than the slot of its claim; otherwise 0. */
+  readonly claim: number
 }
 
-export const factsBytes = 40
+export const factsBytes = 44
 
 export const writeFacts = (facts: Facts, message?: Uint8Array | string): Buffer => {
   const length = message === undefined ? 0 : typeof message === "string" ? Buffer.byteLength(message) : message.length
@@ -163,6 +167,7 @@ export const writeFacts = (facts: Facts, message?: Uint8Array | string): Buffer 
   out.writeDoubleLE(facts.receivedAt, 16)
   out.writeDoubleLE(facts.bytesRead, 24)
   out.writeDoubleLE(facts.bytesWritten, 32)
+  out.writeUInt32LE(facts.claim, 40)
   if (typeof message === "string") out.write(message, factsBytes)
   else if (message !== undefined) out.set(message, factsBytes)
   return out
@@ -174,7 +179,8 @@ export const readFacts = (body: Buffer): Facts => ({
   request: body.readDoubleLE(8),
   receivedAt: body.readDoubleLE(16),
   bytesRead: body.readDoubleLE(24),
-  bytesWritten: body.readDoubleLE(32)
+  bytesWritten: body.readDoubleLE(32),
+  claim: body.readUInt32LE(40)
 })
 
 /** What a message on its way counts for: also one without bytes takes room. */

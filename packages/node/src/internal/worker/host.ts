@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import type { Claims } from "./claims.ts"
 import { CallWire, windowBytes } from "./callWire.ts"
 import { encode } from "./crossing.ts"
 import {
@@ -45,6 +46,15 @@ interface Call {
   resume: (() => void) | undefined
 }
 
+/** A call as it arrives. */
+interface Asked {
+  readonly id: number
+  readonly kind: Call["kind"]
+  readonly facts: Facts
+  readonly ref: RemoteRef<unknown>
+  readonly body: Buffer
+}
+
 /**
  * The worker's end: takes calls from the channel, hands each to the server of
  * this program as a connection, and sends back what the handler answers.
@@ -57,7 +67,14 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private readonly link: Link
   private readonly writer: FrameWriter
   private readonly onStop: () => void
+  private readonly claims: Claims
+  private readonly each: number
   private readonly calls = new Map<number, Call>()
+  /** Of those, how many take a place. */
+  private occupied = 0
+  /** What was given ahead of its turn. */
+  private readonly waiting: Array<Asked> = []
+  private nextIsDue = false
   private readonly refs = new Map<number, RemoteRef<unknown>>()
   private readonly pushes = new Pushes()
   private taker: Remote.Taker | undefined = undefined
@@ -69,13 +86,16 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     readonly role: Role
     readonly id: number
     readonly link: Link
+    readonly claims: Claims
     readonly onStop: () => void
     readonly onLost: () => void
   }) {
     const { link, role } = options
     this.service = role.service
     this.address = role.address
+    this.each = role.each
     this.link = link
+    this.claims = options.claims
     this.onStop = options.onStop
     // An answer, and that there is room for the next call, leave together: half the writes, and half the wakes of the parent.
     this.writer = new FrameWriter(link.send, setImmediate)
@@ -129,7 +149,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       case Ask.end:
         return this.calls.get(id)?.wire.input(undefined)
       case Ask.cancel:
-        return this.calls.get(id)?.wire.cancel()
+        return this.cancel(id)
       case Ask.credit:
         return this.credited(id, body.readUInt32LE(0))
       case Ask.gone: {
@@ -156,7 +176,44 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private call(id: number, kind: Call["kind"], body: Buffer): void {
     const facts = readFacts(body)
     const ref = this.refs.get(facts.connection)
-    if (ref === undefined || this.taker === undefined) return
+    if (ref === undefined) return
+    if (facts.claim === 0) return this.begin({ id, kind, facts, ref, body })
+    this.waiting.push({ id, kind, facts, ref, body })
+    this.next()
+  }
+
+  /** Begins a call that waits here as soon as one of those before it has ended. */
+  private next(): void {
+    if (this.nextIsDue || this.waiting.length === 0 || this.occupied >= this.each) return
+    this.nextIsDue = true
+    // Its handler begins in the next turn of the loop, however soon the last one has ended.
+    queueMicrotask(() => {
+      // Whatever becomes of the next, the answer of the last is safe.
+      this.writer.flush()
+      this.link.whenSent(() => {
+        this.nextIsDue = false
+        while (this.occupied < this.each) {
+          const call = this.waiting.shift()
+          if (call === undefined) return
+          if (this.claims.claim(call.facts.claim - 1, call.id)) {
+            this.begin(call)
+            return this.next()
+          }
+          this.writer.add(Tell.dropped, call.id)
+        }
+      })
+    })
+  }
+
+  private cancel(id: number): void {
+    const index = this.waiting.findIndex((call) => call.id === id)
+    if (index === -1) return this.calls.get(id)?.wire.cancel()
+    this.waiting.splice(index, 1)
+    this.writer.add(Tell.dropped, id)
+  }
+
+  private begin({ body, facts, id, kind, ref }: Asked): void {
+    if (this.taker === undefined) return
     ref.update(facts)
     const call: Call = {
       id,
@@ -181,6 +238,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       resume: undefined
     }
     this.calls.set(id, call)
+    if (kind !== "connect") this.occupied++
     if (kind === "request") call.wire.input(body.subarray(factsBytes))
     if (kind !== "open" && kind !== "connect") call.wire.input(undefined)
     this.taker.accept(call.wire, id)
@@ -210,7 +268,10 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
 
   /** The call and everything of it has ended. */
   private free(call: Call): void {
-    if (this.calls.delete(call.id)) this.writer.add(Tell.freed, call.id)
+    if (!this.calls.delete(call.id)) return
+    this.writer.add(Tell.freed, call.id)
+    if (call.kind !== "connect") this.occupied--
+    this.next()
   }
 
   private settled({ connection, outcome }: Outcome.Event): void {

@@ -16,6 +16,8 @@ import { RemoteStream } from "./remoteStream.ts"
 
 /** What a job says to the worker that has it. */
 export interface Line {
+  /** See {@link Facts}. */
+  readonly claim: number
   readonly tell: (kind: number, body?: Uint8Array | string) => void
 }
 
@@ -44,13 +46,14 @@ export interface Job {
 
 type Resume<A> = (effect: Effect.Effect<A>) => void
 
-const factsOf = (request: Request.Request<unknown>): Facts => ({
+const factsOf = (request: Request.Request<unknown>, { claim }: Line): Facts => ({
   connection: request.connection.id,
   request: request.id,
   receivedAt: request.receivedAt,
   bytesRead: request.connection.bytesRead,
   bytesWritten: request.connection.bytesWritten,
-  inFlight: request.connection.inFlight
+  inFlight: request.connection.inFlight,
+  claim
 })
 
 /** A request that is a message. */
@@ -100,7 +103,7 @@ export class RequestJob<Out> implements Job {
   begin(line: Line): void {
     this.line = line
     this.answer = Response.empty
-    line.tell(Ask.request, writeFacts(factsOf(this.request), this.message))
+    line.tell(Ask.request, writeFacts(factsOf(this.request, line), this.message))
   }
 
   onFrame(kind: number, body: Buffer): void {
@@ -196,7 +199,7 @@ export class ConnectionJob implements Job {
 
   begin(line: Line): void {
     this.line = line
-    line.tell(Ask.open, writeFacts(factsOf(this.request), this.relay.keepsBoundaries ? "1" : ""))
+    line.tell(Ask.open, writeFacts(factsOf(this.request, line), this.relay.keepsBoundaries ? "1" : ""))
     this.relay.start({
       onData: (chunk) => {
         line.tell(Ask.data, chunk)
@@ -289,7 +292,10 @@ export class ConnectJob implements Job {
 
   begin(line: Line): void {
     const { bytesRead, bytesWritten, id, inFlight } = this.connection
-    line.tell(Ask.connect, writeFacts({ connection: id, request: 0, receivedAt: 0, bytesRead, bytesWritten, inFlight }))
+    line.tell(
+      Ask.connect,
+      writeFacts({ connection: id, request: 0, receivedAt: 0, bytesRead, bytesWritten, inFlight, claim: line.claim })
+    )
   }
 
   onFrame(kind: number, body: Buffer): void {

@@ -5,6 +5,8 @@ import type { MessagePort } from "node:worker_threads"
 export interface Link {
   readonly start: (receiver: { readonly onBytes: (chunk: Uint8Array) => void; readonly onEnd: () => void }) => void
   readonly send: (parts: Array<Uint8Array>, bytes: number) => void
+  /** Calls back when all that was sent is the system's to deliver; at once, if it is already. */
+  readonly whenSent: (sent: () => void) => void
   readonly close: () => void
 }
 
@@ -28,6 +30,10 @@ export const pipeLink = (socket: net.Socket): Link => ({
     for (const part of parts) socket.write(part)
     socket.uncork()
   },
+  whenSent: (sent) => {
+    if (socket.writableLength === 0) sent()
+    else socket.write("", sent)
+  },
   close: () => socket.destroy()
 })
 
@@ -46,5 +52,6 @@ export const portLink = (port: MessagePort): Link => ({
     }
     port.postMessage(joined, [joined.buffer])
   },
+  whenSent: (sent) => sent(),
   close: () => port.close()
 })

@@ -9,8 +9,10 @@ export interface Owner {
   readonly onReady: (member: Member) => void
   /** It has room for another job. */
   readonly onFreed: (member: Member, job: Job) => void
-  /** It will not do a job, which has not begun. */
+  /** It will not do a job, which has not begun, and no other. */
   readonly onReturned: (member: Member, job: Job) => void
+  /** It will not do a job, which has not begun. */
+  readonly onDropped: (member: Member, job: Job) => void
   readonly onEnd: (member: Member, end: End) => void
   readonly onPush: (member: Member, id: number, connection: number, message: Buffer) => void
   readonly onClose: (member: Member, job: Job | undefined, connection: number) => void
@@ -26,6 +28,8 @@ export class Member implements FrameReceiver {
   readonly jobs = new Map<number, Job>()
   /** Of those, how many take a place. */
   taken = 0
+  /** Of those, what it was given ahead of its turn, which comes first for the first. */
+  readonly ahead = new Set<number>()
   /** How many it has let go of. */
   served = 0
   /** The connections that it knows. */
@@ -46,9 +50,14 @@ export class Member implements FrameReceiver {
   private readonly writer: FrameWriter
   private readonly timers = new Map<string | number, NodeJS.Timeout>()
   private ids = 0
+  /** Where claims can be settled that nobody uses now. */
+  private readonly freeSlots: Array<number>
+  /** The slot of each call that was given ahead, until it is heard that it has ended or was dropped. */
+  private readonly slots = new Map<number, number>()
 
-  constructor(body: Body, owner: Owner) {
+  constructor(body: Body, owner: Owner, slots: number) {
     this.body = body
+    this.freeSlots = body.claims === undefined ? [] : Array.from({ length: slots }, (_, slot) => slot)
     this.owner = owner
     this.writer = new FrameWriter(body.link.send)
     const reader = new FrameReader(this)
@@ -78,16 +87,65 @@ export class Member implements FrameReceiver {
   /** Gives it a job. Its id tells the job's frames apart from those of others. */
   assign(job: Job): number {
     const id = job.id ?? this.nextId()
-    this.jobs.set(id, job)
     if (job.occupies) this.taken++
-    job.begin({ tell: (kind, body) => this.tell(kind, id, body) })
+    this.give(id, job, 0)
     return id
+  }
+
+  /** Whether it can be given a job ahead of its turn. */
+  get canHaveAhead(): boolean {
+    return this.state === "ready" && this.freeSlots.length > 0
+  }
+
+  /** Gives it a job that it begins when it has let go of another, unless that is revoked before. */
+  assignAhead(job: Job): void {
+    const id = this.nextId()
+    const slot = this.freeSlots.pop() as number
+    this.slots.set(id, slot)
+    this.ahead.add(id)
+    this.give(id, job, slot + 1)
+  }
+
+  private give(id: number, job: Job, claim: number): void {
+    this.jobs.set(id, job)
+    job.begin({ claim, tell: (kind, body) => this.tell(kind, id, body) })
+  }
+
+  /** The turn has come of what it was given ahead first; that job's id. */
+  promote(): number | undefined {
+    for (const id of this.ahead) {
+      this.ahead.delete(id)
+      this.taken++
+      return id
+    }
+    return undefined
+  }
+
+  /** Takes a job back that it was given ahead; the first, or one. None, if it has begun. */
+  revoke(job?: Job): Job | undefined {
+    for (const id of this.ahead) {
+      const mine = this.jobs.get(id) as Job
+      if ((job !== undefined && mine !== job) || !this.body.claims!.revoke(this.slots.get(id)!, id)) continue
+      this.ahead.delete(id)
+      this.jobs.delete(id)
+      // Its slot is free when the worker has heard of it.
+      this.tell(Ask.cancel, id)
+      return mine
+    }
+    return undefined
+  }
+
+  /** Whether it may have begun a job that it has. */
+  hasBegun(id: number): boolean {
+    const slot = this.slots.get(id)
+    return slot === undefined || this.body.claims!.isClaimed(slot, id)
   }
 
   /** Nobody waits for a job any more; whether it is this one's. */
   cancel(job: Job, graceMillis: number): boolean {
     for (const [id, mine] of this.jobs) {
       if (mine !== job) continue
+      if (this.revoke(job) !== undefined) return true
       this.tell(Ask.cancel, id)
       this.killAfter(id, graceMillis, "it did not let go of a request that was cancelled")
       return true
@@ -140,6 +198,10 @@ export class Member implements FrameReceiver {
         const job = this.release(id)
         return job === undefined ? undefined : this.owner.onReturned(this, job)
       }
+      case Tell.dropped: {
+        const job = this.release(id)
+        return job === undefined ? undefined : this.owner.onDropped(this, job)
+      }
       case Tell.push:
         return this.owner.onPush(this, id, body.readUInt32LE(0), body.subarray(4))
       case Tell.close:
@@ -152,10 +214,13 @@ export class Member implements FrameReceiver {
   }
 
   private release(id: number): Job | undefined {
+    const slot = this.slots.get(id)
+    if (slot !== undefined) this.freeSlots.push(slot)
+    this.slots.delete(id)
     const job = this.jobs.get(id)
     if (job === undefined) return undefined
     this.jobs.delete(id)
-    if (job.occupies) this.taken--
+    if (!this.ahead.delete(id) && job.occupies) this.taken--
     this.forget(id)
     this.forget(`deadline ${id}`)
     return job
@@ -163,7 +228,7 @@ export class Member implements FrameReceiver {
 
   private nextId(): number {
     do this.ids = (this.ids + 1) >>> 0 || 1
-    while (this.jobs.has(this.ids))
+    while (this.jobs.has(this.ids) || this.slots.has(this.ids))
     return this.ids
   }
 }

@@ -13,6 +13,8 @@ export interface PoolOptions {
   readonly recycle: number
   /** Requests that a worker handles at a time. */
   readonly each: number
+  /** Requests that a worker is given ahead of their turn, beyond those that it handles. */
+  readonly ahead: number
   /** Requests that wait for a worker. */
   readonly queue: number
   /** The heap of a worker in MiB, if it is limited. */
@@ -30,3 +32,6 @@ export interface PoolOptions {
   /** Whether the program is bundled into one file first. */
   readonly bundle: boolean
 }
+
+/** How many calls of a worker can be waiting to be claimed at a time, also those that it has yet to hear were revoked. */
+export const slotsOf = ({ ahead, each }: PoolOptions): number => each + 4 * ahead

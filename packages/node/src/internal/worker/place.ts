@@ -20,7 +20,7 @@ import type { Role } from "./role.ts"
 export const place = <In, Out, R>(
   handler: Handler.Handler<In, Out, R>,
   server: Placement<In, Out>,
-  options: PoolOptions
+  chosen: PoolOptions
 ): Effect.Effect<Handler.Handler<In, Out, R>, string, Scope.Scope> =>
   Effect.gen(function* () {
     const { protocol } = server
@@ -29,9 +29,11 @@ export const place = <In, Out, R>(
         `the protocol ${protocol.name} has no client's side, which requests need to cross to a worker. Make it with Protocol.make, or serve it in process`
       )
     }
+    // The bytes of a whole connection flow to who has it: it cannot be taken back.
+    const options: PoolOptions = protocol.kind === "connection" ? { ...chosen, ahead: 0 } : chosen
     const duplex = protocol as Duplex<In, Out, unknown, unknown>
     const hook = Remote.onConnect(handler)
-    if (hook !== undefined && !options.fixed) {
+    if (hook !== undefined && !chosen.fixed) {
       return yield* Effect.fail(
         "Handler.perConnection keeps state for each connection, and a process for each request has none to keep it in. Take process:N or thread:N, which give each connection to one worker, or PREFORK"
       )
@@ -39,7 +41,7 @@ export const place = <In, Out, R>(
     const found = yield* Effect.fromResult(programOf(options.entry))
     const program = options.bundle ? { ...found, entry: yield* bundle(found.entry) } : found
     const { graceMillis, kind } = options
-    const role: Role = { service: server.service, kind, address: server.address, graceMillis }
+    const role: Role = { service: server.service, kind, address: server.address, graceMillis, each: options.each }
     const pool = new Pool(options, {
       service: server.service,
       codec: duplex.client as Codec<unknown, never>,

@@ -8,11 +8,13 @@ import * as Result from "effect/Result"
 import type { Body, End } from "./body.ts"
 import { Connections } from "./connections.ts"
 import { decode } from "./crossing.ts"
+import { Backlog } from "./backlog.ts"
 import { Ask } from "./frames.ts"
 import type { Job } from "./jobs.ts"
 import { Member, type Owner } from "./member.ts"
 import { PoolMetrics } from "./metrics.ts"
-import type { PoolOptions } from "./options.ts"
+import { type PoolOptions, slotsOf } from "./options.ts"
+import { longestDelay, Starts } from "./starts.ts"
 
 interface Setting {
   readonly service: string
@@ -41,20 +43,17 @@ export class Pool implements Owner {
   private readonly members = new Set<Member>()
   /** Ready members with room, the one first that has waited longest. */
   private readonly idle = new Set<Member>()
-  private queue: Array<Job> = []
-  /** Of what waits, also for one member alone, how much is not settled. */
-  private queued = 0
+  private readonly backlog: Backlog
+  private readonly starts = new Starts()
   private pins = new WeakMap<object, Member>()
   private closed = false
-  private failures = 0
-  private retryTimer: NodeJS.Timeout | undefined = undefined
   private reportTimer: NodeJS.Timeout | undefined = undefined
   private watchers: Array<() => void> = []
-  private lastFailure: string | undefined = undefined
 
   constructor(options: PoolOptions, setting: Setting) {
     this.options = options
     this.setting = setting
+    this.backlog = new Backlog(options.queue)
     this.metrics = new PoolMetrics(setting.context, { service: setting.service, policy: options.policy })
   }
 
@@ -62,7 +61,7 @@ export class Pool implements Owner {
   readonly open: Effect.Effect<void, string> = Effect.callback((resume) => {
     const look = () => {
       if ([...this.members].some(({ state }) => state === "ready")) resume(Effect.void)
-      else if (this.lastFailure !== undefined) resume(Effect.fail(this.lastFailure))
+      else if (this.starts.lastFailure !== undefined) resume(Effect.fail(this.starts.lastFailure))
       else this.watchers.push(look)
     }
     this.grow()
@@ -74,9 +73,9 @@ export class Pool implements Owner {
   /** Ends all workers; those that do not end by themselves are killed. */
   readonly close: Effect.Effect<void> = Effect.callback((resume) => {
     this.closed = true
-    clearTimeout(this.retryTimer)
+    this.starts.stop()
     clearTimeout(this.reportTimer)
-    for (const job of this.takeQueue()) job.onRefused("the server has stopped")
+    for (const job of this.backlog.takeAll()) job.onRefused("the server has stopped")
     const look = () => {
       if (this.members.size === 0) resume(Effect.void)
       else this.watchers.push(look)
@@ -92,9 +91,10 @@ export class Pool implements Owner {
     if (pinned !== undefined) return this.submitTo(pinned, job)
     const member = this.setting.pinned ? undefined : first(this.idle)
     if (member !== undefined) return this.assign(member, job)
-    if (this.isFull) return this.refuse(job)
-    if (this.setting.pinned) return this.waits(job, this.unpinned(job.connection))
-    this.waits(job, this.queue)
+    if (this.backlog.isFull) return this.refuse(job)
+    if (this.setting.pinned) return void this.backlog.add(job, this.unpinned(job.connection))
+    // Where something waited before, nobody is short of work.
+    if (this.backlog.add(job)) this.stock(least(this.members, this.options.each))
     this.grow()
   }
 
@@ -126,7 +126,7 @@ export class Pool implements Owner {
     this.held.delete(job.connection)
     for (const job of waiting) {
       if (job.settled) continue
-      this.begins(job)
+      this.backlog.leave(job)
       this.submitTo(member, job)
     }
   }
@@ -150,10 +150,6 @@ export class Pool implements Owner {
     return jobs
   }
 
-  private get isFull(): boolean {
-    return this.queued >= this.options.queue
-  }
-
   private refuse(job: Job): void {
     job.onRefused(`more than ${this.options.queue} requests wait for a worker`)
   }
@@ -165,13 +161,8 @@ export class Pool implements Owner {
   cancel(job: Job): void {
     if (job.settled) return
     job.settled = true
-    if (!job.waits) {
-      for (const member of this.members) if (member.cancel(job, this.options.graceMillis)) return
-      return
-    }
-    // It is passed over when its turn comes, and makes room at once.
-    this.begins(job)
-    if (this.queue.length > 2 * this.queued + 64) this.queue = this.queue.filter(({ settled }) => !settled)
+    this.backlog.leave(job)
+    for (const member of this.members) if (member.cancel(job, this.options.graceMillis)) return
   }
 
   /** Calls `f` when a connection ends; see {@link Connections.atEnd}. */
@@ -182,7 +173,7 @@ export class Pool implements Owner {
   // ------------------------------------------------------------------ members
 
   onReady(member: Member): void {
-    this.lastFailure = undefined
+    this.starts.lastFailure = undefined
     this.metrics.start(performance.now() - member.startedAt)
     for (const job of this.takeUnplaced()) this.pin(job)
     this.settle(member)
@@ -190,19 +181,21 @@ export class Pool implements Owner {
   }
 
   onFreed(member: Member, job: Job): void {
-    this.failures = 0
+    this.starts.isWell()
     if (!job.settled)
       job.onCrash(this.crashOf(member, { exitCode: undefined, signal: undefined, reason: "it gave no answer" }))
     this.settle(member)
   }
 
   onReturned(member: Member, job: Job): void {
-    this.idle.delete(member)
-    if (job.settled) return
-    job.waits = true
-    this.queued++
-    this.queue.unshift(job)
-    this.feed()
+    member.exhausted = true
+    this.requeue([job])
+    this.settle(member)
+  }
+
+  onDropped(member: Member, job: Job): void {
+    this.requeue([job])
+    this.settle(member)
   }
 
   onEnd(member: Member, end: End): void {
@@ -217,15 +210,16 @@ export class Pool implements Owner {
       this.metrics.crashed(1)
       // One that ends of itself before it had anything to do is no better than one that does not start.
       const unused = member.served === 0 && member.jobs.size === 0 && !isFromOutside(crash)
-      if (performance.now() - member.startedAt > longestDelay) this.failures = 0
+      if (performance.now() - member.startedAt > longestDelay) this.starts.isWell()
       if (wasStarting || unused) this.failedToStart(crash, wasStarting ? "before it was ready" : "before it was used")
     }
-    for (const job of member.jobs.values()) this.crashed(job, crash)
-    for (const job of member.waiting) {
-      if (job.settled) continue
-      this.begins(job)
-      this.crashed(job, crash)
+    const others: Array<Job> = []
+    for (const [id, job] of member.jobs) {
+      if (this.setting.pinned || member.hasBegun(id)) this.crashed(job, crash)
+      else others.push(job)
     }
+    for (const job of member.waiting) this.crashed(job, crash)
+    this.requeue(others)
     // Their state is lost with their worker.
     for (const connection of member.pins) Effect.runFork(connection.close)
     if (!this.closed) this.grow()
@@ -267,35 +261,76 @@ export class Pool implements Owner {
   private assign(member: Member, job: Job): void {
     this.connections.introduce(member, job.connection)
     const id = member.assign(job)
-    const { deadlineMillis, each } = this.options
-    if (job.occupies && deadlineMillis < Infinity) {
-      member.killAfter(`deadline ${id}`, deadlineMillis, `it took longer than ${deadlineMillis} ms for a request`)
-    }
+    if (job.occupies) this.watch(member, id)
     this.idle.delete(member)
-    if (member.taken < each && !this.isDone(member)) this.idle.add(member)
+    if (member.taken < this.options.each && !this.isDone(member)) this.idle.add(member)
+  }
+
+  /** Sees to it that a request does not take too long. */
+  private watch(member: Member, id: number): void {
+    const { deadlineMillis } = this.options
+    if (deadlineMillis === Infinity) return
+    member.killAfter(`deadline ${id}`, deadlineMillis, `it took longer than ${deadlineMillis} ms for a request`)
+  }
+
+  /**
+   * Gives a busy member several of what waits, before it runs dry: it goes from
+   * one to the next without a way to here and back, and is sent many at a time.
+   * They still wait: who has nothing to do takes them back.
+   */
+  private stock(member: Member | undefined): void {
+    const { ahead, each } = this.options
+    if (member === undefined || member.taken < each || member.ahead.size > ahead / 2) return
+    while (member.ahead.size < ahead && member.canHaveAhead && !this.isDone(member)) {
+      const job = this.backlog.next(this.setting.pinned ? member.waiting : undefined)
+      if (job === undefined) return
+      this.connections.introduce(member, job.connection)
+      member.assignAhead(job)
+    }
+  }
+
+  /** Lets jobs that have not begun wait again, before all others. */
+  private requeue(jobs: ReadonlyArray<Job>): void {
+    for (const job of jobs.toReversed()) {
+      this.backlog.leave(job)
+      if (job.settled) continue
+      if (this.closed) job.onRefused("the server has stopped")
+      else if (this.setting.pinned) job.onRefused("the worker of its connection stops")
+      else this.backlog.addFirst(job)
+    }
+    this.feed()
   }
 
   private submitTo(member: Member, job: Job): void {
     if (member.state === "ended") return job.onCrash(this.crashOf(member, noEnd))
     if (member.taken < this.options.each) return this.assign(member, job)
-    if (this.isFull) return this.refuse(job)
-    this.waits(job, member.waiting)
+    if (this.backlog.isFull) return this.refuse(job)
+    this.backlog.add(job, member.waiting)
+    this.stock(member)
   }
 
   /** Whether a worker has handled all that it is to handle, counting what it has. */
   private isDone(member: Member): boolean {
-    return member.exhausted || (member.pins.size === 0 && member.served + member.taken >= this.options.recycle)
+    const handled = member.served + member.taken + member.ahead.size
+    return member.exhausted || (member.pins.size === 0 && handled >= this.options.recycle)
   }
 
   /** Gives a member its next job, or lets it go. */
   private settle(member: Member): void {
+    while (member.taken < this.options.each) {
+      const id = member.promote()
+      if (id === undefined) break
+      this.backlog.leave(member.jobs.get(id) as Job)
+      this.watch(member, id)
+    }
     if (member.state !== "ready") return
-    while (member.taken < this.options.each && member.waiting.length > 0) {
-      const job = member.waiting.shift() as Job
-      if (job.settled) continue
-      this.begins(job)
+    while (member.taken < this.options.each) {
+      const job = this.backlog.next(member.waiting)
+      if (job === undefined) break
+      this.backlog.leave(job)
       this.assign(member, job)
     }
+    this.stock(member)
     if (this.isDone(member)) {
       this.idle.delete(member)
       if (member.jobs.size > 0) return
@@ -310,18 +345,20 @@ export class Pool implements Owner {
   /** Gives what waits to who has room. */
   private feed(): void {
     while (this.idle.size > 0) {
-      const job = this.next()
+      const job = this.backlog.next() ?? this.revoke()
       if (job === undefined) break
+      this.backlog.leave(job)
       this.assign(first(this.idle) as Member, job)
     }
     this.grow()
   }
 
-  private next(): Job | undefined {
-    for (let job = this.queue.shift(); job !== undefined; job = this.queue.shift()) {
-      if (job.settled) continue
-      this.begins(job)
-      return job
+  /** Takes a job back from a member that has been given it ahead. */
+  private revoke(): Job | undefined {
+    if (this.setting.pinned) return undefined
+    for (const member of this.members) {
+      const job = member.revoke()
+      if (job !== undefined) return job
     }
     return undefined
   }
@@ -329,7 +366,7 @@ export class Pool implements Owner {
   /** Starts as many workers as there should be. */
   private grow(): void {
     this.changed()
-    if (this.closed || this.retryTimer !== undefined) return
+    if (this.closed || this.starts.isPaused) return
     const { fixed, max, spares } = this.options
     let busy = 0
     let ending = 0
@@ -338,8 +375,8 @@ export class Pool implements Owner {
       else if (member.taken > 0) busy++
     }
     // Those that end make room in a pool of a fixed size, and count where the number of processes is what is bounded.
-    const want = fixed ? max + ending : Math.min(max, busy + ending + this.queued + spares)
-    while (this.members.size < want && this.retryTimer === undefined) this.add()
+    const want = fixed ? max + ending : Math.min(max, busy + ending + this.backlog.size + spares)
+    while (this.members.size < want && !this.starts.isPaused) this.add()
   }
 
   private add(): void {
@@ -349,31 +386,26 @@ export class Pool implements Owner {
         ...Outcome.workerCrashed({ worker: "that could not be started", ...noEnd, reason: textOf(started.failure) })
       })
     }
-    const member = new Member(started.success, this)
+    const member = new Member(started.success, this, slotsOf(this.options))
     this.members.add(member)
     member.killAfter("start", this.options.startMillis, `it was not ready within ${this.options.startMillis} ms`)
   }
 
   /** Tries again later; whoever waits meanwhile does not wait for ever. */
   private failedToStart(crash: Outcome.WorkerCrashed, when = "before it was ready"): void {
-    this.lastFailure = Outcome.describe(crash).replace("before it had answered", when)
-    // One round of starts is one failure.
-    if (!isFromOutside(crash) && this.retryTimer === undefined) this.failures++
-    const delay = Math.min(longestDelay, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
+    const problem = Outcome.describe(crash).replace("before it had answered", when)
+    const delay = this.starts.failed(problem, !isFromOutside(crash), () => this.grow())
     Effect.runForkWith(this.setting.context)(
-      Effect.logError(`${this.setting.service}: ${this.lastFailure}; the next start is in ${delay} ms`)
+      Effect.logError(`${this.setting.service}: ${problem}; the next start is in ${delay} ms`)
     )
-    this.retryTimer ??= setTimeout(() => {
-      this.retryTimer = undefined
-      this.grow()
-    }, delay)
     const hope = [...this.members].some(({ state }) => state === "ready")
-    if (hope || this.failures < hopeless) return
-    for (const job of this.takeQueue()) job.onCrash(crash)
+    if (hope || !this.starts.isHopeless) return
+    for (const job of this.backlog.takeAll()) job.onCrash(crash)
     for (const job of this.takeUnplaced()) job.onCrash(crash)
   }
 
   private crashed(job: Job, crash: Outcome.WorkerCrashed): void {
+    this.backlog.leave(job)
     if (job.settled) return
     if (job.crashes < this.options.retries && job.canRetry) {
       job.crashes++
@@ -391,25 +423,6 @@ export class Pool implements Owner {
     this.idle.delete(member)
   }
 
-  private waits(job: Job, where: Array<Job>): void {
-    job.waits = true
-    this.queued++
-    where.push(job)
-  }
-
-  private begins(job: Job): void {
-    job.waits = false
-    this.queued--
-  }
-
-  private takeQueue(): Array<Job> {
-    const { queue } = this
-    this.queue = []
-    const jobs = queue.filter((job) => !job.settled)
-    for (const job of jobs) this.begins(job)
-    return jobs
-  }
-
   private takeUnplaced(): Array<Job> {
     const { unplaced } = this
     this.unplaced = []
@@ -419,7 +432,7 @@ export class Pool implements Owner {
   private report(): void {
     this.reportTimer = undefined
     const starting = [...this.members].filter(({ state }) => state === "starting").length
-    this.metrics.counts({ alive: this.members.size - starting, starting, queued: this.queued })
+    this.metrics.counts({ alive: this.members.size - starting, starting, queued: this.backlog.size })
   }
 
   private changed(): void {
@@ -436,17 +449,20 @@ export class Pool implements Owner {
 const isFromOutside = ({ reason, signal }: Outcome.WorkerCrashed): boolean =>
   signal === "SIGKILL" && reason === undefined
 
-/** Between two starts, in milliseconds. Who has lived for longer had started well. */
-const longestDelay = 10_000
-
-/** After so many starts that failed one after the other, requests do not wait for the next. */
-const hopeless = 5
-
 const noEnd: End = { exitCode: undefined, signal: undefined, reason: undefined }
 
 const first = <A>(set: ReadonlySet<A>): A | undefined => {
   for (const a of set) return a
   return undefined
+}
+
+/** Who of those with enough to do has least to do next. */
+const least = (members: ReadonlySet<Member>, each: number): Member | undefined => {
+  let found: Member | undefined
+  for (const member of members) {
+    if (member.taken >= each && (found === undefined || member.ahead.size < found.ahead.size)) found = member
+  }
+  return found
 }
 
 const plain = (reason: Connection.Reason): Connection.Reason =>

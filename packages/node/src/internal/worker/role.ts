@@ -11,12 +11,17 @@ export interface Role {
   readonly address: string
   /** How long its own layers may take to end. */
   readonly graceMillis: number
+  /** How many calls it begins at a time, of those that it is given ahead. */
+  readonly each: number
 }
 
 export const roleVariable = "SOCKETSERVER_WORKER"
 
 /** Where a process finds its parent's channel, beside stdin, stdout and stderr. */
 export const channelDescriptor = 3
+
+/** Where a process finds what it shares with its parent, if it is given calls ahead. */
+export const claimsDescriptor = 4
 
 export const role: Role | undefined = take(roleVariable)
 

@@ -1,0 +1,97 @@
+import * as Result from "effect/Result"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import { join } from "node:path"
+
+/**
+ * Settles who has a call that was given to a worker ahead of its turn: the
+ * worker, which claims it before it begins, or the parent, which revokes it to
+ * give it to another. A worker that computes reads no frames meanwhile, so that
+ * neither can ask the other.
+ *
+ * Each call has two cells. Who wants it writes its id into one, and only then
+ * reads the other: of the two, at least the later one sees the earlier. So never
+ * do both have a call; at the worst neither has, and the worker gives it back.
+ * It is Dekker's algorithm, and takes only that a read sees what was written
+ * before it: `Atomics` has that, and POSIX asks it of files.
+ */
+export class Claims {
+  private readonly cells: Cells
+
+  constructor(cells: Cells) {
+    this.cells = cells
+  }
+
+  /** For the worker: whether it may begin the call. */
+  claim(slot: number, id: number): boolean {
+    this.cells.write(2 * slot, id)
+    return this.cells.read(2 * slot + 1) !== id
+  }
+
+  /** For the parent: whether the worker has not begun the call, and will not. */
+  revoke(slot: number, id: number): boolean {
+    this.cells.write(2 * slot + 1, id)
+    return this.cells.read(2 * slot) !== id
+  }
+
+  /** Whether the worker has claimed the call. */
+  isClaimed(slot: number, id: number): boolean {
+    return this.cells.read(2 * slot) === id
+  }
+}
+
+/** Numbers of 32 bits that a parent and its worker both see; 0 at first. */
+export interface Cells {
+  readonly read: (index: number) => number
+  readonly write: (index: number, value: number) => void
+}
+
+const cellBytes = 4
+
+/** Of so many bytes are the cells of this many calls. */
+export const bytesOf = (slots: number): number => 2 * slots * cellBytes
+
+/** Cells in memory that two threads share. */
+export const memoryCells = (memory: SharedArrayBuffer): Cells => {
+  const cells = new Int32Array(memory)
+  return {
+    read: (index) => Atomics.load(cells, index) >>> 0,
+    write: (index, value) => void Atomics.store(cells, index, value | 0)
+  }
+}
+
+/**
+ * Cells in a file, for processes, which share no memory in Node. It is never
+ * read from a disk: it has no name, and lives in the system's cache.
+ */
+export const fileCells = (descriptor: number): Cells => {
+  const one = Buffer.alloc(cellBytes)
+  return {
+    read: (index) => {
+      const bytes = fs.readSync(descriptor, one, 0, cellBytes, index * cellBytes)
+      return bytes === cellBytes ? one.readUInt32LE(0) : 0
+    },
+    write: (index, value) => {
+      one.writeUInt32LE(value, 0)
+      fs.writeSync(descriptor, one, 0, cellBytes, index * cellBytes)
+    }
+  }
+}
+
+/** Opens a file for {@link fileCells}, if the system has a place for it; otherwise nothing can be given ahead. */
+export const openFile = (slots: number): number | undefined => {
+  // Windows keeps the name of a file that is open.
+  if (process.platform === "win32") return undefined
+  for (const directory of ["/dev/shm", os.tmpdir()]) {
+    const opened = Result.try(() => {
+      const path = join(directory, `socketserver-${process.pid}-${crypto.randomUUID()}`)
+      const descriptor = fs.openSync(path, "wx+", 0o600)
+      fs.unlinkSync(path)
+      // Its space is taken now, so that nothing can be missing later.
+      fs.writeSync(descriptor, Buffer.alloc(bytesOf(slots)))
+      return descriptor
+    })
+    if (Result.isSuccess(opened)) return opened.success
+  }
+  return undefined
+}

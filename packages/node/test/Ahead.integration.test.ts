@@ -1,0 +1,196 @@
+/** Requests that a busy worker is given ahead of their turn. */
+import { assert, describe, it } from "@effect/vitest"
+import { MemoryServer, type Policy } from "@socketserver/core"
+import { WorkerPolicy } from "@socketserver/node"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Suspect, suspect } from "./support/suspect.ts"
+
+const entry = new URL("./support/suspect.ts", import.meta.url)
+
+const on =
+  (policy: Policy.Policy) =>
+  <A, E>(body: Effect.Effect<A, E, Suspect>) =>
+    body.pipe(
+      Effect.provide(Layer.provideMerge(Suspect.serve(suspect, { policy }), MemoryServer.layer(Suspect))),
+      Effect.provide(Logger.layer([]))
+    )
+
+/** On a connection of its own; it is underway when this returns. */
+const asked = (line: string) =>
+  Effect.gen(function* () {
+    const client = yield* Suspect.client
+    const fiber = yield* Effect.forkScoped(client.send(line), { startImmediately: true })
+    return { client, fiber }
+  })
+
+const count = (tag: "Completed" | "WorkerCrashed" | "Cancelled") =>
+  Effect.map(
+    Effect.flatMap(Suspect, (server) => server.counts),
+    (counts) => counts[tag]
+  )
+
+/** A file that requests write into when they are run. */
+const file = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "ahead-"))),
+    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+  ),
+  (directory) => {
+    const path = join(directory, "runs")
+    return {
+      path,
+      runs: () => (existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [])
+    }
+  }
+)
+
+const kinds = [
+  { kind: "thread", make: WorkerPolicy.thread },
+  { kind: "process", make: WorkerPolicy.processes }
+] as const
+
+describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
+  it.live("is taken back while it computes, as soon as another has nothing to do", () =>
+    Effect.gen(function* () {
+      const { path, runs } = yield* file
+      for (const worker of ["one", "two"]) yield* asked(`write ${path} 100 ${worker}`)
+      const long = yield* asked("compute 3000")
+      // Each worker has one to do; these go ahead to both of them, and the rest waits.
+      const others = yield* Effect.forEach(Array.from({ length: 20 }), (_, i) => asked(`write ${path} 1 ${i}`))
+      yield* Effect.forEach(others, ({ fiber }) => Fiber.join(fiber))
+      assert.isUndefined(long.fiber.pollUnsafe(), "the long one is still at it")
+      assert.strictEqual(new Set(runs()).size, 22)
+      assert.strictEqual(runs().length, 22)
+    }).pipe(Effect.scoped, on(make({ size: 2, entry })))
+  )
+
+  it.live("is handled by another when it crashes, which costs one request", () =>
+    Effect.gen(function* () {
+      const { path, runs } = yield* file
+      yield* asked("compute 200")
+      const crash = yield* asked("exit 3")
+      const others = yield* Effect.forEach(Array.from({ length: 6 }), (_, i) => asked(`write ${path} 1 ${i}`))
+      assert(Exit.isFailure(yield* Fiber.await(crash.fiber)))
+      yield* Effect.forEach(others, ({ fiber }) => Fiber.join(fiber))
+      assert.deepStrictEqual(
+        runs(),
+        others.map((_, i) => `write ${path} 1 ${i}`)
+      )
+      assert.strictEqual(yield* count("WorkerCrashed"), 1)
+    }).pipe(Effect.scoped, on(make({ size: 1, entry })))
+  )
+
+  it.live("has its deadline from when it begins", () =>
+    Effect.gen(function* () {
+      const all = yield* Effect.forEach(Array.from({ length: 5 }), () => asked("compute 200"))
+      yield* Effect.forEach(all, ({ fiber }) => Fiber.join(fiber))
+      assert.strictEqual(yield* count("WorkerCrashed"), 0)
+      const last = yield* asked("compute 2000")
+      assert(Exit.isFailure(yield* Fiber.await(last.fiber)))
+      assert.strictEqual(yield* count("WorkerCrashed"), 1)
+    }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "600 millis" })))
+  )
+
+  it.live("never begins when nobody waits for it any more", () =>
+    Effect.gen(function* () {
+      const { path, runs } = yield* file
+      // More than can be given ahead at a time: each of them makes room for the next.
+      for (let i = 0; i < 40; i++) {
+        yield* asked("compute 20")
+        const gone = yield* asked(`write ${path} 0 ${i}`)
+        yield* Effect.sleep("2 millis")
+        yield* gone.client.reset
+      }
+      const last = yield* asked(`write ${path} 0 last`)
+      yield* Fiber.join(last.fiber)
+      assert.deepStrictEqual(runs(), [`write ${path} 0 last`])
+      assert.strictEqual(yield* count("Cancelled"), 40)
+    }).pipe(Effect.scoped, on(make({ size: 1, entry })))
+  )
+
+  it.live("is answered when the server stops meanwhile", () =>
+    Effect.gen(function* () {
+      const all = yield* Effect.forEach(Array.from({ length: 8 }), (_, i) => asked(`compute 50 ${i}`))
+      yield* Effect.sleep("20 millis")
+      yield* Effect.flatMap(Suspect, (server) => server.shutdown)
+      for (const [i, { fiber }] of all.entries())
+        assert.match(yield* Fiber.join(fiber), new RegExp(` compute 50 ${i}$`))
+    }).pipe(Effect.scoped, on(make({ size: 1, entry })))
+  )
+
+  it.live("counts as waiting", () =>
+    Effect.gen(function* () {
+      const long = yield* asked("compute 300")
+      const waiting = yield* Effect.forEach(Array.from({ length: 3 }), () => asked("compute 0"))
+      yield* Effect.sleep("20 millis")
+      const one = yield* asked("compute 0")
+      assert(Exit.isFailure(yield* Fiber.await(one.fiber)))
+      assert.isUndefined(long.fiber.pollUnsafe())
+      yield* Effect.forEach([long, ...waiting], ({ fiber }) => Fiber.join(fiber))
+    }).pipe(Effect.scoped, on(make({ size: 1, entry, queue: 3 })))
+  )
+
+  it.live("is replaced with a worker that has handled its number", () =>
+    Effect.gen(function* () {
+      const all = yield* Effect.forEach(Array.from({ length: 9 }), (_, i) => asked(`compute 5 ${i}`))
+      const who = yield* Effect.forEach(all, ({ fiber }) => Fiber.join(fiber))
+      const names = who.map((answer) => answer.split(" ")[0])
+      for (const name of names) assert.strictEqual(names.filter((other) => other === name).length, 3)
+    }).pipe(Effect.scoped, on(make({ size: 1, entry, recycle: 3 })))
+  )
+})
+
+describe("workers that are killed at random", () => {
+  it.live("cost one request each, and run none twice", () =>
+    Effect.gen(function* () {
+      const { path, runs } = yield* file
+      const pids = new Set<number>()
+      let kills = 0
+      const killing = yield* Effect.forkScoped(
+        Effect.forever(
+          Effect.andThen(
+            Effect.sleep("150 millis"),
+            Effect.sync(() => {
+              const [pid] = [...pids].toSorted(() => Math.random() - 0.5)
+              if (pid === undefined) return
+              pids.delete(pid)
+              if (process.kill(pid, "SIGKILL")) kills++
+            }).pipe(Effect.ignoreCause)
+          )
+        )
+      )
+      let answered = 0
+      let failed = 0
+      let asked = 0
+      const one = Effect.suspend(() =>
+        Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(`write ${path} 2 ${asked++}`)))
+      )
+      const load = one.pipe(
+        Effect.match({
+          onSuccess: (answer) => {
+            answered++
+            pids.add(Number(answer.split(" ")[0]))
+          },
+          onFailure: () => void failed++
+        }),
+        Effect.repeat({ while: () => kills < 12 })
+      )
+      yield* Effect.all(
+        Array.from({ length: 16 }, () => load),
+        { concurrency: "unbounded" }
+      )
+      yield* Fiber.interrupt(killing)
+      assert.isAtMost(failed, kills)
+      assert.strictEqual(yield* count("WorkerCrashed"), failed)
+      assert.strictEqual(new Set(runs()).size, runs().length, "none is run twice")
+      assert.isAtLeast(runs().length, answered)
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 3, entry })))
+  )
+})
