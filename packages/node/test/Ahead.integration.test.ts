@@ -30,6 +30,8 @@ const asked = (line: string) =>
     return { client, fiber }
   })
 
+const ask = (line: string) => Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(line)))
+
 const count = (tag: "Completed" | "WorkerCrashed" | "Cancelled") =>
   Effect.map(
     Effect.flatMap(Suspect, (server) => server.counts),
@@ -68,6 +70,22 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
       assert.isUndefined(long.fiber.pollUnsafe(), "the long one is still at it")
       assert.strictEqual(new Set(runs()).size, 22)
       assert.strictEqual(runs().length, 22)
+    }).pipe(Effect.scoped, on(make({ size: 2, entry })))
+  )
+
+  it.live("is taken back while it computes, also if the others always have something to do", () =>
+    Effect.gen(function* () {
+      yield* Effect.forEach([1, 2], () => ask("compute 100"), { concurrency: 2 })
+      const long = yield* asked("compute 4000")
+      const done = Array.from({ length: 8 }, () => 0)
+      // All go on until everyone has had twenty answers, so that there is always something that waits.
+      const load = (i: number) =>
+        ask("compute 1").pipe(
+          Effect.tap(() => Effect.sync(() => done[i]!++)),
+          Effect.repeat({ while: () => done.some((n) => n < 20) })
+        )
+      yield* Effect.forEach(done, (_, i) => load(i), { concurrency: "unbounded" })
+      assert.isUndefined(long.fiber.pollUnsafe(), "the long one is still at it")
     }).pipe(Effect.scoped, on(make({ size: 2, entry })))
   )
 
@@ -169,9 +187,7 @@ describe("workers that are killed at random", () => {
       let answered = 0
       let failed = 0
       let asked = 0
-      const one = Effect.suspend(() =>
-        Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(`write ${path} 2 ${asked++}`)))
-      )
+      const one = Effect.suspend(() => ask(`write ${path} 2 ${asked++}`))
       const load = one.pipe(
         Effect.match({
           onSuccess: (answer) => {

@@ -32,6 +32,8 @@ export class Member implements FrameReceiver {
   readonly ahead = new Set<number>()
   /** How many it has let go of. */
   served = 0
+  /** How many requests its pool had done when it last did one, or began after it had nothing to do. */
+  doneBefore = 0
   /** The connections that it knows. */
   readonly connections = new Set<number>()
   /** The connections that have their state in it. */

@@ -14,6 +14,7 @@ import type { Job } from "./jobs.ts"
 import { Member, type Owner } from "./member.ts"
 import { PoolMetrics } from "./metrics.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
+import { fewestPins, Pins } from "./pins.ts"
 import { longestDelay, Starts } from "./starts.ts"
 
 interface Setting {
@@ -45,9 +46,11 @@ export class Pool implements Owner {
   private readonly idle = new Set<Member>()
   private readonly backlog: Backlog
   private readonly starts = new Starts()
-  private pins = new WeakMap<object, Member>()
+  private readonly pins = new Pins()
   private closed = false
   private reportTimer: NodeJS.Timeout | undefined = undefined
+  /** How many requests were done. */
+  private done = 0
   private watchers: Array<() => void> = []
 
   constructor(options: PoolOptions, setting: Setting) {
@@ -87,12 +90,12 @@ export class Pool implements Owner {
   /** Has a job done, now or when a worker has room; refuses it if too many wait. */
   submit(job: Job): void {
     if (this.closed) return job.onRefused("the server has stopped")
-    const pinned = this.pins.get(job.connection)
+    const pinned = this.pins.of(job.connection)
     if (pinned !== undefined) return this.submitTo(pinned, job)
     const member = this.setting.pinned ? undefined : first(this.idle)
     if (member !== undefined) return this.assign(member, job)
     if (this.backlog.isFull) return this.refuse(job)
-    if (this.setting.pinned) return void this.backlog.add(job, this.unpinned(job.connection))
+    if (this.setting.pinned) return void this.backlog.add(job, this.pins.queueOf(job.connection))
     // Where something waited before, nobody is short of work.
     if (this.backlog.add(job)) this.stock(least(this.members, this.options.each))
     this.grow()
@@ -103,27 +106,21 @@ export class Pool implements Owner {
     if (this.closed) return job.onRefused("the server has stopped")
     this.connections.atEnd(job.connection, () => {
       job.settled = true
-      const member = this.pins.get(job.connection)
-      if (member?.pins.delete(job.connection) === true) this.settle(member)
+      const member = this.pins.unpin(job.connection)
+      if (member !== undefined) this.settle(member)
     })
     this.pin(job)
   }
 
   private pin(job: Job): void {
-    let member: Member | undefined
-    for (const other of this.members) {
-      if (other.state !== "ready" || this.isDone(other)) continue
-      if (member === undefined || this.isBetter(other, member)) member = other
-    }
+    const able = [...this.members].filter((member) => member.state === "ready" && !this.isDone(member))
+    const member = fewestPins(able, this.options.recycle)
     if (member === undefined) {
-      this.unplaced.push(job)
+      this.pins.postpone(job)
       return this.grow()
     }
-    this.pins.set(job.connection, member)
-    member.pins.add(job.connection)
+    const waiting = this.pins.pin(job.connection, member)
     this.assign(member, job)
-    const waiting = this.held.get(job.connection) ?? []
-    this.held.delete(job.connection)
     for (const job of waiting) {
       if (job.settled) continue
       this.backlog.leave(job)
@@ -131,31 +128,9 @@ export class Pool implements Owner {
     }
   }
 
-  /** Whether a connection is better kept in `a`. A worker that is only there for its connections takes more where there is no other. */
-  private isBetter(a: Member, b: Member): boolean {
-    const { recycle } = this.options
-    const [worn, other] = [a.served >= recycle, b.served >= recycle]
-    return worn === other ? a.pins.size < b.pins.size : other
-  }
-
-  /** What waits until its connection has a worker. */
-  private readonly held = new Map<object, Array<Job>>()
-
-  private unpinned(connection: Connection.Ref<never>): Array<Job> {
-    const waiting = this.held.get(connection)
-    if (waiting !== undefined) return waiting
-    const jobs: Array<Job> = []
-    this.held.set(connection, jobs)
-    this.connections.atEnd(connection, () => this.held.delete(connection))
-    return jobs
-  }
-
   private refuse(job: Job): void {
     job.onRefused(`more than ${this.options.queue} requests wait for a worker`)
   }
-
-  /** Connections that wait for a worker to be set up in. They are bounded by the server's connections. */
-  private unplaced: Array<Job> = []
 
   /** Nobody waits for a job any more. */
   cancel(job: Job): void {
@@ -175,15 +150,17 @@ export class Pool implements Owner {
   onReady(member: Member): void {
     this.starts.lastFailure = undefined
     this.metrics.start(performance.now() - member.startedAt)
-    for (const job of this.takeUnplaced()) this.pin(job)
+    for (const job of this.pins.takePostponed()) this.pin(job)
     this.settle(member)
     this.changed()
   }
 
   onFreed(member: Member, job: Job): void {
     this.starts.isWell()
+    member.doneBefore = ++this.done
     if (!job.settled)
       job.onCrash(this.crashOf(member, { exitCode: undefined, signal: undefined, reason: "it gave no answer" }))
+    if (!this.setting.pinned) this.relieve()
     this.settle(member)
   }
 
@@ -260,6 +237,7 @@ export class Pool implements Owner {
 
   private assign(member: Member, job: Job): void {
     this.connections.introduce(member, job.connection)
+    if (member.taken === 0) member.doneBefore = this.done
     const id = member.assign(job)
     if (job.occupies) this.watch(member, id)
     this.idle.delete(member)
@@ -281,11 +259,28 @@ export class Pool implements Owner {
   private stock(member: Member | undefined): void {
     const { ahead, each } = this.options
     if (member === undefined || member.taken < each || member.ahead.size > ahead / 2) return
-    while (member.ahead.size < ahead && member.canHaveAhead && !this.isDone(member)) {
+    if (this.isDone(member) || this.isLate(member)) return
+    const most = member.pins.size > 0 ? ahead : Math.min(ahead, this.roomOf(member))
+    while (member.ahead.size < most && member.canHaveAhead) {
       const job = this.backlog.next(this.setting.pinned ? member.waiting : undefined)
       if (job === undefined) return
       this.connections.introduce(member, job.connection)
       member.assignAhead(job)
+    }
+  }
+
+  /** Whether the others have each done as much, since it has done anything, as it may have ahead. */
+  private isLate(member: Member): boolean {
+    return this.done - member.doneBefore > this.options.ahead * (this.members.size - 1)
+  }
+
+  /** Takes back what was given to those that take much longer than others, whom it would wait for. */
+  private relieve(): void {
+    for (const member of this.members) {
+      if (member.ahead.size === 0 || !this.isLate(member)) continue
+      const jobs: Array<Job> = []
+      for (let job = member.revoke(); job !== undefined; job = member.revoke()) jobs.push(job)
+      this.requeue(jobs)
     }
   }
 
@@ -311,8 +306,12 @@ export class Pool implements Owner {
 
   /** Whether a worker has handled all that it is to handle, counting what it has. */
   private isDone(member: Member): boolean {
-    const handled = member.served + member.taken + member.ahead.size
-    return member.exhausted || (member.pins.size === 0 && handled >= this.options.recycle)
+    return member.exhausted || (member.pins.size === 0 && this.roomOf(member) <= 0)
+  }
+
+  /** How many more a worker is to handle, beside what it has. */
+  private roomOf(member: Member): number {
+    return this.options.recycle - member.served - member.taken
   }
 
   /** Gives a member its next job, or lets it go. */
@@ -401,7 +400,7 @@ export class Pool implements Owner {
     const hope = [...this.members].some(({ state }) => state === "ready")
     if (hope || !this.starts.isHopeless) return
     for (const job of this.backlog.takeAll()) job.onCrash(crash)
-    for (const job of this.takeUnplaced()) job.onCrash(crash)
+    for (const job of this.pins.takePostponed()) job.onCrash(crash)
   }
 
   private crashed(job: Job, crash: Outcome.WorkerCrashed): void {
@@ -421,12 +420,6 @@ export class Pool implements Owner {
   private end(member: Member): void {
     member.retire(this.options.graceMillis)
     this.idle.delete(member)
-  }
-
-  private takeUnplaced(): Array<Job> {
-    const { unplaced } = this
-    this.unplaced = []
-    return unplaced.filter((job) => !job.settled)
   }
 
   private report(): void {
@@ -460,7 +453,8 @@ const first = <A>(set: ReadonlySet<A>): A | undefined => {
 const least = (members: ReadonlySet<Member>, each: number): Member | undefined => {
   let found: Member | undefined
   for (const member of members) {
-    if (member.taken >= each && (found === undefined || member.ahead.size < found.ahead.size)) found = member
+    if (member.taken < each || !member.canHaveAhead) continue
+    if (found === undefined || member.ahead.size < found.ahead.size) found = member
   }
   return found
 }
