@@ -32,7 +32,7 @@ import "./internal/worker/role.ts"
 export interface WorkerOptions {
   /** Requests that wait for a worker. Default: 1024. One more ends as `Refused`, at once; accepting goes on. */
   readonly queue?: number | undefined
-  /** The heap of a worker, in MiB of V8's old generation; buffers are not in it. Default: what V8 chooses. A worker that needs more ends, and its request as `WorkerCrashed`. */
+  /** The heap of a worker, in MiB of V8's old generation; buffers are not in it. Default: what V8 chooses. A worker that needs more ends, and its request as `WorkerCrashed`; see {@link thread} for what a thread cannot. */
   readonly memory?: number | undefined
   /** How long a worker may take for a request. Default: for ever. Then it is killed, whatever it does, and the request ends as `WorkerCrashed`. `Policy.timeout` asks politely first. */
   readonly deadline?: Duration.Input | undefined
@@ -90,7 +90,9 @@ export interface ProcessOptions extends WorkerOptions {
  *
  * A thread that runs out of memory or dies costs its request only, but what ends
  * the process (a crash in native code, `process.abort()`) ends all of them: take
- * {@link processes} for those. Take them also for what waits in the system
+ * {@link processes} for those. So does a thread that asks at once for much more
+memory than it has left, for one large array say: V8 has no other end for it.
+Take them also for what waits in the system
  * (`execSync`, a native call): a thread can only be ended when it is back in
  * JavaScript, so that a deadline and a stop of the program wait for it.
  *

@@ -99,6 +99,12 @@ const reasonOf = (code: number | null, signal: string | null, options: PoolOptio
     ? `out of memory, of which it may have ${options.memoryMb} MiB`
     : undefined
 
+/**
+ * At its limit a thread is given 16 MiB more, to end in. One collection of a young generation of the usual 48 MiB can take more than that, and
+ * then V8 ends the whole process (`Worker::NearHeapLimit` in https://github.com/nodejs/node/blob/main/src/node_worker.cc).
+ */
+const youngMb = 16
+
 const startThread = (program: Program, role: Role, options: PoolOptions): Body => {
   const { port1, port2 } = new threads.MessageChannel()
   const shared = options.ahead === 0 ? undefined : new SharedArrayBuffer(bytesOf(slotsOf(options)))
@@ -107,7 +113,9 @@ const startThread = (program: Program, role: Role, options: PoolOptions): Body =
     env: { ...process.env, [roleVariable]: JSON.stringify(role) },
     workerData: { [roleVariable]: { port: port2, shared } satisfies Given },
     transferList: [port2],
-    ...(options.memoryMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMb } })
+    ...(options.memoryMb === undefined
+      ? {}
+      : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMb, maxYoungGenerationSizeMb: youngMb } })
   })
   const { threadId } = thread
   let reason: string | undefined
