@@ -4,11 +4,11 @@
  * Everything is measured in one run, and only ratios within it mean something.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { pbkdf2Sync } from "node:crypto"
 import { once } from "node:events"
 import * as net from "node:net"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { calibrated } from "./compute.ts"
 
 const { values: flags } = parseArgs({
   options: {
@@ -146,18 +146,6 @@ const startNode = async (): Promise<void> => {
 const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
 const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 const row = (...cells: ReadonlyArray<string>) => console.log(`| ${cells.join(" | ")} |`)
-
-/** As many iterations as take a millisecond here. */
-const calibrated = (): number => {
-  const time = (iterations: number) => {
-    const before = performance.now()
-    for (let i = 0; i < 200; i++) pbkdf2Sync("line", "salt", iterations, 32, "sha256")
-    return (performance.now() - before) / 200
-  }
-  time(5_000)
-  // Near what is asked for, so that what a call costs on its own does not count.
-  return Math.round(5_000 / time(5_000))
-}
 
 const cores = async () => {
   const iterations = String(calibrated())

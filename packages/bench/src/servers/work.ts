@@ -5,7 +5,7 @@ import * as Server from "@socketserver/core/Server"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { pbkdf2Sync } from "node:crypto"
+import { compute } from "../compute.ts"
 
 class Work extends Server.Service<Work>()("Work", { protocol: Protocol.lines() }) {}
 
@@ -13,7 +13,7 @@ const iterations = Number(process.env["ITERATIONS"] ?? 0)
 
 const WorkLive = Work.serve((request) =>
   Effect.sync(() => {
-    if (iterations > 0 && !request.body.startsWith("warm")) pbkdf2Sync(request.body, "salt", iterations, 32, "sha256")
+    if (iterations > 0 && !request.body.startsWith("warm")) compute(iterations)
     return Response.make(request.body)
   })
 )
