@@ -329,7 +329,6 @@ export class Pool implements Owner {
       this.backlog.leave(job)
       this.assign(member, job)
     }
-    this.stock(member)
     if (this.isDone(member)) {
       this.idle.delete(member)
       if (member.jobs.size > 0) return
@@ -341,7 +340,7 @@ export class Pool implements Owner {
     this.feed()
   }
 
-  /** Gives what waits to who has room. */
+  /** Gives what waits to who has room, and then to who will have some. */
   private feed(): void {
     while (this.idle.size > 0) {
       const job = this.backlog.next() ?? this.revoke()
@@ -349,6 +348,8 @@ export class Pool implements Owner {
       this.backlog.leave(job)
       this.assign(first(this.idle) as Member, job)
     }
+    // Also those that have just been given their first.
+    if (this.backlog.size > 0) for (const member of this.members) this.stock(member)
     this.grow()
   }
 

@@ -1,0 +1,104 @@
+/** A worker that does what a test says, so that what a pool does can be seen frame by frame. */
+import type { Body, End } from "../../src/internal/worker/body.ts"
+import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/claims.ts"
+import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/frames.ts"
+
+export interface Given {
+  readonly id: number
+  readonly text: string
+  /** One more than the slot of its claim, if it was given ahead. */
+  readonly claim: number
+}
+
+export class ScriptedWorker {
+  /** What it was given, in order. */
+  readonly given: Array<Given> = []
+  readonly cancelled: Array<number> = []
+  isKilled = false
+  private readonly claims = new Claims(memoryCells(new SharedArrayBuffer(bytesOf(64))))
+  private readonly replies: FrameWriter
+  private onBytes: (bytes: Uint8Array) => void = () => {}
+  private onEnd: (end: End) => void = () => {}
+
+  constructor() {
+    this.replies = new FrameWriter(
+      (parts, bytes) => this.onBytes(Buffer.concat(parts, bytes)),
+      () => {}
+    )
+  }
+
+  body(name: string): Body {
+    const reader = new FrameReader({
+      onFrame: (kind, id, body) => {
+        if (kind === Ask.cancel) this.cancelled.push(id)
+        if (kind !== Ask.request) return
+        this.given.push({ id, text: body.subarray(factsBytes).toString(), claim: readFacts(body).claim })
+      }
+    })
+    return {
+      name,
+      link: {
+        start: ({ onBytes }) => void (this.onBytes = onBytes),
+        send: (parts, bytes) => reader.push(Buffer.concat(parts, bytes)),
+        whenSent: (sent) => sent(),
+        close: () => {}
+      },
+      claims: this.claims,
+      kill: () => void (this.isKilled = true),
+      onEnd: (ended) => void (this.onEnd = ended)
+    }
+  }
+
+  /** What it has been given and not ended, by text; what was given ahead, in parentheses. */
+  get holds(): ReadonlyArray<string> {
+    return this.given.map(({ claim, text }) => (claim === 0 ? text : `(${text})`))
+  }
+
+  ready(): void {
+    this.tell(Tell.ready, 0)
+  }
+
+  /** Begins what it was given ahead; whether it may. */
+  claim(text: string): boolean {
+    const { claim, id } = this.find(text)
+    return this.claims.claim(claim - 1, id)
+  }
+
+  answer(text: string): void {
+    const { id } = this.take(text)
+    this.replies.add(Tell.message, id, text)
+    this.replies.add(Tell.done, id, "0")
+    this.tell(Tell.freed, id)
+  }
+
+  /** Says that it will not do what was revoked. */
+  drop(text: string): void {
+    this.tell(Tell.dropped, this.take(text).id)
+  }
+
+  /** Says that it will not do what it was given, because it stops. */
+  giveBack(text: string): void {
+    this.tell(Tell.returned, this.take(text).id)
+  }
+
+  crash(): void {
+    this.onEnd({ exitCode: 1, signal: undefined, reason: undefined })
+  }
+
+  private find(text: string): Given {
+    const found = this.given.find((given) => given.text === text)
+    if (found === undefined) throw new Error(`it does not have ${text}, but ${this.holds.join(" ")}`)
+    return found
+  }
+
+  private take(text: string): Given {
+    const found = this.find(text)
+    this.given.splice(this.given.indexOf(found), 1)
+    return found
+  }
+
+  private tell(kind: number, id: number): void {
+    this.replies.add(kind, id)
+    this.replies.flush()
+  }
+}
