@@ -195,6 +195,7 @@ const make = (
   )
   const pool: PoolOptions = {
     ...size,
+    hasClaims: true,
     policy: name,
     kind,
     queue,

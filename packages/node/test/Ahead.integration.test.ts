@@ -10,6 +10,7 @@ import * as Logger from "effect/Logger"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Quitter, quitter } from "./support/quitter.ts"
 import { Suspect, suspect } from "./support/suspect.ts"
 
 const entry = new URL("./support/suspect.ts", import.meta.url)
@@ -31,6 +32,14 @@ const asked = (line: string) =>
   })
 
 const ask = (line: string) => Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(line)))
+
+const block = (millis: number) => {
+  for (const end = performance.now() + millis; performance.now() < end;);
+}
+
+/** This program does nothing else for a while, in a turn of its own. */
+const busy = (millis: number) =>
+  Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.sync(() => block(millis)))))
 
 const count = (tag: "Completed" | "WorkerCrashed" | "Cancelled") =>
   Effect.map(
@@ -143,6 +152,39 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
     }).pipe(Effect.scoped, on(make({ size: 1, entry })))
   )
 
+  it.live.each(["stop", "stop later"])("is answered when the handler before it stops the server: %s", (stop) =>
+    Effect.gen(function* () {
+      const lines = ["one", stop, "three", "four", "five"]
+      const all = yield* Effect.forEach(lines, (line) =>
+        Effect.flatMap(Quitter.client, (client) => Effect.forkScoped(client.send(line), { startImmediately: true }))
+      )
+      assert.deepStrictEqual(yield* Effect.forEach(all, Fiber.join), lines)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Quitter.serve(quitter, {
+            policy: make({ size: 1, entry: new URL("./support/quitter.ts", import.meta.url) })
+          }),
+          MemoryServer.layer(Quitter)
+        )
+      ),
+      Effect.provide(Logger.layer([]))
+    )
+  )
+
+  it.live("is not charged with the deadline of another, of which this program hears late", () =>
+    Effect.gen(function* () {
+      yield* ask("compute 1")
+      for (let i = 0; i < 5; i++) {
+        const all = [yield* asked("compute 95"), yield* asked("compute 40")]
+        yield* Effect.sleep("80 millis")
+        yield* busy(30)
+        yield* Effect.forEach(all, ({ fiber }) => Fiber.join(fiber))
+      }
+    }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "100 millis" })))
+  )
+
   it.live("counts as waiting", () =>
     Effect.gen(function* () {
       const long = yield* asked("compute 300")
@@ -162,6 +204,41 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
       const names = who.map((answer) => answer.split(" ")[0])
       for (const name of names) assert.strictEqual(names.filter((other) => other === name).length, 3)
     }).pipe(Effect.scoped, on(make({ size: 1, entry, recycle: 3 })))
+  )
+})
+
+describe("a process that answers, and then crashes over what it had ahead", () => {
+  it.live("costs one request, though this program was busy and writes to it before it reads", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 4; i++) {
+        yield* ask("compute 1")
+        const first = yield* asked("compute 30")
+        const crash = yield* asked("exit 3")
+        yield* Effect.sleep("10 millis")
+        const client = yield* Suspect.client
+        // In the turn in which what follows is sent, or in one of the next.
+        const later = (turns: number): void => void (turns === 0 ? block(150) : setImmediate(() => later(turns - 1)))
+        setImmediate(() => later(i))
+        const next = yield* Effect.forkScoped(client.send("compute 1"), { startImmediately: true })
+        yield* Fiber.join(first.fiber)
+        assert(Exit.isFailure(yield* Fiber.await(crash.fiber)))
+        yield* Fiber.join(next)
+      }
+      assert.strictEqual(yield* count("WorkerCrashed"), 4)
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry })))
+  )
+})
+
+describe("an idle process that is killed", () => {
+  it.live("costs no request, though one is sent to it before this program hears of its end", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 3; i++) {
+        const pid = Number((yield* ask("compute 1")).split(" ")[0])
+        yield* Effect.sleep("20 millis")
+        process.kill(pid, "SIGKILL")
+        assert.notStrictEqual(Number((yield* ask("compute 1")).split(" ")[0]), pid)
+      }
+    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry })))
   )
 })
 

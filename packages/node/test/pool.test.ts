@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { vi } from "vitest"
 import type { Connection, Outcome, Protocol } from "@socketserver/core"
 import * as Remote from "@socketserver/core/Remote"
 import * as Context from "effect/Context"
@@ -24,9 +25,11 @@ class Asked implements Job {
   readonly context = Context.empty()
   readonly id = undefined
   readonly occupies = true
+  readonly isClaimed = true
   readonly canRetry = true
   settled = false
   waits = false
+  turn = 0
   crashes = 0
   end: string | Outcome.WorkerCrashed = "nothing yet"
   private readonly text: string
@@ -67,6 +70,7 @@ const options: PoolOptions = {
   spares: 0,
   recycle: Infinity,
   each: 1,
+  hasClaims: true,
   ahead: 4,
   queue: 1_024,
   memoryMb: undefined,
@@ -131,13 +135,13 @@ describe("a busy worker", () => {
     const test = setup({ max: 1 })
     const [worker] = test.workers as [ScriptedWorker]
     await test.ask("abcdefgh")
-    assert.deepStrictEqual(worker.holds, [])
+    assert.strictEqual(worker.holds, "")
     worker.ready()
     await told
-    assert.deepStrictEqual(worker.holds, ["a", "(b)", "(c)", "(d)", "(e)"])
+    assert.strictEqual(worker.holds, "abcde")
     for (const name of "abcde") worker.answer(name)
     await told
-    assert.deepStrictEqual(worker.holds, ["(f)", "(g)", "(h)"])
+    assert.strictEqual(worker.holds, "fgh")
     await close(test)
   })
 
@@ -148,10 +152,10 @@ describe("a busy worker", () => {
     await test.ask("a")
     worker.answer("a")
     await test.ask("bcdefgh")
-    assert.deepStrictEqual(worker.holds, ["b", "(c)", "(d)", "(e)"])
+    assert.strictEqual(worker.holds, "bcde")
     worker.answer("b")
     await told
-    assert.deepStrictEqual(worker.holds, ["(c)", "(d)", "(e)", "(f)", "(g)"])
+    assert.strictEqual(worker.holds, "cdefg")
     await close(test)
   })
 
@@ -178,15 +182,15 @@ describe("what a worker was given ahead", () => {
     const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]
     one.ready()
     await test.ask("abcd")
-    assert.deepStrictEqual(one.holds, ["a", "(b)", "(c)", "(d)"])
+    assert.strictEqual(one.holds, "abcd")
     assert.isTrue(one.claim("b"))
     two.ready()
     await told
-    assert.deepStrictEqual(two.holds, ["c"])
+    assert.strictEqual(two.holds, "c")
     assert.isFalse(one.claim("c"))
     two.answer("c")
     await told
-    assert.deepStrictEqual(two.holds, ["d"])
+    assert.strictEqual(two.holds, "d")
     one.drop("c")
     one.drop("d")
     one.answer("a")
@@ -204,10 +208,10 @@ describe("what a worker was given ahead", () => {
     assert.isTrue(one.claim("b"))
     two.ready()
     await told
-    assert.deepStrictEqual(two.holds, [])
+    assert.strictEqual(two.holds, "")
     one.drop("b")
     await told
-    assert.deepStrictEqual(two.holds, ["b"])
+    assert.strictEqual(two.holds, "b")
     await close(test)
   })
 
@@ -223,7 +227,7 @@ describe("what a worker was given ahead", () => {
     const two = test.workers[1] as ScriptedWorker
     two.ready()
     await told
-    assert.deepStrictEqual(two.holds, ["c", "(d)"])
+    assert.strictEqual(two.holds, "cd")
     assert.strictEqual((test.end("b") as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
     await close(test)
   })
@@ -237,7 +241,7 @@ describe("what a worker was given ahead", () => {
     await test.cancel("b")
     assert.deepStrictEqual(one.cancelled, [one.given[1]?.id])
     await test.ask("e")
-    assert.deepStrictEqual(one.holds, ["a", "(b)", "(c)", "(e)"])
+    assert.strictEqual(one.holds, "abce")
     assert.isFalse(one.claim("b"))
     one.drop("b")
     one.answer("a")
@@ -255,7 +259,7 @@ describe("what a worker was given ahead", () => {
     one.giveBack("b")
     two.ready()
     await told
-    assert.deepStrictEqual(two.holds, ["b"])
+    assert.strictEqual(two.holds, "b")
     one.answer("a")
     await close(test)
   })
@@ -279,17 +283,16 @@ describe("what a worker was given ahead", () => {
     one.ready()
     two.ready()
     await test.ask("abcdefghijklmnopqrst")
-    assert.deepStrictEqual(one.holds.slice(0, 1), ["a"])
+    assert.isTrue(one.claim("a"))
     const ahead = one.holds.slice(1)
     for (let i = 0; i < 5; i++) {
       two.answer((two.given[0] as { readonly text: string }).text)
       await told
     }
     assert.isAbove(ahead.length, 0)
-    for (const name of ahead) assert.isFalse(one.claim(name.slice(1, 2)), name)
+    for (const name of ahead) assert.isFalse(one.claim(name), name)
     // They are before all others.
-    const [first] = ahead
-    assert.include(two.holds, first)
+    assert.include(two.holds, ahead[0] as string)
     await close(test)
   })
 
@@ -298,11 +301,128 @@ describe("what a worker was given ahead", () => {
     const [one] = test.workers as [ScriptedWorker]
     one.ready()
     await test.ask("abcdef")
-    assert.deepStrictEqual(one.holds, ["a", "(b)", "(c)"])
+    assert.strictEqual(one.holds, "abc")
     assert.strictEqual(test.workers.length, 1)
     for (const name of "abc") one.answer(name)
     await told
     assert.strictEqual(test.workers.length, 2)
+    await close(test)
+  })
+
+  it("is taken back from one that is late, and given to others that are not", async () => {
+    const test = setup()
+    const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]
+    one.ready()
+    two.ready()
+    await test.ask("ab")
+    assert.isTrue(one.claim("a"))
+    for (const name of "cdefgh") {
+      two.answer(two.holds[0] as string)
+      await test.ask(name)
+    }
+    await test.ask("ijkl")
+    assert.strictEqual(one.holds, "a")
+    assert.strictEqual(two.holds, "hijk")
+    await close(test)
+  })
+})
+
+describe("a worker that ends", () => {
+  it("costs nothing that it has not begun, whether it had its turn or not", async () => {
+    const test = setup({ max: 1 })
+    const [one] = test.workers as [ScriptedWorker]
+    one.ready()
+    await test.ask("z")
+    one.answer("z")
+    await test.ask("ab")
+    one.crash()
+    const two = test.workers[1] as ScriptedWorker
+    two.ready()
+    await told
+    assert.strictEqual(two.holds, "ab")
+    await close(test)
+  })
+
+  it("and had given a request back costs nothing, though it said so to nobody", async () => {
+    const test = setup()
+    const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]
+    one.ready()
+    await test.ask("ab")
+    assert.isTrue(one.claim("a"))
+    one.wants("b")
+    // It has nothing to do: the parent wants it as well, and sees that the worker does.
+    two.ready()
+    assert.isFalse(one.claim("b"))
+    one.crash()
+    await told
+    assert.strictEqual(two.holds, "b")
+    assert.strictEqual((test.end("a") as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
+    await close(test)
+  })
+
+  it("before it has done anything, again and again, ends what waits for it", async () => {
+    const test = setup({ max: 1, startMillis: 1_000_000 })
+    vi.useFakeTimers()
+    await test.ask("a")
+    for (let i = 0; i < 5; i++) {
+      const worker = test.workers.at(-1) as ScriptedWorker
+      worker.ready()
+      await told
+      assert.strictEqual(worker.holds, "a")
+      worker.crash()
+      vi.advanceTimersByTime(10_000)
+      assert.strictEqual(test.workers.length, i + 2)
+    }
+    vi.useRealTimers()
+    assert.strictEqual((test.end("a") as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
+    await close(test)
+  })
+})
+
+describe("a worker that is killed over a request", () => {
+  it("is given nothing more, and loses what it has not begun at once", async () => {
+    vi.useFakeTimers()
+    const test = setup({ max: 1, deadlineMillis: 20 })
+    const [one] = test.workers as [ScriptedWorker]
+    one.ready()
+    await test.ask("ab")
+    assert.isTrue(one.claim("a"))
+    vi.advanceTimersByTime(30)
+    assert.isTrue(one.isKilled)
+    assert.isFalse(one.claim("b"))
+    // Its answer was on the way already.
+    one.answer("a")
+    await test.ask("c")
+    assert.strictEqual(one.holds, "b")
+    one.crash()
+    vi.useRealTimers()
+    const two = test.workers[1] as ScriptedWorker
+    two.ready()
+    await told
+    assert.strictEqual(two.holds, "bc")
+    assert.strictEqual(test.end("a"), "answered")
+    await close(test)
+  })
+})
+
+describe("a request that is cancelled after its turn has come", () => {
+  it("does not begin if it has not, and counts as one that its worker has handled", async () => {
+    const test = setup({ max: 1, recycle: 2 })
+    const [one] = test.workers as [ScriptedWorker]
+    one.ready()
+    await test.ask("ab")
+    one.answer("a")
+    // Another is started, for this one has had its two.
+    await test.ask("c")
+    assert.strictEqual(test.workers.length, 2)
+    await test.cancel("b")
+    assert.isFalse(one.claim("b"))
+    one.drop("b")
+    const two = test.workers[1] as ScriptedWorker
+    two.ready()
+    await test.ask("d")
+    assert.strictEqual(one.holds, "")
+    assert.strictEqual(two.holds, "cd")
     await close(test)
   })
 })

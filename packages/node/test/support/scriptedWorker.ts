@@ -6,7 +6,7 @@ import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../.
 export interface Given {
   readonly id: number
   readonly text: string
-  /** One more than the slot of its claim, if it was given ahead. */
+  /** One more than the slot of its claim. */
   readonly claim: number
 }
 
@@ -15,7 +15,9 @@ export class ScriptedWorker {
   readonly given: Array<Given> = []
   readonly cancelled: Array<number> = []
   isKilled = false
-  private readonly claims = new Claims(memoryCells(new SharedArrayBuffer(bytesOf(64))))
+  private readonly begun = new Set<number>()
+  private readonly cells = memoryCells(new SharedArrayBuffer(bytesOf(64)))
+  private readonly claims = new Claims(this.cells)
   private readonly replies: FrameWriter
   private onBytes: (bytes: Uint8Array) => void = () => {}
   private onEnd: (end: End) => void = () => {}
@@ -49,22 +51,31 @@ export class ScriptedWorker {
     }
   }
 
-  /** What it has been given and not ended, by text; what was given ahead, in parentheses. */
-  get holds(): ReadonlyArray<string> {
-    return this.given.map(({ claim, text }) => (claim === 0 ? text : `(${text})`))
+  /** What it has been given and not ended. */
+  get holds(): string {
+    return this.given.map(({ text }) => text).join("")
   }
 
   ready(): void {
     this.tell(Tell.ready, 0)
   }
 
-  /** Begins what it was given ahead; whether it may. */
+  /** Wants to begin what it was given; whether it may. */
   claim(text: string): boolean {
     const { claim, id } = this.find(text)
-    return this.claims.claim(claim - 1, id)
+    if (!this.claims.claim(claim - 1, id)) return false
+    this.begun.add(id)
+    return true
+  }
+
+  /** Has written that it wants to begin what it was given, and not looked yet whether it may. */
+  wants(text: string): void {
+    const { claim, id } = this.find(text)
+    this.cells.write(2 * (claim - 1), id)
   }
 
   answer(text: string): void {
+    if (!this.begun.has(this.find(text).id) && !this.claim(text)) throw new Error(`it may not begin ${text}`)
     const { id } = this.take(text)
     this.replies.add(Tell.message, id, text)
     this.replies.add(Tell.done, id, "0")
@@ -87,7 +98,7 @@ export class ScriptedWorker {
 
   private find(text: string): Given {
     const found = this.given.find((given) => given.text === text)
-    if (found === undefined) throw new Error(`it does not have ${text}, but ${this.holds.join(" ")}`)
+    if (found === undefined) throw new Error(`it does not have ${text}, but ${this.holds}`)
     return found
   }
 

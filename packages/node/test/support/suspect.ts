@@ -39,7 +39,7 @@ export const suspect: Handler.Handler<string, string> = (request) => {
     case "never":
       return Effect.never
     case "garble":
-      writeSync(3, Buffer.from(word, "hex"))
+      writeSync(4, Buffer.from(word, "hex"))
       return Effect.never
     case "write":
       // Into a file that is named, once for each time that the request is run; then computes for so long.

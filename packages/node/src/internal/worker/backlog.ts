@@ -9,6 +9,7 @@ export class Backlog {
   private queue: Array<Job> = []
   /** How many wait that have somebody waiting for them. */
   size = 0
+  private turns = 0
 
   constructor(limit: number) {
     this.limit = limit
@@ -18,16 +19,21 @@ export class Backlog {
     return this.size >= this.limit
   }
 
+  /** A job has come. Its turn is after those that came before. */
+  enter(job: Job): void {
+    if (job.turn === 0) job.turn = ++this.turns
+  }
+
   /** Lets a job wait for whoever has room, or in a queue of its own; whether it is the only one there. */
   add(job: Job, queue: Array<Job> = this.queue): boolean {
     this.counts(job)
     return queue.push(job) === 1
   }
 
-  /** Lets a job wait before all others. */
-  addFirst(job: Job): void {
-    this.counts(job)
-    this.queue.unshift(job)
+  /** Lets jobs that have waited before wait again, before all others. */
+  putBack(jobs: ReadonlyArray<Job>): void {
+    for (const job of jobs) this.counts(job)
+    this.queue.unshift(...jobs.toSorted((a, b) => a.turn - b.turn))
   }
 
   /** What has waited longest. It waits until it {@link leave}s. */

@@ -1,10 +1,10 @@
 import * as net from "node:net"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
-import { pipeLink, portLink } from "./link.ts"
+import { type Link, pipeLink, portLink } from "./link.ts"
 import type { Given } from "./body.ts"
 import { Claims, fileCells, memoryCells } from "./claims.ts"
-import { channelDescriptor, claimsDescriptor, type Role, roleVariable } from "./role.ts"
+import { descriptors, type Role, roleVariable } from "./role.ts"
 
 const noop = () => {}
 let stopper: (() => void) | undefined
@@ -34,10 +34,16 @@ export const become = (role: Role): WorkerHost => {
   return new WorkerHost({
     role,
     id: thread ? threads.threadId : process.pid,
-    link: given === undefined ? pipeLink(new net.Socket({ fd: channelDescriptor })) : portLink(given.port),
-    claims: new Claims(given?.shared === undefined ? fileCells(claimsDescriptor) : memoryCells(given.shared)),
+    link: given === undefined ? pipes() : portLink(given.port),
+    claims: new Claims(given === undefined ? fileCells(descriptors.claims) : memoryCells(given.shared)),
     onStop: stop,
     // Nobody is there to answer any more.
     onLost: () => process.exit(0)
   })
 }
+
+const pipes = (): Link =>
+  pipeLink(
+    new net.Socket({ fd: descriptors.asks, readable: true, writable: false }),
+    new net.Socket({ fd: descriptors.tells, readable: false, writable: true })
+  )

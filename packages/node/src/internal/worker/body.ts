@@ -1,3 +1,4 @@
+import * as Result from "effect/Result"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import type * as net from "node:net"
@@ -6,7 +7,7 @@ import { bytesOf, Claims, fileCells, memoryCells, openFile } from "./claims.ts"
 import * as guard from "./guard.ts"
 import { type Link, pipeLink, portLink } from "./link.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
-import { channelDescriptor, type Role, roleVariable } from "./role.ts"
+import { descriptors, type Role, roleVariable } from "./role.ts"
 
 /** How a worker has ended. */
 export interface End {
@@ -20,7 +21,7 @@ export interface Body {
   /** As `Worker.name` has it. */
   readonly name: string
   readonly link: Link
-  /** For the calls that it is given ahead. */
+  /** Which of its calls it has begun. */
   readonly claims: Claims | undefined
   /** Ends it at once, whatever it does. */
   readonly kill: () => void
@@ -31,7 +32,7 @@ export interface Body {
 /** What a thread is given. */
 export interface Given {
   readonly port: threads.MessagePort
-  readonly shared: SharedArrayBuffer | undefined
+  readonly shared: SharedArrayBuffer
 }
 
 /** What is started, and with which arguments. */
@@ -45,32 +46,40 @@ export const start = (program: Program, role: Role, options: PoolOptions): Body 
 
 const startProcess = (program: Program, role: Role, options: PoolOptions): Body => {
   const memory = options.memoryMb === undefined ? [] : [`--max-old-space-size=${options.memoryMb}`]
-  const shared = options.ahead === 0 ? undefined : openFile(slotsOf(options))
-  const child = spawn(process.execPath, [...inherited(), ...memory, program.entry, ...program.args], {
-    // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
-    stdio: ["ignore", "inherit", "inherit", "pipe", ...(shared === undefined ? [] : [shared])],
-    detached: true,
-    env: { ...process.env, [roleVariable]: JSON.stringify(role) }
-  })
+  const shared = openFile(slotsOf(options))
+  const release = () => shared !== undefined && fs.closeSync(shared)
+  const spawned = Result.try(() =>
+    spawn(process.execPath, [...inherited(), ...memory, program.entry, ...program.args], {
+      // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
+      stdio: ["ignore", "inherit", "inherit", "pipe", "pipe", ...(shared === undefined ? [] : [shared])],
+      detached: true,
+      env: { ...process.env, [roleVariable]: JSON.stringify(role) }
+    })
+  )
+  if (Result.isFailure(spawned)) {
+    release()
+    throw spawned.failure
+  }
+  const child = spawned.success
   // Where there are no descriptors left it has no pipe either, and says so only by this event.
   child.on("error", () => {})
   const { pid } = child
   if (pid === undefined) {
-    if (shared !== undefined) fs.closeSync(shared)
+    release()
     throw new Error("no process can be started: the system has no descriptors or processes left")
   }
-  const socket = child.stdio[channelDescriptor] as net.Socket
+  const tells = child.stdio[descriptors.tells] as net.Socket
   guard.watch(pid)
   return {
     name: String(pid),
-    link: pipeLink(socket),
+    link: pipeLink(tells, child.stdio[descriptors.asks] as net.Socket),
     claims: shared === undefined ? undefined : new Claims(fileCells(shared)),
     kill: () => void child.kill("SIGKILL"),
     onEnd: (ended) => {
       const over = (end: End) => {
         guard.forget(pid)
         ended(end)
-        if (shared !== undefined) fs.closeSync(shared)
+        release()
       }
       child.once("exit", (code, signal) => {
         const end = {
@@ -78,10 +87,10 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Body 
           signal: signal ?? undefined,
           reason: reasonOf(code, signal, options)
         }
-        if (socket.destroyed) return over(end)
+        if (tells.destroyed) return over(end)
         // What it has sent before it ended counts. Somebody it has started may hold the pipe open.
-        const timer = setTimeout(() => socket.destroy(), 200)
-        socket.once("close", () => {
+        const timer = setTimeout(() => tells.destroy(), 200)
+        tells.once("close", () => {
           clearTimeout(timer)
           over(end)
         })
@@ -107,7 +116,7 @@ const youngMb = 16
 
 const startThread = (program: Program, role: Role, options: PoolOptions): Body => {
   const { port1, port2 } = new threads.MessageChannel()
-  const shared = options.ahead === 0 ? undefined : new SharedArrayBuffer(bytesOf(slotsOf(options)))
+  const shared = new SharedArrayBuffer(bytesOf(slotsOf(options)))
   const thread = new threads.Worker(program.entry, {
     argv: [...program.args],
     env: { ...process.env, [roleVariable]: JSON.stringify(role) },
@@ -129,7 +138,7 @@ const startThread = (program: Program, role: Role, options: PoolOptions): Body =
   return {
     name: `thread-${threadId}`,
     link: portLink(port1),
-    claims: shared === undefined ? undefined : new Claims(memoryCells(shared)),
+    claims: new Claims(memoryCells(shared)),
     kill: () => {
       killed = true
       void thread.terminate()

@@ -4,10 +4,10 @@ import * as os from "node:os"
 import { join } from "node:path"
 
 /**
- * Settles who has a call that was given to a worker ahead of its turn: the
- * worker, which claims it before it begins, or the parent, which revokes it to
- * give it to another. A worker that computes reads no frames meanwhile, so that
- * neither can ask the other.
+ * Settles who has a call that was given to a worker: the worker, which claims it
+ * before it begins, or the parent, which revokes it. A worker that computes reads
+ * no frames meanwhile, and one that was killed never will, so that neither can
+ * ask the other.
  *
  * Each call has two cells. Who wants it writes its id into one, and only then
  * reads the other: of the two, at least the later one sees the earlier. So never
@@ -25,7 +25,10 @@ export class Claims {
   /** For the worker: whether it may begin the call. */
   claim(slot: number, id: number): boolean {
     this.cells.write(2 * slot, id)
-    return this.cells.read(2 * slot + 1) !== id
+    if (this.cells.read(2 * slot + 1) !== id) return true
+    // The parent has at most seen that it was wanted. It was not begun.
+    this.cells.write(2 * slot, none)
+    return false
   }
 
   /** For the parent: whether the worker has not begun the call, and will not. */
@@ -39,6 +42,9 @@ export class Claims {
     return this.cells.read(2 * slot) === id
   }
 }
+
+/** No call has this id. */
+const none = 0
 
 /** Numbers of 32 bits that a parent and its worker both see; 0 at first. */
 export interface Cells {
@@ -78,20 +84,22 @@ export const fileCells = (descriptor: number): Cells => {
   }
 }
 
-/** Opens a file for {@link fileCells}, if the system has a place for it; otherwise nothing can be given ahead. */
+/** Opens a file for {@link fileCells}, if the system has a place for it; otherwise all calls begin as they come, and none is given ahead. */
 export const openFile = (slots: number): number | undefined => {
   // Windows keeps the name of a file that is open.
-  if (process.platform === "win32") return undefined
+  if (slots === 0 || process.platform === "win32") return undefined
   for (const directory of ["/dev/shm", os.tmpdir()]) {
-    const opened = Result.try(() => {
-      const path = join(directory, `socketserver-${process.pid}-${crypto.randomUUID()}`)
-      const descriptor = fs.openSync(path, "wx+", 0o600)
+    const path = join(directory, `socketserver-${process.pid}-${crypto.randomUUID()}`)
+    const opened = Result.try(() => fs.openSync(path, "wx+", 0o600))
+    if (Result.isFailure(opened)) continue
+    const descriptor = opened.success
+    const made = Result.try(() => {
       fs.unlinkSync(path)
       // Its space is taken now, so that nothing can be missing later.
       fs.writeSync(descriptor, Buffer.alloc(bytesOf(slots)))
-      return descriptor
     })
-    if (Result.isSuccess(opened)) return opened.success
+    if (Result.isSuccess(made)) return descriptor
+    fs.closeSync(descriptor)
   }
   return undefined
 }

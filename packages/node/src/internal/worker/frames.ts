@@ -152,7 +152,7 @@ export interface Facts {
   readonly bytesRead: number
   readonly bytesWritten: number
   readonly inFlight: number
-  /** Of a call that is given ahead of its turn, one more than the slot of its claim; otherwise 0. */
+  /** One more than the slot of its claim; 0 for a call without one, which begins as it comes. */
   readonly claim: number
 }
 

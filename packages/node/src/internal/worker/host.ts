@@ -72,7 +72,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private readonly calls = new Map<number, Call>()
   /** Of those, how many take a place. */
   private occupied = 0
-  /** What was given ahead of its turn. */
+  /** What it has not claimed yet. */
   private readonly waiting: Array<Asked> = []
   private nextIsDue = false
   private readonly refs = new Map<number, RemoteRef<unknown>>()
@@ -81,6 +81,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private codec: Codec<never, unknown> | undefined = undefined
   private begun = 0
   private ending = false
+  private stopping = false
 
   constructor(options: {
     readonly role: Role
@@ -130,6 +131,9 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     taker.observe((event) => this.settled(event))
     Effect.runFork(taker.stopping).addObserver(() => {
       if (!this.ending) this.writer.add(Tell.shutdown, 0)
+      // What has not begun is for others: this server takes no connection any more.
+      this.stopping = true
+      for (const { id } of this.waiting.splice(0)) this.writer.add(Tell.returned, id)
     })
   }
 
@@ -178,11 +182,12 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     const ref = this.refs.get(facts.connection)
     if (ref === undefined) return
     if (facts.claim === 0) return this.begin({ id, kind, facts, ref, body })
+    if (this.stopping) return this.writer.add(Tell.returned, id)
     this.waiting.push({ id, kind, facts, ref, body })
     this.next()
   }
 
-  /** Begins a call that waits here as soon as one of those before it has ended. */
+  /** Begins what waits here as soon as there is a place for it. */
   private next(): void {
     if (this.nextIsDue || this.waiting.length === 0 || this.occupied >= this.each) return
     this.nextIsDue = true

@@ -30,10 +30,14 @@ export interface Job {
   readonly id: number | undefined
   /** Whether it takes one of the places that a worker has. */
   readonly occupies: boolean
+  /** Whether the worker claims it before it begins. */
+  readonly isClaimed: boolean
   /** Nobody waits for it any more, or it has its answer. */
   settled: boolean
   /** Whether it waits for a worker. */
   waits: boolean
+  /** The earlier it came, the lower; 0 before. */
+  turn: number
   /** How often a worker has crashed over it. */
   crashes: number
   /** Whether another worker could still do it. */
@@ -60,10 +64,12 @@ const factsOf = (request: Request.Request<unknown>, { claim }: Line): Facts => (
 export class RequestJob<Out> implements Job {
   readonly id = undefined
   readonly occupies = true
+  readonly isClaimed = true
   readonly connection: Connection.Ref<never>
   readonly context: Context.Context<never>
   settled = false
   waits = false
+  turn = 0
   crashes = 0
   private readonly request: Request.Request<unknown>
   private readonly message: Uint8Array | string
@@ -174,10 +180,12 @@ export class RequestJob<Out> implements Job {
 export class ConnectionJob implements Job {
   readonly id: number
   readonly occupies = true
+  readonly isClaimed = false
   readonly connection: Connection.Ref<never>
   readonly context: Context.Context<never>
   settled = false
   waits = false
+  turn = 0
   crashes = 0
   readonly canRetry = false
   private readonly request: Request.Request<object>
@@ -276,10 +284,12 @@ export class ConnectionJob implements Job {
 export class ConnectJob implements Job {
   readonly id = undefined
   readonly occupies = false
+  readonly isClaimed = false
   readonly connection: Connection.Ref<never>
   readonly context: Context.Context<never>
   settled = false
   waits = false
+  turn = 0
   crashes = 0
   readonly canRetry = false
   private readonly resume: Resume<void>

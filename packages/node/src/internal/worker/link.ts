@@ -11,30 +11,36 @@ export interface Link {
 }
 
 /**
- * Over a pipe beside stdin, stdout and stderr. Node's own channel between
- * processes costs twice the CPU (`pnpm bench --channels`).
+ * Over two pipes beside stdin, stdout and stderr. Node's own channel between
+ * processes costs twice the CPU (`pnpm bench --channels`). With one pipe for
+ * both ways, a write to a worker that has just ended would fail, and Node would
+ * throw away what it had sent before and nobody had read yet.
  */
-export const pipeLink = (socket: net.Socket): Link => ({
+export const pipeLink = (input: net.Socket, output: net.Socket): Link => ({
   start: ({ onBytes, onEnd }) => {
-    socket.on("data", onBytes)
-    socket.on("close", onEnd)
-    // A worker that is gone does not read any more; `close` follows.
-    socket.on("error", () => {})
+    input.on("data", onBytes)
+    input.on("close", onEnd)
+    input.on("error", () => {})
+    // A worker that is gone does not read any more. What it has sent is still to come.
+    output.on("error", () => {})
   },
   send: (parts, bytes) => {
     if (bytes <= 65_536) {
-      socket.write(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, bytes))
+      output.write(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, bytes))
       return
     }
-    socket.cork()
-    for (const part of parts) socket.write(part)
-    socket.uncork()
+    output.cork()
+    for (const part of parts) output.write(part)
+    output.uncork()
   },
   whenSent: (sent) => {
-    if (socket.writableLength === 0) sent()
-    else socket.write("", sent)
+    if (output.writableLength === 0) sent()
+    else output.write("", sent)
   },
-  close: () => socket.destroy()
+  close: () => {
+    input.destroy()
+    output.destroy()
+  }
 })
 
 /** Over a port between threads: each batch is one buffer, which is handed over and not copied. */

@@ -11,6 +11,8 @@ export interface Owner {
   readonly onFreed: (member: Member, job: Job) => void
   /** It will not do a job, which has not begun, and no other. */
   readonly onReturned: (member: Member, job: Job) => void
+  /** It is about to be killed. */
+  readonly onKill: (member: Member) => void
   /** It will not do a job, which has not begun. */
   readonly onDropped: (member: Member, job: Job) => void
   readonly onEnd: (member: Member, end: End) => void
@@ -54,7 +56,7 @@ export class Member implements FrameReceiver {
   private ids = 0
   /** Where claims can be settled that nobody uses now. */
   private readonly freeSlots: Array<number>
-  /** The slot of each call that was given ahead, until it is heard that it has ended or was dropped. */
+  /** The slot of each call that has a claim, until it is heard that it has ended or was dropped. */
   private readonly slots = new Map<number, number>()
 
   constructor(body: Body, owner: Owner, slots: number) {
@@ -90,7 +92,7 @@ export class Member implements FrameReceiver {
   assign(job: Job): number {
     const id = job.id ?? this.nextId()
     if (job.occupies) this.taken++
-    this.give(id, job, 0)
+    this.give(id, job)
     return id
   }
 
@@ -102,15 +104,15 @@ export class Member implements FrameReceiver {
   /** Gives it a job that it begins when it has let go of another, unless that is revoked before. */
   assignAhead(job: Job): void {
     const id = this.nextId()
-    const slot = this.freeSlots.pop() as number
-    this.slots.set(id, slot)
     this.ahead.add(id)
-    this.give(id, job, slot + 1)
+    this.give(id, job)
   }
 
-  private give(id: number, job: Job, claim: number): void {
+  private give(id: number, job: Job): void {
     this.jobs.set(id, job)
-    job.begin({ claim, tell: (kind, body) => this.tell(kind, id, body) })
+    const slot = job.isClaimed ? this.freeSlots.pop() : undefined
+    if (slot !== undefined) this.slots.set(id, slot)
+    job.begin({ claim: slot === undefined ? 0 : slot + 1, tell: (kind, body) => this.tell(kind, id, body) })
   }
 
   /** The turn has come of what it was given ahead first; that job's id. */
@@ -123,31 +125,45 @@ export class Member implements FrameReceiver {
     return undefined
   }
 
-  /** Takes a job back that it was given ahead; the first, or one. None, if it has begun. */
-  revoke(job?: Job): Job | undefined {
+  /** Takes the first job back of those that it was given ahead and has not begun. */
+  revokeAhead(): Job | undefined {
     for (const id of this.ahead) {
-      const mine = this.jobs.get(id) as Job
-      if ((job !== undefined && mine !== job) || !this.body.claims!.revoke(this.slots.get(id)!, id)) continue
-      this.ahead.delete(id)
-      this.jobs.delete(id)
-      // Its slot is free when the worker has heard of it.
-      this.tell(Ask.cancel, id)
-      return mine
+      const job = this.revoke(id)
+      if (job !== undefined) return job
     }
     return undefined
+  }
+
+  /** Takes everything back that it has not begun. */
+  revokeAll(): ReadonlyArray<Job> {
+    return [...this.jobs.keys()].flatMap((id) => this.revoke(id) ?? [])
+  }
+
+  /** Takes a job back that it has not begun. */
+  private revoke(id: number): Job | undefined {
+    const slot = this.slots.get(id)
+    if (slot === undefined || this.body.claims?.revoke(slot, id) !== true) return undefined
+    // Its slot is free when the worker has heard of it.
+    this.tell(Ask.cancel, id)
+    return this.take(id)
   }
 
   /** Whether it may have begun a job that it has. */
   hasBegun(id: number): boolean {
     const slot = this.slots.get(id)
-    return slot === undefined || this.body.claims!.isClaimed(slot, id)
+    return slot === undefined || this.body.claims?.isClaimed(slot, id) !== false
   }
 
   /** Nobody waits for a job any more; whether it is this one's. */
   cancel(job: Job, graceMillis: number): boolean {
     for (const [id, mine] of this.jobs) {
       if (mine !== job) continue
-      if (this.revoke(job) !== undefined) return true
+      const hadItsTurn = !this.ahead.has(id)
+      if (this.revoke(id) !== undefined) {
+        // It counts as handled, as one that was cancelled a moment later.
+        if (hadItsTurn) this.served++
+        return true
+      }
       this.tell(Ask.cancel, id)
       this.killAfter(id, graceMillis, "it did not let go of a request that was cancelled")
       return true
@@ -158,10 +174,15 @@ export class Member implements FrameReceiver {
   /** Kills it in a while, unless that is forgotten before. */
   killAfter(key: string | number, millis: number, reason: string): void {
     if (this.state === "ended" || this.timers.has(key)) return
-    this.timers.set(
-      key,
-      setTimeout(() => this.kill(reason), millis)
+    const timer = setTimeout(
+      // Where this program was busy meanwhile, what the worker has said counts first.
+      () =>
+        setImmediate(() => {
+          if (this.timers.get(key) === timer) this.kill(reason)
+        }),
+      millis
     )
+    this.timers.set(key, timer)
   }
 
   forget(key: string | number): void {
@@ -171,6 +192,10 @@ export class Member implements FrameReceiver {
 
   kill(reason: string): void {
     this.killedFor ??= reason
+    if (this.state === "ready") {
+      this.state = "retiring"
+      this.owner.onKill(this)
+    }
     this.body.kill()
   }
 
@@ -201,6 +226,8 @@ export class Member implements FrameReceiver {
         return job === undefined ? undefined : this.owner.onReturned(this, job)
       }
       case Tell.dropped: {
+        // One that has had its turn counts as handled: another worker may have been started for what comes next.
+        if (this.jobs.has(id) && !this.ahead.has(id)) this.served++
         const job = this.release(id)
         return job === undefined ? undefined : this.owner.onDropped(this, job)
       }
@@ -219,6 +246,10 @@ export class Member implements FrameReceiver {
     const slot = this.slots.get(id)
     if (slot !== undefined) this.freeSlots.push(slot)
     this.slots.delete(id)
+    return this.take(id)
+  }
+
+  private take(id: number): Job | undefined {
     const job = this.jobs.get(id)
     if (job === undefined) return undefined
     this.jobs.delete(id)

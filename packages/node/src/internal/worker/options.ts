@@ -13,6 +13,8 @@ export interface PoolOptions {
   readonly recycle: number
   /** Requests that a worker handles at a time. */
   readonly each: number
+  /** Whether a request has a claim, so that it is known whether it has begun. */
+  readonly hasClaims: boolean
   /** Requests that a worker is given ahead of their turn, beyond those that it handles. */
   readonly ahead: number
   /** Requests that wait for a worker. */
@@ -33,5 +35,5 @@ export interface PoolOptions {
   readonly bundle: boolean
 }
 
-/** How many calls of a worker can be waiting to be claimed at a time, also those that it has yet to hear were revoked. */
-export const slotsOf = ({ ahead, each }: PoolOptions): number => each + 4 * ahead
+/** How many calls of a worker have a claim at a time, also those of which it has yet to hear that they were revoked. */
+export const slotsOf = ({ ahead, each, hasClaims }: PoolOptions): number => (hasClaims ? each + 4 * ahead : 0)

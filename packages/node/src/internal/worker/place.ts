@@ -30,7 +30,7 @@ export const place = <In, Out, R>(
       )
     }
     // The bytes of a whole connection flow to who has it: it cannot be taken back.
-    const options: PoolOptions = protocol.kind === "connection" ? { ...chosen, ahead: 0 } : chosen
+    const options = protocol.kind === "connection" ? { ...chosen, hasClaims: false, ahead: 0 } : chosen
     const duplex = protocol as Duplex<In, Out, unknown, unknown>
     const hook = Remote.onConnect(handler)
     if (hook !== undefined && !chosen.fixed) {

@@ -90,6 +90,7 @@ export class Pool implements Owner {
   /** Has a job done, now or when a worker has room; refuses it if too many wait. */
   submit(job: Job): void {
     if (this.closed) return job.onRefused("the server has stopped")
+    this.backlog.enter(job)
     const pinned = this.pins.of(job.connection)
     if (pinned !== undefined) return this.submitTo(pinned, job)
     const member = this.setting.pinned ? undefined : first(this.idle)
@@ -97,7 +98,7 @@ export class Pool implements Owner {
     if (this.backlog.isFull) return this.refuse(job)
     if (this.setting.pinned) return void this.backlog.add(job, this.pins.queueOf(job.connection))
     // Where something waited before, nobody is short of work.
-    if (this.backlog.add(job)) this.stock(least(this.members, this.options.each))
+    if (this.backlog.add(job)) this.stock(this.least())
     this.grow()
   }
 
@@ -170,6 +171,11 @@ export class Pool implements Owner {
     this.settle(member)
   }
 
+  onKill(member: Member): void {
+    this.idle.delete(member)
+    if (!this.setting.pinned) this.requeue(member.revokeAll())
+  }
+
   onDropped(member: Member, job: Job): void {
     this.requeue([job])
     this.settle(member)
@@ -181,22 +187,21 @@ export class Pool implements Owner {
     this.idle.delete(member)
     this.connections.drop(member)
     const crash = this.crashOf(member, end)
+    const begun: Array<Job> = []
+    const others: Array<Job> = []
+    for (const [id, job] of member.jobs) (this.setting.pinned || member.hasBegun(id) ? begun : others).push(job)
+    this.waitAgain(others)
     const expected =
       member.state === "ended" && member.asked && member.jobs.size === 0 && member.killedFor === undefined
     if (!expected && !this.closed) {
       this.metrics.crashed(1)
-      // One that ends of itself before it had anything to do is no better than one that does not start.
-      const unused = member.served === 0 && member.jobs.size === 0 && !isFromOutside(crash)
+      // One that ends of itself before it has done anything is no better than one that does not start.
+      const unused = member.served === 0 && begun.length === 0 && !isFromOutside(crash)
       if (performance.now() - member.startedAt > longestDelay) this.starts.isWell()
       if (wasStarting || unused) this.failedToStart(crash, wasStarting ? "before it was ready" : "before it was used")
     }
-    const others: Array<Job> = []
-    for (const [id, job] of member.jobs) {
-      if (this.setting.pinned || member.hasBegun(id)) this.crashed(job, crash)
-      else others.push(job)
-    }
-    for (const job of member.waiting) this.crashed(job, crash)
-    this.requeue(others)
+    for (const job of [...begun, ...member.waiting]) this.crashed(job, crash)
+    this.feed()
     // Their state is lost with their worker.
     for (const connection of member.pins) Effect.runFork(connection.close)
     if (!this.closed) this.grow()
@@ -269,31 +274,48 @@ export class Pool implements Owner {
     }
   }
 
-  /** Whether the others have each done as much, since it has done anything, as it may have ahead. */
+  /** Who of those with enough to do has least to do next. */
+  private least(): Member | undefined {
+    let found: Member | undefined
+    for (const member of this.members) {
+      if (member.taken < this.options.each || !member.canHaveAhead || this.isLate(member)) continue
+      if (found === undefined || member.ahead.size < found.ahead.size) found = member
+    }
+    return found
+  }
+
+  /** Whether those who have done anything since it has have each done as much as it may have ahead. */
   private isLate(member: Member): boolean {
-    return this.done - member.doneBefore > this.options.ahead * (this.members.size - 1)
+    const { ahead } = this.options
+    const since = this.done - member.doneBefore
+    if (since <= ahead) return false
+    let others = 0
+    for (const other of this.members) if (other.doneBefore > member.doneBefore) others++
+    return since > ahead * others
   }
 
   /** Takes back what was given to those that take much longer than others, whom it would wait for. */
   private relieve(): void {
+    const jobs: Array<Job> = []
     for (const member of this.members) {
       if (member.ahead.size === 0 || !this.isLate(member)) continue
-      const jobs: Array<Job> = []
-      for (let job = member.revoke(); job !== undefined; job = member.revoke()) jobs.push(job)
-      this.requeue(jobs)
+      for (let job = member.revokeAhead(); job !== undefined; job = member.revokeAhead()) jobs.push(job)
     }
+    if (jobs.length > 0) this.requeue(jobs)
   }
 
   /** Lets jobs that have not begun wait again, before all others. */
   private requeue(jobs: ReadonlyArray<Job>): void {
-    for (const job of jobs.toReversed()) {
-      this.backlog.leave(job)
-      if (job.settled) continue
-      if (this.closed) job.onRefused("the server has stopped")
-      else if (this.setting.pinned) job.onRefused("the worker of its connection stops")
-      else this.backlog.addFirst(job)
-    }
+    this.waitAgain(jobs)
     this.feed()
+  }
+
+  private waitAgain(jobs: ReadonlyArray<Job>): void {
+    const refusal = this.closed ? "the server has stopped" : "the worker of its connection stops"
+    for (const job of jobs) this.backlog.leave(job)
+    const wanted = jobs.filter((job) => !job.settled)
+    if (this.closed || this.setting.pinned) for (const job of wanted) job.onRefused(refusal)
+    else this.backlog.putBack(wanted)
   }
 
   private submitTo(member: Member, job: Job): void {
@@ -357,7 +379,7 @@ export class Pool implements Owner {
   private revoke(): Job | undefined {
     if (this.setting.pinned) return undefined
     for (const member of this.members) {
-      const job = member.revoke()
+      const job = member.revokeAhead()
       if (job !== undefined) return job
     }
     return undefined
@@ -448,16 +470,6 @@ const noEnd: End = { exitCode: undefined, signal: undefined, reason: undefined }
 const first = <A>(set: ReadonlySet<A>): A | undefined => {
   for (const a of set) return a
   return undefined
-}
-
-/** Who of those with enough to do has least to do next. */
-const least = (members: ReadonlySet<Member>, each: number): Member | undefined => {
-  let found: Member | undefined
-  for (const member of members) {
-    if (member.taken < each || !member.canHaveAhead) continue
-    if (found === undefined || member.ahead.size < found.ahead.size) found = member
-  }
-  return found
 }
 
 const plain = (reason: Connection.Reason): Connection.Reason =>

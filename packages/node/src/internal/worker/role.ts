@@ -11,17 +11,21 @@ export interface Role {
   readonly address: string
   /** How long its own layers may take to end. */
   readonly graceMillis: number
-  /** How many calls it begins at a time, of those that it is given ahead. */
+  /** How many calls it begins at a time, of those that it claims. */
   readonly each: number
 }
 
 export const roleVariable = "SOCKETSERVER_WORKER"
 
-/** Where a process finds its parent's channel, beside stdin, stdout and stderr. */
-export const channelDescriptor = 3
-
-/** Where a process finds what it shares with its parent, if it is given calls ahead. */
-export const claimsDescriptor = 4
+/** Where a process finds what it shares with its parent, beside stdin, stdout and stderr. */
+export const descriptors = {
+  /** What its parent asks for. */
+  asks: 3,
+  /** What it tells its parent. */
+  tells: 4,
+  /** The file of its claims, if its calls have any. */
+  claims: 5
+} as const
 
 export const role: Role | undefined = take(roleVariable)
 
