@@ -107,7 +107,7 @@ export const thread = (options: SizedOptions = {}): Policy.Crossing => sized("th
  * **Details**
  *
  * A process that crashes, exits or is killed is replaced, and exactly the
- * requests that it had end as `WorkerCrashed`. Requests of a connection may go
+ * requests that it had begun end as `WorkerCrashed`. Requests of a connection may go
  * to different processes, unless its handler keeps state for each connection
  * (`Handler.perConnection`): then all of them go to one.
  *
