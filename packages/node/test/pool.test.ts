@@ -1,86 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { vi } from "vitest"
-import type { Connection, Outcome, Protocol } from "@socketserver/core"
-import * as Remote from "@socketserver/core/Remote"
+import type { Outcome, Protocol } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { Ask, Tell, writeFacts } from "../src/internal/worker/frames.ts"
 import type { Job } from "../src/internal/worker/jobs.ts"
 import type { PoolOptions } from "../src/internal/worker/options.ts"
 import { Pool } from "../src/internal/worker/pool.ts"
+import { Asked, options } from "./support/askedPool.ts"
 import { ScriptedWorker } from "./support/scriptedWorker.ts"
-
-const connection = {
-  id: 1,
-  openedAt: 0,
-  listener: "memory://test",
-  peer: { transport: "memory", name: "test" },
-  close: Effect.void,
-  [Remote.onEndKey as unknown as symbol]: () => {}
-} as unknown as Connection.Ref<never>
-
-/** A request as far as a pool sees one. */
-class Asked implements Job {
-  readonly connection = connection
-  readonly context = Context.empty()
-  readonly id = undefined
-  readonly occupies = true
-  readonly isClaimed = true
-  readonly canRetry = true
-  settled = false
-  waits = false
-  turn = 0
-  crashes = 0
-  end: string | Outcome.WorkerCrashed = "nothing yet"
-  private readonly text: string
-
-  constructor(text: string) {
-    this.text = text
-  }
-
-  begin({ claim, tell }: Parameters<Job["begin"]>[0]): void {
-    const facts = { connection: 1, request: 1, receivedAt: 0, bytesRead: 0, bytesWritten: 0, inFlight: 1, claim }
-    tell(Ask.request, writeFacts(facts, this.text))
-  }
-
-  onFrame(kind: number): void {
-    if (kind === Tell.done) this.settle("answered")
-  }
-
-  onCrash(crash: Outcome.WorkerCrashed): void {
-    this.settle(crash)
-  }
-
-  onRefused(reason: string): void {
-    this.settle(reason)
-  }
-
-  private settle(end: string | Outcome.WorkerCrashed): void {
-    assert.isFalse(this.settled, `${this.text} has two ends`)
-    this.settled = true
-    this.end = end
-  }
-}
-
-const options: PoolOptions = {
-  policy: "process:2",
-  kind: "process",
-  max: 2,
-  fixed: true,
-  spares: 0,
-  recycle: Infinity,
-  each: 1,
-  hasClaims: true,
-  ahead: 4,
-  queue: 1_024,
-  memoryMb: undefined,
-  deadlineMillis: Infinity,
-  startMillis: 10_000,
-  graceMillis: 10_000,
-  retries: 0,
-  entry: undefined,
-  bundle: false
-}
 
 const setup = (some: Partial<PoolOptions> = {}) => {
   const workers: Array<ScriptedWorker> = []
@@ -406,6 +333,20 @@ describe("a worker that is killed over a request", () => {
 })
 
 describe("a request that is cancelled after its turn has come", () => {
+  it("leaves its place to the next", async () => {
+    const test = setup({ max: 1 })
+    const [one] = test.workers as [ScriptedWorker]
+    one.ready()
+    await test.ask("a")
+    await test.cancel("a")
+    await test.ask("b")
+    one.drop("a")
+    assert.strictEqual(one.holds, "b")
+    one.answer("b")
+    assert.strictEqual(test.end("b"), "answered")
+    await close(test)
+  })
+
   it("does not begin if it has not, and counts as one that its worker has handled", async () => {
     const test = setup({ max: 1, recycle: 2 })
     const [one] = test.workers as [ScriptedWorker]

@@ -138,7 +138,11 @@ export class Pool implements Owner {
     if (job.settled) return
     job.settled = true
     this.backlog.leave(job)
-    for (const member of this.members) if (member.cancel(job, this.options.graceMillis)) return
+    for (const member of this.members) {
+      if (!member.cancel(job, this.options.graceMillis)) continue
+      // Taken back before it began, it leaves its place to the next.
+      return this.settle(member)
+    }
   }
 
   /** Calls `f` when a connection ends; see {@link Connections.atEnd}. */

@@ -1,0 +1,264 @@
+/** Pools with workers that do as `host.ts` does, in all orders in which it can happen, and what must hold at every step. */
+import { assert, describe, it } from "@effect/vitest"
+import type { Protocol } from "@socketserver/core"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Body, End } from "../src/internal/worker/body.ts"
+import { bytesOf, Claims, memoryCells } from "../src/internal/worker/claims.ts"
+import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../src/internal/worker/frames.ts"
+import { type PoolOptions, slotsOf } from "../src/internal/worker/options.ts"
+import { Pool } from "../src/internal/worker/pool.ts"
+import { Asked, options as defaults } from "./support/askedPool.ts"
+
+type Action = () => void
+
+interface Call {
+  readonly id: number
+  readonly text: string
+  readonly slot: number
+}
+
+/** A worker, as the steps that it can take. */
+class Simulated {
+  readonly outbox: Array<readonly [kind: number, id: number, body?: string]> = [[Tell.ready, 0]]
+  readonly began: Array<string> = []
+  isDead = false
+  isEnding = false
+  /** What it has written its claim of, and not yet looked whether it may begin it. */
+  half: Call | undefined = undefined
+  readonly body: Body
+  private readonly cells: ReturnType<typeof memoryCells>
+  private readonly inbox: Array<Action> = []
+  private readonly running = new Set<number>()
+  private readonly waiting: Array<Call> = []
+  private readonly each: number
+  private onBytes: (bytes: Uint8Array) => void = () => {}
+  private onEnd: (end: End) => void = () => {}
+
+  constructor(options: PoolOptions, name: string) {
+    this.each = options.each
+    this.cells = memoryCells(new SharedArrayBuffer(bytesOf(slotsOf(options))))
+    const reader = new FrameReader({
+      onFrame: (kind, id, body) => {
+        if (this.isDead) return
+        const text = body.subarray(factsBytes).toString()
+        if (kind === Ask.request) {
+          const { claim } = readFacts(body)
+          this.inbox.push(() => this.waiting.push({ id, text, slot: claim - 1 }))
+        }
+        if (kind === Ask.cancel) this.inbox.push(() => this.cancel(id))
+        if (kind === Ask.stop) this.inbox.push(() => void (this.isEnding = true))
+      }
+    })
+    this.body = {
+      name,
+      claims: new Claims(this.cells),
+      kill: () => void (this.isDead = true),
+      onEnd: (ended) => void (this.onEnd = ended),
+      link: {
+        start: ({ onBytes }) => void (this.onBytes = onBytes),
+        send: (parts, bytes) => reader.push(Buffer.concat(parts, bytes)),
+        whenSent: (sent) => sent(),
+        close: () => {}
+      }
+    }
+  }
+
+  /** What it could do next. */
+  get actions(): ReadonlyArray<Action> {
+    if (this.isDead) return []
+    const { half } = this
+    const actions: Array<Action> = [...this.running].map((id) => () => this.free(id))
+    if (this.inbox.length > 0) actions.push(() => this.inbox.splice(0).forEach((read) => read()))
+    if (half !== undefined) actions.push(() => this.decide(half))
+    else if (this.waiting.length > 0 && this.running.size < this.each) actions.push(() => this.want())
+    if (this.isEnding && this.running.size === 0 && this.inbox.length === 0)
+      actions.push(() => void (this.isDead = true))
+    return actions
+  }
+
+  /** Some of what it has said arrives. */
+  deliver(frames: number): void {
+    const writer = new FrameWriter(
+      (parts, bytes) => this.onBytes(Buffer.concat(parts, bytes)),
+      () => {}
+    )
+    for (const frame of this.outbox.splice(0, frames)) writer.add(...frame)
+    writer.flush()
+  }
+
+  end(): void {
+    this.onEnd({ exitCode: undefined, signal: "SIGKILL", reason: undefined })
+  }
+
+  // The two halves of `Claims.claim`.
+  private want(): void {
+    const call = this.waiting.shift() as Call
+    this.cells.write(2 * call.slot, call.id)
+    this.half = call
+  }
+
+  private decide(call: Call): void {
+    this.half = undefined
+    if (this.cells.read(2 * call.slot + 1) !== call.id) {
+      this.began.push(call.text)
+      this.running.add(call.id)
+      return
+    }
+    this.cells.write(2 * call.slot, 0)
+    this.outbox.push([Tell.dropped, call.id])
+  }
+
+  private cancel(id: number): void {
+    const index = this.waiting.findIndex((call) => call.id === id)
+    if (index === -1) return void (this.running.has(id) && this.free(id))
+    this.waiting.splice(index, 1)
+    this.outbox.push([Tell.dropped, id])
+  }
+
+  private free(id: number): void {
+    this.running.delete(id)
+    this.outbox.push([Tell.done, id, "0"], [Tell.freed, id])
+  }
+}
+
+/** Numbers from 0 to 1, always the same ones for a seed (mulberry32). */
+const randomOf = (seed: number) => {
+  let state = seed
+  return () => {
+    state = (state + 0x6d_2b_79_f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+interface Inside {
+  readonly backlog: { readonly size: number; readonly queue: ReadonlyArray<Asked> }
+  readonly members: ReadonlySet<{
+    readonly taken: number
+    readonly ahead: ReadonlySet<number>
+    readonly jobs: ReadonlyMap<number, Asked>
+    readonly slots: ReadonlyMap<number, number>
+    readonly freeSlots: ReadonlyArray<number>
+  }>
+}
+
+const run = async (seed: number) => {
+  const random = randomOf(seed)
+  const pick = <A>(list: ReadonlyArray<A>): A => list[Math.floor(random() * list.length)] as A
+  const fixed = random() < 0.6
+  const options: PoolOptions = {
+    ...defaults,
+    fixed,
+    max: pick([1, 2, 3]),
+    spares: fixed ? 0 : pick([0, 1]),
+    recycle: fixed ? pick([Infinity, Infinity, 2, 5]) : pick([2, 5, 10]),
+    each: fixed ? pick([1, 1, 2]) : 1,
+    queue: pick([3, 1_024]),
+    startMillis: 1e8,
+    graceMillis: 1e8,
+    retries: random() < 0.3 ? 1 : 0
+  }
+  const crashes = random() < 0.6
+  const jobs: Array<Asked> = []
+  const workers: Array<Simulated> = []
+  const ended = new Set<Simulated>()
+  const pool = new Pool(options, {
+    service: "Test",
+    codec: {} as Protocol.Codec<unknown, never>,
+    shutdown: Effect.void,
+    pinned: false,
+    start: () => {
+      const worker = new Simulated(options, `worker-${workers.length}`)
+      workers.push(worker)
+      return worker.body
+    },
+    context: Context.empty()
+  })
+  Effect.runFork(pool.open)
+  const { backlog, members } = pool as unknown as Inside
+  const says = `seed ${seed}, ${JSON.stringify(options)}`
+
+  const check = () => {
+    const waiting = jobs.filter((job) => job.waits).length
+    const ahead = [...members].flatMap((member) => [...member.ahead].map((id) => member.jobs.get(id) as Asked))
+    assert.strictEqual(backlog.size, waiting, says)
+    assert.strictEqual(
+      [...(pool as unknown as Inside).backlog.queue, ...ahead].filter((job) => !job.settled).length,
+      waiting,
+      says
+    )
+    for (const member of members) {
+      assert.strictEqual(member.taken, member.jobs.size - member.ahead.size, says)
+      assert.isAtMost(member.taken, options.each, says)
+      if (member.ahead.size > 0) assert.strictEqual(member.taken, options.each, says)
+      assert.strictEqual(member.freeSlots.length + member.slots.size, slotsOf(options), says)
+    }
+  }
+
+  /** What could happen next, anywhere. */
+  const possible = (): ReadonlyArray<Action> => {
+    const actions: Array<Action> = []
+    for (const worker of workers) {
+      if (ended.has(worker)) continue
+      actions.push(...worker.actions)
+      if (worker.outbox.length > 0) actions.push(() => worker.deliver(1 + Math.floor(random() * worker.outbox.length)))
+      else if (worker.isDead) actions.push(() => (ended.add(worker), worker.end()))
+    }
+    const live = jobs.filter((job) => !job.settled)
+    const alive = workers.filter((worker) => !worker.isDead)
+    if (jobs.length >= 60) return actions
+    actions.push(() => {
+      for (let n = pick([1, 1, 3, 6]); n > 0; n--) {
+        const job = new Asked(String(jobs.length))
+        jobs.push(job)
+        pool.submit(job)
+      }
+    })
+    if (live.length > 0 && random() < 0.3) actions.push(() => pool.cancel(pick(live)))
+    if (crashes && alive.length > 0 && random() < 0.06) actions.push(() => void (pick(alive).isDead = true))
+    return actions
+  }
+
+  for (let actions = possible(); actions.length > 0; actions = possible()) {
+    pick(actions)()
+    // What a turn sends leaves at its end, which may be after more than one of these.
+    if (random() < 0.5) await Promise.resolve()
+    check()
+    if (possible().length === 0) await new Promise(setImmediate)
+  }
+  for (const job of jobs) {
+    const began = workers.filter((worker) => worker.began.includes(job.text)).length
+    assert.isTrue(job.settled, `${job.text} hangs: ${says}`)
+    assert.isAtMost(began, 1 + job.crashes, says)
+    if (job.end === "answered") assert.isAbove(began, 0, says)
+    // A worker may be killed after it has claimed, and before it begins.
+    const crashed = typeof job.end !== "string" && job.crashes === 0
+    if (crashed && began === 0)
+      assert.isTrue(
+        workers.some(({ half }) => half?.text === job.text),
+        `${job.text}: ${says}`
+      )
+  }
+  for (const worker of workers) assert.isAtMost(worker.began.length, options.recycle, says)
+  assert.strictEqual(backlog.size, 0, says)
+  for (const { ahead, jobs, slots, taken } of members) {
+    assert.deepStrictEqual([ahead.size, jobs.size, slots.size, taken], [0, 0, 0, 0], says)
+  }
+  if (fixed) assert.strictEqual(members.size, options.max, says)
+  return jobs.map(({ end }) => (typeof end === "string" ? end : end._tag))
+}
+
+describe("a pool", () => {
+  it("keeps its promises in whatever order things happen", { timeout: 60_000 }, async () => {
+    const ends = new Map<string, number>()
+    for (let seed = 1; seed <= 400; seed++) {
+      for (const end of await run(seed)) ends.set(end, (ends.get(end) ?? 0) + 1)
+    }
+    // All of it has happened, and not just once.
+    for (const end of ["answered", "nothing yet", "WorkerCrashed", "more than 3 requests wait for a worker"]) {
+      assert.isAbove(ends.get(end) ?? 0, 50, end)
+    }
+  })
+})
