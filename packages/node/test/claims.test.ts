@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { closeSync } from "node:fs"
+import { spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
 import { bytesOf, Claims, fileCells, memoryCells, openFile } from "../src/internal/worker/claims.ts"
@@ -57,5 +58,47 @@ describe.each([
     assert.isFalse(claims.claim(3, 4_294_967_295))
     assert.isTrue(claims.claim(7, 1))
     if (typeof cells === "number") closeSync(cells)
+  })
+})
+
+const claims = JSON.stringify(new URL("../src/internal/worker/claims.ts", import.meta.url).href)
+const body = JSON.stringify(new URL("../src/internal/worker/body.ts", import.meta.url).href)
+
+/** What a program prints that runs after a line of shell. */
+const printed = (shell: string, program: string) =>
+  spawnSync("/bin/sh", ["-c", `${shell}; exec "$0" "$@"`, process.execPath, "--input-type=module", "-e", program], {
+    encoding: "utf8"
+  }).stdout
+
+const counting = `
+import { readdirSync } from "node:fs"
+const count = () => readdirSync("/proc/self/fd").length
+`
+
+describe.skipIf(process.platform !== "linux")("a file of claims", () => {
+  it("leaves no descriptor where nothing can be written", () => {
+    const program = `${counting}
+const { openFile } = await import(${claims})
+const before = count()
+const made = Array.from({ length: 5 }, () => openFile(8))
+console.log(count() - before, made.every((descriptor) => descriptor === undefined))`
+    assert.strictEqual(printed("ulimit -f 0", program), "0 true\n")
+  })
+
+  it("leaves no descriptor where no process can be started", () => {
+    const program = `${counting}
+const { start } = await import(${body})
+process.env.LARGE = "x".repeat(200_000)
+let failures = 0
+const fail = () => {
+  try { start({ entry: "none", args: [] }, { kind: "process" }, { hasClaims: true, each: 1, ahead: 4 }) }
+  catch (error) { if (error.code === "E2BIG") failures++ }
+}
+// What the first start opens for all of them.
+fail()
+const before = count()
+for (let i = 0; i < 4; i++) fail()
+console.log(count() - before, failures)`
+    assert.strictEqual(printed("true", program), "0 5\n")
   })
 })

@@ -236,6 +236,33 @@ describe("what a worker was given ahead", () => {
     await close(test)
   })
 
+  it("comes back, the oldest first, also if only one of many gets on", async () => {
+    const test = setup({ max: 4 })
+    const quick = test.workers[3] as ScriptedWorker
+    for (const worker of test.workers) worker.ready()
+    await test.ask("abcdefghijklmnopqrstuvwxyz")
+    const late = test.workers.slice(0, 3)
+    for (const worker of late) assert.isTrue(worker.claim(worker.holds[0] as string))
+    const ahead = [...late.map((worker) => worker.holds.slice(1)).join("")].toSorted()
+    assert.isAbove(ahead.length, 3)
+    for (let i = 0; i < 5; i++) {
+      quick.answer(quick.holds[0] as string)
+      await told
+    }
+    const handled: Array<string> = []
+    for (let i = 0; i < 4 + ahead.length; i++) {
+      handled.push(quick.holds[0] as string)
+      quick.answer(quick.holds[0] as string)
+      await told
+    }
+    assert.includeMembers(handled, ahead)
+    assert.deepStrictEqual(
+      handled.filter((name) => ahead.includes(name)),
+      ahead
+    )
+    await close(test)
+  })
+
   it("is taken back from one that is late, and given to others that are not", async () => {
     const test = setup()
     const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]
