@@ -91,8 +91,8 @@ export interface ProcessOptions extends WorkerOptions {
  * A thread that runs out of memory or dies costs its request only, but what ends
  * the process (a crash in native code, `process.abort()`) ends all of them: take
  * {@link processes} for those. So does a thread that asks at once for much more
-memory than it has left, for one large array say: V8 has no other end for it.
-Take them also for what waits in the system
+ * memory than it has left, for one large array say: V8 has no other end for it.
+ * Take them also for what waits in the system
  * (`execSync`, a native call): a thread can only be ended when it is back in
  * JavaScript, so that a deadline and a stop of the program wait for it.
  *

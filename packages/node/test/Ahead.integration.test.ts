@@ -31,6 +31,12 @@ const asked = (line: string) =>
     return { client, fiber }
   })
 
+/** Until the server has the request of the connection that was opened last. */
+const arrived = Effect.flatMap(Suspect, (server) => server.connections).pipe(
+  Effect.map((all) => all.toSorted((a, b) => b.id - a.id)[0]?.inFlight),
+  Effect.repeat({ until: (inFlight) => inFlight === 1 })
+)
+
 const ask = (line: string) => Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(line)))
 
 const block = (millis: number) => {
@@ -132,7 +138,7 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
       for (let i = 0; i < 40; i++) {
         yield* asked("compute 20")
         const gone = yield* asked(`write ${path} 0 ${i}`)
-        yield* Effect.sleep("2 millis")
+        yield* arrived
         yield* gone.client.reset
       }
       const last = yield* asked(`write ${path} 0 last`)
@@ -145,7 +151,7 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
   it.live("is answered when the server stops meanwhile", () =>
     Effect.gen(function* () {
       const all = yield* Effect.forEach(Array.from({ length: 8 }), (_, i) => asked(`compute 50 ${i}`))
-      yield* Effect.sleep("20 millis")
+      yield* arrived
       yield* Effect.flatMap(Suspect, (server) => server.shutdown)
       for (const [i, { fiber }] of all.entries())
         assert.match(yield* Fiber.join(fiber), new RegExp(` compute 50 ${i}$`))
@@ -189,7 +195,7 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
     Effect.gen(function* () {
       const long = yield* asked("compute 300")
       const waiting = yield* Effect.forEach(Array.from({ length: 3 }), () => asked("compute 0"))
-      yield* Effect.sleep("20 millis")
+      yield* arrived
       const one = yield* asked("compute 0")
       assert(Exit.isFailure(yield* Fiber.await(one.fiber)))
       assert.isUndefined(long.fiber.pollUnsafe())
