@@ -205,9 +205,13 @@ export interface Report {
   /** How long the stop took, in milliseconds. */
   readonly millis: number
   /** Requests that were answered while stopping. */
-  readonly answered: number
+  readonly completed: number
   /** Requests that the deadline cut off. */
-  readonly drained: number
+  readonly interrupted: number
+  /** Peers and requests that were turned away while stopping. */
+  readonly refused: number
+  /** Connections that were open when the stop began. */
+  readonly connections: number
   /** All outcomes since the server started. */
   readonly counts: Counts
 }

@@ -1,56 +1,81 @@
 /**
  * From the bytes of a connection to its requests, and back.
  *
- * A `Protocol` is a value: a framing that cuts a byte stream into messages, and
- * a codec that gives them types. Every protocol here works in both directions,
- * so a typed client comes for free.
+ * A `Protocol` is a value: a framing, which tells the payloads of a byte stream
+ * apart, and a codec, which gives them types. Any codec goes over any framing.
  *
- * It is not a conversation: greeting, login and other state belong to the
- * handler (`Handler.perConnection`), or to the handler of a
- * {@link connection} protocol.
+ * The payload is the unit. A datagram is one, without framing, and so is what
+ * goes to a worker and what comes back: nothing is encoded again on the way.
+ *
+ * | a framing | its payloads | a codec | its messages |
+ * |---|---|---|---|
+ * | {@link lines} | lines | {@link text} | strings |
+ * | {@link delimited} | between delimiters | {@link bytes} | bytes |
+ * | {@link lengthPrefixed} | after their length | {@link json} | JSON values |
+ * | {@link fixed} | of one size | {@link schema} | of any type |
+ * | {@link netstring} | netstrings | {@link transform} | converted by hand |
+ * | {@link framing} | found by a function of yours | | |
+ *
+ * {@link make} is for messages whose end shows only while they are read.
+ *
+ * A protocol is not a conversation: greeting, login and other state belong to a
+ * `Session`, or to the handler of a {@link connection} protocol.
  *
  * @since 0.1.0
  */
+import { dual } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type * as Connection from "./Connection.ts"
-import { concat, indexOf, readLength, writeLength } from "./internal/bytes.ts"
 import * as decoders from "./internal/decoders.ts"
-import * as Outcome from "./Outcome.ts"
+import * as framings from "./internal/framings.ts"
+import * as jsonText from "./internal/json.ts"
+import * as sides from "./internal/sides.ts"
+import { Unencodable } from "./internal/unencodable.ts"
+import type * as Outcome from "./Outcome.ts"
+
+export { Unencodable }
 
 const TypeId = "~@socketserver/core/Protocol"
 
 /**
- * How requests of type `In` are read, and responses of type `Out` written.
+ * How requests of type `In` are read, and responses of type `Out` written. A
+ * client sends `Send` and receives `Receive`.
+ *
+ * **Details**
+ *
+ * A protocol that only a server can speak has `never` for both: its client can
+ * be connected, and nothing can be sent with it.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Protocol<in out In, in out Out> {
+export interface Protocol<in out In, in out Out, in Send = In, out Receive = Out> {
   readonly [TypeId]: { readonly _In: (_: In) => In; readonly _Out: (_: Out) => Out }
   /** For logs and errors: `"lines"`. */
   readonly name: string
   /** Whether each message is a request, or the whole connection is one. */
   readonly kind: "messages" | "connection"
-  /** Whether replies leave in the order of their requests. */
-  readonly ordered: boolean
+  /** How replies are matched with requests where they do not leave in their order; see {@link correlated}. */
+  readonly correlation: Correlation | undefined
+  /** What is wrong with its options. A server that is declared with it fails at its start, with this. */
+  readonly problem: string | undefined
   /** The server's side. */
-  readonly server: Codec<unknown, never>
+  readonly server: Side<unknown, never>
+  /** The client's side. */
+  readonly client: Side<Receive, Send>
 }
 
 /**
- * A protocol that can also be spoken from the other end, which is what a client
- * needs. A client sends `Send` and receives `Receive`.
+ * A payload: what a framing carries, and a codec reads. A string stands for its
+ * UTF-8.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Duplex<in out In, in out Out, in out Send = In, in out Receive = Out> extends Protocol<In, Out> {
-  readonly server: Codec<Send, Receive>
-  readonly client: Codec<Receive, Send>
-}
+export type Payload = string | Uint8Array
 
 /**
  * One end of a protocol: what it reads and what it writes.
@@ -58,13 +83,30 @@ export interface Duplex<in out In, in out Out, in out Send = In, in out Receive 
  * @category models
  * @since 0.1.0
  */
-export interface Codec<Read, Write> {
+export interface Side<out Read, in Write> {
+  /** Whether a message is its payload, as for text and bytes. */
+  readonly plain: boolean
   /** A new decoder for each connection. */
-  decoder(): Decoder<Read>
-  /** The bytes of a message; a string stands for its UTF-8. */
-  encode(message: Write): string | Uint8Array | Unencodable
-  /** The same over datagrams: each is one message, and framing does not apply. */
+  readonly decoder: () => Decoder<Read>
+  /** A message as it goes over a connection. */
+  readonly encode: (message: Write) => Payload | Unencodable
+  /** A payload that was encoded elsewhere, as it goes over a connection. */
+  readonly frame: (payload: Payload) => Payload | Unencodable
+  /** A message alone, as it goes to a worker and back. */
+  readonly payload: MessageCodec<Payload, Read, Write>
+  /** Over datagrams: each is one payload, and framing does not apply. */
   readonly datagram: DatagramCodec<Read, Write>
+}
+
+/**
+ * From one piece of data to one message, and back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageCodec<in Data, out Read, in Write> {
+  readonly decode: (data: Data) => Result.Result<Read, DecodeError>
+  readonly encode: (message: Write) => Payload | Unencodable
 }
 
 /**
@@ -73,9 +115,11 @@ export interface Codec<Read, Write> {
  * @category models
  * @since 0.1.0
  */
-export interface DatagramCodec<Read, Write> {
-  decode(datagram: Uint8Array): Result.Result<Read, DecodeError>
-  encode(message: Write): string | Uint8Array | Unencodable
+export interface DatagramCodec<out Read, in Write> extends MessageCodec<Uint8Array, Read, Write> {
+  /** The payload of a datagram. */
+  readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
+  /** The datagram of a payload that was encoded elsewhere. */
+  readonly frame: (payload: Payload) => Payload | Unencodable
 }
 
 /**
@@ -83,19 +127,24 @@ export interface DatagramCodec<Read, Write> {
  *
  * **Details**
  *
- * `push` takes what has arrived and appends every message that it completes.
- * Whatever the chunks are, the messages are the same. The first error ends the
- * connection's input; messages before it stand.
+ * `push` takes what has arrived and appends every message that it completes, and
+ * its payload where those are asked for. Whatever the chunks are, the messages
+ * are the same. The first error ends the connection's input; messages before it
+ * stand.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Decoder<Message> {
-  push(chunk: Uint8Array, messages: Array<Message>): DecodeError | undefined
+export interface Decoder<in out Message> {
+  readonly push: (
+    chunk: Uint8Array,
+    messages: Array<Message>,
+    payloads?: Array<Payload> | undefined
+  ) => DecodeError | undefined
   /** The peer has half-closed. */
-  end(messages: Array<Message>): DecodeError | undefined
+  readonly end: (messages: Array<Message>, payloads?: Array<Payload> | undefined) => DecodeError | undefined
   /** Where message `index` of the last call starts, in bytes from the start of the input. */
-  offsetOf(index: number): number
+  readonly offsetOf: (index: number) => number
 }
 
 /**
@@ -107,16 +156,25 @@ export interface Decoder<Message> {
 export type DecodeError = Outcome.FrameTooLarge | Outcome.Malformed
 
 /**
- * A message that its protocol cannot express, with the reason.
+ * A framing alone: the ends of a protocol over it that carries bytes, and of one
+ * that carries text.
  *
- * @category errors
+ * @category models
  * @since 0.1.0
  */
-export class Unencodable {
-  readonly problem: string
-  constructor(problem: string) {
-    this.problem = problem
-  }
+export interface Framing {
+  readonly bytes: Side<Uint8Array, Uint8Array>
+  readonly text: Side<string, string>
+}
+
+/**
+ * A protocol of plain payloads, over which another codec can go.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Framed<in out Message> extends Protocol<Message, Message> {
+  readonly framing: Framing
 }
 
 /**
@@ -174,23 +232,77 @@ export interface LengthPrefixedOptions extends FramingOptions {
 }
 
 /**
- * Every chunk that is received is a request, as `recv` has it.
+ * Bytes: every chunk that is received, or every payload of a framing.
+ *
+ * **Example** (Lines of any bytes)
+ *
+ * ```ts
+ * import { Protocol } from "@socketserver/core"
+ *
+ * const latin1 = Protocol.bytes(Protocol.lines())
+ *
+ * latin1.client.encode(Uint8Array.of(0xe9)) // => Uint8Array.of(0xe9, 0x0a)
+ * ```
  *
  * **Gotchas**
  *
- * A stream has no message boundaries: what a peer sends at once may arrive in
- * pieces, and what it sends in pieces may arrive at once. Use a framing for
- * anything but an echo or a sink.
+ * Without a framing a stream has no message boundaries: what a peer sends at once
+ * may arrive in pieces, and what it sends in pieces may arrive at once. Use a
+ * framing for anything but an echo or a sink. Over datagrams it is exactly one
+ * datagram.
  *
  * @category protocols
  * @since 0.1.0
  */
-export const bytes = (): Duplex<Uint8Array, Uint8Array> =>
-  symmetric("bytes", {
-    decoder: decoders.chunks,
-    encode: (message) => message,
-    datagram: { decode: Result.succeed, encode: (message) => message }
-  })
+export const bytes = (of?: Framed<string> | Framed<Uint8Array>): Framed<Uint8Array> =>
+  of === undefined
+    ? framed("bytes", framings.chunks, "bytes", undefined)
+    : framed(`bytes(${of.name})`, of.framing, "bytes", of.problem)
+
+/**
+ * UTF-8 text over a framing.
+ *
+ * **Gotchas**
+ *
+ * Bytes that are not UTF-8 are `Malformed`, and so is text that UTF-8 cannot
+ * express (a lone surrogate) when it is written: its request ends as `Failed`.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const text = (of: Framed<string> | Framed<Uint8Array>): Framed<string> =>
+  framed(`text(${of.name})`, of.framing, "text", of.problem)
+
+/**
+ * A JSON value for each payload of a framing.
+ *
+ * **When to use**
+ *
+ * With {@link schema}, which gives the values their types.
+ *
+ * **Gotchas**
+ *
+ * What JSON would leave out or change is not written: `NaN`, a `Date`, a `Map`,
+ * a function. Such a response ends its request as `Failed`. A property that is
+ * `undefined` is the same as none, and -0 is 0.
+ *
+ * **Example** (JSON after its length)
+ *
+ * ```ts
+ * import { Protocol } from "@socketserver/core"
+ *
+ * const messages = Protocol.json(Protocol.lengthPrefixed({ lengthBytes: 2 }))
+ *
+ * messages.client.encode({ a: 1 }) // => Uint8Array.of(0, 7, ...new TextEncoder().encode('{"a":1}'))
+ * ```
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const json = (of: Framed<string> | Framed<Uint8Array>): Protocol<unknown, unknown> => {
+  const side = sides.mapped(of.framing.text, jsonText.parse, jsonText.format)
+  return build({ name: `json(${of.name})`, problem: of.problem, server: side, client: side })
+}
 
 /**
  * Lines of UTF-8 text, without their line ends.
@@ -208,20 +320,17 @@ export const bytes = (): Duplex<Uint8Array, Uint8Array> =>
  * @category protocols
  * @since 0.1.0
  */
-export const lines = (options?: LinesOptions): Duplex<string, string> => {
-  const maxFrameBytes = maximum(options)
-  const terminator = options?.terminator ?? "\n"
-  const unterminated = options?.unterminated ?? "emit"
-  const ending = (end: string) => (line: string) =>
-    line.includes("\n") || line.endsWith("\r")
-      ? new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(line)}`)
-      : line + end
-  return symmetric("lines", {
-    decoder: () => decoders.lines({ maxFrameBytes, unterminated }),
-    encode: ending(terminator),
-    datagram: { decode: (datagram) => decoders.line(datagram, maxFrameBytes), encode: ending("") }
-  })
-}
+export const lines = (options?: LinesOptions): Framed<string> =>
+  framed(
+    "lines",
+    framings.lines({
+      maxFrameBytes: maximum(options),
+      terminator: options?.terminator ?? "\n",
+      unterminated: options?.unterminated ?? "emit"
+    }),
+    "text",
+    problemOf(options)
+  )
 
 /**
  * Byte strings between delimiters, without the delimiter.
@@ -236,41 +345,10 @@ export const lines = (options?: LinesOptions): Duplex<string, string> => {
  * @category protocols
  * @since 0.1.0
  */
-export const delimited = (delimiter: string | Uint8Array, options?: FramingOptions): Duplex<Uint8Array, Uint8Array> => {
-  const mark = typeof delimiter === "string" ? utf8.encode(delimiter) : delimiter
-  if (mark.length === 0) throw new RangeError("Protocol.delimited: the delimiter is empty")
-  const maxFrameBytes = maximum(options)
-  const framed = (message: Uint8Array): Uint8Array | Unencodable => {
-    // Also where the end of the message and the start of the delimiter make a delimiter.
-    const framed = concat(message, mark)
-    const at = indexOf(framed, mark, 0)
-    return at === message.length ? framed : new Unencodable(`a message cannot contain the delimiter (byte ${at})`)
-  }
-  const stream = make<Uint8Array>({
-    name: "delimited",
-    maxFrameBytes,
-    decode: (input, seen) => {
-      const at = indexOf(input, mark, Math.max(0, seen - mark.length + 1))
-      return at === -1 ? more() : frame(input.subarray(0, at), at + mark.length)
-    },
-    encode: framed
-  })
-  return overDatagrams(stream, {
-    decode: (datagram) => {
-      const at = indexOf(datagram, mark, 0)
-      if (at !== -1 && at !== datagram.length - mark.length) {
-        return Result.fail(Outcome.malformed(0, `the datagram has a delimiter inside (byte ${at})`))
-      }
-      // As over a connection, the delimiter counts.
-      return (at === -1 ? datagram.length + mark.length : datagram.length) > maxFrameBytes
-        ? Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
-        : Result.succeed(at === -1 ? datagram : datagram.subarray(0, at))
-    },
-    encode: (message) => {
-      const checked = framed(message)
-      return checked instanceof Unencodable ? checked : message
-    }
-  })
+export const delimited = (delimiter: string | Uint8Array, options?: FramingOptions): Framed<Uint8Array> => {
+  const mark = framings.bytesOf(delimiter)
+  const problem = mark.length === 0 ? "the delimiter is empty; give it one byte at least" : problemOf(options)
+  return framed("delimited", framings.delimited(mark, maximum(options)), "bytes", problem)
 }
 
 /**
@@ -293,49 +371,19 @@ export const delimited = (delimiter: string | Uint8Array, options?: FramingOptio
  * @category protocols
  * @since 0.1.0
  */
-export const lengthPrefixed = (options?: LengthPrefixedOptions): Duplex<Uint8Array, Uint8Array> => {
-  const width = options?.lengthBytes ?? 4
-  const little = options?.endian === "little"
-  const before = options?.lengthOffset ?? 0
-  const adjustment = options?.lengthAdjustment ?? 0
-  const header = before + width
-  const largest = 2 ** (width * 8) - 1
-  const maxFrameBytes = maximum(options)
-  const stream = make<Uint8Array>({
-    name: "lengthPrefixed",
-    maxFrameBytes,
-    decode: (input) => {
-      if (input.length < header) return more(header)
-      const length = readLength(input, before, width, little)
-      const size = header + length + adjustment
-      if (size < header) return malformed(`the length field says ${length}, which leaves ${length + adjustment} bytes`)
-      if (input.length < size) return more(size)
-      const body = input.subarray(header, size)
-      return frame(before === 0 ? body : concat(input.subarray(0, before), body), size)
-    },
-    encode: (message) => {
-      if (message.length < before)
-        return new Unencodable(`a message starts with ${before} bytes of header, this has ${message.length}`)
-      const length = message.length - before - adjustment
-      if (length < 0 || length > largest)
-        return new Unencodable(`${length} does not fit a length field of ${width} bytes`)
-      const out = new Uint8Array(header + message.length - before)
-      out.set(message.subarray(0, before))
-      writeLength(out, before, width, little, length)
-      out.set(message.subarray(before), header)
-      return out
-    }
-  })
-  if (before > 0) return stream
-  return overDatagrams(stream, {
-    // As over a connection, the header counts.
-    decode: (datagram) =>
-      header + datagram.length > maxFrameBytes
-        ? Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
-        : Result.succeed(datagram),
-    encode: (message) => message
-  })
-}
+export const lengthPrefixed = (options?: LengthPrefixedOptions): Framed<Uint8Array> =>
+  framed(
+    "lengthPrefixed",
+    framings.lengthPrefixed({
+      lengthBytes: options?.lengthBytes ?? 4,
+      endian: options?.endian ?? "big",
+      lengthOffset: options?.lengthOffset ?? 0,
+      lengthAdjustment: options?.lengthAdjustment ?? 0,
+      maxFrameBytes: maximum(options)
+    }),
+    "bytes",
+    problemOf(options)
+  )
 
 /**
  * Byte strings of one size.
@@ -343,34 +391,77 @@ export const lengthPrefixed = (options?: LengthPrefixedOptions): Duplex<Uint8Arr
  * @category protocols
  * @since 0.1.0
  */
-export const fixed = (sizeBytes: number): Duplex<Uint8Array, Uint8Array> => {
-  if (!Number.isInteger(sizeBytes) || sizeBytes < 1)
-    throw new RangeError(`Protocol.fixed: the size must be a positive integer, not ${sizeBytes}`)
-  return make<Uint8Array>({
-    name: "fixed",
-    maxFrameBytes: sizeBytes,
-    decode: (input) => (input.length < sizeBytes ? more(sizeBytes) : frame(input.subarray(0, sizeBytes), sizeBytes)),
-    encode: (message) =>
-      message.length === sizeBytes
-        ? message
-        : new Unencodable(`a message has ${sizeBytes} bytes, not ${message.length}`)
-  })
+export const fixed = (sizeBytes: number): Framed<Uint8Array> => {
+  const valid = isSize(sizeBytes)
+  const problem = valid ? undefined : `the size must be a positive integer, not ${sizeBytes}`
+  return framed("fixed", framings.fixed(valid ? sizeBytes : 1), "bytes", problem)
 }
 
 /**
- * A JSON value a line (newline-delimited JSON).
+ * Netstrings: byte strings after their length in digits, with a comma at the end,
+ * as in `5:hello,` (https://cr.yp.to/proto/netstrings.txt).
  *
- * **When to use**
+ * **Gotchas**
  *
- * With {@link schema}, which gives the values their types.
+ * A datagram is the byte string alone.
  *
  * @category protocols
  * @since 0.1.0
  */
-export const ndjson = (options?: LinesOptions): Duplex<unknown, unknown> => {
-  const json = { decode: parseJson, encode: formatJson }
-  return named("ndjson", transform(lines(options), { request: json, response: json }))
-}
+export const netstring = (options?: FramingOptions): Framed<Uint8Array> =>
+  framed("netstring", framings.netstring(maximum(options)), "bytes", problemOf(options))
+
+/**
+ * A framing of your own: how its payloads are found in bytes. Any codec goes
+ * over it.
+ *
+ * **Details**
+ *
+ * As {@link make}, with bytes for messages.
+ *
+ * **Example** (Frames between a start and an end byte)
+ *
+ * ```ts
+ * import { Protocol } from "@socketserver/core"
+ *
+ * const [start, end] = [2, 3]
+ * const framing = Protocol.framing({
+ *   name: "stx-etx",
+ *   decode: (input, seenBytes) => {
+ *     if (input[0] !== start) return Protocol.malformed("a frame starts with STX")
+ *     const at = input.indexOf(end, seenBytes)
+ *     return at === -1 ? Protocol.more() : Protocol.frame(input.subarray(1, at), at + 1)
+ *   },
+ *   encode: (payload) =>
+ *     payload.includes(end) ? new Protocol.Unencodable("it contains ETX") : Uint8Array.of(start, ...payload, end)
+ * })
+ *
+ * Protocol.json(framing).client.encode(7) // => Uint8Array.of(2, 55, 3)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const framing = <State = unknown>(
+  options: FramingOptions & FramingFormat<State> & { readonly name: string }
+): Framed<Uint8Array> =>
+  framed(
+    options.name,
+    framings.stepping({ decode: options.decode as never, encode: options.encode, maxFrameBytes: maximum(options) }),
+    "bytes",
+    problemOf(options)
+  )
+
+/**
+ * A JSON value a line (newline-delimited JSON): {@link json} over {@link lines}.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const ndjson = (options?: LinesOptions): Protocol<unknown, unknown> => ({
+  ...json(lines(options)),
+  name: "ndjson"
+})
 
 /**
  * What one step of a custom decoder found at the front of the input.
@@ -378,9 +469,9 @@ export const ndjson = (options?: LinesOptions): Duplex<unknown, unknown> => {
  * @category models
  * @since 0.1.0
  */
-export type Step<Message> =
+export type Step<out Message, out State = never> =
   | { readonly _tag: "Frame"; readonly value: Message; readonly size: number }
-  | { readonly _tag: "More"; readonly needed: number | undefined }
+  | { readonly _tag: "More"; readonly needed: number | undefined; readonly state?: State | undefined }
   | { readonly _tag: "Malformed"; readonly reason: string }
 
 /**
@@ -396,14 +487,28 @@ export const frame = <Message>(value: Message, sizeBytes: number): Step<Message>
 })
 
 /**
- * A step that needs more input: `neededBytes` counted from the start of the
- * frame where that is known, which also lets a frame that is too large be
- * refused before it is buffered.
+ * A step that needs more input.
+ *
+ * **Details**
+ *
+ * `neededBytes`, counted from the start of the frame, is given where it is known:
+ * the step is not asked before so much has arrived, and a frame that is too large
+ * is refused before it is buffered.
+ *
+ * `state` is given back to the next step for this frame, so that it need not look
+ * at what it has seen again. Without it, a message of many small parts that
+ * arrives byte by byte costs the square of its size.
+ *
+ * **Gotchas**
+ *
+ * The input may be elsewhere in memory at the next step: keep positions and
+ * values in a state, not views of the input.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const more = (neededBytes?: number): Step<never> => ({ _tag: "More", needed: neededBytes })
+export const more = <State = never>(neededBytes?: number, state?: State): Step<never, State> =>
+  state === undefined ? { _tag: "More", needed: neededBytes } : { _tag: "More", needed: neededBytes, state }
 
 /**
  * A step that found something the protocol does not allow. The connection
@@ -415,99 +520,138 @@ export const more = (neededBytes?: number): Step<never> => ({ _tag: "More", need
 export const malformed = (reason: string): Step<never> => ({ _tag: "Malformed", reason })
 
 /**
- * How one kind of message is found in bytes, and turned into them.
+ * How one kind of message is found in bytes.
  *
  * @category models
  * @since 0.1.0
  */
-export interface MessageFormat<Message> {
+export interface Decoding<out Message, in out State = unknown> {
   /**
    * Looks at the front of the input, which starts at a frame. `seenBytes` of it
    * an earlier call has seen and asked for more; what it found there may still
-   * count, so search from a little before.
+   * count, so search from a little before. `state` is what that call gave to
+   * {@link more}, and `undefined` at the start of a frame.
    */
-  readonly decode: (input: Uint8Array, seenBytes: number) => Step<Message>
-  readonly encode: (message: Message) => string | Uint8Array | Unencodable
+  readonly decode: (input: Uint8Array, seenBytes: number, state: State | undefined) => Step<Message, State>
 }
 
 /**
+ * How one kind of message is turned into bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Encoding<in Message> {
+  readonly encode: (message: Message) => Payload | Unencodable
+}
+
+/**
+ * Both.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageFormat<in out Message, in out State = unknown>
+  extends Decoding<Message, State>,
+    Encoding<Message> {}
+
+/**
+ * How the payloads of a framing are found in bytes, and framed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FramingFormat<in out State = unknown> extends MessageFormat<Uint8Array, State> {}
+
+/**
  * A protocol of your own: how its messages are found in bytes.
+ *
+ * **When to use**
+ *
+ * For messages whose end shows only while they are read, as in Redis' protocol.
+ * Where payloads can be told apart without reading them, {@link framing} lets any
+ * codec go over them.
  *
  * **Details**
  *
  * `decode` looks at the input from the start of a frame on and answers with
  * {@link frame}, {@link more} or {@link malformed}; buffering, chunking and the
  * maximum are taken care of. Requests and responses share one format here; give
- * `response` a format of its own where they differ.
+ * `request` and `response` where they differ. A server alone needs a request's
+ * `decode` and a response's `encode`; a client needs the others, too.
  *
- * A datagram is one frame, with nothing before and nothing after it.
+ * The payload is the whole frame. A datagram is one frame, with nothing before
+ * and nothing after it.
  *
- * **Example** (Reading netstrings)
+ * **Example** (Numbers in a row, counted)
  *
  * ```ts
  * import { Protocol } from "@socketserver/core"
  *
- * // https://cr.yp.to/proto/netstrings.txt: "5:hello,"
- * const netstring = Protocol.make<string>({
- *   name: "netstring",
+ * // A count, then as many numbers of one byte.
+ * const numbers = Protocol.make<ReadonlyArray<number>>({
+ *   name: "numbers",
  *   decode: (input) => {
- *     const colon = input.indexOf(58)
- *     const digits = new TextDecoder().decode(input.subarray(0, colon === -1 ? 10 : colon))
- *     if (!/^[0-9]{1,9}$/.test(digits)) return Protocol.malformed("the length is not a number")
- *     if (colon === -1) return Protocol.more()
- *     const end = colon + 1 + Number(digits)
- *     if (input.length <= end) return Protocol.more(end + 1)
- *     if (input[end] !== 44) return Protocol.malformed("no comma at the end")
- *     return Protocol.frame(new TextDecoder().decode(input.subarray(colon + 1, end)), end + 1)
+ *     const size = 1 + (input[0] as number)
+ *     return input.length < size ? Protocol.more(size) : Protocol.frame([...input.subarray(1, size)], size)
  *   },
- *   encode: (text) => `${new TextEncoder().encode(text).length}:${text},`
+ *   encode: (numbers) => Uint8Array.of(numbers.length, ...numbers)
  * })
  *
- * netstring.client.encode("hello") // => "5:hello,"
+ * numbers.client.encode([7, 8]) // => Uint8Array.of(2, 7, 8)
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make: {
-  <Message>(options: FramingOptions & MessageFormat<Message> & { readonly name: string }): Duplex<Message, Message>
-  <In, Out>(
+  <Message, State = unknown>(
+    options: FramingOptions & MessageFormat<Message, State> & { readonly name: string }
+  ): Protocol<Message, Message>
+  <In, Out, InState = unknown, OutState = unknown>(
     options: FramingOptions & {
       readonly name: string
-      readonly request: MessageFormat<In>
-      readonly response: MessageFormat<Out>
+      readonly request: MessageFormat<In, InState>
+      readonly response: MessageFormat<Out, OutState>
     }
-  ): Duplex<In, Out>
+  ): Protocol<In, Out>
+  <In, Out, State = unknown>(
+    options: FramingOptions & {
+      readonly name: string
+      readonly request: Decoding<In, State>
+      readonly response: Encoding<Out>
+    }
+  ): Protocol<In, Out, never, never>
 } = <In, Out>(
   options: FramingOptions & {
     readonly name: string
-    readonly request?: MessageFormat<In>
-    readonly response?: MessageFormat<Out>
+    readonly request?: Decoding<In> & Partial<Encoding<In>>
+    readonly response?: Encoding<Out> & Partial<Decoding<Out>>
   } & Partial<MessageFormat<In & Out>>
-): Duplex<In, Out> => {
+): Protocol<In, Out> => {
   const maxFrameBytes = maximum(options)
   const request = options.request ?? (options as unknown as MessageFormat<In>)
   const response = options.response ?? (options as unknown as MessageFormat<Out>)
-  const decoder =
-    <Message>(format: MessageFormat<Message>) =>
-    () =>
-      decoders.stepping<Message>({
-        maxFrameBytes,
-        step: format.decode,
-        end: (rest, offset) =>
-          Outcome.malformed(offset, `the input ended inside a frame (after ${rest.length} bytes of it)`)
-      })
-  const codec = <Read, Write>(read: MessageFormat<Read>, write: MessageFormat<Write>): Codec<Read, Write> => ({
-    decoder: decoder(read),
-    encode: write.encode,
-    datagram: { decode: (datagram) => decoders.whole(datagram, read.decode, maxFrameBytes), encode: write.encode }
-  })
+  const side = <Read, Write>({ decode }: Decoding<Read>, { encode }: Encoding<Write>): Side<Read, Write> => {
+    const whole = (frame: Uint8Array) => decoders.wholeFrame(frame, decode(frame, 0, undefined), maxFrameBytes)
+    return sides.make<Read, Write>({
+      plain: false,
+      decoder: () => decoders.stepping<Read>({ maxFrameBytes, step: decode as never }),
+      encode,
+      frame: (payload) => payload,
+      payload: { decode: (payload) => whole(framings.bytesOf(payload)), encode },
+      unframe: Result.succeed,
+      frameDatagram: (payload) => payload
+    })
+  }
+  const canBeSent = request.encode !== undefined && response.decode !== undefined
   return build({
     name: options.name,
-    kind: "messages",
-    ordered: true,
-    server: codec(request, response),
-    client: codec(response, request)
+    problem: problemOf(options),
+    server: side(request, response),
+    client: canBeSent
+      ? side(response as Decoding<Out>, request as Encoding<In>)
+      : sides.refusing(`${options.name} has no client's side: give its request an encode and its response a decode`)
   })
 }
 
@@ -530,16 +674,28 @@ export interface Conversion<From, To> {
  * @since 0.1.0
  */
 export const transform = <In, Out, In2, Out2>(
-  self: Duplex<In, Out>,
+  self: Protocol<In, Out>,
   options: { readonly request: Conversion<In, In2>; readonly response: Conversion<Out, Out2> }
-): Duplex<In2, Out2> => {
-  const server = self.server as Codec<In, Out>
+): Protocol<In2, Out2> => {
+  const read =
+    <From, To>({ decode }: Conversion<From, To>) =>
+    (from: From): To | sides.Undecodable => {
+      const result = decode(from)
+      return Result.isSuccess(result) ? result.success : new sides.Undecodable(result.failure)
+    }
+  const write =
+    <From, To>({ encode }: Conversion<From, To>) =>
+    (to: To): From | Unencodable => {
+      const result = encode(to)
+      return Result.isSuccess(result) ? result.success : new Unencodable(result.failure)
+    }
+  const { request, response } = options
   return build({
     name: self.name,
     kind: self.kind,
-    ordered: self.ordered,
-    server: converted(server, options.request, options.response),
-    client: converted(self.client, options.response, options.request)
+    problem: self.problem,
+    server: sides.mapped(self.server as Side<In, never> as Side<In, Out>, read(request), write(response)),
+    client: sides.mapped(self.client, read(response), write(request))
   })
 }
 
@@ -569,22 +725,94 @@ export const transform = <In, Out, In2, Out2>(
  * @since 0.1.0
  */
 export const schema = <In, Out, In2, EncodedIn extends In, Out2, EncodedOut extends Out>(
-  self: Duplex<In, Out>,
+  self: Protocol<In, Out>,
   options: {
     readonly request: Schema.Codec<In2, EncodedIn>
     readonly response: Schema.Codec<Out2, EncodedOut>
   }
-): Duplex<In2, Out2> =>
+): Protocol<In2, Out2> =>
   transform(self, { request: conversion<In, In2>(options.request), response: conversion<Out, Out2>(options.response) })
 
 /**
- * Lets replies leave as they are ready. For protocols whose messages say which
- * request they answer.
+ * Which request a message belongs to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Correlation {
+  /** The id that a request asks under. */
+  readonly request: (message: never) => unknown
+  /** The id of the request that a response answers; `undefined` for a message that answers none. */
+  readonly response: (message: never) => unknown
+}
+
+/**
+ * Lets replies leave as they are ready, for protocols whose messages say which
+ * request they answer. A client matches them by that.
+ *
+ * **Details**
+ *
+ * `id` reads the id of a message, request or response; give `request` and
+ * `response` where those differ. Ids are compared as the keys of a `Map`. A
+ * message without one (`undefined`) answers nobody: a client finds it in its
+ * `stream`.
+ *
+ * **Example** (Answers that overtake each other)
+ *
+ * ```ts
+ * import { MemoryServer, Protocol, Response, Server } from "@socketserver/core"
+ * import { Effect, Layer, Schema } from "effect"
+ *
+ * const Message = Schema.Struct({ id: Schema.Int, body: Schema.String })
+ * const protocol = Protocol.correlated(
+ *   Protocol.schema(Protocol.json(Protocol.lengthPrefixed()), { request: Message, response: Message }),
+ *   { id: (message) => message.id }
+ * )
+ * class Shout extends Server.Service<Shout>()("Shout", { protocol }) {}
+ *
+ * const ShoutLive = Shout.serve(({ body }) =>
+ *   Effect.succeed(Response.make({ id: body.id, body: body.body.toUpperCase() }))
+ * )
+ * const answers = Effect.gen(function* () {
+ *   const client = yield* Shout.client
+ *   const send = (id: number) => client.send({ id, body: "hello" })
+ *   return yield* Effect.all([send(1), send(2)], { concurrency: "unbounded" })
+ * }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(ShoutLive, MemoryServer.layer(Shout))))
+ *
+ * await Effect.runPromise(answers) // => [{ id: 1, body: "HELLO" }, { id: 2, body: "HELLO" }]
+ * ```
  *
  * @category combinators
  * @since 0.1.0
  */
-export const unordered = <P extends { readonly ordered: boolean }>(self: P): P => ({ ...self, ordered: false })
+export const correlated: {
+  <In, Out>(
+    by: CorrelatedBy<In, Out>
+  ): <Send, Receive>(self: Protocol<In, Out, Send, Receive>) => Protocol<In, Out, Send, Receive>
+  <In, Out, Send, Receive>(
+    self: Protocol<In, Out, Send, Receive>,
+    by: CorrelatedBy<In, Out>
+  ): Protocol<In, Out, Send, Receive>
+} = dual(
+  2,
+  <In, Out, Send, Receive>(
+    self: Protocol<In, Out, Send, Receive>,
+    by: CorrelatedBy<In, Out>
+  ): Protocol<In, Out, Send, Receive> => ({
+    ...self,
+    correlation: "id" in by ? { request: by.id, response: by.id } : by
+  })
+)
+
+/**
+ * How the messages of a protocol say which request they belong to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CorrelatedBy<In, Out> =
+  | { readonly id: (message: In | Out) => unknown }
+  | { readonly request: (message: In) => unknown; readonly response: (message: Out) => unknown }
 
 /**
  * The whole connection is the request: the handler reads and writes as it
@@ -599,7 +827,7 @@ export const unordered = <P extends { readonly ordered: boolean }>(self: P): P =
  *
  * `of` frames both directions; without it the connection carries bytes. The
  * handler is interrupted when the peer is gone; a half-close only ends its
- * `stream`. `Handler.conversation` writes one.
+ * `stream`. `Handler.dialogue` writes one.
  *
  * A datagram is a connection too: its `stream` has one message, and each write
  * is a datagram to its sender.
@@ -608,71 +836,60 @@ export const unordered = <P extends { readonly ordered: boolean }>(self: P): P =
  * @since 0.1.0
  */
 export const connection: {
-  (): Duplex<Connection.Connection<Uint8Array, Uint8Array>, never, Uint8Array, Uint8Array>
-  <In, Out>(of: Duplex<In, Out>): Duplex<Connection.Connection<In, Out>, never, In, Out>
-} = <In, Out>(of: Duplex<In, Out> = bytes() as never): Duplex<Connection.Connection<In, Out>, never, In, Out> =>
-  build({ name: `connection(${of.name})`, kind: "connection", ordered: true, server: of.server, client: of.client })
-
-const utf8 = new TextEncoder()
+  (): Protocol<Connection.Connection<Uint8Array, Uint8Array>, never, Uint8Array, Uint8Array>
+  <In, Out, Send, Receive>(
+    of: Protocol<In, Out, Send, Receive>
+  ): Protocol<Connection.Connection<In, Out>, never, Send, Receive>
+} = <In, Out>(
+  of: Protocol<In, Out> = bytes() as never
+): Protocol<Connection.Connection<In, Out>, never, In, Out> =>
+  build({
+    name: `connection(${of.name})`,
+    kind: "connection",
+    problem: of.problem,
+    server: of.server,
+    client: of.client
+  })
 
 // The types of a protocol are phantom, so it is built without them and gets them from the signature of its constructor.
-const build = <In, Out, Send, Receive>(
-  options: Pick<Protocol<In, Out>, "name" | "kind" | "ordered"> & { readonly server: unknown; readonly client: unknown }
-): Duplex<In, Out, Send, Receive> => ({ [TypeId]: variance, ...options }) as never
+const build = <In, Out, Send, Receive>(options: {
+  readonly name: string
+  readonly kind?: "messages" | "connection"
+  readonly problem: string | undefined
+  readonly server: unknown
+  readonly client: unknown
+  readonly framing?: Framing
+}): Protocol<In, Out, Send, Receive> =>
+  ({ [TypeId]: variance, kind: "messages", correlation: undefined, ...options }) as never
 
 const variance = { _In: (_: never) => _, _Out: (_: never) => _ }
 
-const symmetric = <Message>(name: string, codec: Codec<Message, Message>): Duplex<Message, Message> =>
-  build({ name, kind: "messages", ordered: true, server: codec, client: codec })
+/** A protocol of plain payloads in one of the two forms of a framing. */
+const framed = <Message>(
+  name: string,
+  framing: Framing,
+  form: "bytes" | "text",
+  problem: string | undefined
+): Framed<Message> =>
+  build<Message, Message, Message, Message>({
+    name,
+    problem,
+    framing,
+    server: framing[form],
+    client: framing[form]
+  }) as Framed<Message>
 
-/** A symmetric protocol that has a form of its own over datagrams. */
-const overDatagrams = <Message>(
-  self: Duplex<Message, Message>,
-  datagram: DatagramCodec<Message, Message>
-): Duplex<Message, Message> => ({
-  ...self,
-  server: { ...self.server, datagram },
-  client: { ...self.client, datagram }
-})
-
-const named = <In, Out>(name: string, self: Duplex<In, Out>): Duplex<In, Out> => ({ ...self, name })
+const isSize = (bytes: number): boolean => Number.isSafeInteger(bytes) && bytes >= 1
 
 const maximum = (options: FramingOptions | undefined): number => {
   const max = options?.maxFrameBytes ?? defaultMaxFrameBytes
-  if (!Number.isSafeInteger(max) || max < 1)
-    throw new RangeError(`Protocol: maxFrameBytes must be a positive integer, not ${max}`)
-  return max
+  return isSize(max) ? max : defaultMaxFrameBytes
 }
 
-const converted = <A, B, A2, B2>(
-  self: Codec<A, B>,
-  read: Conversion<A, A2>,
-  write: Conversion<B, B2>
-): Codec<A2, B2> => {
-  const encoding =
-    (encode: (message: B) => string | Uint8Array | Unencodable) =>
-    (message: B2): string | Uint8Array | Unencodable => {
-      const result = write.encode(message)
-      return Result.isSuccess(result) ? encode(result.success) : new Unencodable(result.failure)
-    }
-  return {
-    decoder: () =>
-      decoders.transformed(self.decoder(), (message) => {
-        const result = read.decode(message)
-        return Result.isSuccess(result) ? { value: result.success } : { problem: result.failure }
-      }),
-    encode: encoding((message) => self.encode(message)),
-    datagram: {
-      decode: (datagram) =>
-        Result.flatMap(self.datagram.decode(datagram), (message) =>
-          Result.mapError(read.decode(message), (problem) => Outcome.malformed(0, problem))
-        ),
-      encode: encoding((message) => self.datagram.encode(message))
-    }
-  }
+const problemOf = (options: FramingOptions | undefined): string | undefined => {
+  const max = options?.maxFrameBytes ?? defaultMaxFrameBytes
+  return isSize(max) ? undefined : `maxFrameBytes must be a positive integer, not ${max}`
 }
-
-const excerpt = (line: string): string => JSON.stringify(line.length > 40 ? `${line.slice(0, 40)}…` : line)
 
 const formatter = SchemaIssue.makeFormatterDefault()
 
@@ -687,18 +904,3 @@ const conversion = <From, To>(schema: Schema.Codec<To, From>): Conversion<From, 
     encode: (to) => Result.mapError(encode(to), formatIssue) as Result.Result<From, string>
   }
 }
-
-const parseJson = (line: string): Result.Result<unknown, string> =>
-  Result.try({
-    try: () => JSON.parse(line) as unknown,
-    catch: (error) => `the line is not JSON: ${(error as Error).message}`
-  })
-
-const formatJson = (value: unknown): Result.Result<string, string> =>
-  Result.flatMap(
-    Result.try({
-      try: () => JSON.stringify(value) as string | undefined,
-      catch: (error) => (error as Error).message
-    }),
-    (text) => (text === undefined ? Result.fail(`${typeof value} is not a JSON value`) : Result.succeed(text))
-  )

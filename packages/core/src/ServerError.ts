@@ -51,6 +51,7 @@ export type Reason =
   | InvalidOption
   | UnsupportedEndpoint
   | ServerClosed
+  | AlreadyServed
 
 /**
  * The address could not be bound. `kind` sorts the platform's codes; `cause` is the raw error.
@@ -168,6 +169,21 @@ export class ServerClosed extends Data.TaggedError("ServerClosed")<{
 }> {
   override get message(): string {
     return `The server on ${this.endpoint} has been shut down`
+  }
+}
+
+/**
+ * The server is served already: its requests go to one handler.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AlreadyServed extends Data.TaggedError("AlreadyServed")<{
+  /** The key of the service. */
+  readonly service: string
+}> {
+  override get message(): string {
+    return `${this.service} is served already: serve each declared server once, and declare another for another handler`
   }
 }
 

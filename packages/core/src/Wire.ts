@@ -30,9 +30,9 @@ export interface Wire {
   readonly peer: Peer.Peer
   /** The listener that it came to; for a client, the one that it connected to. */
   readonly listener: Endpoint.Endpoint
-  /** Whether each write and each `onData` is a message of its own, as with datagrams. Framing does not apply then. */
-  readonly keepsBoundaries: boolean
-  /** The largest message that it can send, in bytes, where it keeps boundaries and knows. */
+  /** What a write and an `onData` are: any piece of a stream of bytes, a datagram, or a payload that another program has unframed. Framing applies to a stream alone. */
+  readonly carries: "stream" | "datagrams" | "payloads"
+  /** The largest datagram that it can send, in bytes, where it knows. */
   readonly maxMessageBytes?: number | undefined
   /** Bytes received and sent so far. */
   readonly bytesRead: number

@@ -10,6 +10,10 @@ export interface Limits {
   readonly maxPipelined: number
   readonly idleMillis: number
   readonly drainMillis: number
+  /** How long a connection may take to be let in: a header, a verification, a handshake. */
+  readonly openingMillis: number
+  /** How long a connection that is one request may wait for its handler to begin. */
+  readonly placeMillis: number
   /** How long a peer of a closing connection may read nothing of what waits for it. */
   readonly closeMillis: number
   /** How long a peer may take to close its end, once everything has left. */
@@ -22,7 +26,8 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
     drainTimeout = "10 seconds",
     idleTimeout = Duration.infinity,
     maxConnections = 4_096,
-    maxPipelined = 128
+    maxPipelined = 128,
+    placeTimeout = "10 seconds"
   } = options
   const invalid = (option: string, problem: string) => Result.fail(new InvalidOption({ option, problem }))
   for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
@@ -36,12 +41,18 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
   if (idle === undefined || !Duration.isPositive(idle)) {
     return invalid("idleTimeout", `it must be a positive time, not ${JSON.stringify(idleTimeout)}`)
   }
+  const place = Option.getOrUndefined(Duration.fromInput(placeTimeout))
+  if (place === undefined || !Duration.isPositive(place) || !Duration.isFinite(place)) {
+    return invalid("placeTimeout", `it must be a positive time that ends, not ${JSON.stringify(placeTimeout)}`)
+  }
   const idleMillis = Duration.toMillis(idle)
   return Result.succeed({
     maxConnections,
     maxPipelined,
     idleMillis,
     drainMillis: Duration.toMillis(drain),
+    openingMillis: 60_000,
+    placeMillis: Duration.toMillis(place),
     // A connection that closes without a stop needs its time also where a stop has none.
     closeMillis: Math.max(Duration.toMillis(drain), 1_000),
     lingerMillis: 1_000

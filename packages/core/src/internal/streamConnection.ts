@@ -3,42 +3,31 @@ import type * as Connection from "../Connection.ts"
 import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
-import type { Codec } from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
-import { Conversation, unencodable } from "./conversation.ts"
-import type { Engine } from "./engine.ts"
+import { answers, type Event, isOver, transitions } from "./connectionState.ts"
+import type { ServerContext } from "./context.ts"
+import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import { Outbox } from "./outbox.ts"
+import { ServerConnection } from "./serverConnection.ts"
 
 /**
- * The server's end of a connection: replies leave in the order of their
- * requests, and it closes without losing one.
- *
- * `open`, until the last reply is known or the server closes it; then `closing`,
- * while what was written leaves and what comes is thrown away; then `closed`,
- * when the wire is gone.
+ * The server's end of a connection of bytes: replies leave in the order of their
+ * requests, and it closes without losing one. Its states are in
+ * `connectionState.ts`.
  */
-export abstract class Connected<In, Out> extends Conversation<In, Out> implements Wire.Receiver {
+export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out> implements Wire.Receiver {
   readonly wire: Wire.Wire
   readonly outbox: Outbox<Out>
   private movedBytes = 0
   private movedAt = 0
-  /** The peer will send no more. */
-  protected inputEnded = false
-  /** The server stops: nothing new is read. */
-  protected stopping = false
-  /** Why it is closed. */
-  private gone: Outcome.Cancelled["reason"] = "ConnectionClosed"
-  private lingers = true
-  /** Everything that was written has left. */
-  private finished = false
   private cancelTimer: (() => void) | undefined = undefined
 
-  constructor(engine: Engine<In, Out>, wire: Wire.Wire, id: number) {
-    super(engine, id)
+  constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
+    super(context, id)
     this.wire = wire
-    this.outbox = new Outbox(wire, engine.protocol.server as Codec<unknown, Out>, engine.turn)
+    this.outbox = new Outbox(wire, this.side, context.tick)
   }
 
   get peer(): Peer.Peer {
@@ -57,11 +46,11 @@ export abstract class Connected<In, Out> extends Conversation<In, Out> implement
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
       Effect.suspend(() => {
-        if (this.state !== "open") return this.fails({ _tag: "Closed" })
+        if (!answers(this.state)) return this.fails({ _tag: "Closed" })
         const problem = this.outbox.add(message)
         if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
         return Effect.flatMap(this.outbox.writable, () =>
-          this.outbox.closed ? this.fails({ _tag: "Closed" }) : Effect.void
+          this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void
         )
       })
   }
@@ -77,44 +66,58 @@ export abstract class Connected<In, Out> extends Conversation<In, Out> implement
   /** Goes on after something has been settled or has drained. */
   protected abstract advance(): void
 
+  /** Takes an event to the state where it leads; whether that is another one. */
+  protected enter(event: Event): boolean {
+    const next = transitions[this.state][event]
+    if (next === undefined) return false
+    this.state = next
+    return true
+  }
+
   onDrain(): void {
-    this.engine.turn.run(() => {
+    this.context.tick.run(() => {
       this.outbox.onDrain()
       this.progress()
     })
   }
 
   onFinish(): void {
-    this.finished = true
-    // A handler may half-close long before it ends, and has still what waits for its writes.
-    this.outbox.onDrain()
-    if (this.state !== "open") this.leave()
+    this.outbox.onFinish()
+    this.leave()
   }
 
-  /** Everything has left: closes the connection. */
+  /** Closes the connection, if everything that is to leave has left. */
   private leave(): void {
-    if (this.inputEnded || !this.lingers || !this.wire.resetsOnClose) return this.wire.destroy()
-    // Closing while the peer still sends would reset the connection and may cost
-    // it our last reply (RFC 1122, 4.2.2.13): give it a moment to close its end.
-    this.timer(this.engine.limits.lingerMillis)
+    if (answers(this.state) || isOver(this.state) || !this.outbox.isFinished) return
+    if (this.state === "closing" || !this.wire.resetsOnClose) return this.wire.destroy()
+    if (!this.enter("left")) return
+    this.cancelTimer?.()
+    this.cancelTimer = this.context.after(this.context.limits.lingerMillis, () => this.wire.destroy())
+  }
+
+  /** The peer sends no more. */
+  protected inputEnded(): void {
+    this.enter("ended")
+    this.leave()
+    this.progress()
   }
 
   onClose(_error: unknown): void {
-    this.gone = this.state === "open" ? "PeerGone" : "ConnectionClosed"
-    this.state = "closed"
-    this.inputEnded = true
+    this.enter("lost")
     this.outbox.close()
     this.cancelTimer?.()
-    this.cancelAll(this.gone, undefined)
+    this.cancelAll(undefined)
     this.release()
   }
 
   /** The server stops: what was received is answered, then the connection closes. */
   stop(): void {
-    this.stopping = true
-    this.lingers = this.state === "open" && (this.inFlight > 0 || this.hasInput)
+    const wasOpen = answers(this.state)
+    const isIdle = this.inFlight === 0 && !this.hasInput
+    this.enter(isIdle ? "stopIdle" : "stopBusy")
+    if (wasOpen && isIdle) return this.finishWriting(undefined)
     // A handler that has half-closed before may still have work to do.
-    if (this.finished && this.state !== "open") return this.wire.destroy()
+    this.leave()
     this.progress()
   }
 
@@ -127,14 +130,14 @@ export abstract class Connected<In, Out> extends Conversation<In, Out> implement
     this.release()
   }
 
-  isTurnOf(incoming: Incoming<In, Out>): boolean {
-    return incoming === this.first || !this.engine.protocol.ordered
+  isNext(incoming: Incoming<In, Out>): boolean {
+    return incoming === this.first || this.context.protocol.correlation !== undefined
   }
 
   answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     if (incoming.settled !== undefined) return
     incoming.response = response
-    if (this.isTurnOf(incoming)) {
+    if (this.isNext(incoming)) {
       this.emit(incoming, response)
       while (this.first?.response !== undefined) this.emit(this.first, this.first.response)
       this.first?.wake()
@@ -145,8 +148,9 @@ export abstract class Connected<In, Out> extends Conversation<In, Out> implement
 
   private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     // A reply that can no longer leave must not be recorded as if it had.
-    const lost = this.state !== "open" && (response._tag === "Reply" || this.gone === "PeerGone")
-    if (lost) return this.cancel(incoming, Outcome.cancelled(this.gone))
+    if (!answers(this.state) && (response._tag === "Reply" || this.state === "gone")) {
+      return this.cancel(incoming, this.lost)
+    }
     if (response._tag === "Reply") {
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) {
@@ -158,46 +162,55 @@ export abstract class Connected<In, Out> extends Conversation<In, Out> implement
     if (response.close) this.shut()
   }
 
+  /** What a request ends as that can no longer be answered. */
+  private get lost(): Outcome.Outcome {
+    return Outcome.cancelled(this.state === "gone" ? "PeerGone" : "ConnectionClosed")
+  }
+
   activeSince(time: number): boolean {
     // What is unsent falls while the peer reads.
     const moved = this.bytesRead + this.bytesWritten - this.wire.bytesUnsent
     if (moved !== this.movedBytes) {
       this.movedBytes = moved
-      this.movedAt = Math.max(this.heard.at, this.engine.now())
+      this.movedAt = Math.max(this.heard.at, this.context.now())
     }
     return Math.max(this.heard.at, this.answeredAt, this.movedAt) > time
   }
 
-  drop(incoming: Incoming<In, Out>): void {
-    this.cancel(incoming, this.stopping ? Outcome.drained : Outcome.cancelled("ConnectionClosed"))
+  override drop(incoming: Incoming<In, Out>): void {
+    super.drop(incoming)
     this.progress()
   }
 
-  private cancelAll(reason: Outcome.Cancelled["reason"], except: object | undefined): void {
+  private cancelAll(except: object | undefined): void {
     const all: Array<Incoming<In, Out>> = []
     for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
     for (const incoming of all) {
       if (incoming === except) incoming.finishes = true
-      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, Outcome.cancelled(reason))
+      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, this.lost)
     }
     this.first?.wake()
   }
 
   /** Closes the connection once what was written has left, within a bound. */
   protected shut(by?: object): void {
-    if (this.state !== "open") return
-    this.state = "closing"
-    this.cancelAll("ConnectionClosed", by)
+    if (!answers(this.state)) return
+    this.enter("shut")
+    this.finishWriting(by)
+  }
+
+  private finishWriting(by: object | undefined): void {
+    this.cancelAll(by)
     this.outbox.end()
     this.wire.resume()
-    if (this.finished) return this.leave()
+    if (this.outbox.isFinished) return this.leave()
     this.watch(this.wire.bytesUnsent)
   }
 
   /** Gives a peer time to read what was written, for as long as it does. */
   private watch(unsent: number): void {
     this.cancelTimer?.()
-    this.cancelTimer = this.engine.after(this.engine.limits.closeMillis, () => {
+    this.cancelTimer = this.context.after(this.context.limits.closeMillis, () => {
       const now = this.wire.bytesUnsent
       // What is cut off must not look like a regular end.
       if (now === 0 || now >= unsent) return this.wire.reset()
@@ -206,14 +219,9 @@ export abstract class Connected<In, Out> extends Conversation<In, Out> implement
   }
 
   protected progress(): void {
-    if (this.state !== "open") return
+    if (!answers(this.state)) return
     this.advance()
-    if (this.state !== "open" || this.inFlight > 0 || this.hasInput) return
-    if (this.inputEnded || this.stopping) this.shut()
-  }
-
-  private timer(millis: number): void {
-    this.cancelTimer?.()
-    this.cancelTimer = this.engine.after(millis, () => this.wire.destroy())
+    if (!answers(this.state) || this.inFlight > 0 || this.hasInput) return
+    if (this.state !== "open") this.shut()
   }
 }

@@ -18,24 +18,24 @@ export const makeServer = <In, Out>(
   const server: Server.Server<In, Out> = {
     address: listening.address,
     addresses: [listening.address, ...others.map(({ address }) => address)],
-    protocol: engine.protocol,
-    requests: engine.requests,
-    connections: Effect.sync(() => [...engine.connections.values()]),
-    counts: Effect.sync(() => ({ ...engine.ledger.counts })),
+    protocol: engine.context.protocol,
+    requests: engine.intake.requests,
+    connections: Effect.sync(() => [...engine.gate.connections.values()]),
+    counts: Effect.sync(() => ({ ...engine.context.ledger.counts })),
     outcomes: Stream.callback<Outcome.Event>(
       (queue) =>
         Effect.acquireRelease(
           Effect.sync(() => {
             const observer = (event: Outcome.Event) => Queue.offerUnsafe(queue, event)
-            engine.ledger.observers.add(observer)
+            engine.context.ledger.observers.add(observer)
             return observer
           }),
-          (observer) => Effect.sync(() => engine.ledger.observers.delete(observer))
+          (observer) => Effect.sync(() => engine.context.ledger.observers.delete(observer))
         ),
       { bufferSize: 4_096, strategy: "sliding" }
     ),
-    shutdown: engine.shutdown,
-    stopping: engine.stopBegan
+    shutdown: engine.stop.shutdown,
+    stopping: engine.stop.began
   }
   return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })
 }

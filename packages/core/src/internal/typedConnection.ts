@@ -1,42 +1,39 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type { Codec, DecodeError, Decoder } from "../Protocol.ts"
+import type { DecodeError, Side } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
-import { decode, decodeDatagram } from "./decoders.ts"
-import { Mailbox } from "./mailbox.ts"
+import { BatchQueue } from "./batchQueue.ts"
 import type { Outbox } from "./outbox.ts"
+import { Reader } from "./reading.ts"
 import { type Relay, relayKey } from "./relay.ts"
 
 /**
  * A typed connection over a wire: what a `Protocol.connection` handler holds,
  * and what a client holds.
  */
-export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Receiver {
+export class TypedConnection<In, Out> implements Connection.Connection<In, Out>, Wire.Receiver {
   private readonly wire: Wire.Wire
-  private readonly outbox: Outbox<Out>
-  private readonly codec: Codec<In, Out>
-  private decoder: Decoder<In> | undefined
+  protected readonly outbox: Outbox<Out>
+  private readonly reader: Reader<In>
   private readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
-  private readonly inbox = new Mailbox<In, Connection.ConnectionError>()
+  protected readonly inbox = new BatchQueue<In, Connection.ConnectionError>()
   private reading = true
-  private inputEnded = false
+  /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
+  private input: "open" | "ended" | "stopped" = "open"
   /** Why the input could not be decoded, or the connection not be upgraded. */
   fault: DecodeError | Outcome.Refused | undefined = undefined
-  private closing = false
   /** What arrived before the handler began, which may want it as bytes. */
   private held: Array<Uint8Array> | undefined
   /** Who takes the bytes, if a handler has asked for them. */
   private relayed: Parameters<Relay["start"]>[0] | "waiting" | undefined = undefined
-  private stopped = false
 
   constructor(options: {
     readonly wire: Wire.Wire
-    readonly codec: Codec<In, Out>
+    readonly side: Side<In, Out>
     readonly outbox: Outbox<Out>
     readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
     /** Whether what arrives is held until {@link begun}. */
@@ -44,8 +41,7 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }) {
     this.wire = options.wire
     this.outbox = options.outbox
-    this.codec = options.codec
-    this.decoder = options.wire.keepsBoundaries ? undefined : options.codec.decoder()
+    this.reader = new Reader(options.side, options.wire.carries)
     this.info = options.info
     this.held = options.holds === true ? [] : undefined
   }
@@ -93,23 +89,21 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
 
   readonly write = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
     Effect.suspend(() => {
-      if (this.outbox.closed || this.outbox.ending || this.closing) return this.fails({ _tag: "Closed" })
+      if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
       const problem = this.outbox.add(message)
       if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
       return Effect.flatMap(this.outbox.writable, () =>
-        this.outbox.closed ? this.fails({ _tag: "Closed" }) : Effect.void
+        this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void
       )
     })
 
   readonly end: Effect.Effect<void> = Effect.sync(() => {
-    this.closing = true
     this.outbox.end()
   })
 
   readonly close: Effect.Effect<void> = Effect.sync(() => {
-    this.closing = true
-    this.inputEnded = true
-    this.inbox.end()
+    this.input = "ended"
+    this.endInbox()
     this.outbox.end()
     this.wire.resume()
   })
@@ -129,14 +123,14 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }): Effect.Effect<void, Connection.UpgradeFailed> {
     const { change, impossible, last, problemOf } = options
     return Effect.suspend(() => {
-      if (this.inputEnded || this.outbox.closed || this.outbox.ending || this.closing) {
+      if (this.input !== "open" || this.outbox.isClosed || this.outbox.isEnding) {
         return this.broken("the connection is closed")
       }
-      if (this.decoder === undefined) return this.broken("datagrams have no connection to upgrade")
+      if (this.reader.separate) return this.broken("datagrams have no connection to upgrade")
       const obstacle = impossible?.(this.wire)
       if (obstacle !== undefined) return this.broken(obstacle)
       this.read(false)
-      if (this.inbox.size > 0 || this.hasRest(this.decoder)) {
+      if (this.inbox.size > 0 || this.reader.hasRest()) {
         return this.broken("the peer has sent more in clear after it had asked for encryption")
       }
       const problem = last === undefined ? undefined : this.outbox.add(last)
@@ -147,18 +141,13 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
         Effect.catch((error) => this.broken(problemOf(error), error)),
         Effect.andThen(
           Effect.sync(() => {
-            this.decoder = this.codec.decoder()
+            this.reader.restart()
             this.outbox.release()
             this.read(true)
           })
         )
       )
     })
-  }
-
-  private hasRest(decoder: Decoder<In>): boolean {
-    const messages: Array<In> = []
-    return decode(decoder, undefined, messages, this.bytesRead) !== undefined || messages.length > 0
   }
 
   /** Says nothing more, least of all in clear, and breaks the connection off. */
@@ -173,14 +162,13 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.inputEnded) return
-    this.decode(chunk)
+    if (this.input === "open") this.decode(chunk)
   }
 
   onEnd(): void {
-    if (this.inputEnded) return
+    if (this.input !== "open") return
     if (this.held === undefined) this.decode(undefined)
-    this.endInput()
+    this.endInput("ended")
   }
 
   onDrain(): void {
@@ -188,21 +176,18 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }
 
   onFinish(): void {
-    // A socket that has been ended does not say that it has drained.
-    this.outbox.onDrain()
+    this.outbox.onFinish()
   }
 
   /** Nothing more will be read. What has arrived of a message is none. */
   stop(): void {
-    if (this.inputEnded) return
-    this.stopped = true
-    this.endInput()
+    if (this.input === "open") this.endInput("stopped")
   }
 
   onClose(error: unknown): void {
     this.outbox.close()
-    this.inputEnded = true
-    this.inbox.end(error === undefined ? undefined : Exit.fail(this.error({ _tag: "Reset", cause: error })))
+    if (this.input === "open") this.input = "ended"
+    this.endInbox(error === undefined ? undefined : Exit.fail(this.error({ _tag: "Reset", cause: error })))
   }
 
   /** A handler takes it, by messages unless it has asked for the bytes. */
@@ -211,22 +196,22 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
     if (held === undefined || this.relayed !== undefined) return
     this.held = undefined
     for (const chunk of held) this.decode(chunk)
-    if (!this.inputEnded) return
-    if (!this.stopped) this.decode(undefined)
-    this.inbox.end()
+    if (this.input === "open") return
+    if (this.input === "ended") this.decode(undefined)
+    this.endInbox()
   }
 
   /** A handler takes it, by bytes: nothing is decoded here any more. */
   readonly [relayKey] = (): Relay => {
     this.relayed = "waiting"
     return {
-      keepsBoundaries: this.wire.keepsBoundaries,
+      carries: this.wire.carries,
       start: (receiver) => {
         this.relayed = receiver
         const held = this.held ?? []
         this.held = undefined
         for (const chunk of held) receiver.onData(chunk)
-        if (this.inputEnded) receiver.onEnd()
+        if (this.input !== "open") receiver.onEnd()
       },
       write: (bytes) =>
         Effect.suspend(() => {
@@ -240,11 +225,11 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
   }
 
   /** The input has ended: by the peer, or because the server stops. */
-  private endInput(): void {
-    this.inputEnded = true
+  private endInput(input: "ended" | "stopped"): void {
+    this.input = input
     if (this.held !== undefined) return
     if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd()
-    this.inbox.end()
+    this.endInbox()
   }
 
   /** Decodes a chunk, or the end of the input. */
@@ -257,43 +242,51 @@ export class Duplex<In, Out> implements Connection.Connection<In, Out>, Wire.Rec
       if (chunk !== undefined) this.relayed.onData(chunk)
       return
     }
-    const messages: Array<In> = []
-    const fault = this.messagesOf(chunk, messages)
-    if (messages.length > 0) this.inbox.offer(messages)
+    const fault = this.reader.read(chunk, this.bytesRead)
+    const { messages } = this.reader
+    if (messages.length > 0) {
+      this.reader.clear()
+      this.received(messages)
+    }
     if (fault !== undefined) {
       this.fault = fault
-      // A datagram stands for itself: the next one may be fine.
-      if (this.decoder === undefined) this.inbox.offerFault(this.error(fault))
+      if (this.reader.separate) this.inbox.offerFault(this.error(fault))
       else {
-        this.inputEnded = true
-        this.inbox.end(Exit.fail(this.error(fault)))
+        this.input = "ended"
+        this.endInbox(Exit.fail(this.error(fault)))
       }
     }
     // What nobody waits for stays in the kernel.
-    this.read(this.inbox.size === 0)
+    this.read(this.inbox.size === 0 || this.isAwaited)
   }
 
-  private messagesOf(chunk: Uint8Array | undefined, messages: Array<In>): DecodeError | undefined {
-    if (this.decoder !== undefined) return decode(this.decoder, chunk, messages, this.bytesRead)
-    if (chunk === undefined) return undefined
-    const decoded = decodeDatagram(this.codec as Codec<In, never>, chunk)
-    if (Result.isFailure(decoded)) return decoded.failure
-    messages.push(decoded.success)
-    return undefined
+  /** Messages have arrived. */
+  protected received(messages: Array<In>): void {
+    this.inbox.offer(messages)
   }
 
-  private read(reading: boolean): void {
+  /** Whether somebody waits for a message beside those who read. */
+  protected get isAwaited(): boolean {
+    return false
+  }
+
+  /** Nothing more will be received. */
+  protected endInbox(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
+    this.inbox.end(exit)
+  }
+
+  protected read(reading: boolean): void {
     if (this.reading === reading) return
     this.reading = reading
     if (reading) this.wire.resume()
     else this.wire.pause()
   }
 
-  private error(reason: Connection.Reason): Connection.ConnectionError {
+  protected error(reason: Connection.Reason): Connection.ConnectionError {
     return new Connection.ConnectionError({ reason, peer: this.peer })
   }
 
-  private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
+  protected fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
     return Effect.fail(this.error(reason))
   }
 }

@@ -10,7 +10,7 @@ type NonEmpty<A> = readonly [A, ...Array<A>]
  * between them when a fiber is waiting. Its producers bound it: each connection
  * has a limited number of requests in flight.
  */
-export class Mailbox<A, E> {
+export class BatchQueue<A, E> {
   private items: Array<A | Fault<E>> = []
   /** How many of the items are faults. */
   private faults = 0
@@ -82,17 +82,27 @@ export class Mailbox<A, E> {
   readonly takeOne: Pull.Pull<NonEmpty<A>, E> = this.taking(true)
 
   private taking(one: boolean): Pull.Pull<NonEmpty<A>, E> {
-    const wait: Pull.Pull<NonEmpty<A>, E> = Effect.callback((resume) => {
-      const taker = { one, resume }
-      this.takers.push(taker)
-      return Effect.sync(() => {
-        this.takers = this.takers.filter((other) => other !== taker)
-      })
-    })
+    const wait: Pull.Pull<NonEmpty<A>, E> = Effect.callback((resume) => Effect.sync(this.wait(one, resume)))
     return Effect.suspend(() => {
       if (this.size > 0) return this.next(one)
       return this.exit ?? wait
     })
+  }
+
+  /** Hands the next element to `resume`, after whoever waits already; it is not called any more once the returned function was. */
+  take(resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+    if (this.size > 0) resume(this.next(true))
+    else if (this.exit !== undefined) resume(this.exit)
+    else return this.wait(true, resume)
+    return () => {}
+  }
+
+  private wait(one: boolean, resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+    const taker = { one, resume }
+    this.takers.push(taker)
+    return () => {
+      this.takers = this.takers.filter((other) => other !== taker)
+    }
   }
 
   private next(one: boolean): Exit.Exit<NonEmpty<A>, E> {

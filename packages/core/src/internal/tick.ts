@@ -7,7 +7,7 @@ export interface Flushable {
 }
 
 /**
- * One turn of the event loop: what is written during it leaves in one write per
+ * One turn of the event loop ("tick"): what is written during it leaves in one write per
  * connection, at its end.
  *
  * It is also the scheduler of the handlers' fibers, over the one that the
@@ -16,7 +16,7 @@ export interface Flushable {
  * fiber, which is what Effect does, each would be a write of its own: four times
  * the CPU per request at 16 outstanding (`pnpm bench`, "yields once").
  */
-export class Turn implements Scheduler.Scheduler {
+export class Tick implements Scheduler.Scheduler {
   private readonly base: Scheduler.Scheduler
   private readonly dispatcher: Scheduler.SchedulerDispatcher
   private readonly shared: Scheduler.SchedulerDispatcher

@@ -1,19 +1,21 @@
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type * as Connection from "../Connection.ts"
 import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
-import { type Codec, Unencodable } from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
-import { Conversation, unencodable } from "./conversation.ts"
-import { decodeDatagram } from "./decoders.ts"
-import { Duplex } from "./duplex.ts"
-import type { Engine } from "./engine.ts"
+import type { ServerContext } from "./context.ts"
+import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import { Outbox } from "./outbox.ts"
+import { awaitPlace } from "./place.ts"
+import { Reader } from "./reading.ts"
 import { ReplyWire } from "./replyWire.ts"
+import { ServerConnection } from "./serverConnection.ts"
+import { TypedConnection } from "./typedConnection.ts"
+import { Unencodable } from "./unencodable.ts"
+import { encode } from "./writing.ts"
 
 /**
  * The server's end of a datagram: one request, and the datagrams that go back.
@@ -22,28 +24,25 @@ import { ReplyWire } from "./replyWire.ts"
  * would not take one. Nothing is known of the peer after that; `push` still
  * reaches it.
  */
-export class Exchange<In, Out> extends Conversation<In, Out> {
+export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
   readonly outbox: Outbox<Out>
   private readonly datagram: Wire.Datagram
   private readonly wire: ReplyWire
   /** The connection that is the request, where the protocol makes it one. */
-  private duplex: Duplex<unknown, Out> | undefined = undefined
+  private dialogue: TypedConnection<unknown, Out> | undefined = undefined
+  private stopWaiting: () => void = () => {}
   /** How the request ends once everything has been sent. */
   private verdict: Outcome.Outcome | undefined = undefined
 
-  constructor(engine: Engine<In, Out>, datagram: Wire.Datagram, id: number) {
-    super(engine, id)
+  constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
+    super(context, id)
     this.datagram = datagram
     this.wire = new ReplyWire(datagram, {
       onSent: (failure) => this.onSent(failure),
-      onEnded: () => this.duplex?.onFinish(),
+      onEnded: () => this.dialogue?.onFinish(),
       onReset: () => this.end(Outcome.cancelled("ConnectionClosed"))
     })
-    this.outbox = new Outbox(this.wire, this.codec, engine.turn)
-  }
-
-  private get codec(): Codec<unknown, Out> {
-    return this.engine.protocol.server as Codec<unknown, Out>
+    this.outbox = new Outbox(this.wire, this.side, context.tick)
   }
 
   get peer(): Peer.Peer {
@@ -63,10 +62,7 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
       Effect.suspend(() => {
-        const encoded = Result.getOrElse(
-          Result.try(() => this.codec.datagram.encode(message)),
-          (error) => new Unencodable(`the encoder threw: ${String(error)}`)
-        )
+        const encoded = encode(this.side, this.wire.carries, message)
         if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
         return Effect.callback<void, Connection.ConnectionError>((resume) =>
           this.wire.send(encoded, (failure) => resume(failure === undefined ? Effect.void : this.fails(failure)))
@@ -76,18 +72,26 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
 
   /** Makes the request, or says why the datagram is none. */
   open(): void {
-    if (this.engine.protocol.kind === "connection") {
-      const { codec, outbox, wire } = this
-      this.duplex = new Duplex({ wire, codec, outbox, info: this, holds: true })
-      this.duplex.onData(this.datagram.data)
-      this.duplex.onEnd()
-      return this.engine.arrive([this.receive(this.duplex as never)])
+    const { context, datagram, outbox, side, wire } = this
+    if (context.protocol.kind === "connection") {
+      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true })
+      this.dialogue = dialogue
+      dialogue.onData(datagram.data)
+      dialogue.onEnd()
+      const request = this.receive(dialogue as never, undefined)
+      this.stopWaiting = awaitPlace(context as never, (refused) => {
+        if (!request.begun) this.cancel(request, refused)
+      })
+      return context.events.arrived([request])
     }
-    const decoded = decodeDatagram(this.codec as Codec<In, never>, this.datagram.data)
-    if (Result.isSuccess(decoded)) return this.engine.arrive([this.receive(decoded.success)])
-    this.engine.ledger.record(decoded.failure, undefined, this)
-    const last = this.engine.lastWords(decoded.failure, this)
-    if (last?._tag === "Reply") this.outbox.add(last.value)
+    const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
+    const fault = reader.read(datagram.data, 0)
+    if (fault === undefined) {
+      return context.events.arrived([this.receive(reader.messages[0] as In, reader.payloads[0])])
+    }
+    context.ledger.record(fault, undefined, this)
+    const last = context.events.lastWords(fault, this)
+    if (last?._tag === "Reply") outbox.add(last.value)
     this.leave()
   }
 
@@ -95,23 +99,24 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
     if (incoming.settled !== undefined) return
     if (response._tag === "Reply") {
       // A reply that can no longer leave must not be recorded as if it had.
-      if (this.outbox.ending) return this.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
+      if (this.outbox.isEnding) return this.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.settle(incoming, unencodable(problem))
     }
-    this.duplex?.begun()
+    this.dialogue?.begun()
     // The connection ends with its handler.
-    if (this.duplex !== undefined) this.outbox.end()
-    this.verdict = response.outcome ?? this.duplex?.fault ?? Outcome.completed
+    if (this.dialogue !== undefined) this.outbox.end()
+    this.verdict = response.outcome ?? this.dialogue?.fault ?? Outcome.completed
     this.progress()
   }
 
   override started(): void {
     super.started()
-    this.duplex?.begun()
+    this.stopWaiting()
+    this.dialogue?.begun()
   }
 
-  isTurnOf(): boolean {
+  isNext(): boolean {
     return true
   }
 
@@ -128,10 +133,6 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
     this.release()
   }
 
-  drop(incoming: Incoming<In, Out>): void {
-    this.cancel(incoming, this.engine.isStopping ? Outcome.drained : Outcome.cancelled("ConnectionClosed"))
-  }
-
   /** Nothing more is sent; the handler that asks for it may go on. */
   protected shut(): void {
     this.outbox.end()
@@ -143,7 +144,7 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
   }
 
   private onSent(failure: Outcome.Undelivered | undefined): void {
-    this.engine.turn.run(() => {
+    this.context.tick.run(() => {
       if (failure !== undefined) return this.end(failure)
       // With the first of many only a little room is made.
       if (this.wire.unsent === 0) this.outbox.onDrain()
@@ -153,7 +154,7 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
 
   private end(outcome: Outcome.Outcome): void {
     this.outbox.close()
-    this.duplex?.onClose(undefined)
+    this.dialogue?.onClose(undefined)
     if (this.first !== undefined) this.cancel(this.first, outcome)
   }
 
@@ -164,6 +165,7 @@ export class Exchange<In, Out> extends Conversation<In, Out> {
   }
 
   private leave(): void {
+    this.stopWaiting()
     this.state = "closed"
     this.release()
   }
