@@ -97,6 +97,8 @@ export interface Server<in out In, in out Out> {
  */
 export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Self, Server<In, Out>> {
   readonly protocol: Protocol.Protocol<In, Out>
+  /** What its requests are ordered by under the policy `keyed`: the `key` of its declaration. */
+  readonly keyOf: ((request: Request.Request<In, Out>) => unknown) | undefined
   /** This server's own policy. Unset, it is that of `Policy.Policy`. */
   readonly policy: Context.Reference<Policy.Policy | undefined>
 }
@@ -109,7 +111,7 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
  */
 export interface ServeOptions<In, Out = never> extends ServeHooks<In, Out> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. */
-  readonly policy?: Policy.Policy<In> | undefined
+  readonly policy?: Policy.Policy | undefined
 }
 
 /**
@@ -122,7 +124,7 @@ export interface ServeOptions<In, Out = never> extends ServeHooks<In, Out> {
  */
 export interface LocalServeOptions<In, Out = never> extends ServeHooks<In, Out> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. */
-  readonly policy?: (Policy.Policy<In> & { readonly crosses?: never }) | undefined
+  readonly policy?: (Policy.Policy & { readonly crosses?: never }) | undefined
 }
 
 /**
@@ -166,6 +168,7 @@ export interface ServiceClass<
   in out Out
 > extends Context.ServiceClass<Self, Id, Server<In, Out>> {
   readonly protocol: Protocol.Protocol<In, Out>
+  readonly keyOf: ((request: Request.Request<In, Out>) => unknown) | undefined
   readonly policy: Context.Reference<Policy.Policy | undefined>
 
   /**
@@ -251,6 +254,12 @@ export interface DuplexServiceClass<
 /**
  * Declares a server: its name, and what its requests and responses are.
  *
+ * **Details**
+ *
+ * `key` says which requests build on each other, for the policy `keyed`: those
+ * with the same key are handled one after the other. Default: none, and the
+ * server does not start under `keyed`.
+ *
  * **Example** (Declaring a server)
  *
  * ```ts
@@ -268,22 +277,36 @@ export const Service =
   <Self>(): {
     <const Id extends string, In, Out, Send, Receive>(
       id: Id,
-      options: { readonly protocol: Protocol.Duplex<In, Out, Send, Receive> }
+      options: {
+        readonly protocol: Protocol.Duplex<In, Out, Send, Receive>
+        readonly key?: ((request: Request.Request<In, Out>) => unknown) | undefined
+      }
     ): DuplexServiceClass<Self, Id, In, Out, Send, Receive>
     <const Id extends string, In, Out>(
       id: Id,
-      options: { readonly protocol: Protocol.Protocol<In, Out> }
+      options: {
+        readonly protocol: Protocol.Protocol<In, Out>
+        readonly key?: ((request: Request.Request<In, Out>) => unknown) | undefined
+      }
     ): ServiceClass<Self, Id, In, Out>
   } =>
-  <const Id extends string, In, Out>(id: Id, options: { readonly protocol: Protocol.Protocol<In, Out> }) => {
+  <const Id extends string, In, Out>(
+    id: Id,
+    options: {
+      readonly protocol: Protocol.Protocol<In, Out>
+      readonly key?: ((request: Request.Request<In, Out>) => unknown) | undefined
+    }
+  ) => {
     const key = Context.Service<Self, Server<In, Out>>()(id)
     const tag: Tag<Self, In, Out> = Object.assign(key, {
       protocol: options.protocol,
+      keyOf: options.key,
       policy: Context.Reference<Policy.Policy | undefined>(`${id}/Policy`, { defaultValue: () => undefined })
     })
     const wire = Effect.flatMap(key, (server) => listeningOf(server).connect)
     const service: Omit<ServiceClass<Self, Id, In, Out>, keyof Context.ServiceClass<Self, Id, never>> = {
       protocol: tag.protocol,
+      keyOf: tag.keyOf,
       policy: tag.policy,
       serve: (handler, options) => serve(tag, handler, options),
       run: (handler, options) => Effect.scoped(Effect.flatMap(prepare(tag, handler, options), (loop) => loop)),
@@ -368,7 +391,7 @@ const prepare = <Self, In, Out, R>(
     const host = yield* Remote.host
     const mine = host?.service === tag.key
     // Elsewhere in a worker's program nothing is served.
-    const policy: Policy.Policy<In> =
+    const policy: Policy.Policy =
       (host === undefined ? undefined : mine ? host.policy : policies.sequential) ??
       options?.policy ??
       (yield* tag.policy) ??
@@ -376,6 +399,7 @@ const prepare = <Self, In, Out, R>(
     const placement = {
       service: tag.key,
       protocol: tag.protocol,
+      key: tag.keyOf,
       address: String(server.address),
       shutdown: engine.shutdown
     }
@@ -395,7 +419,7 @@ const prepare = <Self, In, Out, R>(
     }
     return Effect.scoped(
       Effect.gen(function* () {
-        const draining = yield* Effect.forkScoped(policy.drain(engine.batches, begin))
+        const draining = yield* Effect.forkScoped(policy.drain(engine.batches, begin, { key: tag.keyOf }))
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
         const drained = Effect.onExit(joined(draining), (exit) =>
