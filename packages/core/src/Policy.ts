@@ -11,13 +11,12 @@
  * | `sequential` | 1 | as received | a handler waits for anything |
  * | `fiber` (default) | up to 1024 | as begun, all at once | requests of a peer build on each other |
  * | `connection` | up to 1024 | in order within a connection | one connection carries most of the load |
- * | `keyed(f)` | up to 1024 | in order within a key | keys are few and slow |
+ * | `keyed` | up to 1024 | in order within a key, which the server declares | keys are few and slow |
  *
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -29,11 +28,16 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Handler from "./Handler.ts"
+import * as durations from "./internal/duration.ts"
+import { nearest } from "./internal/nearest.ts"
 import * as policies from "./internal/policies.ts"
 import * as Middleware from "./Middleware.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
+import { PolicyError } from "./ServerError.ts"
 import type * as Worker from "./Worker.ts"
+
+export { PolicyError }
 
 /**
  * A way of running handlers.
@@ -46,12 +50,14 @@ import type * as Worker from "./Worker.ts"
  * called is all that a policy decides; the reply, its order, cancellation and
  * the outcome are the server's.
  *
- * `place` says where a handler runs. In process it returns the handler itself.
+ * `place` says where a handler runs. In process it returns the handler itself. It
+ * fails if the policy cannot run that handler, or was made with an option that
+ * cannot be used: then nothing is served.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Policy<in In = unknown> {
+export interface Policy {
   /** As it is written in configuration: `"fiber:64"`. */
   readonly name: string
   /** How its workers are named (`Worker.name`). */
@@ -62,9 +68,10 @@ export interface Policy<in In = unknown> {
    * something is written to it: until then it could still be reading.
    */
   readonly onPeerGone: "cancel" | "finish"
-  readonly drain: <A extends Request.Request<In>, E>(
+  readonly drain: <A extends Request.Request<unknown>, E>(
     requests: Stream.Stream<A, E>,
-    begin: (request: A) => Fiber.Fiber<unknown>
+    begin: (request: A) => Fiber.Fiber<unknown>,
+    server: Drained<A>
   ) => Effect.Effect<void, E>
   readonly place: <I, O, R>(
     handler: Handler.Handler<I, O, R>,
@@ -81,8 +88,19 @@ export interface Policy<in In = unknown> {
  * @category models
  * @since 0.1.0
  */
-export interface Crossing<in In = unknown> extends Policy<In> {
+export interface Crossing extends Policy {
   readonly crosses: true
+}
+
+/**
+ * What a policy knows of the server whose requests it drains.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Drained<in A> {
+  /** What its requests are ordered by, if it was declared with a `key`. It may throw. */
+  readonly key: ((request: A) => unknown) | undefined
 }
 
 /**
@@ -95,6 +113,8 @@ export interface Placement<In, Out> {
   /** The key of its service. */
   readonly service: string
   readonly protocol: Protocol.Protocol<In, Out>
+  /** What its requests are ordered by under {@link keyed}, if it was declared with a `key`. */
+  readonly key: ((request: Request.Request<In, Out>) => unknown) | undefined
   /** Where it listens. */
   readonly address: string
   /** Stops it, as `server.shutdown` does. */
@@ -113,27 +133,6 @@ export interface Sized {
 }
 
 /**
- * A policy does not exist, or cannot run a handler.
- *
- * @category errors
- * @since 0.1.0
- */
-export class PolicyError extends Data.TaggedError("PolicyError")<{
-  /** The policy as it was asked for. */
-  readonly policy: string
-  readonly problem: string
-  /** The forms that are accepted. Default: those of {@link parse}. None, if the policy exists and cannot run the handler. */
-  readonly accepted?: ReadonlyArray<string> | undefined
-}> {
-  override get message(): string {
-    const accepted = this.accepted ?? forms
-    return accepted.length === 0
-      ? `Cannot run handlers under the policy ${JSON.stringify(this.policy)}: ${this.problem}`
-      : `Invalid policy ${JSON.stringify(this.policy)}: ${this.problem}. Accepted: ${accepted.join(", ")}`
-  }
-}
-
-/**
  * The forms that {@link parse} accepts, as error messages show them.
  *
  * @category constructors
@@ -143,7 +142,8 @@ export const forms: ReadonlyArray<string> = [
   "sequential",
   "fiber[:max]",
   "connection[:max]",
-  "each with [,timeout=DURATION] and [,onPeerGone=cancel|finish]"
+  "keyed[:max]",
+  "and for all of them: ,timeout=DURATION ,onPeerGone=cancel|finish"
 ]
 
 /**
@@ -165,7 +165,7 @@ export const sequential: Policy = policies.sequential
  * @category constructors
  * @since 0.1.0
  */
-export const fiber = (options?: Sized): Policy => policies.fiber(checked("fiber", options))
+export const fiber = (options?: Sized): Policy => policies.fiber(options)
 
 /**
  * The requests of a connection one after the other, connections side by side.
@@ -173,27 +173,34 @@ export const fiber = (options?: Sized): Policy => policies.fiber(checked("fiber"
  * @category constructors
  * @since 0.1.0
  */
-export const connection = (options?: Sized): Policy => policies.connection(checked("connection", options))
+export const connection = (options?: Sized): Policy => policies.connection(options)
 
 /**
- * Requests with the same key one after the other, keys side by side. Keys are
- * compared as those of a `Map`.
+ * Requests with the same key one after the other, keys side by side. The key is
+ * the server's, declared with its protocol; keys are compared as those of a `Map`.
+ *
+ * **Gotchas**
+ *
+ * A server without a `key` does not start under it: `PolicyError`. A key function
+ * that throws costs its own request, which ends as `Failed`.
  *
  * **Example** (In order for each account)
  *
  * ```ts
- * import { Policy, type Request } from "@socketserver/core"
+ * import { Policy, Protocol, Server } from "@socketserver/core"
  *
- * const perAccount = Policy.keyed((request: Request.Request<{ readonly account: string }>) => request.body.account)
+ * class Bank extends Server.Service<Bank>()("Bank", {
+ *   protocol: Protocol.lines(),
+ *   key: (request) => request.body.split(" ", 1)[0]
+ * }) {}
  *
- * perAccount.name // => "keyed"
+ * Policy.keyed({ max: 64 }).name // => "keyed:64"
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const keyed = <In>(key: (request: Request.Request<In>) => unknown, options?: Sized): Policy<In> =>
-  policies.keyed("keyed", key, checked("keyed", options))
+export const keyed = (options?: Sized): Policy => policies.keyed(options)
 
 /**
  * Lets the handlers of a peer that is gone finish, for the sake of their
@@ -202,11 +209,8 @@ export const keyed = <In>(key: (request: Request.Request<In>) => unknown, option
  * @category combinators
  * @since 0.1.0
  */
-export const finishing = <In>(self: Policy<In>): Policy<In> => ({
-  ...self,
-  name: `${self.name},onPeerGone=finish`,
-  onPeerGone: "finish"
-})
+export const finishing = (self: Policy): Policy =>
+  self.onPeerGone === "finish" ? self : { ...self, name: `${self.name},onPeerGone=finish`, onPeerGone: "finish" }
 
 /**
  * Interrupts every handler that takes longer: `Middleware.timeout` for a whole
@@ -218,20 +222,32 @@ export const finishing = <In>(self: Policy<In>): Policy<In> => ({
  * ```ts
  * import { Policy } from "@socketserver/core"
  *
- * Policy.timeout(Policy.fiber({ max: 64 }), "5 seconds").name // => "fiber:64,timeout=5000 millis"
+ * Policy.timeout(Policy.fiber({ max: 64 }), "5 seconds").name // => "fiber:64,timeout=5s"
  * ```
  *
  * @category combinators
  * @since 0.1.0
  */
 export const timeout: {
-  (duration: Duration.Input): <In>(self: Policy<In>) => Policy<In>
-  <In>(self: Policy<In>, duration: Duration.Input): Policy<In>
-} = dual(2, <In>(self: Policy<In>, duration: Duration.Input): Policy<In> => ({
-  ...self,
-  name: `${self.name},timeout=${Duration.toMillis(duration)} millis`,
-  place: (handler, server) => Effect.map(self.place(handler, server), (placed) => Middleware.timeout(placed, duration))
-}))
+  (duration: Duration.Input): (self: Policy) => Policy
+  (self: Policy, duration: Duration.Input): Policy
+} = dual(2, (self: Policy, duration: Duration.Input): Policy => {
+  const time = Option.filter(
+    Duration.fromInput(duration),
+    (time) => Duration.isPositive(time) && Duration.isFinite(time)
+  )
+  if (Option.isNone(time)) {
+    const name = `${self.name},timeout=${String(duration)}`
+    const problem = `timeout must be a positive time that ends, not ${JSON.stringify(duration)}; leave it out for none`
+    return { ...self, name, place: () => policies.refused(name, problem) }
+  }
+  return {
+    ...self,
+    name: `${self.name},timeout=${durations.format(time.value)}`,
+    place: (handler, server) =>
+      Effect.map(self.place(handler, server), (placed) => Middleware.timeout(placed, duration))
+  }
+})
 
 /**
  * The policy of a server that is given no other: `fiber`.
@@ -272,7 +288,9 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => parse
 /**
  * Parses as {@link parse} does, with policies of your own. `own` is asked first,
  * for each text: it takes the options that are its own out of `settings`, and
- * returns a policy, a problem, or nothing if it does not know the name.
+ * returns a policy, a problem, or nothing if it does not know the name. `accepted`
+ * are the forms that an error shows, a line each; one such as `pool[:size]` is
+ * also a name that somebody may have meant who wrote another.
  *
  * @category constructors
  * @since 0.1.0
@@ -301,6 +319,13 @@ export const parseWith = (
     settings.set(option, equals === -1 ? "" : setting.slice(equals + 1).trim())
   }
   const found = own(name, size === undefined ? undefined : Number(size), settings) ?? inProcess(name, size)
+  if (found === undefined) {
+    const meant = nearest(
+      name,
+      accepted.flatMap((form) => /^(\w+)(?:\[:\w+\])?$/.exec(form)?.[1] ?? [])
+    )
+    return invalid(`there is no policy "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`)
+  }
   if (typeof found === "string") return invalid(found)
   let policy: Policy = found
   for (const [option, value] of settings) {
@@ -310,13 +335,14 @@ export const parseWith = (
         if (value === "finish") policy = finishing(policy)
         break
       case "timeout": {
-        const duration = Duration.fromInput(value as Duration.Input)
-        if (Option.isNone(duration) || !Duration.isPositive(duration.value)) {
-          return invalid(`timeout is a duration such as "5 seconds", not "${value}"`)
-        }
-        policy = timeout(policy, duration.value)
+        const duration = durations.read(value)
+        if (Result.isFailure(duration)) return invalid(`timeout ${duration.failure}`)
+        policy = timeout(policy, duration.success)
         break
       }
+      case "max":
+      case "size":
+        return invalid(`there is no option "${option}"; the number stands behind the name, write "${name}:${value}"`)
       default:
         return invalid(`there is no option "${option}"`)
     }
@@ -324,7 +350,7 @@ export const parseWith = (
   return Result.succeed(policy)
 }
 
-const inProcess = (name: string, size: string | undefined): Policy | string => {
+const inProcess = (name: string, size: string | undefined): Policy | string | undefined => {
   const sized = size === undefined ? undefined : { max: Number(size) }
   switch (name) {
     case "sequential":
@@ -334,9 +360,9 @@ const inProcess = (name: string, size: string | undefined): Policy | string => {
     case "connection":
       return policies.connection(sized)
     case "keyed":
-      return "keyed needs a function, so it cannot come from configuration; use Policy.keyed in the program"
+      return policies.keyed(sized)
     default:
-      return name === "" ? "it has no name" : `there is no policy "${name}"`
+      return name === "" ? "it has no name" : undefined
   }
 }
 
@@ -385,12 +411,4 @@ export const configWith = (
     Config.map((text) => Result.getOrThrow(parse(text))),
     Config.withDefault(policies.fiber())
   )
-}
-
-const checked = (name: string, options: Sized | undefined): Sized | undefined => {
-  const max = options?.max
-  if (max !== undefined && (!Number.isSafeInteger(max) || max < 1)) {
-    throw new RangeError(`Policy.${name}: max must be a positive integer, not ${max}`)
-  }
-  return options
 }

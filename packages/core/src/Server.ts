@@ -91,6 +91,8 @@ export interface Server<in out In, in out Out> {
  */
 export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Self, Server<In, Out>> {
   readonly protocol: Protocol.Protocol<In, Out, never, unknown>
+  /** What its requests are ordered by under the policy `keyed`: the `key` of its declaration. */
+  readonly keyOf: ((request: Request.Request<In, Out>) => unknown) | undefined
   /** This server's own policy. Unset, it is that of `Policy.Policy`. */
   readonly policy: Context.Reference<Policy.Policy | undefined>
 }
@@ -152,6 +154,7 @@ export interface ServiceClass<
   out Receive = Out
 > extends Context.ServiceClass<Self, Id, Server<In, Out>> {
   readonly protocol: Protocol.Protocol<In, Out, Send, Receive>
+  readonly keyOf: ((request: Request.Request<In, Out>) => unknown) | undefined
   readonly policy: Context.Reference<Policy.Policy | undefined>
 
   /**
@@ -238,18 +241,22 @@ export const Service =
   <Self>() =>
   <const Id extends string, In, Out, Send, Receive>(
     id: Id,
-    options: { readonly protocol: Protocol.Protocol<In, Out, Send, Receive> }
+    options: {
+      readonly protocol: Protocol.Protocol<In, Out, Send, Receive>
+      readonly key?: ((request: Request.Request<In, Out>) => unknown) | undefined
+    }
   ): ServiceClass<Self, Id, In, Out, Send, Receive> => {
     const key = Context.Service<Self, Server<In, Out>>()(id)
-    const { protocol } = options
+    const { key: keyOf, protocol } = options
     const policy = Context.Reference<Policy.Policy | undefined>(`${id}/Policy`, { defaultValue: () => undefined })
-    const tag: Tag<Self, In, Out> = Object.assign(key, { protocol, policy })
+    const tag: Tag<Self, In, Out> = Object.assign(key, { protocol, keyOf, policy })
     const wire = Effect.flatMap(key, (server) => listeningOf(server).connect)
     const service: Omit<
       ServiceClass<Self, Id, In, Out, Send, Receive>,
       keyof Context.ServiceClass<Self, Id, never>
     > = {
       protocol,
+      keyOf,
       policy,
       serve: (work: Parameters<typeof serving.layer<Self, In, Out, never>>[1], options?: ServeOptions<In, Out>) =>
         serving.layer(tag, work, options),

@@ -112,6 +112,29 @@ export class PolicyFailed extends Data.TaggedError("PolicyFailed")<{
 }
 
 /**
+ * A policy does not exist, or cannot run the handlers of a server. Nothing has
+ * been served.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyError extends Data.TaggedError("PolicyError")<{
+  /** The policy as it was asked for. */
+  readonly policy: string
+  readonly problem: string
+  /** The forms that are accepted, where the text was none. Default: none, the policy exists and cannot run the handler. */
+  readonly accepted?: ReadonlyArray<string> | undefined
+}> {
+  override get message(): string {
+    const { accepted = [], problem } = this
+    const policy = JSON.stringify(this.policy)
+    if (accepted.length === 0) return `Cannot run handlers under the policy ${policy}: ${problem}`
+    const said = `Invalid policy ${policy}: ${problem}${problem.endsWith("?") ? "" : "."}`
+    return [`${said} Accepted:`, ...accepted].join("\n  ")
+  }
+}
+
+/**
  * A text is not an endpoint.
  *
  * @category errors

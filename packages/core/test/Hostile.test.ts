@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { counts, type LineHandler, Lines, logs, peer, rest, settled, tell } from "./support/serving.ts"
+import { counts, type LineHandler, Lines, logs, noKey, peer, rest, settled, tell } from "./support/serving.ts"
 
 const echo: LineHandler = (request) => Effect.succeed(Response.make(request.body))
 const [, quiet] = logs()
@@ -201,19 +201,15 @@ describe("a stream", () => {
 
 describe("a policy", () => {
   it.effect("whose key function throws fails that request and nothing more", () => {
-    const policy = Policy.keyed<string>(({ body }) => {
-      if (body === "bad") throw new Error("no key")
-      return body
-    })
     return serving(
       echo,
       Effect.gen(function* () {
-        yield* tell(yield* peer, "bad")
+        yield* tell(yield* peer, noKey)
         yield* settled
         assert.strictEqual(yield* soon((yield* peer).send("good")), "good")
         assert.deepStrictEqual(yield* counts, { Failed: 1, Completed: 1 })
       }),
-      { policy }
+      { policy: Policy.keyed() }
     ).pipe(Effect.provide(quiet))
   })
 
@@ -228,7 +224,7 @@ describe("a policy", () => {
     }).pipe(Effect.provide(MemoryServer.layer(Lines)), Effect.provide(quiet))
   )
 
-  it.effect.each([Policy.sequential, Policy.fiber({ max: 1 }), Policy.keyed(() => "one")])(
+  it.effect.each([Policy.sequential, Policy.fiber({ max: 1 }), Policy.keyed()])(
     "that is busy does not hold the requests of peers that have left (%#)",
     (policy) => {
       const held: Array<WeakRef<object>> = []

@@ -247,24 +247,25 @@ export const connections = (): void => {
 }
 
 export const policies = (): void => {
-  const byAdd = Policy.keyed((request: Request.Request<Add>) => request.body.add.length)
   const sums: Handler.Handler<Add, Sum> = () => Effect.succeed(Response.empty)
-  Calculator.serve(sums, { policy: byAdd })
-  Calculator.run(sums, { policy: Policy.finishing(byAdd) })
-  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection({ max: 3 })]) {
+  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection({ max: 3 }), Policy.keyed()]) {
     Calculator.serve(sums, { policy })
     Lines.serve(text, { policy })
     Policy.layer(policy)
   }
-  // A key of another body.
-  // @ts-expect-error
-  Lines.serve(text, { policy: byAdd })
-  // @ts-expect-error
-  Lines.run(text, { policy: byAdd })
-  // A policy for all servers may not look at the body of one.
-  // @ts-expect-error
-  Policy.layer(byAdd)
-  Policy.layer(Policy.keyed((request) => request.peer.name))
+  // A key is of what the declaration decodes.
+  class _Keyed extends Server.Service<_Keyed>()("Keyed", {
+    protocol: calculator,
+    key: (request) => {
+      is<Add>()(request.body)
+      return request.body.add.length
+    }
+  }) {}
+  class _Other extends Server.Service<_Other>()("Other", {
+    protocol: calculator,
+    // @ts-expect-error: requests of another body
+    key: (request: Request.Request<string>) => request.body
+  }) {}
 }
 
 export const protocols = (): void => {

@@ -7,18 +7,18 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
+import * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import { activated, numbered } from "./internal/activation.ts"
@@ -113,9 +113,10 @@ const report = (cause: Cause.Cause<unknown>) => {
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
 }
 
-// A `ConfigError` puts the class of its cause before the message, and may break the line.
+// A `ConfigError` puts the class of its cause before the message, and that of a schema may break the line anywhere.
 const messageOf = (error: unknown): string => {
   const said = error instanceof Config.ConfigError ? error.cause : error
+  if (said instanceof ConfigProvider.SourceError) return said.message
   return said instanceof Error ? said.message.replaceAll(/\s+/g, " ") : String(said)
 }
 
@@ -281,8 +282,8 @@ const settings = (options: LayerConfigOptions) => {
   const all = Config.all({
     listen,
     policy: parsed("POLICY", NodePolicy.parse),
-    drainTimeout: parsed("DRAIN_TIMEOUT", duration(0)),
-    idleTimeout: parsed("IDLE_TIMEOUT", duration(1)),
+    drainTimeout: parsed("DRAIN_TIMEOUT", duration({ zero: true })),
+    idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxPipelined: parsed("MAX_PIPELINED", positive)
   })
@@ -302,16 +303,9 @@ const endpoints = (
   })
 
 const duration =
-  (atLeastMillis: number) =>
-  (text: string): Result.Result<Duration.Duration, { readonly message: string }> => {
-    const parsed = Option.filter(Duration.fromInput(text as Duration.Input), Duration.isFinite)
-    if (Option.isNone(parsed)) {
-      return Result.fail({ message: `"${text}" is not a time. Accepted: a number and its unit, as in "10 seconds"` })
-    }
-    return Duration.toMillis(parsed.value) >= atLeastMillis
-      ? Result.succeed(parsed.value)
-      : Result.fail({ message: `"${text}" is too short. Accepted: ${atLeastMillis} ms or more` })
-  }
+  (forms: Settings.DurationForms) =>
+  (text: string): Result.Result<Duration.Duration, { readonly message: string }> =>
+    Result.mapError(Settings.duration(text, forms), (problem) => ({ message: `it ${problem}` }))
 
 const positive = (text: string): Result.Result<number, { readonly message: string }> =>
   /^[1-9]\d*$/.test(text)

@@ -120,7 +120,7 @@ export const listen =
       const address = Endpoint.unixgram(path)
       const set = yield* resolve(options)
       if (copy !== undefined) {
-        const cause = new Error("copies (PREFORK) cannot share it; take POLICY=process:N or thread:N to use all cores")
+        const cause = new Error("copies (PREFORK) cannot share it; take POLICY=pool or thread to use all cores")
         return yield* Effect.fail(bindFailed(String(address), cause, "Other"))
       }
       const system = yield* unixgram.load(address)

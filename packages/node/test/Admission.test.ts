@@ -14,6 +14,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -92,7 +93,12 @@ describe("a PROXY header", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        served(TcpServer.layer(Lines, { proxyProtocol: ["127.0.0.1"], verify: Networks.within("192.0.2.0/24") }))
+        served(
+          TcpServer.layer(Lines, {
+            proxyProtocol: ["127.0.0.1"],
+            verify: Result.getOrThrow(Networks.within("192.0.2.0/24"))
+          })
+        )
       )
     )
   )

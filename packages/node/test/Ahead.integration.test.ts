@@ -70,7 +70,7 @@ const file = Effect.map(
 
 const kinds = [
   { kind: "thread", make: WorkerPolicy.thread },
-  { kind: "process", make: WorkerPolicy.processes }
+  { kind: "process", make: WorkerPolicy.pool }
 ] as const
 
 describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
@@ -231,7 +231,7 @@ describe("a process that answers, and then crashes over what it had ahead", () =
         yield* Fiber.join(next)
       }
       assert.strictEqual(yield* count("WorkerCrashed"), 4)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry })))
   )
 })
 
@@ -244,7 +244,7 @@ describe("an idle process that is killed", () => {
         process.kill(pid, "SIGKILL")
         assert.notStrictEqual(Number((yield* ask("compute 1")).split(" ")[0]), pid)
       }
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry })))
   )
 })
 
@@ -290,6 +290,6 @@ describe("workers that are killed at random", () => {
       assert.strictEqual(yield* count("WorkerCrashed"), failed)
       assert.strictEqual(new Set(runs()).size, runs().length, "none is run twice")
       assert.isAtLeast(runs().length, answered)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 3, entry })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 3, entry })))
   )
 })

@@ -29,7 +29,7 @@ const pid = /^\d+$/
 const policies: ReadonlyArray<Pick<PlacementLaws.Options, "policy" | "keepsState" | "workerName">> = [
   { policy: Policy.fiber(), workerName: /^fiber-\d+$/ },
   { policy: WorkerPolicy.thread({ size: 2, entry }), workerName: /^thread-\d+$/ },
-  { policy: WorkerPolicy.processes({ size: 2, entry }), workerName: pid },
+  { policy: WorkerPolicy.pool({ size: 2, entry }), workerName: pid },
   { policy: WorkerPolicy.process({ max: 4, entry, bundle: true }), workerName: pid, keepsState: false }
 ]
 

@@ -51,7 +51,7 @@ describe.skipIf(noPython)("PREFORK=2", () => {
   it.live("takes any policy inside each", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", POLICY: "process:1" })
+      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", POLICY: "pool:1" })
       assert.strictEqual((yield* both(port)).size, 2)
       yield* server.signal("SIGINT")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })

@@ -33,7 +33,7 @@ describe("a worker", () => {
       const entry = fileURLToPath(new URL("./support/suspect.ts", import.meta.url))
       const cache = fileURLToPath(new URL("../node_modules/.cache/socketserver", import.meta.url))
       rmSync(cache, { recursive: true, force: true })
-      const policy = WorkerPolicy.processes({ size: 1, entry, bundle: true })
+      const policy = WorkerPolicy.pool({ size: 1, entry, bundle: true })
       const answer = Effect.flatMap(Suspect.client, (client) => client.send("hello")).pipe(
         Effect.scoped,
         Effect.provide(Layer.provideMerge(Suspect.serve(suspect, { policy }), MemoryServer.layer(Suspect)))

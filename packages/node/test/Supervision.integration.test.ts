@@ -80,9 +80,9 @@ const ways: ReadonlyArray<Way> = [
 const places = [
   { name: "thread:1", kind: "thread", make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.thread({ ...o, size: 1 }) },
   {
-    name: "process:1",
+    name: "pool:1",
     kind: "process",
-    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.processes({ ...o, size: 1 })
+    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.pool({ ...o, size: 1 })
   },
   {
     name: "process",
@@ -121,7 +121,7 @@ describe("a request whose worker crashes", () => {
       assert.strictEqual((yield* Effect.flatMap(Suspect, (server) => server.counts)).WorkerCrashed, 1)
     }).pipe(
       Effect.scoped,
-      on(WorkerPolicy.processes({ size: 1, entry }), {
+      on(WorkerPolicy.pool({ size: 1, entry }), {
         onWorkerCrashed: ({ exitCode }) => Response.make(`ERR worker exited with ${exitCode}`)
       })
     )
@@ -138,7 +138,7 @@ describe("a request whose worker crashes", () => {
       yield* Effect.flip(ask(`note ${join(directory, "tries")}`))
       assert.strictEqual((yield* next)._tag, "WorkerCrashed")
       assert.strictEqual(readFileSync(join(directory, "tries"), "utf8").length, tries)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, idempotent })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, idempotent })))
   )
 })
 
@@ -162,7 +162,7 @@ describe("connections whose state is in a worker", () => {
       }
       const client = yield* Keeper.client
       assert.strictEqual(yield* client.send("count"), "1")
-    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.processes({ size: 2, entry }))), Effect.provide(quiet))
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.pool({ size: 2, entry }))), Effect.provide(quiet))
   )
 
   it.live("keep it after its number of requests, and it takes others meanwhile", () =>
@@ -176,17 +176,13 @@ describe("connections whose state is in a worker", () => {
         })
       )
       yield* Effect.scoped(ask("who")).pipe(Effect.repeat({ until: (who) => whoOf(who) !== first, times: 100 }))
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 }))),
-      Effect.provide(quiet)
-    )
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 }))), Effect.provide(quiet))
   )
 
   it.live("need a worker that stays", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))
-      assert.match(error.message, /a process for each request has none to keep it in. Take process:N or thread:N/)
+      assert.match(error.message, /a process for each request has none to keep it in. Take pool or thread/)
     })
   )
 })
@@ -201,7 +197,7 @@ describe("workers that end by themselves before they are used", () => {
       const entry = new URL("./support/restless.ts", import.meta.url)
       yield* Layer.build(
         Layer.provideMerge(
-          Restless.serve(() => Effect.never, { policy: WorkerPolicy.processes({ size: 1, entry }) }),
+          Restless.serve(() => Effect.never, { policy: WorkerPolicy.pool({ size: 1, entry }) }),
           MemoryServer.layer(Restless)
         )
       ).pipe(Effect.provide(logger))
@@ -229,7 +225,7 @@ describe("requests that wait for a worker", () => {
       yield* Suspect.connect
       assert.strictEqual((yield* server.connections).filter(({ inFlight }) => inFlight > 0).length, 2)
       for (const client of clients) yield* client.reset
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, queue: 1 })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, queue: 1 })))
   )
 })
 
@@ -249,10 +245,7 @@ describe("a timeout of a policy", () => {
       yield* Effect.exit(ask("three"))
       const after = yield* Effect.retry(ask("four"), { times: 20 })
       assert.notStrictEqual(whoOf(after), first)
-    }).pipe(
-      Effect.scoped,
-      on(Policy.timeout(WorkerPolicy.processes({ size: 1, entry, grace: "100 millis" }), "300 millis"))
-    )
+    }).pipe(Effect.scoped, on(Policy.timeout(WorkerPolicy.pool({ size: 1, entry, grace: "100 millis" }), "300 millis")))
   )
 })
 
@@ -263,8 +256,8 @@ describe("a policy of workers", () => {
   it.live("says under a test runner that it needs an entry", () =>
     Effect.gen(function* () {
       assert.strictEqual(
-        yield* problem(WorkerPolicy.processes({ size: 1 })),
-        'Cannot run handlers under the policy "process:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
+        yield* problem(WorkerPolicy.pool({ size: 1 })),
+        'Cannot run handlers under the policy "pool:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
       )
     })
   )
@@ -283,14 +276,14 @@ describe("a policy of workers", () => {
     { entry: new URL("./fixtures/other.ts", import.meta.url), says: /it was not ready within 2000 ms/ }
   ])("says that its workers do not start: $says", ({ entry, says }) =>
     Effect.gen(function* () {
-      assert.match(yield* problem(WorkerPolicy.processes({ size: 1, entry, startTimeout: "2 seconds" })), says)
+      assert.match(yield* problem(WorkerPolicy.pool({ size: 1, entry, startTimeout: "2 seconds" })), says)
       assert.match(yield* problem(WorkerPolicy.thread({ size: 1, entry, startTimeout: "2 seconds" })), says)
     })
   )
 
   it.live("leaves no process and no descriptor behind", () =>
     Effect.gen(function* () {
-      const one = on(WorkerPolicy.processes({ size: 2, entry }))(Effect.scoped(ask("hello")))
+      const one = on(WorkerPolicy.pool({ size: 2, entry }))(Effect.scoped(ask("hello")))
       yield* one
       const before = descriptors()
       for (let i = 0; i < 3; i++) yield* one
@@ -314,7 +307,7 @@ describe("a policy of workers", () => {
         lines
       )
       assert.strictEqual(new Set(answers.map(whoOf)).size, 2)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 2, entry, recycle: 1000 })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 2, entry, recycle: 1000 })))
   )
 
   it.live("counts its workers in metrics", () =>
@@ -326,13 +319,13 @@ describe("a policy of workers", () => {
         for (let i = 0; i < 2; i++) yield* ask("hello")
       }).pipe(
         Effect.scoped,
-        on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })),
+        on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 })),
         Effect.provideService(Metric.MetricRegistry, registry)
       )
       const snapshot = yield* Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry)
       const value = (id: string) => {
         const found = snapshot.find((metric) => metric.id === `socketserver_workers_${id}`)
-        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "process:1,recycle=2" })
+        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "pool:1,recycle=2" })
         return found?.state as { readonly count?: number; readonly value?: number }
       }
       assert.strictEqual(value("crashed").count, 1)
@@ -348,7 +341,7 @@ describe("a policy of workers", () => {
       for (let i = 0; i < 6; i++) who.push(whoOf(yield* ask("hello")))
       assert.deepStrictEqual([who[0] === who[1], who[2] === who[3], who[4] === who[5]], [true, true, true])
       assert.strictEqual(new Set(who).size, 3)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 })))
   )
 })
 
@@ -376,7 +369,7 @@ describe("a bundle", () => {
     }
     use(3)
     const run = Effect.map(
-      Effect.flip(Effect.scoped(on(WorkerPolicy.processes({ size: 1, entry, bundle: true }))(Effect.void))),
+      Effect.flip(Effect.scoped(on(WorkerPolicy.pool({ size: 1, entry, bundle: true }))(Effect.void))),
       ({ message }) => message
     )
     return { cache, use, run }

@@ -49,7 +49,7 @@ describe.skipIf(noPython)("whoami", () => {
   )
 
   it.live.each([
-    { policy: "process:2", names: /^\d+$/ },
+    { policy: "pool:2", names: /^\d+$/ },
     { policy: "thread:2", names: /^thread-\d+$/ }
   ])("under $policy answers from exactly two workers, and leaves none", ({ names, policy }) =>
     Effect.gen(function* () {
@@ -65,14 +65,12 @@ describe.skipIf(noPython)("whoami", () => {
     })
   )
 
-  it.live.each(["process", "process:2", "thread:2"])(
-    "under %s answers what it has received before it stops",
-    (policy) =>
-      Effect.gen(function* () {
-        const { port, server } = yield* serving("whoami", { POLICY: policy, DELAY: "300 millis" })
-        const client = yield* python(
-          port,
-          `
+  it.live.each(["process", "pool:2", "thread:2"])("under %s answers what it has received before it stops", (policy) =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("whoami", { POLICY: policy, DELAY: "300 millis" })
+      const client = yield* python(
+        port,
+        `
 s = connect()
 s.sendall(b"first\\n")
 line(s)
@@ -80,16 +78,16 @@ s.sendall(b"".join(f"{i}\\n".encode() for i in range(4)))
 print("sent")
 print([l.split(": ")[1] for l in rest(s).decode().split("\\n")[:-1]])
 `
-        )
-        yield* client.prints(/sent/)
-        yield* server.signal("SIGTERM")
-        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-        yield* client.prints(/\['0', '1', '2', '3'\]/)
-      })
+      )
+      yield* client.prints(/sent/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* client.prints(/\['0', '1', '2', '3'\]/)
+    })
   )
 
   // Their handlers never yield, so that no event of theirs can end them.
-  it.live.each(["process", "process:2", "thread:2"])(
+  it.live.each(["process", "pool:2", "thread:2"])(
     "under %s leaves nobody behind a second after it was killed, though its workers are busy",
     (policy) =>
       Effect.gen(function* () {
@@ -115,7 +113,7 @@ sys.stdin.read()
 
   it.live.each([
     { policy: "process", workers: 8 },
-    { policy: "process:2", workers: 2 },
+    { policy: "pool:2", workers: 2 },
     { policy: "thread:2", workers: 2 }
   ])("under $policy answers Unix datagrams from $workers workers", ({ policy, workers }) =>
     Effect.gen(function* () {
@@ -151,7 +149,7 @@ for answer in sorted((s.recv(100).decode() for _ in range(8)), key=lambda a: a.s
     })
   )
 
-  it.live.each([{ POLICY: "process:2" }, { POLICY: "thread:2" }, { PREFORK: "2" }])(
+  it.live.each([{ POLICY: "pool:2" }, { POLICY: "thread:2" }, { PREFORK: "2" }])(
     "with %j serves the sockets that were handed to it",
     (env) =>
       Effect.gen(function* () {
@@ -179,10 +177,10 @@ os.execve(sys.argv[1], [sys.argv[1], "examples/whoami/main.ts"],
       })
   )
 
-  it.live("under process:4 serves on though a worker is killed every 100 ms, and returns to where it was", () =>
+  it.live("under pool:4 serves on though a worker is killed every 100 ms, and returns to where it was", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, POLICY: "process:4", DELAY: "2 millis" })
+      const { port, server } = yield* serving("whoami", { ...env, POLICY: "pool:4", DELAY: "2 millis" })
       yield* askAll(port, 20)
       yield* within(5_000, () => pids().length === 6)
       const before = descriptors(server.pid)

@@ -60,7 +60,7 @@ export const policies: ReadonlyArray<Policy.Policy> = [
   Policy.fiber(),
   Policy.fiber({ max: 2 }),
   Policy.connection(),
-  Policy.keyed((request) => request.peer.name)
+  Policy.keyed()
 ]
 
 /**

@@ -7,8 +7,17 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 
-/** A server of lines. */
-export class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+/** A line whose key function throws. */
+export const noKey = "no key"
+
+/** A server of lines, all with one key. */
+export class Lines extends Server.Service<Lines>()("Lines", {
+  protocol: Protocol.lines(),
+  key: ({ body }) => {
+    if (body === noKey) throw new Error("it has no key")
+    return "one"
+  }
+}) {}
 
 export type LineHandler<R = never> = Handler.Handler<string, string, R>
 

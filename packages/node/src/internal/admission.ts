@@ -52,7 +52,7 @@ const notAllowed = Outcome.refused("allow")
 const networks = (option: string, inputs: ReadonlyArray<Networks.Input> | undefined) =>
   inputs === undefined
     ? Effect.succeed(undefined)
-    : Effect.mapError(Effect.fromResult(Networks.parseAll(inputs)), (problem) => invalid(option, problem))
+    : Effect.mapError(Effect.fromResult(Networks.parseAll(inputs)), ({ message }) => invalid(option, message))
 
 const time = (option: string, input: Duration.Input): Effect.Effect<number, ServerError> => {
   const duration = Duration.fromInput(input)

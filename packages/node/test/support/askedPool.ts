@@ -62,7 +62,7 @@ export class Asked implements Job {
 }
 
 export const options: PoolOptions = {
-  policy: "process:2",
+  policy: "pool:2",
   kind: "process",
   max: 2,
   fixed: true,

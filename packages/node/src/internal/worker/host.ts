@@ -112,10 +112,10 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       name: role.kind,
       worker: role.kind,
       onPeerGone: "cancel",
-      drain: (requests, begin) =>
+      drain: (requests, begin, server) =>
         Effect.suspend(() => {
           this.writer.add(Tell.ready, 0)
-          return Remote.drain(requests, begin)
+          return Remote.drain(requests, begin, server)
         }),
       place: (handler, server) => {
         this.codec = server.protocol.server as Codec<never, unknown>

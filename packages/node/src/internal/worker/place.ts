@@ -35,7 +35,7 @@ export const place = <In, Out, R>(
     const hook = Remote.onConnect(handler)
     if (hook !== undefined && !chosen.fixed) {
       return yield* Effect.fail(
-        "Handler.perConnection keeps state for each connection, and a process for each request has none to keep it in. Take process:N or thread:N, which give each connection to one worker, or PREFORK"
+        "Handler.perConnection keeps state for each connection, and a process for each request has none to keep it in. Take pool or thread, which give each connection to one worker, or PREFORK"
       )
     }
     const found = yield* Effect.fromResult(programOf(options.entry))

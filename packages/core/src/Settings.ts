@@ -1,0 +1,57 @@
+/**
+ * How values are written in configuration: for authors of transports and
+ * policies, so that a variable, an option of a URL and an option of a policy
+ * take the same forms, and say the same about what they do not take.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type * as Result from "effect/Result"
+import * as durations from "./internal/duration.ts"
+
+/**
+ * What a setting takes beside a positive time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DurationForms extends durations.Accepts {}
+
+/**
+ * Reads a time: `30s`, `500ms`, `5m`, `2h`, `1d`, or in words, `"5 seconds"`.
+ * Fails with what follows the name of the setting in a message.
+ *
+ * **Example** (Reading a time)
+ *
+ * ```ts
+ * import { Settings } from "@socketserver/core"
+ * import { Duration, Result } from "effect"
+ *
+ * Result.map(Settings.duration("1.5s"), Duration.toMillis) // => Result.succeed(1500)
+ *
+ * const wrong = Settings.duration("30")
+ * Result.isFailure(wrong) && wrong.failure // => 'must be a positive time, not "30"; write "30s"'
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const duration = (text: string, forms?: DurationForms): Result.Result<Duration.Duration, string> =>
+  durations.read(text, forms)
+
+/**
+ * A time in the shortest form that {@link duration} reads.
+ *
+ * **Example** (Printing a time)
+ *
+ * ```ts
+ * import { Settings } from "@socketserver/core"
+ * import { Duration } from "effect"
+ *
+ * Settings.formatDuration(Duration.minutes(90)) // => "90m"
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const formatDuration = (duration: Duration.Duration): string => durations.format(duration)
