@@ -22,7 +22,7 @@ export default defineConfig({
       unit("testkit", "packages/testkit/test/**/*.test.ts"),
       unit("examples", "examples/**/*.test.ts"),
       sequential("integration", `packages/node/test/${integration}`, 60_000),
-      sequential("docs", "scripts/fences.test.ts", 30_000)
+      sequential("docs", "scripts/*.test.ts", 30_000)
     ]
   }
 })
