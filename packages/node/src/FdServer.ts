@@ -20,14 +20,14 @@ import type * as Layer from "effect/Layer"
 import type * as net from "node:net"
 import * as descriptors from "./internal/descriptors.ts"
 import * as netServer from "./internal/netServer.ts"
+import * as netSocket from "./internal/netSocket.ts"
 import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
 import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
-import * as TcpClient from "./TcpClient.ts"
+import * as unixStream from "./internal/unixStream.ts"
 import type { TlsOptions } from "./TlsServer.ts"
-import * as UnixClient from "./UnixClient.ts"
 
 /**
  * The options of a server on an inherited socket.
@@ -176,9 +176,9 @@ const connect = (
     case "Tls":
       return securing!.connect(address.host, address.port)
     case "Tcp":
-      return TcpClient.wire({ host: reachable(address.host), port: address.port })
+      return netSocket.connectInet(Endpoint.tcp(reachable(address.host), address.port))
     case "Unix":
-      return UnixClient.wire({ path: address.path })
+      return unixStream.connect(address)
     default:
       return Effect.fail(
         new ConnectFailed({

@@ -10,9 +10,9 @@ import * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
 import type * as Layer from "effect/Layer"
 import { listenInet } from "./internal/inetListener.ts"
+import * as netSocket from "./internal/netSocket.ts"
 import { reachable } from "./internal/peers.ts"
 import type { InetAdmissionOptions } from "./internal/streamListener.ts"
-import * as TcpClient from "./TcpClient.ts"
 
 /**
  * The options of a TCP server.
@@ -103,5 +103,5 @@ export const listen =
   (sink) =>
     listenInet(options, sink, {
       endpoint: Endpoint.tcp,
-      connect: (host, port) => TcpClient.wire({ host: reachable(host), port })
+      connect: (host, port) => netSocket.connectInet(Endpoint.tcp(reachable(host), port))
     })

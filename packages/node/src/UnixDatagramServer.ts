@@ -20,7 +20,7 @@ import type * as Layer from "effect/Layer"
 import { bindFailed } from "./internal/netServer.ts"
 import { copy } from "./internal/prefork/copy.ts"
 import * as unixgram from "./internal/unixgram.ts"
-import { resolve, serve } from "./internal/unixgramServer.ts"
+import { serve } from "./internal/unixgramServer.ts"
 import { UnixDatagram } from "./internal/unixDatagram.ts"
 
 /**
@@ -118,7 +118,7 @@ export const listen =
     Effect.gen(function* () {
       const { mode = 0o600, path } = options
       const address = Endpoint.unixgram(path)
-      const set = yield* resolve(options)
+      const set = yield* unixgram.resolve(options)
       if (copy !== undefined) {
         const cause = new Error("copies (PREFORK) cannot share it; take POLICY=process:N or thread:N to use all cores")
         return yield* Effect.fail(bindFailed(String(address), cause, "Other"))
@@ -147,7 +147,7 @@ export const inherit =
   (fd: number, options: UnixDatagramSocketOptions = {}): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const set = yield* resolve(options)
+      const set = yield* unixgram.resolve(options)
       const system = yield* unixgram.load(Endpoint.fd(fd))
       const adopted = Effect.mapError(
         Effect.suspend(() => Effect.fromResult(UnixDatagram.adopt(system, fd, set.maxDatagramBytes))),

@@ -20,7 +20,6 @@ import { unixPeer } from "./internal/peers.ts"
 import { accepting } from "./internal/streamListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import * as unixStream from "./internal/unixStream.ts"
-import * as UnixClient from "./UnixClient.ts"
 
 /**
  * The options of a server on a Unix socket.
@@ -117,7 +116,7 @@ export const listen =
         accept(sink, socket, unixPeer("unix", `${address}#${++peers}`), address)
       )
       bound.server.on("error", netServer.sort(sink))
-      return { address, close: bound.close, connect: UnixClient.wire({ path }) }
+      return { address, close: bound.close, connect: unixStream.connect(address) }
     })
 
 const close = (server: { readonly close: () => unknown }) => Effect.sync(() => server.close())

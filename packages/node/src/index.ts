@@ -3,7 +3,7 @@
 /** Sockets that the program was started with: a descriptor that is open already, as systemd's socket activation, inetd's `wait` services and tests hand one down. */
 export * as FdServer from "./FdServer.ts"
 
-/** A typed client of a declared server, by URL. */
+/** Clients by URL: a typed client of a declared server, or anything else that an `Endpoint` names. */
 export * as NodeClient from "./NodeClient.ts"
 
 /** Every policy there is on Node, by its name: those of `Policy` and those of `WorkerPolicy`. */
@@ -15,29 +15,14 @@ export * as NodeServer from "./NodeServer.ts"
 /** The header that a balancer puts before a connection's first byte, to say who connected to it: HAProxy's PROXY protocol, versions 1 and 2 (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). */
 export * as ProxyProtocol from "./ProxyProtocol.ts"
 
-/** Connections to a TCP server. */
-export * as TcpClient from "./TcpClient.ts"
-
 /** TCP on `node:net`. */
 export * as TcpServer from "./TcpServer.ts"
-
-/** Connections to a TLS server, which is always verified. */
-export * as TlsClient from "./TlsClient.ts"
 
 /** TLS over TCP, on `node:tls`; and TLS on a connection that began in clear. */
 export * as TlsServer from "./TlsServer.ts"
 
-/** Clients of a UDP server. */
-export * as UdpClient from "./UdpClient.ts"
-
 /** UDP on `node:dgram`. */
 export * as UdpServer from "./UdpServer.ts"
-
-/** Connections to a Unix socket. */
-export * as UnixClient from "./UnixClient.ts"
-
-/** Clients of a Unix datagram socket. */
-export * as UnixDatagramClient from "./UnixDatagramClient.ts"
 
 /** Unix datagram sockets, which Node lacks. */
 export * as UnixDatagramServer from "./UnixDatagramServer.ts"

@@ -1,41 +1,15 @@
 import { ConnectFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
-import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import type { Libc } from "./libc.ts"
 import { unixPeer } from "./peers.ts"
 import type { Sender, UnixDatagram } from "./unixDatagram.ts"
+import type { Settings } from "./unixgram.ts"
 import { connect } from "./unixgramClient.ts"
 import { Replies } from "./unixReplies.ts"
-
-interface Settings {
-  readonly maxDatagramBytes: number
-  readonly sendTimeoutMillis: number
-  readonly sendBufferBytes: number
-}
-
-/** The options with their defaults, or what is wrong with one of them. */
-export const resolve = (options: UnixDatagramSocketOptions): Effect.Effect<Settings, ServerError> => {
-  const { maxDatagramBytes = 65_536, sendBufferBytes = 1_048_576, sendTimeout = "1 second" } = options
-  const invalid = (option: string, problem: string) =>
-    Effect.fail(new ServerError({ reason: new InvalidOption({ option, problem }) }))
-  for (const [option, value] of Object.entries({ maxDatagramBytes, sendBufferBytes })) {
-    if (!Number.isSafeInteger(value) || value < 1 || value > 0x4000_0000) {
-      return invalid(option, `it must be a positive integer up to 1 GiB, not ${value}`)
-    }
-  }
-  const timeout = Option.getOrUndefined(Duration.fromInput(sendTimeout))
-  if (timeout === undefined || !Duration.isPositive(timeout) || !Duration.isFinite(timeout)) {
-    return invalid("sendTimeout", `it must be a positive time that ends, not ${JSON.stringify(sendTimeout)}`)
-  }
-  return Effect.succeed({ maxDatagramBytes, sendBufferBytes, sendTimeoutMillis: Duration.toMillis(timeout) })
-}
 
 /** A sender as a peer, and the way back to it. */
 type Way = Pick<Wire.Datagram, "peer" | "reply">
@@ -105,7 +79,7 @@ export const serve = (
         if (!closed) socket.resume()
       }
     },
-    connect: address._tag === "Unixgram" ? connect(system, { path: address.path }) : nameless(address)
+    connect: address._tag === "Unixgram" ? connect(system, address) : nameless(address)
   }
 }
 
