@@ -22,11 +22,12 @@ import * as descriptors from "./internal/descriptors.ts"
 import * as netServer from "./internal/netServer.ts"
 import * as netSocket from "./internal/netSocket.ts"
 import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
-import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
+import { accepting, allowing } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
 import * as unixStream from "./internal/unixStream.ts"
+import type { AdmissionOptions } from "./TcpServer.ts"
 import type { TlsOptions } from "./TlsServer.ts"
 
 /**
@@ -43,7 +44,7 @@ export interface FdServerOptions extends Transport.ServerOptions, FdListenOption
  * @category models
  * @since 0.1.0
  */
-export interface FdListenOptions extends InetAdmissionOptions {
+export interface FdListenOptions extends AdmissionOptions {
   /** The descriptor's number, 3 or more for what a manager hands down. */
   readonly fd: number
   /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
