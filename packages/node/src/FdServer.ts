@@ -1,7 +1,9 @@
 /**
- * Sockets that the program was started with: a descriptor that is open
- * already, as systemd's socket activation, inetd's `wait` services and tests
- * hand one down.
+ * Sockets that the program was started with, by descriptor; `NodeServer` takes
+ * them by URL, or from systemd's variables.
+ *
+ * Such a socket is a descriptor that is open already, as systemd's socket
+ * activation, inetd's `wait` services and tests hand one down.
  *
  * What kind of socket it is (TCP, UDP, Unix) is found out. It is the manager's:
  * a path is not removed when the server stops.
@@ -29,6 +31,7 @@ import { receiving } from "./internal/udpListener.ts"
 import * as unixStream from "./internal/unixStream.ts"
 import type { AdmissionOptions } from "./TcpServer.ts"
 import type { TlsOptions } from "./TlsServer.ts"
+import type { UnixDatagramSocketOptions } from "./UnixDatagramServer.ts"
 
 /**
  * The options of a server on an inherited socket.
@@ -49,6 +52,8 @@ export interface FdListenOptions extends AdmissionOptions {
   readonly fd: number
   /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
   readonly tls?: TlsOptions | undefined
+  /** What holds if it is a Unix datagram socket. */
+  readonly unixgram?: UnixDatagramSocketOptions | undefined
 }
 
 /**
@@ -97,7 +102,7 @@ export const listen =
   (options: FdListenOptions): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const { fd, tls } = options
+      const { fd, tls, unixgram } = options
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!descriptors.isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
       const securing =
@@ -112,8 +117,8 @@ export const listen =
       const local = descriptors.unixOf(fd)
       if (tls !== undefined && local !== undefined) return yield* Effect.fail(noTls(fd))
       if (local?.datagrams === true) {
-        const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
-        return yield* inherit(fd)(allows === undefined ? sink : admitting(sink, allows))
+        const { inherit } = yield* Effect.promise(() => import("./internal/unixgramServer.ts"))
+        return yield* inherit(fd, unixgram)(allows === undefined ? sink : admitting(sink, allows))
       }
       const socket = yield* udp.adopt(fd)
       if (socket !== undefined) {

@@ -1,6 +1,6 @@
 /**
- * Clients by URL: a typed client of a declared server, or anything else that
- * an `Endpoint` names.
+ * Clients by URL, for programs that talk to a server: a typed client of a
+ * declaration, bytes, or a wire.
  *
  * A transport that the URL does not name is not loaded.
  *

@@ -1,5 +1,8 @@
 /**
- * Servers by URL: the transport that an `Endpoint` names.
+ * Servers by URL or by configuration, for programs that listen; and `launch`,
+ * which runs them.
+ *
+ * A transport that no URL names is not loaded.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * TCP on `node:net`.
+ * TCP, for programs that say so in code; `NodeServer` chooses it by URL.
  *
  * @since 0.1.0
  */

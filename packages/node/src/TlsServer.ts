@@ -1,5 +1,8 @@
 /**
- * TLS over TCP, on `node:tls`; and TLS on a connection that began in clear.
+ * TLS, for programs that say so in code; `NodeServer` chooses it by URL.
+ *
+ * It runs over TCP, from the first byte, or on a connection that began in clear,
+ * as STARTTLS has it: see {@link upgrade}.
  *
  * @since 0.1.0
  */

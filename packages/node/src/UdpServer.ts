@@ -1,5 +1,5 @@
 /**
- * UDP on `node:dgram`.
+ * UDP, for programs that say so in code; `NodeServer` chooses it by URL.
  *
  * A datagram is a request; a response is a datagram, a stream several, `empty`
  * none. What is lost, doubled or overtaken on the way is not put right here:

@@ -1,11 +1,12 @@
 /**
- * Unix datagram sockets, which Node lacks.
+ * Unix datagram sockets, for programs that say so in code; `NodeServer` chooses
+ * them by URL.
  *
  * A datagram is a request; a response is a datagram, a stream several, `empty`
  * none. Unlike over UDP nothing is lost on the way, doubled or overtaken, and a
  * server that is busy holds its senders back.
  *
- * They exist on Linux, and through `koffi`, which is an optional dependency:
+ * Node lacks them. They exist on Linux, and through `koffi`, which is an optional dependency:
  * `npm install koffi`. It ships its binary; nothing is compiled or downloaded.
  *
  * @since 0.1.0
@@ -21,7 +22,6 @@ import { bindFailed } from "./internal/netServer.ts"
 import { copy } from "./internal/prefork/copy.ts"
 import * as unixgram from "./internal/unixgram.ts"
 import { serve } from "./internal/unixgramServer.ts"
-import { UnixDatagram } from "./internal/unixDatagram.ts"
 
 /**
  * The options of a server on a Unix datagram socket.
@@ -133,27 +133,4 @@ export const listen =
           })
       )
       return serve(sink, system, { socket: server, address, leave: close }, set)
-    })
-
-/**
- * A listener on a Unix datagram socket that the process was started with, by
- * the number of its descriptor. Its path stays when the server stops: it is its
- * maker's.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const inherit =
-  (fd: number, options: UnixDatagramSocketOptions = {}): Transport.Listen =>
-  (sink) =>
-    Effect.gen(function* () {
-      const set = yield* unixgram.resolve(options)
-      const system = yield* unixgram.load(Endpoint.fd(fd))
-      const adopted = Effect.mapError(
-        Effect.suspend(() => Effect.fromResult(UnixDatagram.adopt(system, fd, set.maxDatagramBytes))),
-        (cause) => bindFailed(String(Endpoint.fd(fd)), cause)
-      )
-      const socket = yield* Effect.acquireRelease(adopted, (socket) => Effect.sync(() => socket.close()))
-      const address = socket.name === undefined ? Endpoint.fd(fd) : Endpoint.unixgram(socket.name)
-      return serve(sink, system, { socket, address, leave: () => {} }, set)
     })

@@ -1,5 +1,6 @@
 /**
- * Unix stream sockets on `node:net`.
+ * Unix stream sockets, for programs that say so in code; `NodeServer` chooses
+ * them by URL.
  *
  * A path in the file system, or a name in Linux's abstract namespace. It is
  * TCP's semantics without a network: half-close, back-pressure, and a file mode

@@ -28,6 +28,7 @@ import { join } from "node:path"
 import * as libc from "../src/internal/libc.ts"
 import { bindFailed } from "../src/internal/netServer.ts"
 import { UnixDatagram } from "../src/internal/unixDatagram.ts"
+import { inherit } from "../src/internal/unixgramServer.ts"
 import * as unixPath from "../src/internal/unixPath.ts"
 
 const elsewhere = process.platform !== "linux"
@@ -531,7 +532,7 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
       assert.strictEqual(system.bind(fd, address, address.length), 0)
       const transport = Transport.layer(Lines, {}, [
         UnixDatagramServer.listen({ path }),
-        UnixDatagramServer.inherit(fd),
+        FdServer.listen({ fd, unixgram: { maxDatagramBytes: 6 } }),
         UnixServer.listen({ path: `${path}.stream` })
       ])
       yield* Effect.gen(function* () {
@@ -539,10 +540,13 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
           const client = yield* NodeClient.connect(Lines, url)
           assert.strictEqual(yield* client.send("hello"), "hello")
         }
+        const client = yield* NodeClient.connect(Lines, `unixgram://${path}.inherited`)
+        yield* client.write("more than six bytes")
+        yield* until(Effect.map((yield* Lines).counts, ({ Refused }) => Refused === 1))
       }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Lines.serve(echo), transport)))
       assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s.inherited"])
       const stream = system.socket(1, 1, 0)
-      const refused = Transport.layer(Lines, {}, UnixDatagramServer.inherit(stream))
+      const refused = Transport.layer(Lines, {}, inherit(stream))
       const error = yield* Effect.flip(Effect.scoped(Layer.build(refused)))
       assert.match(error.message, /^Cannot bind fd:\/\/\d+: .*EPROTOTYPE/)
       system.close(stream)

@@ -4,12 +4,30 @@ import * as Outcome from "@socketserver/core/Outcome"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
+import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import type { Libc } from "./libc.ts"
+import { bindFailed } from "./netServer.ts"
 import { unixPeer } from "./peers.ts"
-import type { Sender, UnixDatagram } from "./unixDatagram.ts"
-import type { Settings } from "./unixgram.ts"
+import { type Sender, UnixDatagram } from "./unixDatagram.ts"
+import * as unixgram from "./unixgram.ts"
 import { connect } from "./unixgramClient.ts"
 import { Replies } from "./unixReplies.ts"
+
+/** Listens on a socket that the process was started with. Its path stays when the server stops: it is its maker's. */
+export const inherit =
+  (fd: number, options: UnixDatagramSocketOptions = {}): Transport.Listen =>
+  (sink) =>
+    Effect.gen(function* () {
+      const set = yield* unixgram.resolve(options)
+      const system = yield* unixgram.load(Endpoint.fd(fd))
+      const adopted = Effect.mapError(
+        Effect.suspend(() => Effect.fromResult(UnixDatagram.adopt(system, fd, set.maxDatagramBytes))),
+        (cause) => bindFailed(String(Endpoint.fd(fd)), cause)
+      )
+      const socket = yield* Effect.acquireRelease(adopted, (socket) => Effect.sync(() => socket.close()))
+      const address = socket.name === undefined ? Endpoint.fd(fd) : Endpoint.unixgram(socket.name)
+      return serve(sink, system, { socket, address, leave: () => {} }, set)
+    })
 
 /** A sender as a peer, and the way back to it. */
 type Way = Pick<Wire.Datagram, "peer" | "reply">
@@ -28,7 +46,7 @@ export const serve = (
   sink: Transport.Sink,
   system: Libc,
   { address, leave, socket }: Bound,
-  settings: Settings
+  settings: unixgram.Settings
 ): Transport.Listening => {
   socket.sendBufferBytes = settings.sendBufferBytes
   const replies = new Replies(system, socket, settings.sendTimeoutMillis)
