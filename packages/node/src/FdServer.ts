@@ -1,6 +1,6 @@
 /**
  * Sockets that the program was started with, by descriptor; `NodeServer` takes
- * them by URL, or from systemd's variables.
+ * them by URL or from systemd.
  *
  * Such a socket is a descriptor that is open already, as systemd's socket
  * activation, inetd's `wait` services and tests hand one down.

@@ -207,7 +207,10 @@ const allOf = (
  * @since 0.1.0
  */
 export interface LayerConfigOptions extends NodeServerOptions {
-  /** Put before the variables, for a program of several servers: `"ECHO"` reads `ECHO_LISTEN` and `ECHO_POLICY`. Default: none. */
+  /**
+   * Put before the variables, for a program of several servers: `"ECHO"` reads
+   * `ECHO_LISTEN` and `ECHO_POLICY`. Default: none.
+   */
   readonly prefix?: string | undefined
   /** Where to listen if `LISTEN` is not set: endpoints, separated by commas. Default: that is an error. */
   readonly listen?: string | undefined

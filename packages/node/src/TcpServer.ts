@@ -29,17 +29,26 @@ export interface TcpServerOptions extends Transport.ServerOptions, TcpListenOpti
  * @since 0.1.0
  */
 export interface TcpListenOptions extends AdmissionOptions {
-  /** A name or an IP address. Default: `"127.0.0.1"`, this machine only. `"0.0.0.0"` is all of IPv4, `"::"` all of both families. */
+  /**
+   * A name or an IP address. Default: `"127.0.0.1"`, this machine only.
+   * `"0.0.0.0"` is all of IPv4, `"::"` all of both families.
+   */
   readonly host?: string | undefined
   /** Default: 0, any free port; `server.address` has the one that was bound. */
   readonly port?: number | undefined
-  /** Connections that the kernel keeps until they are accepted. Default: 511; the kernel may cap it (`net.core.somaxconn`). */
+  /**
+   * Connections that the kernel keeps until they are accepted. Default: 511; the
+   * kernel may cap it (`net.core.somaxconn`).
+   */
   readonly backlog?: number | undefined
   /** Sends small writes at once instead of collecting them (TCP_NODELAY). Default: `true`. */
   readonly noDelay?: boolean | undefined
   /** Probes a silent peer after this time. Default: off. */
   readonly keepAlive?: Duration.Input | undefined
-  /** Lets several processes bind the same port, with connections spread among them (SO_REUSEPORT), where the platform has it. Default: `false`. */
+  /**
+   * Lets several processes bind the same port, with connections spread among them
+   * (SO_REUSEPORT), where the platform has it. Default: `false`.
+   */
   readonly reusePort?: boolean | undefined
   /** With host `"::"`, leaves IPv4 out. Default: `false`. */
   readonly ipv6Only?: boolean | undefined

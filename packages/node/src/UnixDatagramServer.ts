@@ -40,7 +40,11 @@ export interface UnixDatagramServerOptions extends Transport.ServerOptions, Unix
 export interface UnixDatagramListenOptions extends UnixDatagramSocketOptions {
   /** A path of at most 107 bytes, or `@name` for an abstract socket. */
   readonly path: string
-  /** The mode of the socket's file; write permission lets a user send. Default: `0o600`, the owner only. An abstract socket has none: every local user may send. */
+  /**
+   * The mode of the socket's file; write permission lets a user send. Default:
+   * `0o600`, the owner only. An abstract socket has none: every local user may
+   * send.
+   */
   readonly mode?: number | undefined
 }
 
@@ -53,9 +57,17 @@ export interface UnixDatagramListenOptions extends UnixDatagramSocketOptions {
 export interface UnixDatagramSocketOptions {
   /** The largest datagram that is read, in bytes. Default: 64 KiB. One that is longer is counted as `Refused`. */
   readonly maxDatagramBytes?: number | undefined
-  /** How long a reply waits for a peer whose queue is full. Default: 1 second; then it ends as `Undelivered`, with reason `PeerFull`. At most 1,024 replies wait for one peer, and none for a peer that takes nothing while the server is full. */
+  /**
+   * How long a reply waits for a peer whose queue is full. Default: 1 second; then
+   * it ends as `Undelivered`, with reason `PeerFull`. At most 1,024 replies wait
+   * for one peer, and none for a peer that takes nothing while the server is full.
+   */
   readonly sendTimeout?: Duration.Input | undefined
-  /** What the kernel holds of replies that peers have not read, all together, in bytes (SO_SNDBUF). Default: 1 MiB, which Linux doubles; the kernel may cap it (`net.core.wmem_max`). */
+  /**
+   * What the kernel holds of replies that peers have not read, all together, in
+   * bytes (SO_SNDBUF). Default: 1 MiB, which Linux doubles; the kernel may cap it
+   * (`net.core.wmem_max`).
+   */
   readonly sendBufferBytes?: number | undefined
 }
 

@@ -22,7 +22,10 @@ export const invalid = (option: string, problem: string): ServerError =>
 export const pathOf = (pem: Pem): string | undefined =>
   typeof pem === "string" && !pem.includes("-----BEGIN ") ? pem : undefined
 
-/** Reads a certificate and its key, and sees that they are a pair. `at` names the option, as in `sni["example.org"].` */
+/**
+ * Reads a certificate and its key, and sees that they are a pair. `at` names the
+ * option, as in `sni["example.org"].`
+ */
 export const readIdentity = (identity: Identity, at = ""): Result.Result<Pair, ServerError> =>
   Result.gen(function* () {
     const cert = yield* readCertificates(`${at}cert`, identity.cert)
