@@ -240,7 +240,7 @@ export const datagramWire = (options: DatagramWireOptions): DatagramWire => new 
  * **When to use**
  *
  * To write a transport that can be upgraded to. `TlsServer.upgrade` and
- * `TlsClient.upgrade` are made of it.
+ * `NodeClient.upgrade` are made of it.
  *
  * **Details**
  *

@@ -1,5 +1,8 @@
 /**
- * Servers by URL: the transport that an `Endpoint` names.
+ * Servers by URL or by configuration, for programs that listen; and `launch`,
+ * which runs them.
+ *
+ * A transport that no URL names is not loaded.
  *
  * @since 0.1.0
  */
@@ -205,7 +208,10 @@ const allOf = (
  * @since 0.1.0
  */
 export interface LayerConfigOptions extends NodeServerOptions {
-  /** Put before the variables, for a program of several servers: `"ECHO"` reads `ECHO_LISTEN` and `ECHO_POLICY`. Default: none. */
+  /**
+   * Put before the variables, for a program of several servers: `"ECHO"` reads
+   * `ECHO_LISTEN` and `ECHO_POLICY`. Default: none.
+   */
   readonly prefix?: string | undefined
   /** Where to listen if `LISTEN` is not set: endpoints, separated by commas. Default: that is an error. */
   readonly listen?: string | undefined

@@ -1,13 +1,11 @@
 /**
- * The header that a balancer puts before a connection's first byte, to say who
- * connected to it: HAProxy's PROXY protocol, versions 1 and 2
- * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).
+ * For authors of transports only: reads the header by which a balancer says who
+ * has connected to it.
  *
- * **When to use**
- *
- * Listeners read it with their option `proxyProtocol`, so a server behind a
- * balancer needs nothing from here. This is the reader itself, for transports
- * of your own.
+ * It is HAProxy's PROXY protocol, versions 1 and 2
+ * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt), and comes
+ * before a connection's first byte. Listeners read it with their option
+ * `proxyProtocol`, so a server behind a balancer needs nothing from here.
  *
  * @since 0.1.0
  */

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Handler from "@socketserver/core/Handler"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
@@ -9,7 +10,6 @@ import * as Transport from "@socketserver/core/Transport"
 import * as FdServer from "@socketserver/node/FdServer"
 import * as NodeClient from "@socketserver/node/NodeClient"
 import * as NodeServer from "@socketserver/node/NodeServer"
-import * as UnixDatagramClient from "@socketserver/node/UnixDatagramClient"
 import * as UnixDatagramServer from "@socketserver/node/UnixDatagramServer"
 import * as UnixServer from "@socketserver/node/UnixServer"
 import * as Client from "@socketserver/core/Client"
@@ -28,6 +28,7 @@ import { join } from "node:path"
 import * as libc from "../src/internal/libc.ts"
 import { bindFailed } from "../src/internal/netServer.ts"
 import { UnixDatagram } from "../src/internal/unixDatagram.ts"
+import { inherit } from "../src/internal/unixgramServer.ts"
 import * as unixPath from "../src/internal/unixPath.ts"
 
 const elsewhere = process.platform !== "linux"
@@ -294,7 +295,10 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
       yield* Effect.gen(function* () {
         assert.match(yield* ask("?"), /^unixgram unixgram:@[0-9a-f]{5} undefined$/)
         const bind = `${path}.client`
-        const client = yield* Client.make(yield* UnixDatagramClient.wire({ path, bind }), Protocol.lines())
+        const client = yield* Client.make(
+          yield* NodeClient.wire(Endpoint.unixgram(path), { unixgram: { bind } }),
+          Protocol.lines()
+        )
         assert.include(yield* client.send("?"), `unixgram unixgram://${bind} ${bind}`)
         assert.strictEqual(fs.lstatSync(bind).mode & 0o777, 0o600)
       }).pipe(Effect.scoped, Effect.provide(served(path, {}, who)))
@@ -528,7 +532,7 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
       assert.strictEqual(system.bind(fd, address, address.length), 0)
       const transport = Transport.layer(Lines, {}, [
         UnixDatagramServer.listen({ path }),
-        UnixDatagramServer.inherit(fd),
+        FdServer.listen({ fd, unixgram: { maxDatagramBytes: 6 } }),
         UnixServer.listen({ path: `${path}.stream` })
       ])
       yield* Effect.gen(function* () {
@@ -536,10 +540,13 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
           const client = yield* NodeClient.connect(Lines, url)
           assert.strictEqual(yield* client.send("hello"), "hello")
         }
+        const client = yield* NodeClient.connect(Lines, `unixgram://${path}.inherited`)
+        yield* client.write("more than six bytes")
+        yield* until(Effect.map((yield* Lines).counts, ({ Refused }) => Refused === 1))
       }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Lines.serve(echo), transport)))
       assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s.inherited"])
       const stream = system.socket(1, 1, 0)
-      const refused = Transport.layer(Lines, {}, UnixDatagramServer.inherit(stream))
+      const refused = Transport.layer(Lines, {}, inherit(stream))
       const error = yield* Effect.flip(Effect.scoped(Layer.build(refused)))
       assert.match(error.message, /^Cannot bind fd:\/\/\d+: .*EPROTOTYPE/)
       system.close(stream)
@@ -588,7 +595,7 @@ describe.skipIf(elsewhere)("a Unix datagram client", () => {
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
       const failure = (path: string) =>
-        Effect.flip(Effect.scoped(UnixDatagramClient.wire({ path }))).pipe(Effect.map((error) => error.message))
+        Effect.flip(Effect.scoped(NodeClient.wire(Endpoint.unixgram(path)))).pipe(Effect.map((error) => error.message))
       const refused = `Cannot connect to unixgram://${path}: nothing listens there`
       assert.strictEqual(yield* failure(path), refused)
       const stale = yield* raw(path)
@@ -613,6 +620,10 @@ describe.skipIf(elsewhere)("a Unix datagram client", () => {
         const taken = yield* Effect.flip(NodeClient.connect(Lines, url))
         assert.match(taken.message, /^Cannot connect to unixgram:.*: Cannot bind unixgram:.*\.client: address in use/)
         assert.strictEqual(yield* client.send("still here"), "still here")
+        const other = { unixgram: { bind: `${path}.other`, mode: 0o600 } }
+        assert.include((yield* Effect.flip(NodeClient.connect(Lines, url, other))).message, "address in use")
+        yield* NodeClient.connect(Lines, `unixgram://${path}?mode=640`, other)
+        assert.strictEqual(fs.lstatSync(`${path}.other`).mode & 0o777, 0o640)
         const refused = yield* Effect.flip(NodeClient.connect(Lines, `unixgram://${path}?maxConnections=1`))
         assert.include(refused.message, "bind=, mode=, sendTimeout=, maxDatagramBytes=")
       }).pipe(Effect.scoped, Effect.provide(served(path)))
@@ -662,7 +673,7 @@ describe.skipIf(elsewhere)("a Unix datagram client", () => {
         { maxDatagramBytes: 0 },
         { maxDatagramBytes: 2 ** 40 }
       ]) {
-        const client = UnixDatagramClient.wire({ ...options, path, bind: `${path}.client` })
+        const client = NodeClient.wire(Endpoint.unixgram(path), { unixgram: { ...options, bind: `${path}.client` } })
         const { message } = yield* Effect.flip(Effect.scoped(client))
         assert.include(message, `Invalid option ${Object.keys(options)[0]}`)
       }
@@ -674,7 +685,7 @@ describe.skipIf(elsewhere)("a Unix datagram client", () => {
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
       const server = yield* raw(path)
-      const wire = yield* UnixDatagramClient.wire({ path, sendTimeout: "30 days" })
+      const wire = yield* NodeClient.wire(Endpoint.unixgram(path), { unixgram: { sendTimeout: "30 days" } })
       const client = yield* Client.make(wire, Protocol.bytes())
       // More than the server's queue ever has room for.
       const writing = yield* Effect.forkScoped(
@@ -694,7 +705,7 @@ describe.skipIf(elsewhere)("a Unix datagram client", () => {
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
       yield* raw(path)
-      const wire = yield* UnixDatagramClient.wire({ path, sendTimeout: "20 millis" })
+      const wire = yield* NodeClient.wire(Endpoint.unixgram(path), { unixgram: { sendTimeout: "20 millis" } })
       const client = yield* Client.make(wire, Protocol.bytes())
       const { reason } = yield* Effect.flip(Effect.forever(client.write(new Uint8Array(1_000))))
       assert.strictEqual(reason._tag, "Closed")

@@ -7,14 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as net from "node:net"
 import * as ProxyProtocol from "../ProxyProtocol.ts"
+import type * as TcpServer from "../TcpServer.ts"
+import type { UnixListenOptions } from "../UnixServer.ts"
 import { inetPeer } from "./peers.ts"
 
 /** The options that say who may come in by a listener for connections, and who they are. */
-export interface AdmissionOptions {
-  readonly allow?: ReadonlyArray<Networks.Input> | undefined
+export interface AdmissionOptions extends Omit<TcpServer.AdmissionOptions, "proxyProtocol"> {
   /** Networks, or everybody that the listener lets in. */
-  readonly proxyProtocol?: ReadonlyArray<Networks.Input> | boolean | undefined
-  readonly proxyTimeout?: Duration.Input | undefined
+  readonly proxyProtocol?: TcpServer.AdmissionOptions["proxyProtocol"] | UnixListenOptions["proxyProtocol"]
 }
 
 /** Finds out who a peer is, and whether it may come in by this listener. */

@@ -3,7 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { SecureVersion } from "node:tls"
-import { invalid, type Pem, readCertificates } from "./pem.ts"
+import type { Pem, TlsOptions } from "../TlsServer.ts"
+import { invalid, readCertificates } from "./pem.ts"
 
 /** What servers and clients check alike. */
 export interface Checked {
@@ -12,11 +13,7 @@ export interface Checked {
   readonly ca: Array<string> | undefined
 }
 
-export const check = (options: {
-  readonly alpn?: ReadonlyArray<string> | undefined
-  readonly minVersion?: string | undefined
-  readonly ca?: Pem | ReadonlyArray<Pem> | undefined
-}): Result.Result<Checked, ServerError> =>
+export const check = (options: Pick<TlsOptions, "alpn" | "ca" | "minVersion">): Result.Result<Checked, ServerError> =>
   Result.gen(function* () {
     const { alpn, minVersion = "TLSv1.2" } = options
     if (minVersion !== "TLSv1.2" && minVersion !== "TLSv1.3") {

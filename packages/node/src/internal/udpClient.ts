@@ -1,54 +1,18 @@
-/**
- * Clients of a UDP server.
- *
- * **When to use**
- *
- * `NodeClient.connect` for a typed client by URL. This module is the wire below.
- *
- * @since 0.1.0
- */
 import { ConnectFailed } from "@socketserver/core/Connection"
-import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { connectKind } from "./internal/errors.ts"
-import { inetPeer } from "./internal/peers.ts"
-import * as udp from "./internal/udp.ts"
+import { connectKind } from "./errors.ts"
+import { inetPeer } from "./peers.ts"
+import * as udp from "./udp.ts"
 
-/**
- * The options of a UDP client.
- *
- * @category models
- * @since 0.1.0
- */
-export interface UdpClientOptions {
-  readonly host: string
-  readonly port: number
-}
-
-/**
- * A socket that sends to one address, and receives from nobody else.
- *
- * **Details**
- *
- * Nothing is sent before the first message, so it also "connects" where nobody
- * listens, and fails only where the system knows no way. If the system learns of that later, the connection ends with reason
- * `Reset`. A message that does not fit into a datagram fails as `EncodeFailed`.
- *
- * **Gotchas**
- *
- * What nobody reads waits, up to 1,024 datagrams; more are dropped, as the
- * kernel would.
- *
- * @category clients
- * @since 0.1.0
- */
-export const wire = ({ host, port }: UdpClientOptions): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
+/** A socket that sends to one address and receives from nobody else, as a wire. */
+export const connect = (endpoint: Endpoint.Udp): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const endpoint = Endpoint.udp(host, port)
+    const { host, port } = endpoint
     const failed = (cause: unknown) =>
       Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind: connectKind(cause), cause }))
     const { address, family } = yield* Effect.catch(udp.resolve(host), failed)
