@@ -23,7 +23,7 @@ const ChatLive = Layer.unwrap(
     const room = yield* PubSub.sliding<Said>(256)
 
     return Chat.serve(
-      Handler.conversation((guest) =>
+      Handler.dialogue((guest) =>
         Effect.gen(function* () {
           const name = `guest-${guest.id}`
           const say = (line: string) => PubSub.publish(room, { by: guest.id, line })

@@ -15,7 +15,7 @@ const handler = (step: string) => Console.log(`EchoRequestHandler: ${step}`)
 
 const echo = Handler.lifecycle({
   setup: (_: Conversation) => handler("setup"),
-  handle: Handler.conversation((connection: Conversation["body"]) =>
+  handle: Handler.dialogue((connection: Conversation["body"]) =>
     handler("handle").pipe(
       Effect.andThen(
         Stream.runForEach(connection.stream, (data) =>

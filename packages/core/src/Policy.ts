@@ -27,11 +27,13 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type * as Connection from "./Connection.ts"
 import type * as Handler from "./Handler.ts"
 import * as durations from "./internal/duration.ts"
 import { nearest } from "./internal/nearest.ts"
 import * as policies from "./internal/policies.ts"
 import * as Middleware from "./Middleware.ts"
+import type * as Outcome from "./Outcome.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
 import { PolicyError } from "./ServerError.ts"
@@ -74,22 +76,25 @@ export interface Policy {
     server: Drained<A>
   ) => Effect.Effect<void, E>
   readonly place: <I, O, R>(
-    handler: Handler.Handler<I, O, R>,
+    served: Served<I, O, R>,
     server: Placement<I, O>
-  ) => Effect.Effect<Handler.Handler<I, O, R>, PolicyError, Scope.Scope>
+  ) => Effect.Effect<Served<I, O, R>, PolicyError, Scope.Scope>
+  /** `false` where a connection's requests find nothing of each other, as in a process for each request: a `Session` does not compile with it. */
+  readonly keepsConnections?: boolean | undefined
 }
 
 /**
- * A policy that runs handlers outside of the server's own event loop, in
- * threads or processes. Requests and responses cross encoded by the server's
- * protocol, so it needs one that both ends can speak ({@link Protocol.Duplex}):
- * a server without one does not compile with it.
+ * What is served: the handler of requests, and how a connection is set up before
+ * its first, where that is a `Session`'s.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Crossing extends Policy {
-  readonly crosses: true
+export interface Served<in In, in out Out, out R = never> {
+  readonly handler: Handler.Handler<In, Out, R>
+  readonly onConnect:
+    | ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, R>)
+    | undefined
 }
 
 /**
@@ -112,7 +117,7 @@ export interface Drained<in A> {
 export interface Placement<In, Out> {
   /** The key of its service. */
   readonly service: string
-  readonly protocol: Protocol.Protocol<In, Out>
+  readonly protocol: Protocol.Protocol<In, Out, never, unknown>
   /** What its requests are ordered by under {@link keyed}, if it was declared with a `key`. */
   readonly key: ((request: Request.Request<In, Out>) => unknown) | undefined
   /** Where it listens. */
@@ -244,8 +249,11 @@ export const timeout: {
   return {
     ...self,
     name: `${self.name},timeout=${durations.format(time.value)}`,
-    place: (handler, server) =>
-      Effect.map(self.place(handler, server), (placed) => Middleware.timeout(placed, duration))
+    place: (served, server) =>
+      Effect.map(self.place(served, server), (placed) => ({
+        ...placed,
+        handler: Middleware.timeout(placed.handler, duration)
+      }))
   }
 })
 
@@ -255,7 +263,7 @@ export const timeout: {
  * @category services
  * @since 0.1.0
  */
-export const Policy: Context.Reference<Policy> = policies.reference
+export const Policy: Context.Reference<Policy | undefined> = policies.reference
 
 /**
  * Provides a policy to the servers above.

@@ -469,7 +469,7 @@ export const ndjson = (options?: LinesOptions): Protocol<unknown, unknown> => ({
  * @category models
  * @since 0.1.0
  */
-export type Step<out Message, out State = never> =
+export type Step<Message, State = never> =
   | { readonly _tag: "Frame"; readonly value: Message; readonly size: number }
   | { readonly _tag: "More"; readonly needed: number | undefined; readonly state?: State | undefined }
   | { readonly _tag: "Malformed"; readonly reason: string }
@@ -622,21 +622,21 @@ export const make: {
       readonly response: Encoding<Out>
     }
   ): Protocol<In, Out, never, never>
-} = <In, Out>(
+} = (<In, Out>(
   options: FramingOptions & {
     readonly name: string
-    readonly request?: Decoding<In> & Partial<Encoding<In>>
-    readonly response?: Encoding<Out> & Partial<Decoding<Out>>
-  } & Partial<MessageFormat<In & Out>>
+    readonly request?: Decoding<In, never> & Partial<Encoding<In>>
+    readonly response?: Encoding<Out> & Partial<Decoding<Out, never>>
+  } & Partial<Decoding<In & Out, never> & Encoding<In & Out>>
 ): Protocol<In, Out> => {
   const maxFrameBytes = maximum(options)
-  const request = options.request ?? (options as unknown as MessageFormat<In>)
-  const response = options.response ?? (options as unknown as MessageFormat<Out>)
-  const side = <Read, Write>({ decode }: Decoding<Read>, { encode }: Encoding<Write>): Side<Read, Write> => {
+  const request = options.request ?? (options as unknown as MessageFormat<In, never>)
+  const response = options.response ?? (options as unknown as MessageFormat<Out, never>)
+  const side = <Read, Write>({ decode }: Decoding<Read, never>, { encode }: Encoding<Write>): Side<Read, Write> => {
     const whole = (frame: Uint8Array) => decoders.wholeFrame(frame, decode(frame, 0, undefined), maxFrameBytes)
     return sides.make<Read, Write>({
       plain: false,
-      decoder: () => decoders.stepping<Read>({ maxFrameBytes, step: decode as never }),
+      decoder: () => decoders.stepping<Read>({ maxFrameBytes, step: decode }),
       encode,
       frame: (payload) => payload,
       payload: { decode: (payload) => whole(framings.bytesOf(payload)), encode },
@@ -650,10 +650,10 @@ export const make: {
     problem: problemOf(options),
     server: side(request, response),
     client: canBeSent
-      ? side(response as Decoding<Out>, request as Encoding<In>)
+      ? side(response as Decoding<Out, never>, request as Encoding<In>)
       : sides.refusing(`${options.name} has no client's side: give its request an encode and its response a decode`)
   })
-}
+}) as never
 
 /**
  * A two-way conversion of messages; a `Failure` says what is wrong.

@@ -258,10 +258,8 @@ export const Service =
       protocol,
       keyOf,
       policy,
-      serve: (work: Parameters<typeof serving.layer<Self, In, Out, never>>[1], options?: ServeOptions<In, Out>) =>
-        serving.layer(tag, work, options),
-      run: (work: Parameters<typeof serving.run<Self, In, Out, never>>[1], options?: ServeOptions<In, Out>) =>
-        serving.run(tag, work, options),
+      serve: <R>(work: serving.Work<In, Out, R>, options?: ServeOptions<In, Out>) => serving.layer(tag, work, options),
+      run: <R>(work: serving.Work<In, Out, R>, options?: ServeOptions<In, Out>) => serving.run(tag, work, options),
       handleRequest: (handler, options) => serving.handleRequest(tag, handler, options),
       announce: Layer.effectDiscard(
         Effect.flatMap(key, (server) =>

@@ -48,6 +48,9 @@ export * as Server from "./Server.ts"
 /** The errors of a server as a whole: it cannot bind, its listener died, it was configured with something that does not exist. */
 export * as ServerError from "./ServerError.ts"
 
+/** What knows its connection: a greeting, a login, state from request to request. */
+export * as Session from "./Session.ts"
+
 /** How values are written in configuration: for authors of transports and policies, so that a variable, an option of a URL and an option of a policy take the same forms, and say the same about what they do not take. */
 export * as Settings from "./Settings.ts"
 

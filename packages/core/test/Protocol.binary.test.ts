@@ -9,7 +9,7 @@ const small = pieces(
   40
 )
 
-type Bytes = Protocol.Duplex<Uint8Array, Uint8Array>
+type Bytes = Protocol.Protocol<Uint8Array, Uint8Array>
 
 /** Messages that a protocol can express come back, on both sides and in any chunks. */
 const roundTrips = (title: string, protocol: Bytes, message = noise) =>

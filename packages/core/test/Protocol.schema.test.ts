@@ -201,7 +201,7 @@ describe("Protocol.transform", () => {
 
 describe("What a protocol says of itself", () => {
   it("is its name, its kind and whether replies keep the order of requests", () => {
-    const facts = (protocol: Protocol.Duplex<never, never>) => [protocol.name, protocol.kind, protocol.ordered]
+    const facts = (protocol: Protocol.Protocol<never, never>) => [protocol.name, protocol.kind, protocol.ordered]
     assert.deepStrictEqual(facts(Protocol.bytes() as never), ["bytes", "messages", true])
     assert.deepStrictEqual(facts(Protocol.ndjson() as never), ["ndjson", "messages", true])
     assert.deepStrictEqual(facts(Protocol.unordered(Protocol.ndjson()) as never), ["ndjson", "messages", false])

@@ -71,7 +71,7 @@ describe("a conversation", () => {
       Effect.scoped,
       Effect.provide(
         Layer.provideMerge(
-          Talk.serve(Handler.conversation<string, string>(dialogue)),
+          Talk.serve(Handler.dialogue<string, string>(dialogue)),
           MemoryServer.layer(Talk, { drainTimeout: 0 })
         )
       ),
@@ -181,7 +181,7 @@ describe("a stop", () => {
       Effect.provide(
         Layer.provideMerge(
           Talk.serve(
-            Handler.conversation<string, string>((connection) =>
+            Handler.dialogue<string, string>((connection) =>
               connection.end.pipe(Effect.andThen(Deferred.succeed(half, undefined)), Effect.andThen(latch.await))
             )
           ),

@@ -122,7 +122,7 @@ describe("a stop", () => {
       yield* TestClock.adjust("3 seconds")
       yield* Stream.runDrain(client.stream)
       yield* client.close
-      assert.strictEqual((yield* Fiber.join(stop)).answered, 5)
+      assert.strictEqual((yield* Fiber.join(stop)).completed, 5)
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 

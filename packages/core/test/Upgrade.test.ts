@@ -16,7 +16,7 @@ type Line = Connection.Connection<string, string>
 
 const served = (talk: (connection: Line) => Effect.Effect<void, unknown>) =>
   Layer.provideMerge(
-    Talk.serve(Handler.conversation((connection: Line) => Effect.orDie(talk(connection)))),
+    Talk.serve(Handler.dialogue((connection: Line) => Effect.orDie(talk(connection)))),
     MemoryServer.layer(Talk)
   )
 

@@ -269,12 +269,12 @@ export const policies = (): void => {
 }
 
 export const protocols = (): void => {
-  is<Protocol.Duplex<string, string>>()(Protocol.lines())
-  is<Protocol.Duplex<Uint8Array, Uint8Array>>()(Protocol.bytes())
-  is<Protocol.Duplex<unknown, unknown>>()(Protocol.ndjson())
-  is<Protocol.Duplex<Add, Sum>>()(calculator)
-  is<Protocol.Duplex<Add, Sum>>()(Protocol.unordered(calculator))
-  is<Protocol.Duplex<Connection.Connection<string, string>, never, string, string>>()(
+  is<Protocol.Protocol<string, string>>()(Protocol.lines())
+  is<Protocol.Protocol<Uint8Array, Uint8Array>>()(Protocol.bytes())
+  is<Protocol.Protocol<unknown, unknown>>()(Protocol.ndjson())
+  is<Protocol.Protocol<Add, Sum>>()(calculator)
+  is<Protocol.Protocol<Add, Sum>>()(Protocol.unordered(calculator))
+  is<Protocol.Protocol<Connection.Connection<string, string>, never, string, string>>()(
     Protocol.connection(Protocol.lines())
   )
   // What a schema encodes to must be what the framing carries.

@@ -178,7 +178,7 @@ export interface UnixDatagramClientOptions {
  * @since 0.1.0
  */
 export const connect = <In, Out, Send, Receive>(
-  tag: { readonly protocol: Protocol.Duplex<In, Out, Send, Receive> },
+  tag: { readonly protocol: Protocol.Protocol<In, Out, Send, Receive> },
   endpoint: string | Endpoint.Endpoint,
   options: NodeClientOptions = {}
 ): Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed | ServerError, Scope.Scope> =>

@@ -234,7 +234,7 @@ export interface UpgradeOptions<Out> {
  * }) {}
  *
  * const greeting = (credentials: TlsServer.Credentials) =>
- *   Handler.conversation((connection: Connection.Connection<string, string>) =>
+ *   Handler.dialogue((connection: Connection.Connection<string, string>) =>
  *     Effect.gen(function*() {
  *       yield* connection.write("220 example.org")
  *       const command = yield* connection.take

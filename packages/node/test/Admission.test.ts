@@ -259,7 +259,7 @@ describe("verify", () => {
       const events = yield* ledger
       for (let i = 0; i < 2; i++) yield* Effect.forkScoped(talkTcp(["hello\n"]))
       assert.strictEqual((yield* Queue.take(events)).outcome._tag, "Refused")
-      assert.strictEqual((yield* server.shutdown).drained, 0)
+      assert.strictEqual((yield* server.shutdown).interrupted, 0)
     }).pipe(
       Effect.scoped,
       Effect.provide(served(TcpServer.layer(Lines, { verify: () => Effect.never, maxConnections: 1 })))

@@ -278,7 +278,7 @@ describe("peers", () => {
       })
       while ((yield* server.connections).length < 20) yield* Effect.yieldNow
       const report = yield* server.shutdown
-      assert.deepStrictEqual([report.answered, report.drained], [0, 0])
+      assert.deepStrictEqual([report.completed, report.interrupted], [0, 0])
       yield* Fiber.join(waiting)
     }).pipe(Effect.scoped, Effect.provide(served()))
   )

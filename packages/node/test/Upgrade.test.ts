@@ -53,7 +53,7 @@ const served = (
   Layer.unwrap(
     Effect.map(TlsServer.credentials({ ...own, ...options }), (credentials) =>
       Mail.serve(
-        Handler.conversation((connection: Line) =>
+        Handler.dialogue((connection: Line) =>
           Effect.catch(answering(credentials, seen)(connection), (error) =>
             Effect.sync(() => void failures.push(String((error as Error).message)))
           )
@@ -127,7 +127,7 @@ describe("an upgraded connection", () => {
         Layer.unwrap(
           Effect.map(TlsServer.credentials(own), (credentials) =>
             Mail.serve(
-              Handler.conversation((connection: Line) =>
+              Handler.dialogue((connection: Line) =>
                 Effect.gen(function* () {
                   yield* connection.write("before")
                   yield* connection.write("y".repeat(60_000))
@@ -214,7 +214,7 @@ describe("an upgrade", () => {
       const client = yield* Mail.client
       yield* client.send("STARTTLS")
       const report = yield* server.shutdown
-      assert.strictEqual(report.drained, 1)
+      assert.strictEqual(report.interrupted, 1)
       yield* Effect.exit(client.take)
     }).pipe(Effect.scoped, Effect.provide(served({}, [], [], TcpServer.layer(Mail, { drainTimeout: "40 millis" }))))
   )

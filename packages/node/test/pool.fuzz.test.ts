@@ -166,7 +166,7 @@ const run = async (seed: number) => {
   const ended = new Set<Simulated>()
   const pool = new Pool(options, {
     service: "Test",
-    codec: {} as Protocol.Codec<unknown, never>,
+    codec: {} as Protocol.Side<unknown, never>,
     shutdown: Effect.void,
     pinned: false,
     start: () => {

@@ -15,7 +15,7 @@ const setup = (some: Partial<PoolOptions> = {}) => {
     { ...options, ...some },
     {
       service: "Test",
-      codec: {} as Protocol.Codec<unknown, never>,
+      codec: {} as Protocol.Side<unknown, never>,
       shutdown: Effect.void,
       pinned: false,
       start: () => {

@@ -26,6 +26,11 @@ export class BatchQueue<A, E> {
     return this.items.length - this.head
   }
 
+  /** How it has ended, if it has; what is there can still be taken. */
+  get ended(): Exit.Exit<never, E | Cause.Done> | undefined {
+    return this.exit
+  }
+
   /** Hands over a batch; `false` after the end. */
   offer(batch: Array<A>): boolean {
     if (this.exit !== undefined) return false

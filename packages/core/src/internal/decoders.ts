@@ -40,7 +40,7 @@ class Tail {
 /** The payload of a datagram that is one whole frame: the frame. */
 export const wholeFrame = <Message>(
   datagram: Uint8Array,
-  step: Step<Message, never>,
+  step: Step<Message, unknown>,
   maxFrameBytes: number
 ): Result.Result<Message, DecodeError> => {
   if (datagram.length > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))

@@ -9,7 +9,7 @@ import { ServerError } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
 import { Engine } from "./engine.ts"
 import { resolve } from "./limits.ts"
-import { makeServer } from "./server.ts"
+import { makeServer } from "./face.ts"
 
 /**
  * A server in a worker. It binds nothing: the one that the worker runs the

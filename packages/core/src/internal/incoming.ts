@@ -164,9 +164,9 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
         const from = (start: number): Effect.Effect<void> => {
           for (let i = start; i < messages.length; i++) {
             // Nobody hears the rest, and it may have no end.
-            if (outbox.closed) return Effect.interrupt
+            if (outbox.isClosed) return Effect.interrupt
             // Its own handler has closed the connection: what can no longer leave ends it, or it might never end.
-            if (outbox.ending) {
+            if (outbox.isEnding) {
               this.on.cancel(this, Outcome.cancelled("ConnectionClosed"))
               return Effect.interrupt
             }

@@ -6,7 +6,6 @@ import * as Stream from "effect/Stream"
 import type { Drained, Policy, Sized } from "../Policy.ts"
 import type * as Request from "../Request.ts"
 import { PolicyError } from "../ServerError.ts"
-import { carry } from "./hooks.ts"
 
 /** The policies themselves, apart from their configuration, which loads `effect/Config`. */
 
@@ -60,6 +59,9 @@ export const connection = (options?: Sized): Policy =>
     place: Effect.succeed
   }))
 
+/** For what knows its connection, which `maxConnections` bounds: whoever is let in has a place. */
+export const perConnection: Policy = { ...connection({ max: Number.MAX_SAFE_INTEGER }), name: "connection" }
+
 export const keyed = (options?: Sized): Policy =>
   sized("keyed", options, (max, name) => {
     const faults = new WeakMap<object, unknown>()
@@ -81,15 +83,16 @@ export const keyed = (options?: Sized): Policy =>
             return request
           }
         }),
-      place: (handler, { key, service }) =>
+      place: (served, { key, service }) =>
         key === undefined
           ? refused(
               name,
               `${service} declares no key to keep requests in order by; declare one: Server.Service<…>()("${service}", { protocol, key: (request) => … })`
             )
-          : Effect.succeed(
-              carry(handler, (request) => (faults.has(request) ? Effect.die(faults.get(request)) : handler(request)))
-            )
+          : Effect.succeed({
+              ...served,
+              handler: (request) => (faults.has(request) ? Effect.die(faults.get(request)) : served.handler(request))
+            })
     }
   })
 
@@ -172,9 +175,10 @@ class Lane<A> {
   }
 }
 
-export const reference: Context.Reference<Policy> = Context.Reference<Policy>("@socketserver/core/Policy", {
-  defaultValue: () => fiber()
-})
+export const reference: Context.Reference<Policy | undefined> = Context.Reference<Policy | undefined>(
+  "@socketserver/core/Policy",
+  { defaultValue: () => undefined }
+)
 
 /** Counts what runs, up to a maximum. */
 class Slots {

@@ -23,10 +23,13 @@ import { ofSession } from "./sessions.ts"
 
 /** How a declared server is served: what its `serve`, `run` and `handleRequest` do. */
 
+/** What a server is served with. */
+export type Work<In, Out, R> = Handler.Handler<In, Out, R> | Session<In, Out, R>
+
 /** Everything that can go wrong at the start, and then the loop that serves. */
 const prepare = <Self, In, Out, R>(
   tag: Server.Tag<Self, In, Out>,
-  work: Handler.Handler<In, Out, R> | Session<In, Out, R>,
+  work: Work<In, Out, R>,
   options: Server.ServeOptions<In, Out> | undefined
 ): Effect.Effect<Effect.Effect<never, ServerError>, ServerError | Policy.PolicyError, Self | R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -36,8 +39,16 @@ const prepare = <Self, In, Out, R>(
     const host = yield* Remote.host
     const mine = host?.service === tag.key
     const policy = yield* policyOf(tag, isSession(work), options?.policy, mine ? host : undefined)
-    const placement = { service: tag.key, protocol: tag.protocol, address: String(server.address), shutdown: stop.shutdown }
-    const served = isSession(work) ? ofSession(work as Session<In, Out, R>) : { handler: work, onConnect: undefined }
+    const placement = {
+      service: tag.key,
+      protocol: tag.protocol,
+      key: tag.keyOf,
+      address: String(server.address),
+      shutdown: stop.shutdown
+    }
+    const served: Policy.Served<In, Out, R> = isSession(work)
+      ? ofSession(work as Session<In, Out, R>)
+      : { handler: work as Handler.Handler<In, Out, R>, onConnect: undefined }
     const placed = yield* policy.place(served, placement)
     const handler = whenCrashed(placed.handler, options?.onWorkerCrashed) as Handler.Handler<In, Out, unknown>
     const worker = mine ? host.worker : inProcess(policy.worker, context)
@@ -54,7 +65,7 @@ const prepare = <Self, In, Out, R>(
     )
     return Effect.scoped(
       Effect.gen(function* () {
-        const draining = yield* Effect.forkScoped(policy.drain(intake.batches, begin))
+        const draining = yield* Effect.forkScoped(policy.drain(intake.batches, begin, { key: tag.keyOf }))
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
         const drained = Effect.onExit(joined(draining), (exit) =>
@@ -120,14 +131,14 @@ const joined = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
 
 export const run = <Self, In, Out, R>(
   tag: Server.Tag<Self, In, Out>,
-  work: Handler.Handler<In, Out, R> | Session<In, Out, R>,
+  work: Work<In, Out, R>,
   options: Server.ServeOptions<In, Out> | undefined
 ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R> =>
   Effect.scoped(Effect.flatMap(prepare(tag, work, options), (loop) => loop)) as never
 
 export const layer = <Self, In, Out, R>(
   tag: Server.Tag<Self, In, Out>,
-  work: Handler.Handler<In, Out, R> | Session<In, Out, R>,
+  work: Work<In, Out, R>,
   options: Server.ServeOptions<In, Out> | undefined
 ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R> =>
   Layer.effectDiscard(

@@ -6,20 +6,13 @@ import * as Scope from "effect/Scope"
 import type * as Connection from "../Connection.ts"
 import type * as Handler from "../Handler.ts"
 import type * as Outcome from "../Outcome.ts"
+import type { Served } from "../Policy.ts"
 import * as Response from "../Response.ts"
 import type { Session } from "../Session.ts"
 import { onRelease } from "./releasing.ts"
 
-/** What a policy places of what a program serves: how connections are set up, if they are, and the handler. */
-export interface Placed<In, Out, R> {
-  readonly onConnect:
-    | ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, R>)
-    | undefined
-  readonly handler: Handler.Handler<In, Out, R>
-}
-
 /** A session as a policy places it: set-ups by connection, and one handler that finds each request's. */
-export const ofSession = <In, Out, R>(session: Session<In, Out, R>): Placed<In, Out, R> => {
+export const ofSession = <In, Out, R>(session: Session<In, Out, R>): Served<In, Out, R> => {
   const setups = new WeakMap<object, Fiber.Fiber<Handler.Handler<In, Out, R>, Outcome.Refused>>()
   // A set-up runs in a fiber of its own: it must not end with the request that happened to be first.
   const onConnect = (

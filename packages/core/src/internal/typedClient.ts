@@ -106,7 +106,7 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
             : (exit as Exit.Exit<Receive, Connection.ConnectionError>)
         )
       if (correlation !== undefined) {
-        if (this.isInboxEnded !== undefined) return answered(this.isInboxEnded)
+        if (this.inbox.ended !== undefined) return answered(this.inbox.ended)
         this.byId.set(id, answered)
         return
       }

@@ -134,7 +134,7 @@ export const datagramFacts = (subject: Subject): void => {
   })
 
   test("gives a whole-connection handler one message, and sends each of its writes", () => {
-    const handler = Handler.conversation((connection: Connection.Connection<string, string>) =>
+    const handler = Handler.dialogue((connection: Connection.Connection<string, string>) =>
       Effect.gen(function* () {
         const lines = yield* Stream.runCollect(connection.stream)
         yield* connection.write(`got ${lines.length}`)
@@ -152,7 +152,7 @@ export const datagramFacts = (subject: Subject): void => {
 
   test("lets nobody write on after a whole-connection handler has returned", () => {
     let kept: Connection.Connection<string, string> | undefined
-    const handler = Handler.conversation((connection: Connection.Connection<string, string>) => {
+    const handler = Handler.dialogue((connection: Connection.Connection<string, string>) => {
       kept = connection
       return connection.write("last")
     })

@@ -156,7 +156,7 @@ export const datagramServing = (subject: Subject, policy: Policy.Policy): void =
       const answers = yield* Effect.forEach(lines, () => client.take)
       assert.deepStrictEqual(answers.sort(), lines.sort())
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Completed], [20, 0, 20])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Completed], [20, 0, 20])
     }).pipe(on(served(subject, Lines, handler, { policy })))
   })
 
@@ -170,7 +170,7 @@ export const datagramServing = (subject: Subject, policy: Policy.Policy): void =
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       yield* pass(subject, "40 millis")
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained], [0, 1])
+      assert.deepStrictEqual([report.completed, report.interrupted], [0, 1])
     }).pipe(on(served(subject, Lines, handler, { policy, drainTimeout: "40 millis" })))
   })
 

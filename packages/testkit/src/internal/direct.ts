@@ -116,9 +116,9 @@ export const direct = (subject: Subject): void => {
       yield* connection.write(encode("1\n2\n3\n4\n5\n"))
       yield* received(server, 2)
       const report = yield* server.shutdown
-      assert.strictEqual(report.answered, 0)
-      assert.strictEqual(report.drained, report.counts.Drained)
-      assert.isAtLeast(report.drained, 2)
+      assert.strictEqual(report.completed, 0)
+      assert.strictEqual(report.interrupted, report.counts.Drained)
+      assert.isAtLeast(report.interrupted, 2)
       assert.deepStrictEqual(yield* server.connections, [])
     }).pipe(on(subject.layer(Lines, { maxPipelined: 2 }))))
 }

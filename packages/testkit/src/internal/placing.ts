@@ -246,7 +246,7 @@ export const placing = (
         assert.deepStrictEqual(answers, ["30 0", "30 1", "30 2", "30 3"])
         yield* client.close
         const report = yield* Fiber.join(stop)
-        assert.deepStrictEqual([report.answered, report.drained], [4, 0])
+        assert.deepStrictEqual([report.completed, report.interrupted], [4, 0])
       }).pipe(on(stopping("20 seconds")))
     )
 
@@ -257,7 +257,7 @@ export const placing = (
         yield* client.write("never")
         yield* received(server, 1)
         const report = yield* server.shutdown
-        assert.deepStrictEqual([report.answered, report.drained, report.counts.Drained], [0, 1, 1])
+        assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Drained], [0, 1, 1])
       }).pipe(on(stopping("40 millis")))
     )
 

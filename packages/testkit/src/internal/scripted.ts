@@ -105,7 +105,7 @@ const facts = (request: Line): Effect.Effect<Response.Response<string>, never, S
     )
   )
 
-export const talk = Handler.conversation<string, string>((connection, request) =>
+export const talk = Handler.dialogue<string, string>((connection, request) =>
   Effect.gen(function* () {
     yield* connection.write(`hello ${connection.id} ${request.id}`)
     yield* Stream.runForEach(connection.stream, (line) => {

@@ -84,7 +84,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
     Effect.gen(function* () {
       yield* Effect.scoped(Layer.build(subject.layer(Lines)))
       const report = yield* Effect.flatMap(Lines, (server) => server.shutdown).pipe(on(subject.layer(Lines)))
-      assert.strictEqual(report.answered + report.drained, 0)
+      assert.strictEqual(report.completed + report.interrupted, 0)
     }))
 
   test("can be started again after it was stopped", () =>

@@ -59,7 +59,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* gate.open
       for (const answers of yield* Fiber.join(clients)) assert.deepStrictEqual(answers, lines)
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Completed], [100, 0, 100])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Completed], [100, 0, 100])
     }).pipe(on(served(subject, Lines, handler, { policy })))
   })
 
@@ -89,7 +89,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* busy.send("hello")
       yield* until(Effect.map(server.connections, (connections) => connections.length === 2))
       const report = yield* server.shutdown
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Completed], [0, 0, 1])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Completed], [0, 0, 1])
       assert.deepStrictEqual(yield* server.connections, [])
       yield* Effect.flip(silent.take)
       yield* Effect.flip(busy.take)
@@ -111,7 +111,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       yield* pass(subject, "40 millis")
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Drained], [0, 2, 2])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Drained], [0, 2, 2])
       yield* Deferred.await(interrupted)
       yield* Effect.flip(client.take)
       assert.deepStrictEqual(yield* server.connections, [])
@@ -130,7 +130,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* begun
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       yield* pass(subject, "40 millis")
-      assert.strictEqual((yield* Fiber.join(stop)).drained, 1)
+      assert.strictEqual((yield* Fiber.join(stop)).interrupted, 1)
       assert.strictEqual(yield* reasonOf(loop), "ServerClosed")
     }).pipe(Effect.ensuring(gate.open), on(subject.layer(Lines, { drainTimeout: "40 millis" })))
   })
