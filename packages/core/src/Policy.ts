@@ -79,8 +79,18 @@ export interface Policy {
     served: Served<I, O, R>,
     server: Placement<I, O>
   ) => Effect.Effect<Served<I, O, R>, PolicyError, Scope.Scope>
-  /** `false` where a connection's requests find nothing of each other, as in a process for each request: a `Session` does not compile with it. */
-  readonly keepsConnections?: boolean | undefined
+}
+
+/**
+ * A policy under which the requests of a connection find nothing of each other,
+ * as with a process for each: a `Session` does not compile with it, and does not
+ * start where only configuration knows.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stateless extends Policy {
+  readonly keepsConnections: false
 }
 
 /**

@@ -693,7 +693,8 @@ export const transform = <In, Out, In2, Out2>(
   return build({
     name: self.name,
     kind: self.kind,
-    problem: self.problem,
+    // Its ids are those of the messages that it had.
+    problem: self.correlation === undefined ? self.problem : "give its messages their types first, and correlate those",
     server: sides.mapped(self.server as Side<In, never> as Side<In, Out>, read(request), write(response)),
     client: sides.mapped(self.client, read(response), write(request))
   })

@@ -125,7 +125,7 @@ export interface ServeOptions<In, Out = never> {
  */
 export interface SessionOptions<In, Out = never> extends ServeOptions<In, Out> {
   /** As in {@link ServeOptions}. */
-  readonly policy?: (Policy.Policy & { readonly keepsConnections?: true }) | undefined
+  readonly policy?: (Policy.Policy & { readonly keepsConnections?: never }) | undefined
 }
 
 /**
@@ -150,8 +150,8 @@ export interface ServiceClass<
   in out Id extends string,
   in out In,
   in out Out,
-  in Send = In,
-  out Receive = Out
+  in Send = never,
+  out Receive = unknown
 > extends Context.ServiceClass<Self, Id, Server<In, Out>> {
   readonly protocol: Protocol.Protocol<In, Out, Send, Receive>
   readonly keyOf: ((request: Request.Request<In, Out>) => unknown) | undefined
@@ -165,29 +165,29 @@ export interface ServiceClass<
    * A handler that can fail does not compile: see `Handler.recover`. A server is
    * served once: a second time fails with `AlreadyServed`.
    *
-   * If the listener dies later, the error is logged, what was received is
-   * answered, and the fiber that waits for the layer is interrupted; the layer's
-   * scope ends with the {@link ServerError}, so that `Layer.launch` and
-   * `NodeServer.launch` end with it. Where nobody waits, as with a
-   * `ManagedRuntime`, the log is all there is: take `run` there.
+   * If the listener dies later, what was received is answered, and the layer ends
+   * with the {@link ServerError}: `NodeServer.launch` stops the whole program with
+   * it. Elsewhere it is logged, and the fiber that built the layer is interrupted,
+   * whose scope then ends with it; where that fiber has ended already, as of
+   * several merged layers, it is an unhandled rejection.
    */
+  serve<R = never>(
+    work: Handler.Handler<In, Out, R> | Session.Session<In, Out, R>,
+    options?: SessionOptions<In, Out>
+  ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
   serve<R = never>(
     handler: Handler.Handler<In, Out, R>,
     options?: ServeOptions<In, Out>
-  ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
-  serve<R = never>(
-    session: Session.Session<In, Out, R>,
-    options?: SessionOptions<In, Out>
   ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Serves every request. Only ends by failing: `ServerClosed` after a `shutdown`. */
   run<R = never>(
-    handler: Handler.Handler<In, Out, R>,
-    options?: ServeOptions<In, Out>
+    work: Handler.Handler<In, Out, R> | Session.Session<In, Out, R>,
+    options?: SessionOptions<In, Out>
   ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
   run<R = never>(
-    session: Session.Session<In, Out, R>,
-    options?: SessionOptions<In, Out>
+    handler: Handler.Handler<In, Out, R>,
+    options?: ServeOptions<In, Out>
   ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Handles one request and returns its outcome, or none if none came in time. */
@@ -243,7 +243,7 @@ export const Service =
     id: Id,
     options: {
       readonly protocol: Protocol.Protocol<In, Out, Send, Receive>
-      readonly key?: ((request: Request.Request<In, Out>) => unknown) | undefined
+      readonly key?: ((request: Request.Request<NoInfer<In>, NoInfer<Out>>) => unknown) | undefined
     }
   ): ServiceClass<Self, Id, In, Out, Send, Receive> => {
     const key = Context.Service<Self, Server<In, Out>>()(id)
@@ -276,6 +276,16 @@ export const Service =
     }
     return Object.assign(key, service) as never
   }
+
+/**
+ * What is told when the listener of a served layer dies. A program runner
+ * provides it, as `NodeServer.launch` does, to end the whole program with the error.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.Effect<void>) | undefined> =
+  serving.OnListenerDied
 
 /**
  * The requests of a declared server, for handlers that are written apart from it.

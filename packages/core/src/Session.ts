@@ -77,7 +77,7 @@ export interface Session<in In, in out Out, out R = never> {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <In, Out, R = never, R2 = never>(
+export const make = <In, Out, R = never, R2 = Scope.Scope>(
   setup: (connection: Connection.Ref<Out>) => Effect.Effect<Handler.Handler<In, Out, R>, Outcome.Refused, R2>
 ): Session<In, Out, R | Exclude<R2, Scope.Scope>> => ({
   [TypeId]: TypeId,

@@ -84,9 +84,10 @@ export interface Sink {
  *
  * **Details**
  *
- * First `introduce` says who the peer is, then the server's `verify` is asked
- * whether it may come in, then `secure` makes the wire. Whoever refuses ends it.
- * All of them are interrupted when the server stops, and after a minute.
+ * First `introduce` says who the peer is, then the listener's `allow` and the
+ * server's `verify` say whether it may come in, then `secure` makes the wire.
+ * Whoever refuses ends it. All of them are interrupted when the server stops, and
+ * after a minute.
  *
  * @category models
  * @since 0.1.0
@@ -97,6 +98,8 @@ export interface Opening {
   readonly listener: Endpoint.Endpoint
   /** Says who it is, where something in front of it says so: a PROXY header. Default: `peer`. */
   readonly introduce?: Effect.Effect<Peer.Peer, Outcome.Refused> | undefined
+  /** Whether it may come in by this listener. Default: everybody may. */
+  readonly allow?: ((peer: Peer.Peer) => boolean) | undefined
   /** Makes the wire of a peer that may come in: a handshake, or nothing. */
   readonly secure: (peer: Peer.Peer) => Effect.Effect<Wire.Wire, Outcome.Refused>
   /** Closes it, at once. Called when it was refused, and when the server stops. */

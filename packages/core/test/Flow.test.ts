@@ -49,7 +49,7 @@ const holding = () => {
     listen,
     receive: (text: string, reply?: Wire.Datagram["reply"]) => sink!.receive(datagram(text, reply)),
     open: (wire: Effect.Effect<Wire.Wire, Outcome.Refused>) =>
-      sink!.open({ peer, listener, wire, destroy: () => void asked.push("destroy") })
+      sink!.open({ peer, listener, secure: () => wire, destroy: () => void asked.push("destroy") })
   }
 }
 

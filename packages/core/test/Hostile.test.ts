@@ -6,6 +6,7 @@ import * as Middleware from "@socketserver/core/Middleware"
 import * as Policy from "@socketserver/core/Policy"
 import * as Response from "@socketserver/core/Response"
 import type * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import { ListenerFailed } from "@socketserver/core/ServerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -26,7 +27,7 @@ const engine: unique symbol = Symbol.for("@socketserver/core/Server/engine") as 
 
 /** Runs a test against a handler. What it leaves unanswered ends with it, so that a failure is not a hang. */
 const serving = <A, E, R2>(
-  handler: LineHandler<R2>,
+  work: LineHandler<R2> | Session.Session<string, string, R2>,
   test: Effect.Effect<A, E, Lines | Scope.Scope>,
   options?: Server.ServeOptions<string> & { readonly drainTimeout?: "10 seconds" }
 ): Effect.Effect<A, unknown> =>
@@ -34,7 +35,7 @@ const serving = <A, E, R2>(
     Effect.scoped,
     Effect.provide(
       Layer.provideMerge(
-        Lines.serve(handler, options),
+        Lines.serve(work as LineHandler<R2>, options),
         MemoryServer.layer(Lines, { drainTimeout: options?.drainTimeout ?? 0 })
       )
     )
@@ -291,7 +292,7 @@ describe("a stop", () => {
       // In one chunk, so that all of it is received.
       yield* tell(client, "1", "2", "3", "4")
       yield* Deferred.await(begun)
-      ;(server as unknown as { readonly [engine]: { fail(reason: unknown): void } })[engine].fail(
+      ;(server as unknown as { readonly [engine]: { readonly stop: { fail(reason: unknown): void } } })[engine].stop.fail(
         new ListenerFailed({ endpoint: "memory:Lines", cause: new Error("it died") })
       )
       yield* latch.open
@@ -303,7 +304,7 @@ describe("a stop", () => {
 describe("a setup for each connection", () => {
   it.effect("that hangs ends with its peer, and holds no stop", () => {
     let ended = 0
-    const hanging = Handler.perConnection<string, string>(() =>
+    const hanging = Session.make<string, string>(() =>
       Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended++))
     )
     return serving(

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Handler, MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import { MemoryServer, Policy, Protocol, Response, Server, Session } from "@socketserver/core"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
@@ -144,7 +144,7 @@ describe("Policy.timeout", () => {
 
   it.effect("leaves the setup of perConnection to the handler", () =>
     serving(
-      Handler.perConnection<string, string>((connection) =>
+      Session.make<string, string>((connection) =>
         Effect.as(Effect.orDie(connection.push("hello")), () => Effect.succeed(Response.empty))
       ),
       Effect.gen(function* () {

@@ -1,19 +1,6 @@
 /** What compiles and what must not. The compiler is the test; nothing of it runs but the last lines. */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type Client,
-  type Connection,
-  Handler,
-  MemoryServer,
-  Middleware,
-  type Outcome,
-  Policy,
-  Protocol,
-  type Request,
-  Response,
-  Server,
-  type ServerError
-} from "@socketserver/core"
+import { type Client, type Connection, Handler, MemoryServer, Middleware, type Outcome, Policy, Protocol, type Request, Response, Server, type ServerError, Session } from "@socketserver/core"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -46,12 +33,11 @@ class Calculator extends Server.Service<Calculator>()("Calculator", { protocol: 
 class Chat extends Server.Service<Chat>()("Chat", { protocol: Protocol.connection(Protocol.lines()) }) {}
 class Raw extends Server.Service<Raw>()("Raw", { protocol: Protocol.connection() }) {}
 
-const { client: _, ...served } = Protocol.make<string, number>({
+const oneWay = Protocol.make<string, number>({
   name: "one way",
-  request: { decode: () => Protocol.more(), encode: (text) => text },
-  response: { decode: () => Protocol.more(), encode: String }
+  request: { decode: () => Protocol.more() },
+  response: { encode: String }
 })
-const oneWay: Protocol.Protocol<string, number> = served
 class OneWay extends Server.Service<OneWay>()("OneWay", { protocol: oneWay }) {}
 
 const text = (request: Request.Request<string>) => Effect.succeed(Response.make(request.body))
@@ -123,10 +109,10 @@ export const services = (): void => {
       const db = yield* Db
       return Response.make(yield* db.get(request.body))
     })
-  is<Layer.Layer<never, Policy.PolicyError, Lines | Db>>()(Lines.serve(reading))
+  is<Layer.Layer<never, ServerError.ServerError | Policy.PolicyError, Lines | Db>>()(Lines.serve(reading))
   is<Effect.Effect<never, ServerError.ServerError | Policy.PolicyError, Lines | Db>>()(Lines.run(reading))
   is<Effect.Effect<Option.Option<Outcome.Outcome>, ServerError.ServerError, Lines | Db>>()(Lines.handleRequest(reading))
-  is<Layer.Layer<never, Policy.PolicyError, Lines>>()(Lines.serve(text))
+  is<Layer.Layer<never, ServerError.ServerError | Policy.PolicyError, Lines>>()(Lines.serve(text))
   is<Layer.Layer<Lines, ServerError.ServerError>>()(MemoryServer.layer(Lines))
 
   // Combinators and middlewares add their own.
@@ -142,19 +128,19 @@ export const services = (): void => {
   Middleware.verify(text, () => Effect.fail("no"))
 
   // Setup may use services; its scope is given.
-  const session = Handler.perConnection((connection: Connection.Ref<string>) =>
+  const session = Session.make((connection: Connection.Ref<string>) =>
     Effect.gen(function* () {
       yield* Effect.addFinalizer(() => Effect.log(connection.id))
       yield* Db
       return (request: Request.Request<string>) => Effect.as(Log, Response.make(request.body))
     })
   )
-  is<Layer.Layer<never, Policy.PolicyError, Lines | Db | Log>>()(Lines.serve(session))
+  is<Layer.Layer<never, ServerError.ServerError | Policy.PolicyError, Lines | Db | Log>>()(Lines.serve(session))
   // @ts-expect-error: a setup that can fail
-  Handler.perConnection((_: Connection.Ref<string>) => Effect.fail("no"))
+  Session.make((_: Connection.Ref<string>) => Effect.fail("no"))
 
   // With the types of messages given, as the documentation writes it; a finalizer needs no more.
-  Handler.perConnection<string, string>(() =>
+  Session.make<string, string>(() =>
     Effect.as(
       Effect.addFinalizer(() => Effect.void),
       text
@@ -162,7 +148,7 @@ export const services = (): void => {
   )
   // Or from the server it is for.
   Lines.serve(
-    Handler.perConnection((connection) =>
+    Session.make((connection) =>
       Effect.as(Effect.orDie(connection.push("hello")), (request) => Effect.succeed(Response.make(request.body)))
     )
   )
@@ -217,9 +203,10 @@ export const clients = (): void => {
   }
   use({} as never as Client.Client<Add, Sum>)
 
-  // Whoever can only be served has no client, but raw bytes.
+  // Whoever can only be served has a client that can send nothing, but raw bytes.
+  is<Connecting<never, never, OneWay>>()(OneWay.client)
   // @ts-expect-error
-  void OneWay.client
+  Effect.flatMap(OneWay.client, (client) => client.send("a"))
   is<Effect.Effect<Connection.Connection<Uint8Array, Uint8Array>, Connection.ConnectFailed, OneWay | Scope.Scope>>()(
     OneWay.connect
   )
@@ -269,11 +256,12 @@ export const policies = (): void => {
 }
 
 export const protocols = (): void => {
-  is<Protocol.Protocol<string, string>>()(Protocol.lines())
-  is<Protocol.Protocol<Uint8Array, Uint8Array>>()(Protocol.bytes())
+  is<Protocol.Framed<string>>()(Protocol.lines())
+  is<Protocol.Framed<Uint8Array>>()(Protocol.bytes())
   is<Protocol.Protocol<unknown, unknown>>()(Protocol.ndjson())
   is<Protocol.Protocol<Add, Sum>>()(calculator)
-  is<Protocol.Protocol<Add, Sum>>()(Protocol.unordered(calculator))
+  const correlated = Protocol.correlated(calculator, { request: ({ add }) => add.length, response: ({ sum }) => sum })
+  is<Protocol.Protocol<Add, Sum>>()(correlated)
   is<Protocol.Protocol<Connection.Connection<string, string>, never, string, string>>()(
     Protocol.connection(Protocol.lines())
   )
@@ -291,8 +279,7 @@ export const protocols = (): void => {
 }
 
 describe("The types of this package", () => {
-  it("give a client only to a protocol that can be spoken from the other end", () => {
-    assert.isTrue("client" in Lines && "client" in Chat)
-    assert.isFalse("client" in OneWay)
+  it("give every protocol one kind of server", () => {
+    for (const declared of [Lines, Chat, OneWay]) assert.isTrue("client" in declared)
   })
 })

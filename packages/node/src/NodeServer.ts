@@ -76,7 +76,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   const built = Effect.sync(() => copy?.ready())
   const program = Effect.scoped(Effect.andThen(Layer.build(layer), Effect.andThen(built, Effect.never))).pipe(
     Effect.raceFirst(Deferred.await(died)),
-    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
+    Effect.provideService(Server.OnListenerDied, (error) => Effect.asVoid(Deferred.fail(died, error))),
     Effect.tapCause(report),
     Effect.provideService(Logger.LogToStderr, true)
   )

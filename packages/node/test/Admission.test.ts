@@ -6,6 +6,7 @@ import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import type * as Transport from "@socketserver/core/Transport"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as TcpServer from "@socketserver/node/TcpServer"
@@ -284,7 +285,7 @@ describe("verify", () => {
         () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", accepted as never))
       )
       const verify = () => Effect.as(Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gone)), true)
-      const handler = Handler.perConnection(() =>
+      const handler = Session.make(() =>
         Effect.as(
           Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
           whoAmI

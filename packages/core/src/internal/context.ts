@@ -104,9 +104,9 @@ export class ServerContext<In, Out> {
     return () => fiber.interruptUnsafe()
   }
 
-  /** Does something when what has arrived by now has been read, which takes a turn of the event loop. */
-  afterTick(f: () => void): void {
-    this.run(aTick).addObserver(() => this.tick.run(f))
+  /** Does something when what has arrived by now has been read, which takes a turn of the event loop; or after several. */
+  afterTick(f: () => void, ticks: 1 | 2 = 1): void {
+    this.run(ticks === 1 ? aTick : Effect.andThen(aTick, aTick)).addObserver(() => this.tick.run(f))
   }
 }
 

@@ -69,8 +69,8 @@ export class Engine<In, Out> {
   /** It is bound. */
   open(listeners: ReadonlyArray<Transport.Listening>): void {
     this.gate.listen(listeners)
-    const cancel = sweepIdle(this.context, this.gate.connections)
-    this.context.run(this.stop.began).addObserver(cancel)
+    if (this.context.limits.idleMillis === Infinity) return
+    this.context.run(this.stop.began).addObserver(sweepIdle(this.context, this.gate.connections))
   }
 
   /** Serves it until the returned function is called, or says that somebody does already. */

@@ -56,29 +56,32 @@ export class Gate<In, Out> {
     const { listener, peer } = wire
     const verified = this.verify(peer, listener)
     if (verified === Exit.void && !this.isFull && this.state === "open") return this.admit(wire)
-    this.enter({ peer, listener, destroy: () => wire.destroy() }, Effect.as(verified, wire))
+    this.enter({ listener, destroy: () => wire.destroy() }, () => peer, Effect.as(verified, wire))
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
-    const { introduce, listener, peer, secure } = opening
-    const introduced = introduce ?? Effect.succeed(peer)
-    const ready = Effect.flatMap(introduced, (peer) =>
-      Effect.andThen(
-        Effect.suspend(() => this.verify(peer, listener)),
-        Effect.suspend(() => secure(peer))
-      )
+    const { allow, introduce, listener, secure } = opening
+    let { peer } = opening
+    const introduced = Effect.map(introduce ?? Effect.succeed(peer), (introduced) => {
+      peer = introduced
+    })
+    const verified = Effect.suspend(() =>
+      allow?.(peer) === false ? notAllowed : this.verify(peer, listener)
     )
-    this.enter(opening, ready)
+    const secured = Effect.suspend(() => secure(peer))
+    this.enter(opening, () => peer, Effect.andThen(Effect.andThen(introduced, verified), secured))
   }
 
   private enter(
-    { destroy, listener, peer }: Pick<Transport.Opening, "peer" | "listener" | "destroy">,
+    { destroy, listener }: Pick<Transport.Opening, "listener" | "destroy">,
+    /** Who it is, as far as is known by then. */
+    known: () => Peer.Peer,
     ready: Effect.Effect<Wire.Wire, Outcome.Refused>
   ): void {
     if (this.state !== "open") return destroy()
     if (this.isFull) {
-      this.refuse(peer, listener, this.tooMany("connections"))
+      this.refuse(known(), listener, this.tooMany("connections"))
       return destroy()
     }
     let fiber: Fiber.Fiber<void> | undefined
@@ -99,7 +102,7 @@ export class Gate<In, Out> {
           this.letGo(end)
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
-          if (refused !== undefined) this.refuse(peer, listener, refused)
+          if (refused !== undefined) this.refuse(known(), listener, refused)
           else if (!Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
           destroy()
         },
@@ -263,6 +266,8 @@ export class Gate<In, Out> {
     for (const listener of this.listeners) listener.ended?.()
   }
 }
+
+const notAllowed = Exit.fail(Outcome.refused("allow"))
 
 const turnedAway = Exit.fail(Outcome.refused("verify"))
 

@@ -7,7 +7,6 @@ export const sweepIdle = <In, Out>(
   connections: ReadonlyMap<number, ServerConnection<In, Out>>
 ): (() => void) => {
   const { idleMillis } = context.limits
-  if (idleMillis === Infinity) return () => {}
   let cancel = () => {}
   const sweep = () => {
     cancel = context.after(Math.max(1, idleMillis / 4), () => {

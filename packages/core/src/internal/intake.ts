@@ -90,7 +90,7 @@ export class Intake<In, Out> {
   // Whoever takes one request after the other is back at once.
   private readonly leaving = Effect.sync(() => {
     this.consumers--
-    this.context.afterTick(() => this.dropDeserted())
+    this.context.afterTick(() => this.dropDeserted(), 2)
   })
 
   /** The server stops. What somebody takes is still taken; what nobody takes is dropped. */

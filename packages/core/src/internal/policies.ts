@@ -60,7 +60,7 @@ export const connection = (options?: Sized): Policy =>
   }))
 
 /** For what knows its connection, which `maxConnections` bounds: whoever is let in has a place. */
-export const perConnection: Policy = { ...connection({ max: Number.MAX_SAFE_INTEGER }), name: "connection" }
+export const perConnection = (): Policy => ({ ...connection({ max: Number.MAX_SAFE_INTEGER }), name: "connection" })
 
 export const keyed = (options?: Sized): Policy =>
   sized("keyed", options, (max, name) => {

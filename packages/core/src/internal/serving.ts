@@ -97,7 +97,7 @@ const policyOf = <Self, In, Out>(
       (yield* tag.policy) ??
       (yield* policies.reference) ??
       // What knows its connection is bounded by `maxConnections`, and its requests build on each other.
-      (knowsConnection || tag.protocol.kind === "connection" ? policies.perConnection : policies.fiber())
+      (knowsConnection || tag.protocol.kind === "connection" ? policies.perConnection() : policies.fiber())
     )
   })
 
@@ -150,24 +150,44 @@ export const layer = <Self, In, Out, R>(
         // A layer that has been built has no error channel of its own: its scope's end carries the error.
         yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
         const services = yield* Effect.context<never>()
+        const onListenerDied = yield* OnListenerDied
         const fiber = yield* Effect.forkScoped(loop)
         fiber.addObserver((exit) => {
           if (exit._tag === "Success") return
           const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
           if (error === undefined || error.reason._tag === "ServerClosed") return
           died = exit
-          Effect.runForkWith(services)(Effect.logFatal(error.message))
-          waiting.find((fiber) => fiber.pollUnsafe() === undefined)?.interruptUnsafe()
+          Effect.runForkWith(services)(onListenerDied?.(error) ?? endWaiting(waiting, error))
         })
       })
     )
   ) as Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
 
+/** What is told when the listener of a served layer dies. */
+export const OnListenerDied = Context.Reference<((error: ServerError) => Effect.Effect<void>) | undefined>(
+  "@socketserver/core/Server/OnListenerDied",
+  { defaultValue: () => undefined }
+)
+
+/** Interrupts whoever waits for what was built. An error that nobody waits for is an unhandled one. */
+const endWaiting = (
+  waiting: ReadonlyArray<Fiber.Fiber<unknown, unknown>>,
+  error: ServerError
+): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.logFatal(error.message),
+    Effect.sync(() => {
+      const alive = waiting.find((fiber) => fiber.pollUnsafe() === undefined)
+      if (alive === undefined) void Promise.reject(error)
+      else alive.interruptUnsafe()
+    })
+  )
+
 /**
- * A fiber and those that it was forked from, which wait for what it builds. Of
- * several merged layers each is built in a fiber of its own, which has ended when
- * a listener dies; the one that wanted them lives on. Effect knows the parent of
- * a fiber and does not show it (`_parent`, effect 4.1, `internal/effect.ts`).
+ * A fiber and those that it was forked from, which may wait for what it builds.
+ * Effect knows the parent of a fiber, and does not show it (`_parent` in
+ * `internal/effect.ts` of effect 4.1). It knows none of those that build the
+ * layers which `Layer.mergeAll` merges.
  */
 const lineOf = (fiber: Fiber.Fiber<unknown, unknown>): ReadonlyArray<Fiber.Fiber<unknown, unknown>> => {
   const line = [fiber]

@@ -20,7 +20,7 @@ export interface AdmissionOptions extends Omit<TcpServer.AdmissionOptions, "prox
 /** Finds out who a peer is, and whether it may come in by this listener. */
 export interface Admission {
   readonly introduced: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused>
-  readonly allowed: (peer: Peer.Peer) => Effect.Effect<void, Outcome.Refused>
+  readonly allowed: (peer: Peer.Peer) => boolean
 }
 
 /** Resolves the options of a listener, or says what is wrong with one. */
@@ -34,7 +34,7 @@ export const admission = (options: AdmissionOptions): Effect.Effect<Admission, S
     const millis = yield* time("proxyTimeout", options.proxyTimeout ?? "5 seconds")
     return {
       introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : Effect.succeed(peer)),
-      allowed: (peer) => (allows(peer) ? Effect.void : Effect.fail(notAllowed))
+      allowed: allows
     }
   })
 
@@ -46,8 +46,6 @@ export const allowed = (
     networks("allow", allow),
     (networks) => (peer) => networks === undefined || Networks.includes(networks, peer)
   )
-
-const notAllowed = Outcome.refused("allow")
 
 const networks = (option: string, inputs: ReadonlyArray<Networks.Input> | undefined) =>
   inputs === undefined

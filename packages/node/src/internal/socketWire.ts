@@ -17,7 +17,7 @@ type Handle = { readonly writeQueueSize?: number } | null | undefined
 export class SocketWire implements Wire.Wire {
   peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
-  readonly keepsBoundaries = false
+  readonly carries = "stream"
   readonly resetsOnClose = true
   private socket: net.Socket
   /** The socket below a TLS one, otherwise the same. */

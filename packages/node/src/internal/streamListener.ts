@@ -33,21 +33,12 @@ export const accepting = (
     return (sink, socket, peer, listener) => {
       // Without a listener an error would end the process; `close` follows it.
       socket.on("error", noop)
-      let known = peer
-      const wire = Effect.gen(function* () {
-        if (admission !== undefined) {
-          known = yield* admission.introduced(socket, peer)
-          yield* admission.allowed(known)
-        }
-        yield* sink.verify(known, listener)
-        return yield* (secure ?? plain)(socket, known, listener)
-      })
       sink.open({
-        get peer() {
-          return known
-        },
+        peer,
         listener,
-        wire,
+        introduce: admission?.introduced(socket, peer),
+        allow: admission?.allowed,
+        secure: (peer) => (secure ?? plain)(socket, peer, listener),
         destroy: () => void socket.destroy()
       })
     }

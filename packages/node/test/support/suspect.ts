@@ -4,6 +4,7 @@ import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import * as Worker from "@socketserver/core/Worker"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
@@ -63,7 +64,7 @@ const compute = (millis: number) => {
 /** Keeps a number for each connection. */
 export class Keeper extends Server.Service<Keeper>()("Keeper", { protocol: Protocol.lines() }) {}
 
-export const keeper = Handler.perConnection<string, string>(() =>
+export const keeper = Session.make<string, string>(() =>
   Effect.sync(() => {
     let count = 0
     return (request) =>

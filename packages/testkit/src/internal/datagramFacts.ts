@@ -3,6 +3,7 @@ import type * as Connection from "@socketserver/core/Connection"
 import * as Handler from "@socketserver/core/Handler"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Response from "@socketserver/core/Response"
+import * as Session from "@socketserver/core/Session"
 import type * as Request from "@socketserver/core/Request"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Deferred from "effect/Deferred"
@@ -284,7 +285,7 @@ export const datagramFacts = (subject: Subject): void => {
 
   test("sets up and releases what a handler has for each connection", () => {
     const steps: Array<string> = []
-    const handler = Handler.perConnection((connection: Connection.Ref<string>) =>
+    const handler = Session.make((connection: Connection.Ref<string>) =>
       Effect.as(
         Effect.acquireRelease(
           Effect.sync(() => void steps.push(`setup ${typeof connection.id}`)),

@@ -7,6 +7,7 @@ import * as Protocol from "@socketserver/core/Protocol"
 import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import type * as Session from "@socketserver/core/Session"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
@@ -62,11 +63,11 @@ export interface ServedOptions extends Transport.ServerOptions {
 export const served = <Self, const Id extends string, In, Out>(
   subject: Subject,
   tag: Server.ServiceClass<Self, Id, In, Out>,
-  handler: Handler.Handler<In, Out, Self>,
+  work: Handler.Handler<In, Out, Self> | Session.Session<In, Out, Self>,
   options: ServedOptions = {}
 ): Layer.Layer<Self, ServerError | Policy.PolicyError> =>
   Layer.provideMerge(
-    tag.serve(handler, { policy: options.policy ?? Policy.fiber() }),
+    tag.serve(work as Handler.Handler<In, Out, Self>, { policy: options.policy ?? Policy.fiber() }),
     subject.layer(tag, options)
   ).pipe(Layer.provide(quiet))
 

@@ -5,6 +5,7 @@ import * as Protocol from "@socketserver/core/Protocol"
 import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import * as Worker from "@socketserver/core/Worker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -123,7 +124,7 @@ export const talk = Handler.dialogue<string, string>((connection, request) =>
   })
 )
 
-export const state = Handler.perConnection<string, string>((connection) =>
+export const state = Session.make<string, string>((connection) =>
   Effect.gen(function* () {
     let count = 0
     yield* Effect.orDie(connection.push(`welcome ${connection.id}`))

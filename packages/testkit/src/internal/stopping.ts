@@ -76,8 +76,8 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* gate.open
       assert.strictEqual(yield* Fiber.join(answer), "early")
       yield* client.close
-      const { answered, counts } = yield* Fiber.join(stop)
-      assert.deepStrictEqual([answered, counts.Completed], [1, 1])
+      const { completed, counts } = yield* Fiber.join(stop)
+      assert.deepStrictEqual([completed, counts.Completed], [1, 1])
     }).pipe(on(served(subject, Lines, handler, { policy })))
   })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Connection, Handler, MemoryServer, Policy, Response } from "@socketserver/core"
+import { type Connection, MemoryServer, Policy, Response, Session } from "@socketserver/core"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -10,7 +10,7 @@ const echo: LineHandler = (request) => Effect.succeed(Response.make(request.body
 /** Numbers the requests of each connection, and greets with how many connections there were. */
 const numbering = () => {
   let setups = 0
-  return Handler.perConnection<string, string>((connection) =>
+  return Session.make<string, string>((connection) =>
     Effect.gen(function* () {
       let requests = 0
       yield* Effect.orDie(connection.push(`hello ${++setups}`))
@@ -19,7 +19,7 @@ const numbering = () => {
   )
 }
 
-describe("Handler.perConnection", () => {
+describe("Session.make", () => {
   it.effect("greets when a peer connects, before it has asked anything", () =>
     serving(
       numbering(),
@@ -60,7 +60,7 @@ describe("Handler.perConnection", () => {
   it.effect("lets requests wait for a setup that takes its time, and the greeting still comes first", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
-      const handler = Handler.perConnection<string, string>((connection) =>
+      const handler = Session.make<string, string>((connection) =>
         gate.await.pipe(Effect.andThen(Effect.orDie(connection.push("hello"))), Effect.as(echo))
       )
       yield* serving(
@@ -86,7 +86,7 @@ describe("Handler.perConnection", () => {
         return Deferred.succeed(left, undefined)
       })
       // Only the first connection counts: `settled` makes others.
-      const handler = Handler.perConnection((connection: Connection.Ref<string>) =>
+      const handler = Session.make((connection: Connection.Ref<string>) =>
         Effect.as(
           Effect.addFinalizer(() => (connection.id === 1 ? leave : Effect.void)),
           echo
@@ -131,7 +131,7 @@ describe("Handler.perConnection", () => {
           Effect.sync(() => log.push("scope")),
           Deferred.succeed(over, undefined)
         )
-        const handler = Handler.perConnection(({ id }: Connection.Ref<string>) =>
+        const handler = Session.make(({ id }: Connection.Ref<string>) =>
           Effect.as(
             Effect.addFinalizer(() => (id === 1 ? leave : Effect.void)),
             slow
@@ -165,7 +165,7 @@ describe("Handler.perConnection", () => {
   it.effect("closes all scopes when the server stops", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
-      const handler = Handler.perConnection((_: Connection.Ref<string>) =>
+      const handler = Session.make((_: Connection.Ref<string>) =>
         Effect.as(
           Effect.addFinalizer(() => Effect.sync(() => log.push("scope"))),
           echo
@@ -186,7 +186,7 @@ describe("Handler.perConnection", () => {
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const interrupted = yield* Deferred.make<void>()
-      const handler = Handler.perConnection<string, string>(() =>
+      const handler = Session.make<string, string>(() =>
         Deferred.succeed(begun, undefined).pipe(
           Effect.andThen(Effect.never),
           Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
@@ -205,7 +205,7 @@ describe("Handler.perConnection", () => {
 
   describe("when the setup dies", () => {
     const dying = (gate: Effect.Effect<void>, log: Array<string>) =>
-      Handler.perConnection((connection: Connection.Ref<string>) =>
+      Session.make((connection: Connection.Ref<string>) =>
         gate.pipe(
           Effect.andThen(Effect.addFinalizer(() => Effect.sync(() => log.push("scope")))),
           Effect.andThen(connection.id === 1 ? Effect.die(new Error("bug")) : Effect.succeed(echo))
