@@ -20,8 +20,8 @@ import * as Remote from "@socketserver/core/Remote"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { availableParallelism } from "node:os"
-import type { PoolOptions } from "./internal/worker/options.ts"
-import "./internal/worker/role.ts"
+import type { PoolOptions } from "./internal/worker/parent/options.ts"
+import "./internal/worker/child/role.ts"
 
 /**
  * The options that all policies of workers share.
@@ -216,7 +216,7 @@ const make = (
     // Loaded where it is needed: a worker places nothing.
     place: (handler, server) =>
       Effect.flatMap(
-        Effect.promise(() => import("./internal/worker/place.ts")),
+        Effect.promise(() => import("./internal/worker/parent/place.ts")),
         ({ place }) => Effect.catch(place(handler, server, pool), (problem) => fails(name, problem))
       )
   }

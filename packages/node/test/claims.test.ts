@@ -3,7 +3,7 @@ import { closeSync } from "node:fs"
 import { spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import { bytesOf, Claims, fileCells, memoryCells, openFile } from "../src/internal/worker/claims.ts"
+import { bytesOf, Claims, fileCells, memoryCells, openFile } from "../src/internal/worker/channel/claims.ts"
 
 const slots = 8
 const rounds = 3_000
@@ -61,8 +61,8 @@ describe.each([
   })
 })
 
-const claims = JSON.stringify(new URL("../src/internal/worker/claims.ts", import.meta.url).href)
-const body = JSON.stringify(new URL("../src/internal/worker/body.ts", import.meta.url).href)
+const claims = JSON.stringify(new URL("../src/internal/worker/channel/claims.ts", import.meta.url).href)
+const body = JSON.stringify(new URL("../src/internal/worker/parent/spawn.ts", import.meta.url).href)
 
 /** What a program prints that runs after a line of shell. */
 const printed = (shell: string, program: string) =>

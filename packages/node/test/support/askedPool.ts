@@ -4,9 +4,9 @@ import type { Connection, Outcome } from "@socketserver/core"
 import * as Remote from "@socketserver/core/Remote"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { Ask, Tell, writeFacts } from "../../src/internal/worker/frames.ts"
-import type { Job } from "../../src/internal/worker/jobs.ts"
-import type { PoolOptions } from "../../src/internal/worker/options.ts"
+import { Ask, Tell, writeFacts } from "../../src/internal/worker/channel/frames.ts"
+import type { Job } from "../../src/internal/worker/parent/calls.ts"
+import type { PoolOptions } from "../../src/internal/worker/parent/options.ts"
 
 const connection = {
   id: 1,

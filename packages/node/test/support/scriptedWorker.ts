@@ -1,7 +1,7 @@
 /** A worker that does what a test says, so that what a pool does can be seen frame by frame. */
-import type { Body, End } from "../../src/internal/worker/body.ts"
-import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/claims.ts"
-import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/frames.ts"
+import type { Body, End } from "../../src/internal/worker/parent/spawn.ts"
+import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/channel/claims.ts"
+import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/channel/frames.ts"
 
 export interface Given {
   readonly id: number

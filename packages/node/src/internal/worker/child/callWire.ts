@@ -1,7 +1,7 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
-import { count, type FrameWriter, Tell } from "./frames.ts"
+import { count, type FrameWriter, Tell } from "../channel/frames.ts"
 
 /** What may be on its way in one direction, for one call, before the receiver has taken it. */
 export const windowBytes = 65_536

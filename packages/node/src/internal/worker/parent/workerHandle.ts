@@ -1,8 +1,8 @@
 import type * as Connection from "@socketserver/core/Connection"
 import * as Result from "effect/Result"
-import type { Body, End } from "./body.ts"
-import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "./frames.ts"
-import type { Job } from "./jobs.ts"
+import type { Body, End } from "./spawn.ts"
+import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "../channel/frames.ts"
+import type { Job } from "./calls.ts"
 
 /** What a worker reports to. */
 export interface Owner {

@@ -12,9 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { Claims } from "./claims.ts"
+import type { Claims } from "../channel/claims.ts"
 import { CallWire, windowBytes } from "./callWire.ts"
-import { encode } from "./crossing.ts"
+import { encode } from "../channel/crossing.ts"
 import {
   Ask,
   cost,
@@ -25,8 +25,8 @@ import {
   FrameWriter,
   readFacts,
   Tell
-} from "./frames.ts"
-import type { Link } from "./link.ts"
+} from "../channel/frames.ts"
+import type { Link } from "../channel/link.ts"
 import { CurrentCall, type Described, Pushes, RemoteRef } from "./remoteRef.ts"
 import type { Role } from "./role.ts"
 

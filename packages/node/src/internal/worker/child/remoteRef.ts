@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import { encode } from "./crossing.ts"
-import { count, type Facts, type FrameWriter, Tell } from "./frames.ts"
+import { encode } from "../channel/crossing.ts"
+import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 
 /** A connection as its parent describes it. */
 export interface Described {

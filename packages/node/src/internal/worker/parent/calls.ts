@@ -9,9 +9,9 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
-import { windowBytes } from "./callWire.ts"
-import { decode } from "./crossing.ts"
-import { Ask, cost, count, type Facts, Tell, writeFacts } from "./frames.ts"
+import { windowBytes } from "../child/callWire.ts"
+import { decode } from "../channel/crossing.ts"
+import { Ask, cost, count, type Facts, Tell, writeFacts } from "../channel/frames.ts"
 import { RemoteStream } from "./remoteStream.ts"
 
 /** What a job says to the worker that has it. */

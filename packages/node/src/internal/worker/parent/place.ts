@@ -8,13 +8,13 @@ import type * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as body from "./body.ts"
-import { encode } from "./crossing.ts"
-import { ConnectionJob, ConnectJob, RequestJob } from "./jobs.ts"
+import * as body from "./spawn.ts"
+import { encode } from "../channel/crossing.ts"
+import { ConnectionJob, ConnectJob, RequestJob } from "./calls.ts"
 import type { PoolOptions } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { programOf } from "./program.ts"
-import type { Role } from "./role.ts"
+import type { Role } from "../child/role.ts"
 
 /** Starts workers for a server, and returns what stands in for its handler. Fails with what is in the way. */
 export const place = <In, Out, R>(

@@ -1,6 +1,6 @@
 import type * as Connection from "@socketserver/core/Connection"
-import type { Job } from "./jobs.ts"
-import type { Member } from "./member.ts"
+import type { Job } from "./calls.ts"
+import type { Member } from "./workerHandle.ts"
 
 /** Which worker has the state of each connection, and what waits until there is one for it. */
 export class Pins {

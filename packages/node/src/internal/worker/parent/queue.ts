@@ -1,4 +1,4 @@
-import type { Job } from "./jobs.ts"
+import type { Job } from "./calls.ts"
 
 /**
  * The jobs that wait and how many they are, wherever they do: for whoever has

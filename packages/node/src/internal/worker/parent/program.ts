@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Result from "effect/Result"
-import type { Program } from "./body.ts"
+import type { Program } from "./spawn.ts"
 
 /** What a worker runs: this very program, or the module that was named. Or why neither can be. */
 export const programOf = (entry: string | URL | undefined): Result.Result<Program, string> => {

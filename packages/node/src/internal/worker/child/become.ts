@@ -1,9 +1,9 @@
 import * as net from "node:net"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
-import { type Link, pipeLink, portLink } from "./link.ts"
-import type { Given } from "./body.ts"
-import { Claims, fileCells, memoryCells } from "./claims.ts"
+import { type Link, pipeLink, portLink } from "../channel/link.ts"
+import type { Given } from "../parent/spawn.ts"
+import { Claims, fileCells, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Role, roleVariable } from "./role.ts"
 
 const noop = () => {}

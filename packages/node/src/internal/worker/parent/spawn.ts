@@ -3,11 +3,11 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import type * as net from "node:net"
 import * as threads from "node:worker_threads"
-import { bytesOf, Claims, fileCells, memoryCells, openFile } from "./claims.ts"
+import { bytesOf, Claims, fileCells, memoryCells, openFile } from "../channel/claims.ts"
 import * as guard from "./guard.ts"
-import { type Link, pipeLink, portLink } from "./link.ts"
+import { type Link, pipeLink, portLink } from "../channel/link.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
-import { descriptors, type Role, roleVariable } from "./role.ts"
+import { descriptors, type Role, roleVariable } from "../child/role.ts"
 
 /** How a worker has ended. */
 export interface End {

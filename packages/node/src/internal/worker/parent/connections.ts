@@ -1,9 +1,9 @@
 import type * as Connection from "@socketserver/core/Connection"
 import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
-import { Ask } from "./frames.ts"
-import type { Member } from "./member.ts"
-import { describe } from "./remoteRef.ts"
+import { Ask } from "../channel/frames.ts"
+import type { Member } from "./workerHandle.ts"
+import { describe } from "../child/remoteRef.ts"
 
 /** A connection that a worker has heard of. */
 interface Known {
