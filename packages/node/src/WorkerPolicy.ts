@@ -143,7 +143,7 @@ export const process = (options: ProcessOptions = {}): Policy.Crossing => {
   return make(
     "process",
     options,
-    { fixed: false, max, spares, recycle, each: 1, ahead: recycle === 1 ? 0 : ahead },
+    { fixed: false, max, spares, recycle, each: 1, prefetch: recycle === 1 ? 0 : prefetch },
     { max: 40, spares: 2, recycle: 1 }
   )
 }
@@ -157,15 +157,15 @@ const sized = (kind: "thread" | "process", options: SizedOptions): Policy.Crossi
   return make(
     head,
     options,
-    { fixed: true, max: size, spares: 0, recycle, each, ahead },
+    { fixed: true, max: size, spares: 0, recycle, each, prefetch },
     { max: size, spares: 0, recycle: Infinity }
   )
 }
 
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
-const ahead = 4
+const prefetch = 4
 
-type Size = Pick<PoolOptions, "fixed" | "max" | "spares" | "recycle" | "each" | "ahead">
+type Size = Pick<PoolOptions, "fixed" | "max" | "spares" | "recycle" | "each" | "prefetch">
 
 const make = (
   head: string,

@@ -4,8 +4,9 @@ import type { Connection, Outcome } from "@socketserver/core"
 import * as Remote from "@socketserver/core/Remote"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { requestKind } from "../../src/internal/worker/channel/calls.ts"
 import { Ask, Tell, writeFacts } from "../../src/internal/worker/channel/frames.ts"
-import type { Job } from "../../src/internal/worker/parent/calls.ts"
+import { Call, type Line } from "../../src/internal/worker/parent/call.ts"
 import type { PoolOptions } from "../../src/internal/worker/parent/options.ts"
 
 const connection = {
@@ -18,45 +19,39 @@ const connection = {
 } as unknown as Connection.Ref<never>
 
 /** A request as far as a pool sees one. */
-export class Asked implements Job {
-  readonly connection = connection
-  readonly context = Context.empty()
-  readonly id = undefined
-  readonly occupies = true
-  readonly isClaimed = true
-  readonly canRetry = true
-  settled = false
-  waits = false
-  turn = 0
-  crashes = 0
+export class Asked extends Call {
   end: string | Outcome.WorkerCrashed = "nothing yet"
   readonly text: string
 
   constructor(text: string) {
+    super(requestKind, connection, Context.empty())
     this.text = text
   }
 
-  begin({ claim, tell }: Parameters<Job["begin"]>[0]): void {
+  protected override get canRetry(): boolean {
+    return true
+  }
+
+  begin({ claim, tell }: Line): void {
     const facts = { connection: 1, request: 1, receivedAt: 0, bytesRead: 0, bytesWritten: 0, inFlight: 1, claim }
     tell(Ask.request, writeFacts(facts, this.text))
   }
 
   onFrame(kind: number): void {
     // Nobody waits any more for what was cancelled.
-    if (kind === Tell.done && !this.settled) this.settle("answered")
+    if (kind === Tell.done && !this.isSettled) this.endsWith("answered")
   }
 
   onCrash(crash: Outcome.WorkerCrashed): void {
-    this.settle(crash)
+    this.endsWith(crash)
   }
 
   onRefused(reason: string): void {
-    this.settle(reason)
+    this.endsWith(reason)
   }
 
-  private settle(end: string | Outcome.WorkerCrashed): void {
-    assert.isFalse(this.settled, `${this.text} has two ends`)
-    this.settled = true
+  private endsWith(end: string | Outcome.WorkerCrashed): void {
+    assert.isTrue(this.settle(), `${this.text} has two ends`)
     this.end = end
   }
 }
@@ -70,7 +65,7 @@ export const options: PoolOptions = {
   recycle: Infinity,
   each: 1,
   hasClaims: true,
-  ahead: 4,
+  prefetch: 4,
   queue: 1_024,
   memoryMb: undefined,
   deadlineMillis: Infinity,

@@ -1,7 +1,7 @@
 /** A worker that does what a test says, so that what a pool does can be seen frame by frame. */
-import type { Body, End } from "../../src/internal/worker/parent/spawn.ts"
 import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/channel/claims.ts"
 import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/channel/frames.ts"
+import type { Child, End } from "../../src/internal/worker/parent/child.ts"
 
 export interface Given {
   readonly id: number
@@ -29,7 +29,7 @@ export class ScriptedWorker {
     )
   }
 
-  body(name: string): Body {
+  child(name: string): Child {
     const reader = new FrameReader({
       onFrame: (kind, id, body) => {
         if (kind === Ask.cancel) this.cancelled.push(id)

@@ -105,16 +105,12 @@ export class FrameReader {
 /** Collects the frames of a turn. */
 export class FrameWriter {
   private readonly send: (parts: Array<Uint8Array>, bytes: number) => void
+  private readonly later: (flush: () => void) => void
   private parts: Array<Uint8Array> = []
   private bytes = 0
 
-  private readonly later: (flush: () => void) => void
-
   /** `later` says when a turn ends. */
-  constructor(
-    send: (parts: Array<Uint8Array>, bytes: number) => void,
-    later: (flush: () => void) => void = queueMicrotask
-  ) {
+  constructor(send: (parts: Array<Uint8Array>, bytes: number) => void, later: (flush: () => void) => void) {
     this.send = send
     this.later = later
   }

@@ -1,10 +1,13 @@
+/** Makes this program a worker: finds its parent, and ends when that asks for it or is gone. Loaded in workers only. */
 import * as net from "node:net"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
-import { type Link, pipeLink, portLink } from "../channel/link.ts"
-import type { Given } from "../parent/spawn.ts"
-import { Claims, fileCells, memoryCells } from "../channel/claims.ts"
-import { descriptors, type Role, roleVariable } from "./role.ts"
+import { fileCells } from "../channel/claimFile.ts"
+import { Claims, memoryCells } from "../channel/claims.ts"
+import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
+import type { Link } from "../channel/link.ts"
+import { pipeLink, portLink } from "../channel/nodeLinks.ts"
+import { platformTick } from "../channel/platformTick.ts"
 
 const noop = () => {}
 let stopper: (() => void) | undefined
@@ -33,6 +36,7 @@ export const become = (role: Role): WorkerHost => {
   }
   return new WorkerHost({
     role,
+    tick: platformTick,
     id: thread ? threads.threadId : process.pid,
     link: given === undefined ? pipes() : portLink(given.port),
     claims: new Claims(given === undefined ? fileCells(descriptors.claims) : memoryCells(given.shared)),

@@ -1,67 +1,16 @@
 import * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as Peer from "@socketserver/core/Peer"
+import type * as Peer from "@socketserver/core/Peer"
 import type { Codec } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { encode } from "../channel/crossing.ts"
+import { type Described, peerOf } from "../channel/description.ts"
 import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
-
-/** A connection as its parent describes it. */
-export interface Described {
-  readonly transport: string
-  readonly peer: string
-  readonly host?: string | undefined
-  readonly port?: number | undefined
-  readonly openedAt: number
-  readonly listener: string
-}
-
-export const describe = ({ listener, openedAt, peer }: Connection.Info): Described => {
-  const { address } = peer
-  const inet = address !== undefined && "port" in address ? address : undefined
-  return {
-    transport: peer.transport,
-    peer: peer.name,
-    host: inet === undefined ? undefined : String(inet.address),
-    port: inet?.port,
-    openedAt,
-    listener: String(listener)
-  }
-}
-
-/** The call whose handler the current fiber is in. */
-export const CurrentCall = Context.Reference<number>("@socketserver/node/internal/CurrentCall", {
-  defaultValue: () => 0
-})
-
-type Pushed = (reason: Connection.Reason | undefined) => void
-
-/** The pushes of a worker that its parent has not confirmed yet. */
-export class Pushes {
-  private ids = 0
-  private readonly waiting = new Map<number, Pushed>()
-
-  add(pushed: Pushed): number {
-    this.ids = (this.ids + 1) >>> 0
-    this.waiting.set(this.ids, pushed)
-    return this.ids
-  }
-
-  forget(id: number): void {
-    this.waiting.delete(id)
-  }
-
-  settle(id: number, reason: Connection.Reason | undefined): void {
-    const pushed = this.waiting.get(id)
-    this.waiting.delete(id)
-    pushed?.(reason)
-  }
-}
+import { CurrentCall } from "./currentCall.ts"
+import type { Pushes } from "./pushes.ts"
 
 /**
  * A connection of the parent, in a worker: one for each, so that what hangs on
@@ -82,13 +31,8 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
 
   constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, codec: () => Codec<never, Out>) {
-    const { host, port } = described
     this.id = id
-    this.peer = Peer.make({
-      transport: described.transport,
-      name: described.peer,
-      address: () => (host === undefined ? undefined : NetAddress.inetAddressFromNativeUnsafe(host, port ?? 0))
-    })
+    this.peer = peerOf(described.peer)
     this.openedAt = described.openedAt
     this.listener = Result.getOrElse(Endpoint.parse(described.listener), () => Endpoint.memory(described.listener))
     this.writer = writer

@@ -1,3 +1,4 @@
+/** The main of a worker: what `NodeServer.launch` does where its program is one. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

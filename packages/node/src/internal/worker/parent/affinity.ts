@@ -1,66 +1,97 @@
 import type * as Connection from "@socketserver/core/Connection"
-import type { Job } from "./calls.ts"
-import type { Member } from "./workerHandle.ts"
+import type { Call } from "./call.ts"
+import type { WorkerHandle } from "./workerHandle.ts"
 
-/** Which worker has the state of each connection, and what waits until there is one for it. */
-export class Pins {
-  private readonly members = new WeakMap<Connection.Ref<never>, Member>()
-  private readonly held = new Map<Connection.Ref<never>, Array<Job>>()
+type Ref = Connection.Ref<never>
+
+/** What a worker has for itself alone. */
+interface Own {
+  readonly connections: Set<Ref>
+  readonly line: Array<Call>
+}
+
+/**
+ * Which worker has the state of each connection (sticky sessions), and what
+ * waits until there is one for it. Without such state it is empty.
+ */
+export class Affinity {
+  private readonly workers = new WeakMap<Ref, WorkerHandle>()
+  private readonly owned = new Map<WorkerHandle, Own>()
+  private readonly held = new Map<Ref, Array<Call>>()
   /** They are bounded by the server's connections. */
-  private unplaced: Array<Job> = []
+  private unplaced: Array<Call> = []
 
-  of(connection: Connection.Ref<never>): Member | undefined {
-    return this.members.get(connection)
+  workerOf(connection: Ref): WorkerHandle | undefined {
+    return this.workers.get(connection)
+  }
+
+  /** How many connections have their state in a worker. */
+  countOf(worker: WorkerHandle): number {
+    return this.owned.get(worker)?.connections.size ?? 0
+  }
+
+  /** What waits for a worker alone, because its connection has its state there. */
+  lineOf(worker: WorkerHandle): Array<Call> | undefined {
+    return this.owned.get(worker)?.line
   }
 
   /** Gives a connection to a worker for good; what has waited for that. */
-  pin(connection: Connection.Ref<never>, member: Member): ReadonlyArray<Job> {
-    this.members.set(connection, member)
-    member.pins.add(connection)
+  bind(connection: Ref, worker: WorkerHandle): ReadonlyArray<Call> {
+    this.workers.set(connection, worker)
+    const own = this.owned.get(worker) ?? { connections: new Set(), line: [] }
+    own.connections.add(connection)
+    this.owned.set(worker, own)
     const waiting = this.held.get(connection) ?? []
     this.held.delete(connection)
     return waiting
   }
 
   /** A connection has ended; the worker that had it. */
-  unpin(connection: Connection.Ref<never>): Member | undefined {
+  unbind(connection: Ref): WorkerHandle | undefined {
     this.held.delete(connection)
-    const member = this.members.get(connection)
-    return member?.pins.delete(connection) === true ? member : undefined
+    const worker = this.workers.get(connection)
+    return worker !== undefined && this.owned.get(worker)?.connections.delete(connection) === true ? worker : undefined
   }
 
-  /** Where requests wait until their connection has a worker. */
-  queueOf(connection: Connection.Ref<never>): Array<Job> {
+  /** A worker has ended; what it had for itself. */
+  drop(worker: WorkerHandle): { readonly connections: Iterable<Ref>; readonly line: ReadonlyArray<Call> } {
+    const own = this.owned.get(worker)
+    this.owned.delete(worker)
+    return own ?? { connections: [], line: [] }
+  }
+
+  /** Where calls wait until their connection has a worker. */
+  lineFor(connection: Ref): Array<Call> {
     const waiting = this.held.get(connection)
     if (waiting !== undefined) return waiting
-    const jobs: Array<Job> = []
-    this.held.set(connection, jobs)
-    return jobs
+    const calls: Array<Call> = []
+    this.held.set(connection, calls)
+    return calls
   }
 
   /** Lets a connection wait for a worker. */
-  postpone(job: Job): void {
-    this.unplaced.push(job)
+  postpone(call: Call): void {
+    this.unplaced.push(call)
   }
 
   /** The connections that wait for a worker, of which none waits any more. */
-  takePostponed(): ReadonlyArray<Job> {
+  takePostponed(): ReadonlyArray<Call> {
     const { unplaced } = this
     this.unplaced = []
-    return unplaced.filter((job) => !job.settled)
+    return unplaced.filter((call) => !call.isSettled)
   }
-}
 
-/** Who is best given one more connection: who has fewest. Who is only there for those that it has is taken where there is no other. */
-export const fewestPins = (members: Iterable<Member>, recycle: number): Member | undefined => {
-  let best: Member | undefined
-  for (const member of members) {
-    if (best === undefined) {
-      best = member
-      continue
+  /** Who is best given one more connection: who has fewest. Who is only there for those that it has is taken where there is no other. */
+  fewest(workers: Iterable<WorkerHandle>, recycle: number): WorkerHandle | undefined {
+    let best: WorkerHandle | undefined
+    for (const worker of workers) {
+      if (best === undefined) {
+        best = worker
+        continue
+      }
+      const [worn, other] = [worker.calls.done >= recycle, best.calls.done >= recycle]
+      if (worn === other ? this.countOf(worker) < this.countOf(best) : other) best = worker
     }
-    const [worn, other] = [member.served >= recycle, best.served >= recycle]
-    if (worn === other ? member.pins.size < best.pins.size : other) best = member
+    return best
   }
-  return best
 }

@@ -1,21 +1,37 @@
+import type { Tick } from "../channel/tick.ts"
+
 /**
  * How the starting of workers goes. After one that failed the next waits for a
  * while, and after each one more for longer.
  */
-export class Starts {
-  /** What was wrong with the last one, until one succeeds. */
-  lastFailure: string | undefined = undefined
+export class Backoff {
+  private readonly tick: Tick
   private failures = 0
-  private timer: NodeJS.Timeout | undefined = undefined
+  private problem: string | undefined = undefined
+  private callOff: (() => void) | undefined = undefined
+
+  constructor(tick: Tick) {
+    this.tick = tick
+  }
+
+  /** What was wrong with the last one, until one succeeds. */
+  get lastFailure(): string | undefined {
+    return this.problem
+  }
 
   /** Whether the next one has to wait. */
   get isPaused(): boolean {
-    return this.timer !== undefined
+    return this.callOff !== undefined
   }
 
   /** Whether so many have failed that requests should not wait for the next. */
   get isHopeless(): boolean {
     return this.failures >= 5
+  }
+
+  /** A worker is ready. */
+  succeeded(): void {
+    this.problem = undefined
   }
 
   /** A worker has shown that it is well, or has lived as long as one that was. */
@@ -25,19 +41,19 @@ export class Starts {
 
   /** Calls back when it is time for the next one, after so many milliseconds. */
   failed(problem: string, counts: boolean, again: () => void): number {
-    this.lastFailure = problem
+    this.problem = problem
     // One round of starts is one failure.
     if (counts && !this.isPaused) this.failures++
     const delay = Math.min(longestDelay, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined
+    this.callOff ??= this.tick.after(delay, () => {
+      this.callOff = undefined
       again()
-    }, delay)
+    })
     return delay
   }
 
   stop(): void {
-    clearTimeout(this.timer)
+    this.callOff?.()
   }
 }
 

@@ -1,32 +1,46 @@
 import type * as Connection from "@socketserver/core/Connection"
+import type { Codec } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import { decode } from "../channel/crossing.ts"
+import { describe } from "../channel/description.ts"
 import { Ask } from "../channel/frames.ts"
-import type { Member } from "./workerHandle.ts"
-import { describe } from "../child/remoteRef.ts"
+import type { Call } from "./call.ts"
+import type { WorkerHandle } from "./workerHandle.ts"
 
 /** A connection that a worker has heard of. */
 interface Known {
   readonly ref: Connection.Ref<never>
-  readonly members: Set<Member>
+  readonly workers: Set<WorkerHandle>
   /** What ends with it. */
   readonly ends: Set<() => void>
 }
 
-/** The connections whose requests have gone to workers, until they end. */
+/** The connections whose calls have gone to workers, until they end, and what handlers there do to them. */
 export class Connections {
+  private readonly codec: Codec<unknown, never>
+  private readonly context: Context.Context<never>
   private readonly known = new Map<number, Known>()
+  private readonly heard = new Map<WorkerHandle, Set<Known>>()
 
-  get(id: number): Connection.Ref<never> | undefined {
-    return this.known.get(id)?.ref
+  /** `codec` decodes what handlers push. */
+  constructor(codec: Codec<unknown, never>, context: Context.Context<never>) {
+    this.codec = codec
+    this.context = context
   }
 
   /** Lets a worker know of a connection before it hears of anything on it. */
-  introduce(member: Member, ref: Connection.Ref<never>): void {
-    if (member.connections.has(ref.id)) return
-    this.of(ref).members.add(member)
-    member.connections.add(ref.id)
-    member.tell(Ask.connection, ref.id, JSON.stringify(describe(ref)))
+  introduce(worker: WorkerHandle, ref: Connection.Ref<never>): void {
+    const known = this.of(ref)
+    if (known.workers.has(worker)) return
+    known.workers.add(worker)
+    const heard = this.heard.get(worker)
+    if (heard === undefined) this.heard.set(worker, new Set([known]))
+    else heard.add(known)
+    worker.tell(Ask.connection, ref.id, JSON.stringify(describe(ref)))
   }
 
   /** Runs `f` when a connection has ended, unless the returned function is called before. */
@@ -37,26 +51,55 @@ export class Connections {
   }
 
   /** A worker has ended. */
-  drop(member: Member): void {
-    for (const id of member.connections) this.known.get(id)?.members.delete(member)
-    member.connections.clear()
+  drop(worker: WorkerHandle): void {
+    for (const { workers } of this.heard.get(worker) ?? []) workers.delete(worker)
+    this.heard.delete(worker)
+  }
+
+  /** A handler pushes a message, and is told under `id` what has become of it. */
+  push(worker: WorkerHandle, id: number, connection: number, message: Buffer): void {
+    const ref = this.known.get(connection)?.ref
+    const pushed = (reason: Connection.Reason | undefined) =>
+      worker.tell(Ask.pushed, id, reason === undefined ? undefined : JSON.stringify(plain(reason)))
+    if (ref === undefined) return pushed({ _tag: "Closed" })
+    const decoded = decode(this.codec, message)
+    if (Result.isFailure(decoded)) return pushed({ _tag: "EncodeFailed", problem: decoded.failure })
+    const push = (ref as Connection.Ref<unknown>).push(decoded.success)
+    Effect.runForkWith(this.context)(push).addObserver((exit) => {
+      if (Exit.isSuccess(exit)) return pushed(undefined)
+      const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+      pushed(error?.reason ?? { _tag: "Closed" })
+    })
+  }
+
+  /** A handler closes a connection, of its own call or of none. */
+  close(call: Call | undefined, connection: number): void {
+    const ref = this.known.get(connection)?.ref
+    // The handler that closes its connection goes on; it is known by its context.
+    if (ref !== undefined) Effect.runForkWith(call?.context ?? this.context)(ref.close)
   }
 
   private of(ref: Connection.Ref<never>): Known {
     const known = this.known.get(ref.id)
     if (known !== undefined) return known
-    const made: Known = { ref, members: new Set(), ends: new Set() }
+    const made: Known = { ref, workers: new Set(), ends: new Set() }
     this.known.set(ref.id, made)
     Remote.onEnd(ref, () => Effect.sync(() => this.ended(made)))
     return made
   }
 
-  private ended({ ends, members, ref }: Known): void {
+  private ended(known: Known): void {
+    const { ends, ref, workers } = known
     this.known.delete(ref.id)
-    for (const member of members) {
-      member.connections.delete(ref.id)
-      member.tell(Ask.gone, ref.id)
+    for (const worker of workers) {
+      this.heard.get(worker)?.delete(known)
+      worker.tell(Ask.gone, ref.id)
     }
     for (const end of ends) end()
   }
 }
+
+const plain = (reason: Connection.Reason): Connection.Reason =>
+  reason._tag === "Reset" ? { _tag: "Reset", cause: textOf(reason.cause) } : reason
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

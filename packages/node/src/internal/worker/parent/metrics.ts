@@ -1,5 +1,6 @@
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
+import type { Tick } from "../channel/tick.ts"
 
 const alive = Metric.gauge("socketserver_workers_alive", {
   description: "Workers that are ready for requests, or handle some"
@@ -19,6 +20,13 @@ const start = Metric.histogram("socketserver_workers_start_millis", {
   boundaries: Metric.exponentialBoundaries({ start: 10, factor: 2, count: 10 })
 })
 
+/** How many there are now. */
+interface Counts {
+  readonly alive: number
+  readonly starting: number
+  readonly queued: number
+}
+
 /** What a pool of workers does, as metrics with the service and the policy as attributes. */
 export class PoolMetrics {
   private readonly context: Context.Context<never>
@@ -29,16 +37,41 @@ export class PoolMetrics {
   readonly recycled = this.of(recycled)
   readonly crashed = this.of(crashed)
   readonly start = this.of(start)
+  private readonly tick: Tick
+  private readonly count: () => Counts
+  private callOff: (() => void) | undefined = undefined
+  private stopped = false
 
-  constructor(context: Context.Context<never>, attributes: { readonly service: string; readonly policy: string }) {
+  constructor(
+    context: Context.Context<never>,
+    attributes: { readonly service: string; readonly policy: string },
+    tick: Tick,
+    count: () => Counts
+  ) {
     this.context = context
     this.attributes = attributes
+    this.tick = tick
+    this.count = count
   }
 
-  counts(now: { readonly alive: number; readonly starting: number; readonly queued: number }): void {
-    this.alive(now.alive)
-    this.starting(now.starting)
-    this.queued(now.queued)
+  /** There may be more or fewer now. It happens with every request, and is said ten times a second at most. */
+  changed(): void {
+    if (this.stopped) this.report()
+    else this.callOff ??= this.tick.after(100, () => this.report())
+  }
+
+  /** From now on few changes follow, and each is said at once. */
+  stop(): void {
+    this.stopped = true
+    this.callOff?.()
+  }
+
+  private report(): void {
+    this.callOff = undefined
+    const { alive, queued, starting } = this.count()
+    this.alive(alive)
+    this.starting(starting)
+    this.queued(queued)
   }
 
   private of<State>(metric: Metric.Metric<number, State>): (value: number) => void {

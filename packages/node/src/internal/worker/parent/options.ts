@@ -1,4 +1,4 @@
-/** The options of a pool of workers, with their defaults. */
+/** The options of a pool of workers. Their defaults are those of the policies, which make them. */
 export interface PoolOptions {
   /** The policy, as it is written in configuration. */
   readonly policy: string
@@ -16,7 +16,7 @@ export interface PoolOptions {
   /** Whether a request has a claim, so that it is known whether it has begun. */
   readonly hasClaims: boolean
   /** Requests that a worker is given ahead of their turn, beyond those that it handles. */
-  readonly ahead: number
+  readonly prefetch: number
   /** Requests that wait for a worker. */
   readonly queue: number
   /** The heap of a worker in MiB, if it is limited. */
@@ -36,4 +36,4 @@ export interface PoolOptions {
 }
 
 /** How many calls of a worker have a claim at a time, also those of which it has yet to hear that they were revoked. */
-export const slotsOf = ({ ahead, each, hasClaims }: PoolOptions): number => (hasClaims ? each + 4 * ahead : 0)
+export const slotsOf = ({ each, hasClaims, prefetch }: PoolOptions): number => (hasClaims ? each + 4 * prefetch : 0)

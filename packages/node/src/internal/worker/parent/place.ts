@@ -1,3 +1,4 @@
+/** From a handler to what stands in for it: makes the pool of a server, and a call of each request, connection or set-up. */
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Handler from "@socketserver/core/Handler"
 import type { Placement } from "@socketserver/core/Policy"
@@ -8,13 +9,16 @@ import type * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as body from "./spawn.ts"
 import { encode } from "../channel/crossing.ts"
-import { ConnectionJob, ConnectJob, RequestJob } from "./calls.ts"
+import type { Role } from "../channel/given.ts"
+import { platformTick } from "../channel/platformTick.ts"
+import { ConnectionCall } from "./connectionCall.ts"
 import type { PoolOptions } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { programOf } from "./program.ts"
-import type { Role } from "../child/role.ts"
+import { RequestCall } from "./requestCall.ts"
+import { SetUpCall } from "./setUpCall.ts"
+import { spawnChild } from "./spawn.ts"
 
 /** Starts workers for a server, and returns what stands in for its handler. Fails with what is in the way. */
 export const place = <In, Out, R>(
@@ -30,7 +34,7 @@ export const place = <In, Out, R>(
       )
     }
     // The bytes of a whole connection flow to who has it: it cannot be taken back.
-    const options = protocol.kind === "connection" ? { ...chosen, hasClaims: false, ahead: 0 } : chosen
+    const options = protocol.kind === "connection" ? { ...chosen, hasClaims: false, prefetch: 0 } : chosen
     const duplex = protocol as Duplex<In, Out, unknown, unknown>
     const hook = Remote.onConnect(handler)
     if (hook !== undefined && !chosen.fixed) {
@@ -46,16 +50,17 @@ export const place = <In, Out, R>(
       service: server.service,
       codec: duplex.client as Codec<unknown, never>,
       shutdown: server.shutdown,
-      pinned: hook !== undefined,
-      start: () => body.start(program, role, options),
-      context: yield* Effect.context<never>()
+      sticky: hook !== undefined,
+      start: () => spawnChild(program, role, options),
+      context: yield* Effect.context<never>(),
+      tick: platformTick
     })
     yield* Effect.addFinalizer(() => pool.close)
     yield* pool.open
     const standIn = (
-      protocol.kind === "connection" ? connections(pool) : messages(pool, duplex.client as Codec<Out, In>)
+      protocol.kind === "connection" ? relaying(pool) : messaging(pool, duplex.client as Codec<Out, In>)
     ) as Handler.Handler<In, Out>
-    return hook === undefined ? standIn : Remote.withOnConnect(standIn, connecting(pool))
+    return hook === undefined ? standIn : Remote.withOnConnect(standIn, settingUp(pool))
   })
 
 /** Loaded where it is asked for. */
@@ -66,7 +71,7 @@ const bundle = (entry: string): Effect.Effect<string, string> =>
   )
 
 /** Sends the message of each request to a worker. */
-const messages =
+const messaging =
   <In, Out>(pool: Pool, codec: Codec<Out, In>): Handler.Handler<In, Out> =>
   (request: Request.Request<In, Out>) => {
     const encoded = encode(codec as Codec<never, In>, request.body)
@@ -75,42 +80,42 @@ const messages =
     }
     return Effect.contextWith((context) =>
       Effect.callback<Response.Response<Out>>((resume) => {
-        const job = new RequestJob<Out>({
+        const call = new RequestCall<Out>({
           request,
           context,
           message: encoded.success,
           codec: codec as Codec<Out, never>,
           resume,
-          cancel: (job) => pool.cancel(job),
+          cancel: (call) => pool.cancel(call),
           atEnd: (f) => pool.atEnd(request.connection, f)
         })
-        pool.submit(job)
-        return Effect.sync(() => pool.cancel(job))
+        pool.submit(call)
+        return Effect.sync(() => pool.cancel(call))
       })
     )
   }
 
 /** Passes the bytes of each connection to a worker, and back. */
-const connections =
+const relaying =
   (pool: Pool) =>
   (request: Request.Request<object>): Effect.Effect<Response.Response<never>> => {
     // Asked for at once, before anything is decoded.
     const relay = Remote.relay(request.body)
     return Effect.contextWith((context) => {
-      const job = new ConnectionJob(request, relay, context)
-      pool.submit(job)
-      return Effect.onInterrupt(job.pass, () => Effect.sync(() => pool.cancel(job)))
+      const call = new ConnectionCall(request, relay, context)
+      pool.submit(call)
+      return Effect.onInterrupt(call.pass, () => Effect.sync(() => pool.cancel(call)))
     })
   }
 
 /** Lets a worker set a connection up. */
-const connecting =
+const settingUp =
   (pool: Pool) =>
   (connection: Connection.Ref<never>): Effect.Effect<void> =>
     Effect.contextWith((context) =>
       Effect.callback<void>((resume) => {
-        const job = new ConnectJob(connection, context, resume)
-        pool.connect(job)
-        return Effect.sync(() => pool.cancel(job))
+        const call = new SetUpCall(connection, context, resume)
+        pool.setUp(call)
+        return Effect.sync(() => pool.cancel(call))
       })
     )

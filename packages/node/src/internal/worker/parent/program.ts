@@ -1,3 +1,4 @@
+/** Which module workers are started with, and why there may be none. */
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Result from "effect/Result"

@@ -1,67 +1,65 @@
-import type { Job } from "./calls.ts"
+import type { Call } from "./call.ts"
 
 /**
- * The jobs that wait and how many they are, wherever they do: for whoever has
+ * The calls that wait and how many they are, wherever they do: for whoever has
  * room, for one worker alone, or with a worker that was given them ahead.
  */
-export class Backlog {
+export class Queue {
   private readonly limit: number
-  private queue: Array<Job> = []
-  /** How many wait that have somebody waiting for them. */
-  size = 0
-  private turns = 0
+  /** Those that wait for whoever has room. */
+  private line: Array<Call> = []
+  /** All that wait, and have somebody waiting for them. */
+  private readonly waiting = new Set<Call>()
+  private arrived = 0
 
   constructor(limit: number) {
     this.limit = limit
   }
 
+  get size(): number {
+    return this.waiting.size
+  }
+
   get isFull(): boolean {
-    return this.size >= this.limit
+    return this.waiting.size >= this.limit
   }
 
-  /** A job has come. Its turn is after those that came before. */
-  enter(job: Job): void {
-    if (job.turn === 0) job.turn = ++this.turns
+  /** A call has come. Its place is after those that came before. */
+  enter(call: Call): void {
+    call.arrive(++this.arrived)
   }
 
-  /** Lets a job wait for whoever has room, or in a queue of its own; whether it is the only one there. */
-  add(job: Job, queue: Array<Job> = this.queue): boolean {
-    this.counts(job)
-    return queue.push(job) === 1
+  /** Lets a call wait for whoever has room, or in a line of its own; whether it is the only one there. */
+  add(call: Call, line: Array<Call> = this.line): boolean {
+    this.waiting.add(call)
+    return line.push(call) === 1
   }
 
-  /** Lets jobs that have waited before wait again, before all others. */
-  putBack(jobs: ReadonlyArray<Job>): void {
-    for (const job of jobs) this.counts(job)
-    this.queue.unshift(...jobs.toSorted((a, b) => a.turn - b.turn))
+  /** Lets calls that have waited before wait again, before all others. */
+  putBack(calls: ReadonlyArray<Call>): void {
+    for (const call of calls) this.waiting.add(call)
+    this.line.unshift(...calls.toSorted((a, b) => a.sequence - b.sequence))
   }
 
   /** What has waited longest. It waits until it {@link leave}s. */
-  next(queue: Array<Job> = this.queue): Job | undefined {
-    let job = queue.shift()
-    while (job?.settled === true) job = queue.shift()
-    return job
+  next(line: Array<Call> = this.line): Call | undefined {
+    let call = line.shift()
+    while (call?.isSettled === true) call = line.shift()
+    return call
   }
 
-  /** A job waits no more, if it has: it begins, or nobody waits for it. */
-  leave(job: Job): void {
-    if (!job.waits) return
-    job.waits = false
-    this.size--
+  /** A call waits no more, if it has: it begins, or nobody waits for it. */
+  leave(call: Call): void {
+    if (!this.waiting.delete(call)) return
     // Those that have left are passed over when their turn comes. It must not take too many.
-    if (this.queue.length > 2 * this.size + 64) this.queue = this.queue.filter(({ settled }) => !settled)
+    if (this.line.length > 2 * this.size + 64) this.line = this.line.filter(({ isSettled }) => !isSettled)
   }
 
   /** What waits for whoever has room, of which nothing waits any more. */
-  takeAll(): ReadonlyArray<Job> {
-    const jobs = this.queue.filter((job) => !job.settled)
-    this.queue = []
-    for (const job of jobs) this.leave(job)
-    return jobs
-  }
-
-  private counts(job: Job): void {
-    job.waits = true
-    this.size++
+  takeAll(): ReadonlyArray<Call> {
+    const calls = this.line.filter((call) => !call.isSettled)
+    this.line = []
+    for (const call of calls) this.leave(call)
+    return calls
   }
 }

@@ -1,39 +1,16 @@
+/** Starts the threads and processes of Node that are workers: the only place that makes a {@link Child}. */
 import * as Result from "effect/Result"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import type * as net from "node:net"
 import * as threads from "node:worker_threads"
-import { bytesOf, Claims, fileCells, memoryCells, openFile } from "../channel/claims.ts"
+import { fileCells, openFile } from "../channel/claimFile.ts"
+import { bytesOf, Claims, memoryCells } from "../channel/claims.ts"
+import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
+import { pipeLink, portLink } from "../channel/nodeLinks.ts"
+import type { Child, End } from "./child.ts"
 import * as guard from "./guard.ts"
-import { type Link, pipeLink, portLink } from "../channel/link.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
-import { descriptors, type Role, roleVariable } from "../child/role.ts"
-
-/** How a worker has ended. */
-export interface End {
-  readonly exitCode: number | undefined
-  readonly signal: string | undefined
-  readonly reason: string | undefined
-}
-
-/** A thread or a process that was started to be a worker. */
-export interface Body {
-  /** As `Worker.name` has it. */
-  readonly name: string
-  readonly link: Link
-  /** Which of its calls it has begun. */
-  readonly claims: Claims | undefined
-  /** Ends it at once, whatever it does. */
-  readonly kill: () => void
-  /** Calls back once, when it has ended and everything that it sent has arrived. */
-  readonly onEnd: (ended: (end: End) => void) => void
-}
-
-/** What a thread is given. */
-export interface Given {
-  readonly port: threads.MessagePort
-  readonly shared: SharedArrayBuffer
-}
 
 /** What is started, and with which arguments. */
 export interface Program {
@@ -41,10 +18,10 @@ export interface Program {
   readonly args: ReadonlyArray<string>
 }
 
-export const start = (program: Program, role: Role, options: PoolOptions): Body =>
+export const spawnChild = (program: Program, role: Role, options: PoolOptions): Child =>
   role.kind === "thread" ? startThread(program, role, options) : startProcess(program, role, options)
 
-const startProcess = (program: Program, role: Role, options: PoolOptions): Body => {
+const startProcess = (program: Program, role: Role, options: PoolOptions): Child => {
   const memory = options.memoryMb === undefined ? [] : [`--max-old-space-size=${options.memoryMb}`]
   const shared = openFile(slotsOf(options))
   const release = () => shared !== undefined && fs.closeSync(shared)
@@ -114,7 +91,7 @@ const reasonOf = (code: number | null, signal: string | null, options: PoolOptio
  */
 const youngMb = 16
 
-const startThread = (program: Program, role: Role, options: PoolOptions): Body => {
+const startThread = (program: Program, role: Role, options: PoolOptions): Child => {
   const { port1, port2 } = new threads.MessageChannel()
   const shared = new SharedArrayBuffer(bytesOf(slotsOf(options)))
   const thread = new threads.Worker(program.entry, {

@@ -1,0 +1,141 @@
+import * as Outcome from "@socketserver/core/Outcome"
+import type { Codec } from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { type Kind, windowBytes, writeClose, writeDefect, writeDone } from "../channel/calls.ts"
+import { encode } from "../channel/crossing.ts"
+import { cost, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
+import { CurrentCall } from "./currentCall.ts"
+import type { RemoteRef } from "./remoteRef.ts"
+
+/** A call that this worker has been given, and what it sends back: messages, and how it has ended. */
+export class Call {
+  readonly id: number
+  readonly kind: Kind
+  readonly facts: Facts
+  readonly ref: RemoteRef<unknown>
+  /** What it came with, beside its facts. */
+  readonly payload: Buffer
+  private readonly writer: FrameWriter
+  private placed = false
+  private close = false
+  private outcome: Outcome.Outcome | undefined = undefined
+  /** Of a streamed response, what the parent has not taken yet, and who waits for that. */
+  private unsent = 0
+  private resume: (() => void) | undefined = undefined
+
+  constructor(options: {
+    readonly id: number
+    readonly kind: Kind
+    readonly facts: Facts
+    readonly ref: RemoteRef<unknown>
+    readonly payload: Buffer
+    readonly writer: FrameWriter
+  }) {
+    this.id = options.id
+    this.kind = options.kind
+    this.facts = options.facts
+    this.ref = options.ref
+    this.payload = options.payload
+    this.writer = options.writer
+  }
+
+  /** A handler has it, whose end is then the call's. */
+  place(): void {
+    this.placed = true
+  }
+
+  get isPlaced(): boolean {
+    return this.placed
+  }
+
+  /** Whether its handler has ended. */
+  get isOver(): boolean {
+    return this.outcome !== undefined
+  }
+
+  /** The ledger of this program says how it has ended. */
+  onOutcome(outcome: Outcome.Outcome): void {
+    if (this.outcome !== undefined) return
+    this.outcome = outcome
+    // The last bytes of a whole connection leave after its handler has ended.
+    if (this.kind.name !== "connection") this.tellOutcome()
+  }
+
+  tellOutcome(): void {
+    const outcome = this.outcome ?? Outcome.cancelled("PeerGone")
+    if (outcome._tag === "Failed") this.writer.add(Tell.failed, this.id, writeDefect(outcome.cause))
+    else this.writer.add(Tell.done, this.id, writeDone(this.close, outcome))
+  }
+
+  /** Lets what a handler does know for which call. */
+  within<A>(effect: Effect.Effect<A, never, unknown>): Effect.Effect<A, never, unknown> {
+    return Effect.provideService(effect, CurrentCall, this.id) as Effect.Effect<A, never, unknown>
+  }
+
+  /** Sends a response, and leaves one for this program's own server that sends nothing. */
+  answer(
+    codec: Codec<never, unknown>,
+    response: Response.Response<unknown>
+  ): Effect.Effect<Response.Response<unknown>> {
+    if (response?._tag === undefined) return Exit.succeed(response)
+    this.close = response.close
+    const end = Response.withOutcome(Response.empty, response.outcome as Outcome.Outcome)
+    switch (response._tag) {
+      case "Empty":
+        return Exit.succeed(end)
+      case "Reply": {
+        const problem = this.tellMessage(codec, response.value)
+        return problem === undefined ? Exit.succeed(end) : unencodable(problem)
+      }
+      case "Streamed": {
+        this.writer.add(Tell.stream, this.id, writeClose(response.close))
+        return Effect.as(this.sendAll(codec, response.value), end)
+      }
+    }
+  }
+
+  /** The parent has taken what was sent. */
+  credited(bytes: number): void {
+    this.unsent -= bytes
+    if (this.unsent > windowBytes / 2) return
+    const { resume } = this
+    this.resume = undefined
+    resume?.()
+  }
+
+  private sendAll(codec: Codec<never, unknown>, stream: Stream.Stream<unknown>): Effect.Effect<void> {
+    return Stream.runForEachArray(stream, (messages) => {
+      const from = (start: number): Effect.Effect<void> => {
+        for (let i = start; i < messages.length; i++) {
+          const problem = this.tellMessage(codec, messages[i])
+          if (problem !== undefined) return unencodable(problem)
+          if (this.unsent > windowBytes) return Effect.flatMap(this.taken(), () => from(i + 1))
+        }
+        return Effect.void
+      }
+      return Effect.suspend(() => from(0))
+    })
+  }
+
+  private tellMessage(codec: Codec<never, unknown>, message: unknown): string | undefined {
+    const encoded = encode(codec, message)
+    if (Result.isFailure(encoded)) return encoded.failure
+    const { success: bytes } = encoded
+    this.writer.add(Tell.message, this.id, bytes)
+    this.unsent += cost(typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length)
+    return undefined
+  }
+
+  private taken(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (this.unsent <= windowBytes) return resume(Effect.void)
+      this.resume = () => resume(Effect.void)
+    })
+  }
+}
+
+const unencodable = (problem: string) => Effect.die(new Error(`The response cannot be encoded: ${problem}`))
