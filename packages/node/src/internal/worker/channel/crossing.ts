@@ -1,3 +1,4 @@
+/** How messages cross between parent and worker: the one place that encodes and decodes them. */
 import { type Codec, Unencodable } from "@socketserver/core/Protocol"
 import * as Result from "effect/Result"
 

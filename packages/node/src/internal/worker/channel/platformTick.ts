@@ -1,4 +1,4 @@
-/** The time and the turns of Node's event loop; see {@link Tick}. */
+/** The time and the turns of Node's event loop: the tick of everything but tests and simulations. */
 import type { Tick } from "./tick.ts"
 
 export const platformTick: Tick = {

@@ -1,3 +1,4 @@
+/** A call on the worker's side: look here for what a handler's answer becomes on the channel. */
 import * as Outcome from "@socketserver/core/Outcome"
 import type { Codec } from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
@@ -17,9 +18,8 @@ export class Call {
   readonly kind: Kind
   readonly facts: Facts
   readonly ref: RemoteRef<unknown>
-  /** What it came with, beside its facts. */
-  readonly payload: Buffer
   private readonly writer: FrameWriter
+  private payload: Buffer | undefined
   private placed = false
   private close = false
   private outcome: Outcome.Outcome | undefined = undefined
@@ -41,6 +41,13 @@ export class Call {
     this.ref = options.ref
     this.payload = options.payload
     this.writer = options.writer
+  }
+
+  /** What it came with, beside its facts; once, so that it is not kept for as long as its handler runs. */
+  takePayload(): Buffer | undefined {
+    const { payload } = this
+    this.payload = undefined
+    return payload
   }
 
   /** A handler has it, whose end is then the call's. */

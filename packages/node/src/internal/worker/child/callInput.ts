@@ -1,3 +1,4 @@
+/** The input of a call's wire, from the channel to the worker's server. */
 import type * as Wire from "@socketserver/core/Wire"
 
 /** What the parent has sent for a call, until its server takes it. */

@@ -1,3 +1,4 @@
+/** The wire of a call: look here for how a worker's server reads, writes and closes what is a connection to it. */
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"

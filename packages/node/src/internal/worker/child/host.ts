@@ -1,3 +1,4 @@
+/** The worker's end of the channel: look here for what becomes of a frame of the parent. */
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Policy from "@socketserver/core/Policy"
@@ -163,7 +164,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
 
   private begin(call: Call): void {
     if (this.taker === undefined) return
-    const { facts, id, kind, payload, ref } = call
+    const { facts, id, kind, ref } = call
+    const payload = call.takePayload()
     ref.update(facts)
     const wire = new CallWire({
       id,
@@ -173,7 +175,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       tick: this.tick,
       whole: kind === connectionKind,
       // A request is one message, and so is each chunk of a whole connection over datagrams.
-      keepsBoundaries: kind === requestKind || payload.length > 0,
+      keepsBoundaries: kind === requestKind || (payload !== undefined && payload.length > 0),
       isOver: () => call.isOver,
       onClosed: (started) => this.closed(call, started)
     })

@@ -1,3 +1,4 @@
+/** When a worker begins what it was given: claims, and places. */
 import type { Claims } from "../channel/claims.ts"
 import { type FrameWriter, Tell } from "../channel/frames.ts"
 import type { Link } from "../channel/link.ts"

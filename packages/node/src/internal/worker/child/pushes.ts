@@ -1,3 +1,4 @@
+/** Messages that no request asked for, from a handler to its parent, until that says what has become of them. */
 import type * as Connection from "@socketserver/core/Connection"
 
 type Pushed = (reason: Connection.Reason | undefined) => void

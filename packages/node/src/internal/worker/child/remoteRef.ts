@@ -1,3 +1,4 @@
+/** The connection that a handler in a worker sees. */
 import * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"

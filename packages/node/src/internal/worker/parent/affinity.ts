@@ -1,3 +1,4 @@
+/** Sticky sessions: for handlers with state for each connection. */
 import type * as Connection from "@socketserver/core/Connection"
 import type { Call } from "./call.ts"
 import type { WorkerHandle } from "./workerHandle.ts"

@@ -1,3 +1,4 @@
+/** When workers may be started again after a start that failed. */
 import type { Tick } from "../channel/tick.ts"
 
 /**

@@ -1,3 +1,4 @@
+/** Bundles of programs: for policies with `bundle`, whose workers start quicker from one file. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { createHash, randomBytes } from "node:crypto"

@@ -1,3 +1,4 @@
+/** A call on the parent's side: what its three kinds have in common. */
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Request from "@socketserver/core/Request"

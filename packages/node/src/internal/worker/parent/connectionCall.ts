@@ -1,3 +1,4 @@
+/** Calls of protocols where the whole connection is the request. */
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Remote from "@socketserver/core/Remote"
 import type * as Request from "@socketserver/core/Request"

@@ -1,3 +1,4 @@
+/** What workers know of connections and do to them: pushes, closing, and their end. */
 import type * as Connection from "@socketserver/core/Connection"
 import type { Codec } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"

@@ -1,3 +1,4 @@
+/** How many workers there are: starting them, replacing them, and what is said of it. */
 import * as Outcome from "@socketserver/core/Outcome"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -1,3 +1,4 @@
+/** The times by which a worker must have done something. */
 import type { Tick } from "../channel/tick.ts"
 
 /** What has to have happened by when, each under a key of its own. */

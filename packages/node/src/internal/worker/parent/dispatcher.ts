@@ -1,3 +1,4 @@
+/** Which worker gets which call. */
 import * as Outcome from "@socketserver/core/Outcome"
 import type { Call } from "./call.ts"
 import { noEnd } from "./child.ts"

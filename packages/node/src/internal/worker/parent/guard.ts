@@ -1,3 +1,4 @@
+/** For every process that must not outlive this one: workers, and copies of the program. */
 import { type ChildProcess, spawn } from "node:child_process"
 
 /**

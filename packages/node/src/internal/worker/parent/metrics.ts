@@ -1,3 +1,4 @@
+/** The metrics of a pool. */
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import type { Tick } from "../channel/tick.ts"

@@ -1,3 +1,4 @@
+/** Which workers are late: for what they were given ahead. */
 import type { WorkerHandle } from "./workerHandle.ts"
 
 /**

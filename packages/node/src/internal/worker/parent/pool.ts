@@ -1,3 +1,4 @@
+/** The pool of a server's workers, whole: whoever has a call done by a worker starts here. */
 import type * as Connection from "@socketserver/core/Connection"
 import * as Outcome from "@socketserver/core/Outcome"
 import * as Effect from "effect/Effect"

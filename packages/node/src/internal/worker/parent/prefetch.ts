@@ -1,3 +1,4 @@
+/** Giving calls ahead of their turn, and taking them back. */
 import type { Affinity } from "./affinity.ts"
 import type { Call } from "./call.ts"
 import type { Connections } from "./connections.ts"

@@ -1,3 +1,4 @@
+/** What waits for a worker, and in which order. */
 import type { Call } from "./call.ts"
 
 /**

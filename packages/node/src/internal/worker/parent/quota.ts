@@ -1,3 +1,4 @@
+/** When a worker is to be replaced: for `recycle`, and those that stop by themselves. */
 import type { Affinity } from "./affinity.ts"
 import type { WorkerHandle } from "./workerHandle.ts"
 

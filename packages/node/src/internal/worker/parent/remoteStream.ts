@@ -1,3 +1,4 @@
+/** Streamed responses of workers, on the parent's side. */
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Response from "@socketserver/core/Response"
 import * as Cause from "effect/Cause"

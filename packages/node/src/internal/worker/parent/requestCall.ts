@@ -1,3 +1,4 @@
+/** Calls of protocols where each message is a request. */
 import * as Outcome from "@socketserver/core/Outcome"
 import type { Codec } from "@socketserver/core/Protocol"
 import type * as Request from "@socketserver/core/Request"

@@ -1,3 +1,4 @@
+/** Calls that set a connection up, for handlers with state for each. */
 import type * as Connection from "@socketserver/core/Connection"
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Context from "effect/Context"

@@ -1,3 +1,4 @@
+/** Claims, on the parent's side: what can be taken back from a worker, and what it may have begun. */
 import type { Claims } from "../channel/claims.ts"
 
 /** The claims of a worker's calls: each has a slot from when it is given until it is heard that it has ended or was dropped. */

@@ -1,3 +1,4 @@
+/** What one worker has been given. */
 import { Ask } from "../channel/frames.ts"
 import type { Call } from "./call.ts"
 import type { Slots } from "./slots.ts"

@@ -1,3 +1,4 @@
+/** One worker, seen from its pool: look here for what becomes of a frame of a worker, and when one is killed. */
 import * as Result from "effect/Result"
 import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "../channel/frames.ts"
 import type { Tick } from "../channel/tick.ts"
