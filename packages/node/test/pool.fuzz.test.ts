@@ -141,7 +141,7 @@ interface Inside {
 
 interface InsideCalls {
   readonly taken: number
-  readonly ahead: ReadonlySet<number>
+  readonly prefetchedIds: ReadonlySet<number>
   readonly calls: ReadonlyMap<number, Asked>
   readonly slots: { readonly taken: ReadonlyMap<number, number>; readonly free: ReadonlyArray<number> }
 }
@@ -189,14 +189,14 @@ const run = async (seed: number) => {
   const check = () => {
     const waiting = calls.filter((call) => queue.waiting.has(call)).length
     const ahead = [...handles].flatMap((handle) =>
-      [...handle.calls.ahead].map((id) => handle.calls.calls.get(id) as Asked)
+      [...handle.calls.prefetchedIds].map((id) => handle.calls.calls.get(id) as Asked)
     )
     assert.strictEqual(queue.size, waiting, says)
-    assert.strictEqual([...queue.line, ...ahead].filter((call) => !call.isSettled).length, waiting, says)
+    assert.strictEqual([...queue.line, ...ahead].filter((call) => !call.isFinished).length, waiting, says)
     for (const { calls } of handles) {
-      assert.strictEqual(calls.taken, calls.calls.size - calls.ahead.size, says)
+      assert.strictEqual(calls.taken, calls.calls.size - calls.prefetchedIds.size, says)
       assert.isAtMost(calls.taken, options.each, says)
-      if (calls.ahead.size > 0) assert.strictEqual(calls.taken, options.each, says)
+      if (calls.prefetchedIds.size > 0) assert.strictEqual(calls.taken, options.each, says)
       assert.strictEqual(calls.slots.free.length + calls.slots.taken.size, slotsOf(options), says)
     }
   }
@@ -210,7 +210,7 @@ const run = async (seed: number) => {
       if (worker.outbox.length > 0) actions.push(() => worker.deliver(1 + Math.floor(random() * worker.outbox.length)))
       else if (worker.isDead) actions.push(() => (ended.add(worker), worker.end()))
     }
-    const live = calls.filter((call) => !call.isSettled)
+    const live = calls.filter((call) => !call.isFinished)
     const alive = workers.filter((worker) => !worker.isDead)
     if (calls.length >= 60) return actions
     actions.push(() => {
@@ -234,7 +234,7 @@ const run = async (seed: number) => {
   }
   for (const call of calls) {
     const began = workers.filter((worker) => worker.began.includes(call.text)).length
-    assert.isTrue(call.isSettled, `${call.text} hangs: ${says}`)
+    assert.isTrue(call.isFinished, `${call.text} hangs: ${says}`)
     assert.isAtMost(began, 1 + call.crashes, says)
     if (call.end === "answered") assert.isAbove(began, 0, says)
     // A worker may be killed after it has claimed, and before it begins.
@@ -249,7 +249,7 @@ const run = async (seed: number) => {
   assert.strictEqual(queue.size, 0, says)
   for (const { calls } of handles) {
     assert.deepStrictEqual(
-      [calls.ahead.size, calls.calls.size, calls.slots.taken.size, calls.taken],
+      [calls.prefetchedIds.size, calls.calls.size, calls.slots.taken.size, calls.taken],
       [0, 0, 0, 0],
       says
     )

@@ -39,7 +39,7 @@ export class Asked extends Call {
 
   onFrame(kind: number): void {
     // Nobody waits any more for what was cancelled.
-    if (kind === Tell.done && !this.isSettled) this.endsWith("answered")
+    if (kind === Tell.done && !this.isFinished) this.endsWith("answered")
   }
 
   onCrash(crash: Outcome.WorkerCrashed): void {
@@ -51,7 +51,7 @@ export class Asked extends Call {
   }
 
   private endsWith(end: string | Outcome.WorkerCrashed): void {
-    assert.isTrue(this.settle(), `${this.text} has two ends`)
+    assert.isTrue(this.finish(), `${this.text} has two ends`)
     this.end = end
   }
 }

@@ -79,7 +79,7 @@ export class Affinity {
   takePostponed(): ReadonlyArray<Call> {
     const { unplaced } = this
     this.unplaced = []
-    return unplaced.filter((call) => !call.isSettled)
+    return unplaced.filter((call) => !call.isFinished)
   }
 
   /** Who is best given one more connection: who has fewest. Who is only there for those that it has is taken where there is no other. */

@@ -29,7 +29,7 @@ export abstract class Call {
   readonly connection: Connection.Ref<never>
   /** The context of the handler that it stands in for. */
   readonly context: Context.Context<never>
-  private settled = false
+  private finished = false
   private place = 0
   private crashed = 0
 
@@ -40,14 +40,14 @@ export abstract class Call {
   }
 
   /** Nobody waits for it any more, or it has its answer. */
-  get isSettled(): boolean {
-    return this.settled
+  get isFinished(): boolean {
+    return this.finished
   }
 
   /** Whether it had no end before; it has one now. */
-  settle(): boolean {
-    if (this.settled) return false
-    this.settled = true
+  finish(): boolean {
+    if (this.finished) return false
+    this.finished = true
     return true
   }
 

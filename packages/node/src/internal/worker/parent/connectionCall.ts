@@ -41,13 +41,13 @@ export class ConnectionCall extends Call {
   }
 
   onFrame(kind: number, body: Buffer): void {
-    if (this.isSettled) return
+    if (this.isFinished) return
     if (kind === Tell.credit) {
       this.unsent -= body.readUInt32LE(0)
       if (this.unsent <= windowBytes / 2) this.relay.read(true)
       return
     }
-    if (kind === Tell.done || kind === Tell.failed) this.settle()
+    if (kind === Tell.done || kind === Tell.failed) this.finish()
     this.inbox.push({ kind, body })
     this.wake?.()
   }
@@ -96,7 +96,7 @@ export class ConnectionCall extends Call {
   })
 
   private end(outcome: Outcome.Outcome): void {
-    if (!this.settle()) return
+    if (!this.finish()) return
     this.inbox.push(Effect.succeed(decorated(Response.empty, true, outcome)))
     this.wake?.()
   }

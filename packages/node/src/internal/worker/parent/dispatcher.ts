@@ -54,7 +54,7 @@ export class Dispatcher {
     const waiting = affinity.bind(call.connection, worker)
     this.assign(worker, call)
     for (const call of waiting) {
-      if (call.isSettled) continue
+      if (call.isFinished) continue
       queue.leave(call)
       this.submitTo(worker, call)
     }
@@ -112,7 +112,7 @@ export class Dispatcher {
   }
 
   /** Takes back what was given to those that are late. */
-  relieve(): void {
+  takeFromLate(): void {
     const calls = this.prefetch.takeBackFromLate()
     if (calls.length > 0) this.requeue(calls)
   }
@@ -126,7 +126,7 @@ export class Dispatcher {
   putBack(calls: ReadonlyArray<Call>): void {
     const { queue } = this.parts
     for (const call of calls) queue.leave(call)
-    const wanted = calls.filter((call) => !call.isSettled)
+    const wanted = calls.filter((call) => !call.isFinished)
     if (!this.crew.isClosed && !this.sticky) return queue.putBack(wanted)
     const refusal = this.crew.isClosed ? "the server has stopped" : "the worker of its connection stops"
     for (const call of wanted) call.onRefused(refusal)
@@ -134,17 +134,17 @@ export class Dispatcher {
 
   /** A worker is to be given nothing more, and what it has not begun goes to others. */
   withdraw(worker: WorkerHandle): void {
-    this.forget(worker)
+    this.exclude(worker)
     if (!this.sticky) this.requeue(worker.calls.takeBackAll())
   }
 
   retire(worker: WorkerHandle): void {
     worker.retire()
-    this.forget(worker)
+    this.exclude(worker)
   }
 
   /** Gives a worker nothing more of what waits for whoever has room. */
-  forget(worker: WorkerHandle): void {
+  exclude(worker: WorkerHandle): void {
     this.idle.delete(worker)
   }
 

@@ -77,7 +77,7 @@ export class Pool {
   setUp(call: Call): void {
     if (this.crew.isClosed) return call.onRefused("the server has stopped")
     this.connections.atEnd(call.connection, () => {
-      call.settle()
+      call.finish()
       const worker = this.affinity.unbind(call.connection)
       if (worker !== undefined) this.dispatcher.dispatch(worker)
     })
@@ -86,7 +86,7 @@ export class Pool {
 
   /** Nobody waits for a call any more. */
   cancel(call: Call): void {
-    if (call.settle()) this.dispatcher.cancel(call)
+    if (call.finish()) this.dispatcher.cancel(call)
   }
 
   /** Calls `f` when a connection ends; see {@link Connections.atEnd}. */
@@ -120,7 +120,7 @@ export class Pool {
       onShutdown: (worker) => {
         Effect.runForkWith(this.setting.context)(this.setting.shutdown)
         // Its own server takes nothing any more; what it has begun it ends.
-        this.dispatcher.forget(worker)
+        this.dispatcher.exclude(worker)
         this.quota.exhaust(worker)
         this.dispatcher.dispatch(worker)
       }
@@ -141,16 +141,16 @@ export class Pool {
   private freed(worker: WorkerHandle, call: Call): void {
     this.crew.backoff.isWell()
     this.pace.did(worker)
-    if (!call.isSettled) {
+    if (!call.isFinished) {
       call.onCrash(Outcome.workerCrashed({ worker: worker.name, ...noEnd, reason: "it gave no answer" }))
     }
-    this.dispatcher.relieve()
+    this.dispatcher.takeFromLate()
     this.dispatcher.dispatch(worker)
   }
 
   private ended(worker: WorkerHandle, ending: Ending): void {
     this.crew.workers.delete(worker)
-    this.dispatcher.forget(worker)
+    this.dispatcher.exclude(worker)
     this.connections.drop(worker)
     this.pace.drop(worker)
     const crash = Outcome.workerCrashed({ worker: worker.name, ...ending.end })
@@ -170,7 +170,7 @@ export class Pool {
 
   private crashed(call: Call, crash: Outcome.WorkerCrashed): void {
     this.queue.leave(call)
-    if (call.isSettled) return
+    if (call.isFinished) return
     if (call.mayRetry(this.retries)) this.submit(call)
     else call.onCrash(crash)
   }

@@ -70,7 +70,7 @@ export class Prefetch {
   takeBack(): Call | undefined {
     if (this.sticky) return undefined
     for (const worker of this.parts.workers) {
-      const call = worker.calls.takeBackAhead()
+      const call = worker.calls.takeBackPrefetched()
       if (call !== undefined) return call
     }
     return undefined
@@ -83,7 +83,8 @@ export class Prefetch {
     for (const worker of this.parts.workers) {
       const { calls } = worker
       if (calls.prefetched === 0 || !this.parts.pace.isLate(worker)) continue
-      for (let call = calls.takeBackAhead(); call !== undefined; call = calls.takeBackAhead()) taken.push(call)
+      for (let call = calls.takeBackPrefetched(); call !== undefined; call = calls.takeBackPrefetched())
+        taken.push(call)
     }
     return taken
   }

@@ -45,7 +45,7 @@ export class Queue {
   /** What has waited longest. It waits until it {@link leave}s. */
   next(line: Array<Call> = this.line): Call | undefined {
     let call = line.shift()
-    while (call?.isSettled === true) call = line.shift()
+    while (call?.isFinished === true) call = line.shift()
     return call
   }
 
@@ -53,12 +53,12 @@ export class Queue {
   leave(call: Call): void {
     if (!this.waiting.delete(call)) return
     // Those that have left are passed over when their turn comes. It must not take too many.
-    if (this.line.length > 2 * this.size + 64) this.line = this.line.filter(({ isSettled }) => !isSettled)
+    if (this.line.length > 2 * this.size + 64) this.line = this.line.filter(({ isFinished }) => !isFinished)
   }
 
   /** What waits for whoever has room, of which nothing waits any more. */
   takeAll(): ReadonlyArray<Call> {
-    const calls = this.line.filter((call) => !call.isSettled)
+    const calls = this.line.filter((call) => !call.isFinished)
     this.line = []
     for (const call of calls) this.leave(call)
     return calls

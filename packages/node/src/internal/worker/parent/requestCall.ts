@@ -49,7 +49,7 @@ export class RequestCall<Out> extends Call {
   }
 
   onFrame(kind: number, body: Buffer): void {
-    if (this.isSettled) return
+    if (this.isFinished) return
     switch (kind) {
       case Tell.message: {
         const message = decode(this.options.codec, body)
@@ -94,14 +94,14 @@ export class RequestCall<Out> extends Call {
   }
 
   private end(close: boolean, outcome: Outcome.Outcome | undefined): void {
-    if (!this.settle()) return
+    if (!this.finish()) return
     this.forget?.()
     if (this.stream !== undefined) return this.stream.end(close, outcome)
     this.options.resume(Effect.succeed(decorated(this.answer, close, outcome)))
   }
 
   private fail(error: Error): void {
-    if (!this.settle()) return
+    if (!this.finish()) return
     this.forget?.()
     const exit: Exit.Exit<never> = died(error)
     if (this.stream === undefined) this.options.resume(exit)

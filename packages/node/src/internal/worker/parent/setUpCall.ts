@@ -39,6 +39,6 @@ export class SetUpCall extends Call {
   }
 
   private end(effect: Effect.Effect<void>): void {
-    if (this.settle()) this.resume(effect)
+    if (this.finish()) this.resume(effect)
   }
 }

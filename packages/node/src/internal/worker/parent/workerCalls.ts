@@ -15,7 +15,7 @@ interface Channel {
 export class WorkerCalls {
   private readonly calls = new Map<number, Call>()
   /** Of those, what it was given ahead of its turn, which comes first for the first. */
-  private readonly ahead = new Set<number>()
+  private readonly prefetchedIds = new Set<number>()
   private readonly slots: Slots
   private readonly channel: Channel
   private readonly nextId: () => number
@@ -39,7 +39,7 @@ export class WorkerCalls {
 
   /** How many it has ahead of their turn. */
   get prefetched(): number {
-    return this.ahead.size
+    return this.prefetchedIds.size
   }
 
   /** How many it has let go of. */
@@ -57,11 +57,11 @@ export class WorkerCalls {
   }
 
   /** Gives it a call, whose id tells its frames apart from those of others; ahead of its turn, if it is told so. */
-  give(call: Call, ahead = false): void {
+  give(call: Call, prefetched = false): void {
     // A whole connection is a connection of the worker's server, by the same id.
     const id = call.kind.name === "connection" ? call.connection.id : this.nextId()
-    const takesPlace = !ahead && call.kind.occupies
-    if (ahead) this.ahead.add(id)
+    const takesPlace = !prefetched && call.kind.occupies
+    if (prefetched) this.prefetchedIds.add(id)
     if (takesPlace) this.occupied++
     this.calls.set(id, call)
     const claim = call.kind.isClaimed ? this.slots.take(id) : 0
@@ -71,8 +71,8 @@ export class WorkerCalls {
 
   /** Lets the turn come of what it was given ahead first; that call. */
   promote(): Call | undefined {
-    for (const id of this.ahead) {
-      this.ahead.delete(id)
+    for (const id of this.prefetchedIds) {
+      this.prefetchedIds.delete(id)
       this.occupied++
       this.channel.onTurn(id)
       return this.calls.get(id)
@@ -83,7 +83,7 @@ export class WorkerCalls {
   /** It has let go of a call: it has handled it, or says that it will not. */
   release(id: number, how: "handled" | "returned" | "dropped"): Call | undefined {
     this.slots.release(id)
-    const hadItsTurn = !this.ahead.has(id)
+    const hadItsTurn = !this.prefetchedIds.has(id)
     const call = this.take(id)
     // One that was dropped in its turn counts: another worker may have been started for what comes next.
     if (call !== undefined && (how === "handled" || (how === "dropped" && hadItsTurn))) this.ended++
@@ -91,8 +91,8 @@ export class WorkerCalls {
   }
 
   /** Takes the first call back of those that it was given ahead and has not begun. */
-  takeBackAhead(): Call | undefined {
-    for (const id of this.ahead) {
+  takeBackPrefetched(): Call | undefined {
+    for (const id of this.prefetchedIds) {
       const call = this.takeBack(id)
       if (call !== undefined) return call
     }
@@ -108,7 +108,7 @@ export class WorkerCalls {
   cancel(call: Call): number | "taken back" | "not mine" {
     for (const [id, mine] of this.calls) {
       if (mine !== call) continue
-      const hadItsTurn = !this.ahead.has(id)
+      const hadItsTurn = !this.prefetchedIds.has(id)
       if (this.takeBack(id) === undefined) {
         this.channel.tell(Ask.cancel, id)
         return id
@@ -138,7 +138,7 @@ export class WorkerCalls {
     const call = this.calls.get(id)
     if (call === undefined) return undefined
     this.calls.delete(id)
-    if (!this.ahead.delete(id) && call.kind.occupies) this.occupied--
+    if (!this.prefetchedIds.delete(id) && call.kind.occupies) this.occupied--
     this.channel.onGone(id)
     return call
   }
