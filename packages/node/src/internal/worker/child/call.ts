@@ -4,12 +4,10 @@ import type { Codec } from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Result from "effect/Result"
-import * as Stream from "effect/Stream"
-import { type Kind, windowBytes, writeClose, writeDefect, writeDone } from "../channel/calls.ts"
-import { encode } from "../channel/crossing.ts"
-import { cost, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
+import { type Kind, writeClose, writeDefect, writeDone } from "../channel/calls.ts"
+import { type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 import { CurrentCall } from "./currentCall.ts"
+import { Outgoing, unencodable } from "./outgoing.ts"
 import type { RemoteRef } from "./remoteRef.ts"
 
 /** A call that this worker has been given, and what it sends back: messages, and how it has ended. */
@@ -18,14 +16,13 @@ export class Call {
   readonly kind: Kind
   readonly facts: Facts
   readonly ref: RemoteRef<unknown>
+  /** What is sent of a response. */
+  readonly messages: Outgoing
   private readonly writer: FrameWriter
   private payload: Buffer | undefined
   private placed = false
   private close = false
   private outcome: Outcome.Outcome | undefined = undefined
-  /** Of a streamed response, what the parent has not taken yet, and who waits for that. */
-  private unsent = 0
-  private resume: (() => void) | undefined = undefined
 
   constructor(options: {
     readonly id: number
@@ -41,6 +38,7 @@ export class Call {
     this.ref = options.ref
     this.payload = options.payload
     this.writer = options.writer
+    this.messages = new Outgoing(options.id, options.writer)
   }
 
   /** What it came with, beside its facts; once, so that it is not kept for as long as its handler runs. */
@@ -95,54 +93,13 @@ export class Call {
       case "Empty":
         return Exit.succeed(end)
       case "Reply": {
-        const problem = this.tellMessage(codec, response.value)
+        const problem = this.messages.send(codec, response.value)
         return problem === undefined ? Exit.succeed(end) : unencodable(problem)
       }
       case "Streamed": {
         this.writer.add(Tell.stream, this.id, writeClose(response.close))
-        return Effect.as(this.sendAll(codec, response.value), end)
+        return Effect.as(this.messages.sendAll(codec, response.value), end)
       }
     }
   }
-
-  /** The parent has taken what was sent. */
-  credited(bytes: number): void {
-    this.unsent -= bytes
-    if (this.unsent > windowBytes / 2) return
-    const { resume } = this
-    this.resume = undefined
-    resume?.()
-  }
-
-  private sendAll(codec: Codec<never, unknown>, stream: Stream.Stream<unknown>): Effect.Effect<void> {
-    return Stream.runForEachArray(stream, (messages) => {
-      const from = (start: number): Effect.Effect<void> => {
-        for (let i = start; i < messages.length; i++) {
-          const problem = this.tellMessage(codec, messages[i])
-          if (problem !== undefined) return unencodable(problem)
-          if (this.unsent > windowBytes) return Effect.flatMap(this.taken(), () => from(i + 1))
-        }
-        return Effect.void
-      }
-      return Effect.suspend(() => from(0))
-    })
-  }
-
-  private tellMessage(codec: Codec<never, unknown>, message: unknown): string | undefined {
-    const encoded = encode(codec, message)
-    if (Result.isFailure(encoded)) return encoded.failure
-    const { success: bytes } = encoded
-    this.writer.add(Tell.message, this.id, bytes)
-    this.unsent += cost(typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length)
-    return undefined
-  }
-
-  private taken(): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      if (this.unsent <= windowBytes) return resume(Effect.void)
-      this.resume = () => resume(Effect.void)
-    })
-  }
 }
-
-const unencodable = (problem: string) => Effect.die(new Error(`The response cannot be encoded: ${problem}`))

@@ -191,7 +191,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private credited(id: number, bytes: number): void {
     const begun = this.begun.get(id)
     if (begun?.call.kind === connectionKind) begun.wire.taken(bytes)
-    else begun?.call.credited(bytes)
+    else begun?.call.messages.credited(bytes)
   }
 
   /** Its server has no connection for the call any more. */
