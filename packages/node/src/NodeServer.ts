@@ -28,7 +28,7 @@ import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
 import { copy } from "./internal/prefork/copy.ts"
-import { role } from "./internal/worker/role.ts"
+import { role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
 import * as NodePolicy from "./NodePolicy.ts"
 import type * as TcpServer from "./TcpServer.ts"
@@ -80,7 +80,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
     Effect.tapCause(report),
     Effect.provideService(Logger.LogToStderr, true)
   )
-  if (role !== undefined) return void import("./internal/worker/run.ts").then(({ run }) => run(program))
+  if (role !== undefined) return void import("./internal/worker/child/run.ts").then(({ run }) => run(program))
   let stopped = false
   const stop = (_: NodeJS.Signals, signal: number) => {
     // Who asks twice does not want to wait for the drain.

@@ -5,7 +5,7 @@
  * takes its requests from the parent instead of listening, the layers of all
  * other servers stay inert, and everything else of the program is as it is. So
  * nothing has to be written for it, and closures never cross: what crosses are
- * requests and responses, encoded by the server's protocol. Sockets never do.
+ * the payloads of requests, as they were received, and of responses. Sockets never do.
  *
  * | policy | workers | right when | wrong when |
  * |---|---|---|---|
@@ -23,8 +23,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { availableParallelism } from "node:os"
-import type { PoolOptions } from "./internal/worker/options.ts"
-import "./internal/worker/role.ts"
+import type { PoolOptions } from "./internal/worker/parent/options.ts"
+import "./internal/worker/child/role.ts"
 
 /**
  * The options that all policies of workers share.
@@ -105,7 +105,7 @@ export interface ProcessOptions extends WorkerOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const thread = (options: SizedOptions = {}): Policy.Crossing => sized("thread", options)
+export const thread = (options: SizedOptions = {}): Policy.Policy => sized("thread", options)
 
 /**
  * Handlers in processes that are reused, a fixed number of them.
@@ -115,12 +115,12 @@ export const thread = (options: SizedOptions = {}): Policy.Crossing => sized("th
  * A process that crashes, exits or is killed is replaced, and exactly the
  * requests that it had begun end as `WorkerCrashed`. Requests of a connection may go
  * to different processes, unless its handler keeps state for each connection
- * (`Handler.perConnection`): then all of them go to one.
+ * (a `Session`): then all of them go to one.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const pool = (options: SizedOptions = {}): Policy.Crossing => sized("pool", options)
+export const pool = (options: SizedOptions = {}): Policy.Policy => sized("pool", options)
 
 /**
  * Each request in a process of its own, as the ancestor's `ForkingMixIn` has it.
@@ -134,28 +134,29 @@ export const pool = (options: SizedOptions = {}): Policy.Crossing => sized("pool
  *
  * **Gotchas**
  *
- * `Handler.perConnection` keeps state between requests, which a process for each
+ * A `Session` keeps state between requests, which a process for each
  * has not: such a server fails with a `PolicyError` when it starts.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const process = (options: ProcessOptions = {}): Policy.Crossing => {
+export const process = (options: ProcessOptions = {}): Policy.Stateless => {
   const { max = defaultMax, spares = 2 } = options
   const problem =
     positive("max", max, `for ${defaultMax}`) ??
     (Number.isSafeInteger(spares) && spares >= 0
       ? undefined
       : `spares must be an integer of 0 or more, not ${spares}; leave it out for 2`)
-  const size: Size = { kind: "process", fixed: false, max, spares, recycle: 1, each: 1, ahead: 0 }
+  const size: Size = { kind: "process", fixed: false, max, spares, recycle: 1, each: 1, prefetch: 0 }
   const named = { spares: spares === 2 ? undefined : spares }
-  return make(max === defaultMax ? "process" : `process:${max}`, options, size, named, problem)
+  const policy = make(max === defaultMax ? "process" : `process:${max}`, options, size, named, problem)
+  return { ...policy, keepsConnections: false }
 }
 
 /** The ancestor's `max_children`. */
 const defaultMax = 40
 
-const sized = (name: "thread" | "pool", options: SizedOptions): Policy.Crossing => {
+const sized = (name: "thread" | "pool", options: SizedOptions): Policy.Policy => {
   const { each = 1, recycle = Infinity, size = availableParallelism() } = options
   const problem =
     positive("size", size, "for as many as there are cores") ??
@@ -166,16 +167,16 @@ const sized = (name: "thread" | "pool", options: SizedOptions): Policy.Crossing 
   return make(
     options.size === undefined ? name : `${name}:${size}`,
     options,
-    { kind, fixed: true, max: size, spares: 0, recycle, each, ahead },
+    { kind, fixed: true, max: size, spares: 0, recycle, each, prefetch },
     named,
     problem
   )
 }
 
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
-const ahead = 4
+const prefetch = 4
 
-type Size = Pick<PoolOptions, "kind" | "fixed" | "max" | "spares" | "recycle" | "each" | "ahead">
+type Size = Pick<PoolOptions, "kind" | "fixed" | "max" | "spares" | "recycle" | "each" | "prefetch">
 
 const make = (
   head: string,
@@ -183,7 +184,7 @@ const make = (
   size: Size,
   named: Readonly<Record<string, number | undefined>>,
   wrong: string | undefined
-): Policy.Crossing => {
+): Policy.Policy => {
   const { memory, queue = 1_024 } = options
   const deadline = options.deadline ?? Duration.infinity
   const { startTimeout = "30 seconds", grace = "1 second" } = options
@@ -208,12 +209,12 @@ const make = (
   )
   const place: Policy.Policy["place"] =
     problem === undefined
-      ? (handler, server) =>
+      ? (served, server) =>
           // Loaded where it is needed: a worker places nothing.
           Effect.flatMap(
-            Effect.promise(() => import("./internal/worker/place.ts")),
+            Effect.promise(() => import("./internal/worker/parent/place.ts")),
             ({ place }) =>
-              Effect.mapError(place(handler, server, pool()), (problem) => new PolicyError({ policy: name, problem }))
+              Effect.mapError(place(served, server, pool()), (problem) => new PolicyError({ policy: name, problem }))
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
   const pool = (): PoolOptions => ({
@@ -229,7 +230,7 @@ const make = (
     entry: options.entry === undefined ? undefined : String(options.entry),
     bundle: options.bundle === true
   })
-  return { name, worker: size.kind, onPeerGone: "cancel", crosses: true, drain: Remote.drain, place }
+  return { name, worker: size.kind, onPeerGone: "cancel", drain: Remote.drain, place }
 }
 
 const deadlineOf = (deadline: Duration.Input): string | undefined =>

@@ -83,7 +83,7 @@ describe("a write", () => {
   it.live("is done when its bytes have left, although its connection was half-closed meanwhile", () => {
     const writing = Deferred.makeUnsafe<Fiber.Fiber<unknown, unknown>>()
     const handler: Handler.Handler<
-      typeof Talk extends { readonly protocol: Protocol.Protocol<infer In, never> } ? In : never,
+      typeof Talk extends { readonly protocol: Protocol.Protocol<infer In, never, never, unknown> } ? In : never,
       never
     > = ({ body }) =>
       Effect.gen(function* () {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import { MemoryServer, type Policy, Protocol, Response, Server, Session } from "@socketserver/core"
 import { NodePolicy, WorkerPolicy } from "@socketserver/node"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -152,33 +152,26 @@ describe("WorkerPolicy", () => {
       })
   )
 
-  // A protocol that only the server can speak: nothing crosses with it.
-  const { client: _, ...serverOnly } = Protocol.lines()
-  class OneSided extends Server.Service<OneSided>()("OneSided", {
-    protocol: serverOnly as unknown as Protocol.Protocol<string, string>
-  }) {}
-  const echo: Server.HandlerOf<typeof OneSided> = (request) => Effect.succeed(Response.make(request.body))
+  const session = Session.make<string, string>(() =>
+    Effect.succeed((request) => Effect.succeed(Response.make(request.body)))
+  )
 
-  it("does not compile with a protocol that cannot cross", () => {
-    OneSided.serve(echo, { policy: Policy.fiber() })
-    // @ts-expect-error - requests of this protocol cannot be sent to a worker
-    OneSided.serve(echo, { policy: WorkerPolicy.process() })
-    // @ts-expect-error - neither can they here
-    OneSided.run(echo, { policy: WorkerPolicy.thread() })
+  it("does not compile with a session where each request has a process of its own", () => {
+    Lines.serve(session, { policy: WorkerPolicy.thread() })
+    Lines.serve(session, { policy: WorkerPolicy.pool() })
+    // @ts-expect-error: there is nothing to keep its state in
+    Lines.serve(session, { policy: WorkerPolicy.process() })
+    // @ts-expect-error: neither is there here
+    Lines.run(session, { policy: WorkerPolicy.process() })
   })
 
   it.effect("says so before the first request where types cannot see it", () =>
     Effect.gen(function* () {
       const unseen: Policy.Policy = WorkerPolicy.process()
       const error = yield* Effect.flip(
-        Effect.scoped(
-          Layer.build(Layer.provide(OneSided.serve(echo, { policy: unseen }), MemoryServer.layer(OneSided)))
-        )
+        Effect.scoped(Layer.build(Layer.provide(Lines.serve(session, { policy: unseen }), MemoryServer.layer(Lines))))
       )
-      assert.match(
-        error.message,
-        /^Cannot run handlers under the policy "process": the protocol lines has no client's side/
-      )
+      assert.match(error.message, /under the policy "process": a Session keeps state for each connection/)
     })
   )
 })

@@ -15,12 +15,12 @@ describe("a worker", () => {
       const client = yield* Small.client
       const loaded = JSON.parse(yield* client.send("modules")) as ReadonlyArray<string>
       assert.isTrue(
-        loaded.some((url) => url.endsWith("/worker/host.ts")),
+        loaded.some((url) => url.endsWith("/worker/child/host.ts")),
         "the list has what is used"
       )
       // Configuration, schemas, what only a parent needs, and every package's index.
       const unwanted =
-        /\/(Schema|Config|ConfigProvider|Policy|NodeServer|Middleware)\.[jt]s$|\/worker\/(pool|place|member|metrics|bundle|body|guard)\.ts$|supervisor|platform-node|\/index\.[jt]s$/
+        /\/(Schema|Config|ConfigProvider|Policy|NodeServer|Middleware)\.[jt]s$|\/worker\/parent\/|supervisor|platform-node|\/index\.[jt]s$/
       assert.deepStrictEqual(
         loaded.filter((url) => unwanted.test(url)),
         []

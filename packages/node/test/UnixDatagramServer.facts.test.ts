@@ -487,8 +487,8 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
         const got: Array<string> = []
         client.start({ onMessage: (data) => got.push(Buffer.from(data).toString()), onError: () => {} })
         for (const line of ["1", "2", "3"]) assert.isUndefined(client.send(text(line)))
-        const { answered } = yield* (yield* Lines).shutdown
-        assert.strictEqual(answered, 3)
+        const { completed } = yield* (yield* Lines).shutdown
+        assert.strictEqual(completed, 3)
         client.readAll()
         assert.deepStrictEqual(got, ["1", "2", "3"])
         assert.strictEqual(client.send(text("4")), "ECONNREFUSED")
@@ -517,8 +517,8 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
         assert.isUndefined(client.send(text("late")))
         yield* Effect.repeat(turn, { times: 5 })
         yield* gates["second"]!.open
-        const { answered, counts } = yield* Fiber.join(stopping)
-        assert.deepStrictEqual([answered, counts.Refused], [2, 2])
+        const { completed, counts } = yield* Fiber.join(stopping)
+        assert.deepStrictEqual([completed, counts.Refused], [2, 2])
       }).pipe(Effect.scoped, Effect.provide(served(path, { maxConnections: 2 }, handler)))
     })
   )

@@ -1,0 +1,86 @@
+/** The connection that a handler in a worker sees. */
+import * as Connection from "@socketserver/core/Connection"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Peer from "@socketserver/core/Peer"
+import { type Side, Unencodable } from "@socketserver/core/Protocol"
+import * as Remote from "@socketserver/core/Remote"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import { type Described, peerOf } from "../channel/description.ts"
+import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
+import { CurrentCall } from "./currentCall.ts"
+import type { Pushes } from "./pushes.ts"
+
+/**
+ * A connection of the parent, in a worker: one for each, so that what hangs on
+ * its identity (the state of a `Session`) finds it again.
+ */
+export class RemoteRef<Out> implements Connection.Ref<Out> {
+  readonly id: number
+  readonly peer: Peer.Peer
+  readonly openedAt: number
+  readonly listener: Endpoint.Endpoint
+  bytesRead = 0
+  bytesWritten = 0
+  inFlight = 0
+  private readonly writer: FrameWriter
+  private readonly pushes: Pushes
+  private readonly side: () => Side<unknown, never>
+  private gone = false
+  private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
+
+  constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, side: () => Side<unknown, never>) {
+    this.id = id
+    this.peer = peerOf(described.peer)
+    this.openedAt = described.openedAt
+    this.listener = Result.getOrElse(Endpoint.parse(described.listener), () => Endpoint.memory(described.listener))
+    this.writer = writer
+    this.pushes = pushes
+    this.side = side
+  }
+
+  /** What its parent knew of it when it sent the latest request. */
+  update(facts: Facts): void {
+    this.bytesRead = facts.bytesRead
+    this.bytesWritten = facts.bytesWritten
+    this.inFlight = facts.inFlight
+  }
+
+  readonly push = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
+    Effect.suspend(() => {
+      if (this.gone) return this.fails({ _tag: "Closed" })
+      const payload = Remote.encodePayload(this.side(), message)
+      if (payload instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: payload.problem })
+      return Effect.callback<void, Connection.ConnectionError>((resume) => {
+        const id = this.pushes.add((reason) => resume(reason === undefined ? Effect.void : this.fails(reason)))
+        const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
+        this.writer.add(Tell.push, id, Buffer.concat([count(this.id), bytes]))
+        return Effect.sync(() => this.pushes.forget(id))
+      })
+    })
+
+  readonly close: Effect.Effect<void> = Effect.withFiber((fiber) =>
+    Effect.sync(() => {
+      if (!this.gone) this.writer.add(Tell.close, fiber.getRef(CurrentCall), count(this.id))
+    })
+  )
+
+  readonly [Remote.onEndKey] = (finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): void => {
+    this.finalizers.push(finalizer)
+  }
+
+  /** The connection has ended. */
+  end(): Effect.Effect<void> {
+    this.gone = true
+    const finalizers = this.finalizers
+    this.finalizers = []
+    return Effect.forEach(finalizers.reverse(), (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), {
+      discard: true
+    })
+  }
+
+  private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
+    return Effect.fail(new Connection.ConnectionError({ reason, peer: this.peer }))
+  }
+}
