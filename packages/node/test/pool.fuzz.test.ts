@@ -9,6 +9,7 @@ import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../s
 import { type PoolOptions, slotsOf } from "../src/internal/worker/options.ts"
 import { Pool } from "../src/internal/worker/pool.ts"
 import { Asked, options as defaults } from "./support/askedPool.ts"
+import { randomOf } from "./support/random.ts"
 
 type Action = () => void
 
@@ -119,17 +120,6 @@ class Simulated {
   private free(id: number): void {
     this.running.delete(id)
     this.outbox.push([Tell.done, id, "0"], [Tell.freed, id])
-  }
-}
-
-/** Numbers from 0 to 1, always the same ones for a seed (mulberry32). */
-const randomOf = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (state + 0x6d_2b_79_f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

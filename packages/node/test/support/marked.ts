@@ -32,6 +32,19 @@ export const ticks = (pid: number): number => {
   }
 }
 
+/** What a process does: one that is asleep waits for something, one that is dead for its parent to hear of it. */
+export const stateOf = (pid: number): "alive" | "asleep" | "dead" | "gone" => {
+  try {
+    const [, state = ""] = /\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
+    return state === "S" ? "asleep" : /[ZX]/.test(state) ? "dead" : "alive"
+  } catch {
+    return "gone"
+  }
+}
+
+/** Whether a process has ended, though nobody may have waited for it yet. */
+export const hasEnded = (pid: number): boolean => ["dead", "gone"].includes(stateOf(pid))
+
 /** How many descriptors a process has open. */
 export const descriptors = (pid: number | "self" = "self"): number => readdirSync(`/proc/${pid}/fd`).length
 
