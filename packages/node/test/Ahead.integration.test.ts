@@ -10,7 +10,7 @@ import * as Logger from "effect/Logger"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { hasEnded, stateOf, within } from "./support/marked.ts"
+import { hasEnded, stateOf, eventually } from "./support/marked.ts"
 import { Quitter, quitter } from "./support/quitter.ts"
 import { seeded } from "./support/random.ts"
 import { Suspect, suspect } from "./support/suspect.ts"
@@ -272,7 +272,7 @@ describe("an idle process that is killed", () => {
       for (let i = 0; i < 3; i++) {
         const pid = Number((yield* ask("compute 1")).split(" ")[0])
         // It has said all that it has to say.
-        yield* within(20_000, () => stateOf(pid) === "asleep")
+        yield* eventually(() => stateOf(pid) === "asleep")
         yield* turn
         process.kill(pid, "SIGKILL")
         assert.notStrictEqual(Number((yield* ask("compute 1")).split(" ")[0]), pid)
