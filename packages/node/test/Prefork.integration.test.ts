@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { mark, ticks, within } from "./support/marked.ts"
+import { mark, ticks, eventually } from "./support/marked.ts"
 import { example, listening, missing, node, printed, python, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
@@ -44,7 +44,7 @@ describe.skipIf(noPython)("PREFORK=2", () => {
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       assert.strictEqual(server.stdout, `listening on tcp://127.0.0.1:${port}\n`)
       assert.strictEqual(server.stderr, "")
-      yield* within(1_000, () => pids().length === 0)
+      yield* eventually(() => pids().length === 0)
     })
   )
 
@@ -55,7 +55,7 @@ describe.skipIf(noPython)("PREFORK=2", () => {
       assert.strictEqual((yield* both(port)).size, 2)
       yield* server.signal("SIGINT")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-      yield* within(1_000, () => pids().length === 0)
+      yield* eventually(() => pids().length === 0)
     })
   )
 
@@ -182,12 +182,12 @@ print(line(s).decode())
       const before = pids()
       const others = () => pids().filter((pid) => !before.includes(pid))
       yield* server.signal("SIGHUP")
-      yield* within(5_000, () => others().length === 1)
+      yield* eventually(() => others().length === 1)
       const [next] = others() as [number]
       process.kill(next, "SIGSTOP")
       yield* server.signal("SIGHUP")
       process.kill(next, "SIGCONT")
-      yield* within(5_000, () => others().length === 1 && !others().includes(next))
+      yield* eventually(() => others().length === 1 && !others().includes(next))
     })
   )
 
@@ -199,7 +199,7 @@ print(line(s).decode())
       const before = pids()
       const others = () => pids().filter((pid) => !before.includes(pid))
       yield* server.signal("SIGHUP")
-      yield* within(5_000, () => others().length === 1)
+      yield* eventually(() => others().length === 1)
       const [next] = others() as [number]
       process.kill(next, "SIGSTOP")
       process.kill(Number(old), "SIGKILL")
@@ -207,7 +207,7 @@ print(line(s).decode())
       const [other] = yield* ask(port, 1)
       assert.notStrictEqual(other, String(next))
       process.kill(next, "SIGCONT")
-      yield* within(5_000, () => !pids().includes(Number(other)))
+      yield* eventually(() => !pids().includes(Number(other)))
       assert.deepStrictEqual(yield* ask(port, 5), new Set([String(next)]))
     })
   )
@@ -216,7 +216,7 @@ print(line(s).decode())
     Effect.gen(function* () {
       const { env, pids } = mark()
       const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", WORK: "1 hour" })
-      yield* within(5_000, () => pids().length === 4)
+      yield* eventually(() => pids().length === 4)
       const client = yield* python(
         port,
         `
@@ -227,9 +227,9 @@ sys.stdin.read()
 `
       )
       yield* client.prints(/sent/)
-      yield* within(20_000, () => pids().filter((pid) => ticks(pid) > 100).length >= 1)
+      yield* eventually(() => pids().filter((pid) => ticks(pid) > 100).length >= 1)
       yield* server.signal("SIGKILL")
-      yield* within(1_000, () => pids().length === 0)
+      yield* eventually(() => pids().length === 0)
     })
   )
 

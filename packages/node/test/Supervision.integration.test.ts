@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { descriptors, within } from "./support/marked.ts"
+import { descriptors, eventually } from "./support/marked.ts"
 import { Restless } from "./support/restless.ts"
 import { Keeper, keeper, Suspect, suspect } from "./support/suspect.ts"
 
@@ -287,13 +287,7 @@ describe("a policy of workers", () => {
       yield* one
       const before = descriptors()
       for (let i = 0; i < 3; i++) yield* one
-      assert.strictEqual(
-        yield* Effect.as(
-          within(2_000, () => descriptors() <= before),
-          "gone"
-        ),
-        "gone"
-      )
+      yield* eventually(() => descriptors() <= before)
     })
   )
 

@@ -10,6 +10,7 @@ import { type PoolOptions, slotsOf } from "../src/internal/worker/parent/options
 import { Pool } from "../src/internal/worker/parent/pool.ts"
 import { Asked, options as defaults } from "./support/askedPool.ts"
 import { ManualTick } from "./support/manualTick.ts"
+import { randomOf } from "./support/random.ts"
 
 type Action = () => void
 
@@ -120,17 +121,6 @@ class Simulated {
   private free(id: number): void {
     this.running.delete(id)
     this.outbox.push([Tell.done, id, "0"], [Tell.freed, id])
-  }
-}
-
-/** Numbers from 0 to 1, always the same ones for a seed (mulberry32). */
-const randomOf = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (state + 0x6d_2b_79_f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

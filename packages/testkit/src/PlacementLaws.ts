@@ -14,8 +14,7 @@ import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Layer from "effect/Layer"
-import { placing } from "./internal/placing.ts"
-import { placingDatagrams } from "./internal/placingDatagrams.ts"
+import { placing, placingOfDatagrams } from "./internal/placing.ts"
 
 /**
  * A policy, and a transport to check it over.
@@ -62,7 +61,7 @@ export interface Options {
 export const suite = (options: Options): void => {
   const { keepsState = true, layer, policy, workerName = /^/ } = options
   describe(`${policy.name} over ${options.name}`, () => {
-    placing({ live: true, layer }, policy, keepsState, (name) => workerName.test(name))
+    placing({ subject: { live: true, layer }, policy, keepsState, names: (name) => workerName.test(name) })
   })
 }
 
@@ -73,8 +72,8 @@ export const suite = (options: Options): void => {
  * @since 0.1.0
  */
 export const datagrams = (options: Options): void => {
-  const { layer, policy, workerName = /^/ } = options
+  const { keepsState = true, layer, policy, workerName = /^/ } = options
   describe(`${policy.name} over ${options.name}`, () => {
-    placingDatagrams({ live: true, layer }, policy, (name) => workerName.test(name))
+    placingOfDatagrams({ subject: { live: true, layer }, policy, keepsState, names: (name) => workerName.test(name) })
   })
 }

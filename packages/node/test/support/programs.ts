@@ -97,11 +97,14 @@ export const start = (
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { PATH: process.env["PATH"], ...env } })
+      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { ...inherited, ...env } })
       return new Program(child)
     }),
     (program) => Effect.andThen(program.signal("SIGKILL"), program.end)
   )
+
+const { NODE_COMPILE_CACHE, PATH } = process.env
+const inherited = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) }
 
 export type Environment = Readonly<Record<string, string>>
 

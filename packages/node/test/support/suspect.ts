@@ -9,7 +9,7 @@ import * as Worker from "@socketserver/core/Worker"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { appendFileSync, writeSync } from "node:fs"
+import { appendFileSync, existsSync, writeSync } from "node:fs"
 
 export class Suspect extends Server.Service<Suspect>()("Suspect", { protocol: Protocol.lines() }) {}
 
@@ -46,6 +46,11 @@ export const suspect: Handler.Handler<string, string> = (request) => {
       // Into a file that is named, once for each time that the request is run; then computes for so long.
       appendFileSync(word, `${request.body}\n`)
       compute(Number(millis))
+      break
+    case "hold":
+      // Says that it has begun, and computes until a file is there.
+      appendFileSync(`${word}.begun`, "")
+      while (!existsSync(word));
       break
     case "compute":
       compute(Number(word))

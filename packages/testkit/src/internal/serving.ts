@@ -77,6 +77,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
         yield* Effect.scoped(Layer.build(echoing))
         const loop = yield* Effect.forkChild(Effect.provide(Lines.run(echo, { policy }), subject.layer(Lines)))
         yield* Fiber.interrupt(loop)
+        assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(loop)))
       }
     }))
 
