@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { listener, Scripted, turns } from "./support/scripted.ts"
 
 class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
 
@@ -50,6 +51,40 @@ describe("Transport.upgrade", () => {
         )
       )
     )
+  })
+
+  it.effect("half-closes after it, and not before, where that is asked for meanwhile", () => {
+    const changed = Latch.makeUnsafe()
+    const heard: Array<string> = []
+    return Effect.gen(function* () {
+      const { accept, listen } = listener()
+      const handler = Handler.dialogue((connection: Line) =>
+        Effect.gen(function* () {
+          const change = Effect.gen(function* () {
+            yield* Effect.forkChild(connection.write("meanwhile"), { startImmediately: true })
+            yield* connection.end
+            yield* changed.await
+          })
+          yield* upgrade(connection, change, "last")
+          yield* Stream.runForEach(connection.stream, (line) => Effect.sync(() => heard.push(line)))
+        }).pipe(Effect.orDie)
+      )
+      yield* Layer.build(Layer.provideMerge(Talk.serve(handler), Transport.layer(Talk, {}, listen)))
+      const wire = new Scripted()
+      yield* Effect.addFinalizer(() => Effect.sync(() => wire.gone()))
+      accept(wire)
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), ["write last"])
+      yield* Effect.andThen(changed.open, turns)
+      assert.deepStrictEqual(wire.asked(), ["write meanwhile", "end"])
+      // It goes on reading.
+      wire.data("still here\n")
+      yield* turns
+      assert.deepStrictEqual(heard, ["still here"])
+      wire.half()
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), [])
+    }).pipe(Effect.scoped)
   })
 
   it.effect("decodes what comes after it from its start, whatever has been read", () =>

@@ -28,7 +28,7 @@ export interface Spoken {
   readonly unwritable: { readonly message: string; readonly problem: RegExp }
 }
 
-type Service<Self, In, Out> = Server.DuplexServiceClass<Self, string, In, Out, string, string>
+type Service<Self, In, Out> = Server.ServiceClass<Self, string, In, Out, string, string>
 
 // The same for each protocol: a service is told from others by its name alone.
 export interface Script {
@@ -43,7 +43,7 @@ export interface State {
 
 const speaking = (
   name: string,
-  protocol: (maxFrameBytes: number) => Protocol.Duplex<string, string>,
+  protocol: (maxFrameBytes: number) => Protocol.Protocol<string, string>,
   more: Pick<Spoken, "frame" | "unwritable">
 ): Spoken => {
   const id = (server: string): string => `Placement/${name}/${server}`
