@@ -59,7 +59,8 @@ export const recover: {
     self: (request: Request.Request<In, Out>) => Effect.Effect<Response.Response<Out>, E, R>,
     f: (error: E, request: Request.Request<In>) => Response.Response<Out>
   ): Handler<In, Out, R> =>
-    (request) => Effect.catch(self(request), (error) => Effect.succeed(f(error, request)))
+    (request) =>
+      Effect.catch(self(request), (error) => Effect.succeed(f(error, request)))
 )
 
 /**
@@ -71,8 +72,11 @@ export const recover: {
 export const mapRequest: {
   <In2, In>(f: (body: In2) => In): <Out, R>(self: Handler<In, Out, R>) => Handler<In2, Out, R>
   <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R>
-} = dual(2, <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
-  (request) => self({ ...fields(request), body: f(request.body), connection: request.connection })
+} = dual(
+  2,
+  <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
+    (request) =>
+      self({ ...fields(request), body: f(request.body), connection: request.connection })
 )
 
 /**

@@ -150,14 +150,16 @@ export const verify: {
         (defect) =>
           Effect.as(Effect.logError(`The check of request ${request.id} from ${request.peer.name} died`, defect), false)
       )
-    return over<In, Out, R, R | R2>(self, (handler) => (request) =>
-      Effect.flatMap(checked(request), (passed) =>
-        passed
-          ? handler(request)
-          : Effect.sync(() =>
-              Response.withOutcome(options?.onRefused?.(request) ?? Response.andClose(Response.empty), outcome)
-            )
-      )
+    return over<In, Out, R, R | R2>(
+      self,
+      (handler) => (request) =>
+        Effect.flatMap(checked(request), (passed) =>
+          passed
+            ? handler(request)
+            : Effect.sync(() =>
+                Response.withOutcome(options?.onRefused?.(request) ?? Response.andClose(Response.empty), outcome)
+              )
+        )
     )
   }
 )
@@ -188,30 +190,32 @@ export const logging: {
   (args) => isWork(args[0]),
   <In, Out, R>(self: Work<In, Out, R>, options?: LoggingOptions) => {
     const log = options?.level === "Debug" ? Effect.logDebug : Effect.logInfo
-    return over<In, Out, R, R>(self, (handler) => (request) =>
-      Effect.clockWith((clock) => {
-        const start = clock.currentTimeMillisUnsafe()
-        return Effect.onExit(
-          Effect.suspend(() => handler(request)),
-          (exit) => {
-            const millis = clock.currentTimeMillisUnsafe() - start
-            const facts = { request: request.id, peer: request.peer.name, millis }
-            if (Exit.isFailure(exit)) {
+    return over<In, Out, R, R>(
+      self,
+      (handler) => (request) =>
+        Effect.clockWith((clock) => {
+          const start = clock.currentTimeMillisUnsafe()
+          return Effect.onExit(
+            Effect.suspend(() => handler(request)),
+            (exit) => {
+              const millis = clock.currentTimeMillisUnsafe() - start
+              const facts = { request: request.id, peer: request.peer.name, millis }
+              if (Exit.isFailure(exit)) {
+                return Effect.annotateLogs(
+                  Cause.hasInterruptsOnly(exit.cause)
+                    ? log("request interrupted")
+                    : Effect.logError("request failed", exit.cause),
+                  facts
+                )
+              }
+              const { _tag, outcome } = exit.value
               return Effect.annotateLogs(
-                Cause.hasInterruptsOnly(exit.cause)
-                  ? log("request interrupted")
-                  : Effect.logError("request failed", exit.cause),
-                facts
+                log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
+                { ...facts, response: _tag }
               )
             }
-            const { _tag, outcome } = exit.value
-            return Effect.annotateLogs(
-              log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
-              { ...facts, response: _tag }
-            )
-          }
-        )
-      })
+          )
+        })
     )
   }
 )

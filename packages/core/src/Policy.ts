@@ -102,9 +102,7 @@ export interface Stateless extends Policy {
  */
 export interface Served<in In, in out Out, out R = never> {
   readonly handler: Handler.Handler<In, Out, R>
-  readonly onConnect:
-    | ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, R>)
-    | undefined
+  readonly onConnect: ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, R>) | undefined
 }
 
 /**

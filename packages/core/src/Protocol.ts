@@ -552,8 +552,7 @@ export interface Encoding<in Message> {
  * @since 0.1.0
  */
 export interface MessageFormat<in out Message, in out State = unknown>
-  extends Decoding<Message, State>,
-    Encoding<Message> {}
+  extends Decoding<Message, State>, Encoding<Message> {}
 
 /**
  * How the payloads of a framing are found in bytes, and framed.
@@ -841,9 +840,7 @@ export const connection: {
   <In, Out, Send, Receive>(
     of: Protocol<In, Out, Send, Receive>
   ): Protocol<Connection.Connection<In, Out>, never, Send, Receive>
-} = <In, Out>(
-  of: Protocol<In, Out> = bytes() as never
-): Protocol<Connection.Connection<In, Out>, never, In, Out> =>
+} = <In, Out>(of: Protocol<In, Out> = bytes() as never): Protocol<Connection.Connection<In, Out>, never, In, Out> =>
   build({
     name: `connection(${of.name})`,
     kind: "connection",

@@ -142,8 +142,7 @@ export const encoded = (payload: Protocol.Payload): never => new Encoded(payload
 export const encodePayload = (
   side: Protocol.Side<unknown, never>,
   message: unknown
-): Protocol.Payload | Protocol.Unencodable =>
-  encode(side as Protocol.Side<unknown, unknown>, "payloads", message)
+): Protocol.Payload | Protocol.Unencodable => encode(side as Protocol.Side<unknown, unknown>, "payloads", message)
 
 /**
  * Runs an effect when a connection has ended, and its last handler with it.

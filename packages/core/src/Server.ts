@@ -251,10 +251,7 @@ export const Service =
     const policy = Context.Reference<Policy.Policy | undefined>(`${id}/Policy`, { defaultValue: () => undefined })
     const tag: Tag<Self, In, Out> = Object.assign(key, { protocol, keyOf, policy })
     const wire = Effect.flatMap(key, (server) => listeningOf(server).connect)
-    const service: Omit<
-      ServiceClass<Self, Id, In, Out, Send, Receive>,
-      keyof Context.ServiceClass<Self, Id, never>
-    > = {
+    const service: Omit<ServiceClass<Self, Id, In, Out, Send, Receive>, keyof Context.ServiceClass<Self, Id, never>> = {
       protocol,
       keyOf,
       policy,
@@ -316,7 +313,9 @@ export type RequestOf<S> = S extends { readonly protocol: Protocol.Protocol<infe
  * @category models
  * @since 0.1.0
  */
-export type HandlerOf<S, R = never> = S extends { readonly protocol: Protocol.Protocol<infer In, infer Out, never, unknown> }
+export type HandlerOf<S, R = never> = S extends {
+  readonly protocol: Protocol.Protocol<infer In, infer Out, never, unknown>
+}
   ? Handler.Handler<In, Out, R>
   : never
 

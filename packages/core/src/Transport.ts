@@ -178,8 +178,7 @@ export const layer = <Self, In, Out>(
             receive: (datagram) => gate.receive(datagram),
             refuse: (peer, listener, refused) => gate.refuse(peer, listener, refused),
             lose: (cause) => gate.lose(cause),
-            fail: (cause) =>
-              stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
+            fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
           }
           return Effect.tap(listen(sink), (listening) => Effect.sync(() => void (bound = listening)))
         })

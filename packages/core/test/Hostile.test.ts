@@ -292,9 +292,9 @@ describe("a stop", () => {
       // In one chunk, so that all of it is received.
       yield* tell(client, "1", "2", "3", "4")
       yield* Deferred.await(begun)
-      ;(server as unknown as { readonly [engine]: { readonly stop: { fail(reason: unknown): void } } })[engine].stop.fail(
-        new ListenerFailed({ endpoint: "memory:Lines", cause: new Error("it died") })
-      )
+      ;(server as unknown as { readonly [engine]: { readonly stop: { fail(reason: unknown): void } } })[
+        engine
+      ].stop.fail(new ListenerFailed({ endpoint: "memory:Lines", cause: new Error("it died") }))
       yield* latch.open
       assert.deepStrictEqual(yield* rest(client), ["1", "2", "3", "4"])
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(MemoryServer.layer(Lines, { maxPipelined: 2 }), quiet)))

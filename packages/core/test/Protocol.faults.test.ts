@@ -211,7 +211,11 @@ describe("A client", () => {
 describe("Replies", () => {
   const orders: ReadonlyArray<readonly [string, Protocol.Protocol<string, string>, Array<string>]> = [
     ["in the order of their requests", Protocol.lines(), ["slow", "fast"]],
-    ["as they are ready if the protocol is unordered", Protocol.correlated(Protocol.lines(), { id: (line) => line }), ["fast", "slow"]]
+    [
+      "as they are ready if the protocol is unordered",
+      Protocol.correlated(Protocol.lines(), { id: (line) => line }),
+      ["fast", "slow"]
+    ]
   ]
   for (const [order, protocol, expected] of orders) {
     it.effect(`leave ${order}`, () =>

@@ -201,10 +201,18 @@ describe("Protocol.transform", () => {
 
 describe("What a protocol says of itself", () => {
   it("is its name, its kind and whether replies keep the order of requests", () => {
-    const facts = (protocol: Protocol.Protocol<never, never>) => [protocol.name, protocol.kind, protocol.correlation === undefined]
+    const facts = (protocol: Protocol.Protocol<never, never>) => [
+      protocol.name,
+      protocol.kind,
+      protocol.correlation === undefined
+    ]
     assert.deepStrictEqual(facts(Protocol.bytes() as never), ["bytes", "messages", true])
     assert.deepStrictEqual(facts(Protocol.ndjson() as never), ["ndjson", "messages", true])
-    assert.deepStrictEqual(facts(Protocol.correlated(Protocol.ndjson(), { id: (message) => message }) as never), ["ndjson", "messages", false])
+    assert.deepStrictEqual(facts(Protocol.correlated(Protocol.ndjson(), { id: (message) => message }) as never), [
+      "ndjson",
+      "messages",
+      false
+    ])
     assert.deepStrictEqual(facts(Protocol.connection() as never), ["connection(bytes)", "connection", true])
     assert.deepStrictEqual(facts(Protocol.connection(Protocol.lines()) as never), [
       "connection(lines)",

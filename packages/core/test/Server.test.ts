@@ -302,10 +302,15 @@ describe("a declared server", () => {
         [Protocol.lines({ maxFrameBytes: 0 }), "maxFrameBytes must be a positive integer, not 0"],
         [Protocol.fixed(0.5), "the size must be a positive integer, not 0.5"],
         [Protocol.delimited(""), "the delimiter is empty; give it one byte at least"],
-        [Protocol.json(Protocol.netstring({ maxFrameBytes: NaN })), "maxFrameBytes must be a positive integer, not NaN"],
+        [
+          Protocol.json(Protocol.netstring({ maxFrameBytes: NaN })),
+          "maxFrameBytes must be a positive integer, not NaN"
+        ],
         [Protocol.connection(Protocol.fixed(-1)), "the size must be a positive integer, not -1"]
       ] as const) {
-        class Wrong extends Server.Service<Wrong>()("Wrong", { protocol: protocol as Protocol.Protocol<unknown, unknown> }) {}
+        class Wrong extends Server.Service<Wrong>()("Wrong", {
+          protocol: protocol as Protocol.Protocol<unknown, unknown>
+        }) {}
         const { reason } = yield* Effect.flip(Layer.build(MemoryServer.layer(Wrong)))
         assert(reason._tag === "InvalidOption")
         assert.strictEqual(reason.problem, problem)

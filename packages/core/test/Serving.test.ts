@@ -154,7 +154,9 @@ describe("a stop", () => {
     Effect.gen(function* () {
       const server = yield* Lines
       const key: unique symbol = Symbol.for("@socketserver/core/Server/engine") as never
-      const waiting = (server as unknown as { readonly [key]: { readonly stop: { readonly onBegin: Set<unknown> } } })[key].stop.onBegin
+      const waiting = (server as unknown as { readonly [key]: { readonly stop: { readonly onBegin: Set<unknown> } } })[
+        key
+      ].stop.onBegin
       const fibers = yield* Effect.forEach([1, 2, 3], () =>
         Effect.forkScoped(server.stopping, { startImmediately: true })
       )

@@ -1,6 +1,20 @@
 /** What compiles and what must not. The compiler is the test; nothing of it runs but the last lines. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Client, type Connection, Handler, MemoryServer, Middleware, type Outcome, Policy, Protocol, type Request, Response, Server, type ServerError, Session } from "@socketserver/core"
+import {
+  type Client,
+  type Connection,
+  Handler,
+  MemoryServer,
+  Middleware,
+  type Outcome,
+  Policy,
+  Protocol,
+  type Request,
+  Response,
+  Server,
+  type ServerError,
+  Session
+} from "@socketserver/core"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

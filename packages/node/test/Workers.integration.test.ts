@@ -78,14 +78,12 @@ os.unlink(${JSON.stringify(join(directory, "c"))})
       })
   )
 
-  it.live.each(["process", "pool:2", "thread:2"])(
-    "under %s answers what it has received before it stops",
-    (policy) =>
-      Effect.gen(function* () {
-        const { port, server } = yield* serving("whoami", { POLICY: policy, DELAY: "300 millis" })
-        const client = yield* python(
-          port,
-          `
+  it.live.each(["process", "pool:2", "thread:2"])("under %s answers what it has received before it stops", (policy) =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("whoami", { POLICY: policy, DELAY: "300 millis" })
+      const client = yield* python(
+        port,
+        `
 s = connect()
 s.sendall(b"first\\n")
 line(s)
@@ -93,12 +91,12 @@ s.sendall(b"".join(f"{i}\\n".encode() for i in range(4)))
 print("sent")
 print([l.split(": ")[1] for l in rest(s).decode().split("\\n")[:-1]])
 `
-        )
-        yield* client.prints(/sent/)
-        yield* server.signal("SIGTERM")
-        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-        yield* client.prints(/\['0', '1', '2', '3'\]/)
-      })
+      )
+      yield* client.prints(/sent/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* client.prints(/\['0', '1', '2', '3'\]/)
+    })
   )
 
   // Their handlers never yield, so that no event of theirs can end them.

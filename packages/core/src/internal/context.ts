@@ -30,10 +30,7 @@ export interface Events<In, Out> {
     finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>
   ) => void
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
-  readonly lastWords: (
-    fault: Protocol.DecodeError,
-    connection: Connection.Info
-  ) => Response.Response<Out> | undefined
+  readonly lastWords: (fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out> | undefined
 }
 
 /**

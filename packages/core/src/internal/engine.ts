@@ -22,7 +22,9 @@ export interface Served<In, Out> {
     | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
     | undefined
   /** What happens when a peer connects, before its first request. */
-  readonly onConnect: ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, unknown>) | undefined
+  readonly onConnect:
+    | ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, unknown>)
+    | undefined
   readonly run: Runner
 }
 
@@ -96,10 +98,7 @@ export class Engine<In, Out> {
     })
   }
 
-  private lastWords(
-    fault: Protocol.DecodeError,
-    connection: Connection.Info
-  ): Response.Response<Out> | undefined {
+  private lastWords(fault: Protocol.DecodeError, connection: Connection.Info): Response.Response<Out> | undefined {
     const said = Result.try(() => this.served?.onUndecodable?.(fault, connection))
     if (Result.isSuccess(said)) return said.success
     this.context.run(Effect.logError("onUndecodable threw", said.failure))

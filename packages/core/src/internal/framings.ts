@@ -11,8 +11,7 @@ import { Unencodable } from "./unencodable.ts"
 const utf8 = new TextEncoder()
 
 /** The bytes of a payload. */
-export const bytesOf = (payload: Payload): Uint8Array =>
-  typeof payload === "string" ? utf8.encode(payload) : payload
+export const bytesOf = (payload: Payload): Uint8Array => (typeof payload === "string" ? utf8.encode(payload) : payload)
 
 /** The text of a payload. */
 const textOf = (payload: Payload): string | sides.Undecodable =>

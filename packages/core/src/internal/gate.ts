@@ -66,9 +66,7 @@ export class Gate<In, Out> {
     const introduced = Effect.map(introduce ?? Effect.succeed(peer), (introduced) => {
       peer = introduced
     })
-    const verified = Effect.suspend(() =>
-      allow?.(peer) === false ? notAllowed : this.verify(peer, listener)
-    )
+    const verified = Effect.suspend(() => (allow?.(peer) === false ? notAllowed : this.verify(peer, listener)))
     const secured = Effect.suspend(() => secure(peer))
     this.enter(opening, () => peer, Effect.andThen(Effect.andThen(introduced, verified), secured))
   }

@@ -1,4 +1,3 @@
-
 import { messageOf } from "./errors.ts"
 import { Undecodable } from "./sides.ts"
 import { Unencodable } from "./unencodable.ts"

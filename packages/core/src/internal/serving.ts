@@ -57,7 +57,11 @@ const prepare = <Self, In, Out, R>(
     const begin = (request: Incoming<In, Out>) => request.begin(handler, run, finishes)
     yield* Effect.acquireRelease(
       Effect.suspend(() => {
-        const release = engine.serve({ onConnect: placed.onConnect as never, onUndecodable: options?.onUndecodable, run })
+        const release = engine.serve({
+          onConnect: placed.onConnect as never,
+          onUndecodable: options?.onUndecodable,
+          run
+        })
         const twice = new ServerError({ reason: new AlreadyServed({ service: tag.key }) })
         return release === undefined ? Effect.fail(twice) : Effect.succeed(release)
       }),
@@ -170,10 +174,7 @@ export const OnListenerDied = Context.Reference<((error: ServerError) => Effect.
 )
 
 /** Interrupts whoever waits for what was built. An error that nobody waits for is an unhandled one. */
-const endWaiting = (
-  waiting: ReadonlyArray<Fiber.Fiber<unknown, unknown>>,
-  error: ServerError
-): Effect.Effect<void> =>
+const endWaiting = (waiting: ReadonlyArray<Fiber.Fiber<unknown, unknown>>, error: ServerError): Effect.Effect<void> =>
   Effect.andThen(
     Effect.logFatal(error.message),
     Effect.sync(() => {

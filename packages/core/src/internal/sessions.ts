@@ -15,9 +15,7 @@ import { onRelease } from "./releasing.ts"
 export const ofSession = <In, Out, R>(session: Session<In, Out, R>): Served<In, Out, R> => {
   const setups = new WeakMap<object, Fiber.Fiber<Handler.Handler<In, Out, R>, Outcome.Refused>>()
   // A set-up runs in a fiber of its own: it must not end with the request that happened to be first.
-  const onConnect = (
-    connection: Connection.Ref<Out>
-  ): Effect.Effect<Handler.Handler<In, Out, R>, Outcome.Refused, R> =>
+  const onConnect = (connection: Connection.Ref<Out>): Effect.Effect<Handler.Handler<In, Out, R>, Outcome.Refused, R> =>
     Effect.contextWith((services: Context.Context<R>) => {
       const known = setups.get(connection)
       if (known !== undefined) return Fiber.join(known)

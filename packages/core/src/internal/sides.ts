@@ -71,11 +71,7 @@ export const mapped = <A, B, A2, B2>(
   })
 
 /** The decoder of a converted side: converts each message that `self` decodes. */
-const mappedDecoder = <A, B>(
-  self: Decoder<A>,
-  plain: boolean,
-  read: (message: A) => B | Undecodable
-): Decoder<B> => {
+const mappedDecoder = <A, B>(self: Decoder<A>, plain: boolean, read: (message: A) => B | Undecodable): Decoder<B> => {
   const convert = (
     messages: Array<A>,
     error: DecodeError | undefined,

@@ -65,7 +65,9 @@ export class Stop<In, Out> {
     this.callers++
     // A handler that waits no longer is one that others wait for.
     return Effect.ensuring(
-      this.until(() => this.report ?? (this.isStopping && this.inFlight <= this.callers ? this.makeReport() : undefined)),
+      this.until(
+        () => this.report ?? (this.isStopping && this.inFlight <= this.callers ? this.makeReport() : undefined)
+      ),
       Effect.sync(() => {
         this.callers--
       })

@@ -101,7 +101,8 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
       this.read(true)
       const answered: Answered<Receive> = (exit) =>
         settle(
-          exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Fail" && Cause.isDone(reason.error))
+          exit._tag === "Failure" &&
+            exit.cause.reasons.some((reason) => reason._tag === "Fail" && Cause.isDone(reason.error))
             ? this.fails({ _tag: "Closed" })
             : (exit as Exit.Exit<Receive, Connection.ConnectionError>)
         )

@@ -82,10 +82,7 @@ export class Call {
   }
 
   /** Sends a response, and leaves one for this program's own server that sends nothing. */
-  answer(
-    side: Side<unknown, never>,
-    response: Response.Response<unknown>
-  ): Effect.Effect<Response.Response<unknown>> {
+  answer(side: Side<unknown, never>, response: Response.Response<unknown>): Effect.Effect<Response.Response<unknown>> {
     if (response?._tag === undefined) return Exit.succeed(response)
     this.close = response.close
     const end = Response.withOutcome(Response.empty, response.outcome as Outcome.Outcome)
