@@ -5,8 +5,7 @@ import * as Peer from "@socketserver/core/Peer"
 import * as NetAddress from "effect/net/NetAddress"
 import { type Described, describe as describeConnection } from "../src/internal/worker/channel/description.ts"
 import { FrameWriter } from "../src/internal/worker/channel/frames.ts"
-import { Pushes } from "../src/internal/worker/child/pushes.ts"
-import { RemoteRef } from "../src/internal/worker/child/remoteRef.ts"
+import { Pushes, RemoteRef } from "../src/internal/worker/child/remoteRef.ts"
 
 const listener = Endpoint.tls("127.0.0.1", 7_443)
 

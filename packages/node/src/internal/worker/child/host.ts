@@ -17,8 +17,7 @@ import { Call } from "./call.ts"
 import { CallWire } from "./callWire.ts"
 import { Intake } from "./intake.ts"
 import { placing } from "./placing.ts"
-import { Pushes } from "./pushes.ts"
-import { RemoteRef } from "./remoteRef.ts"
+import { Pushes, RemoteRef } from "./remoteRef.ts"
 
 /** A call that has begun: a connection of this program's server. */
 interface Begun {

@@ -4,13 +4,42 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import { type Side, Unencodable } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { type Described, peerOf } from "../channel/description.ts"
 import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
-import { CurrentCall } from "./currentCall.ts"
-import type { Pushes } from "./pushes.ts"
+
+/** The call whose handler the current fiber is in: what that does to its connection is known by it. */
+export const CurrentCall = Context.Reference<number>("@socketserver/node/internal/CurrentCall", {
+  defaultValue: () => 0
+})
+
+type Pushed = (reason: Connection.Reason | undefined) => void
+
+/** The pushes of a worker that its parent has not confirmed yet. */
+export class Pushes {
+  private ids = 0
+  private readonly waiting = new Map<number, Pushed>()
+
+  add(pushed: Pushed): number {
+    this.ids = (this.ids + 1) >>> 0
+    this.waiting.set(this.ids, pushed)
+    return this.ids
+  }
+
+  forget(id: number): void {
+    this.waiting.delete(id)
+  }
+
+  /** Its parent says what has become of a push. */
+  confirm(id: number, reason: Connection.Reason | undefined): void {
+    const pushed = this.waiting.get(id)
+    this.waiting.delete(id)
+    pushed?.(reason)
+  }
+}
 
 /**
  * A connection of the parent, in a worker: one for each, so that what hangs on
