@@ -6,8 +6,15 @@ const integration = "**/*.integration.test.ts"
 /** Where Node keeps what it has compiled: a program that starts for the second time takes half of the CPU. */
 const compiled = fileURLToPath(new URL("node_modules/.cache/node-compile", import.meta.url))
 
+/** Time is virtual or waited for by events. What hangs until a drain's default of ten seconds is over hangs too long. */
 const unit = (name: string, include: string) => ({
-  test: { name, include: [include], exclude: [integration, "**/node_modules/**"], maxWorkers: "100%" }
+  test: {
+    name,
+    include: [include],
+    exclude: [integration, "**/node_modules/**"],
+    maxWorkers: "100%",
+    testTimeout: 9_000
+  }
 })
 
 /** Programs are spawned here and ports are bound, after the unit tests, with patience. */
