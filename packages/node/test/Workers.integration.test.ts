@@ -178,7 +178,7 @@ def load(n):
             assert reply.endswith(f": {n}-{i}\\n".encode()), reply
             with lock:
                 answered += 1
-                if answered % 40 == 0: print(f"answered {answered}")
+                if answered % 40 == 0: print(f"answered {answered} by {reply.split(b':')[0].decode()}")
         except (EOFError, ConnectionError):
             with lock: failed += 1
             s.close()
@@ -193,14 +193,17 @@ print(f"in all {answered} answered, {failed} failed")
 `
       )
       for (let killed = 1; killed <= 12; killed++) {
-        yield* load.prints(new RegExp(`^answered ${40 * killed}\n`, "m"))
+        const [, by] = yield* load.prints(new RegExp(`^answered ${40 * killed} by (\\d+)\\n`, "m"))
         // What is not the server and not the shell that guards it is a worker; it may be at work, idle or starting.
         const workers = pids().filter((pid) => pid !== server.pid && isNode(pid))
-        const victim = workers[Math.floor(random() * workers.length)]
+        const any = workers[Math.floor(random() * workers.length)]
+        // Who has just answered has the next to do.
+        const victim = killed % 2 === 0 && workers.includes(Number(by)) ? Number(by) : any
         if (victim !== undefined) process.kill(victim, "SIGKILL")
       }
       yield* load.write("stop\n")
       const [, failed] = yield* load.prints(/in all \d+ answered, (\d+) failed/)
+      assert.isAbove(Number(failed), 0)
       // Every request that was not answered has failed with the signal that ended its worker.
       const crash = /Request \d+ from \S+ ended: worker \d+ was ended by SIGKILL before/g
       yield* eventually(() => (server.stderr.match(crash)?.length ?? 0) === Number(failed))

@@ -45,6 +45,17 @@ export const stateOf = (pid: number): "alive" | "asleep" | "dead" | "gone" => {
 /** Whether a process has ended, though nobody may have waited for it yet. */
 export const hasEnded = (pid: number): boolean => ["dead", "gone"].includes(stateOf(pid))
 
+/** How many processes this one has started that are still there. */
+export const children = (): number => processes().filter((pid) => parentOf(pid) === process.pid).length
+
+const parentOf = (pid: number): number => {
+  try {
+    return Number(/\) . (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1])
+  } catch {
+    return -1
+  }
+}
+
 /** How many descriptors a process has open. */
 export const descriptors = (pid: number | "self" = "self"): number => readdirSync(`/proc/${pid}/fd`).length
 

@@ -114,6 +114,9 @@ export const node = (path: string, env: Environment = {}, args: ReadonlyArray<st
 
 export const example = (name: string, env?: Environment) => node(`examples/${name}/main.ts`, env)
 
+/** The environment of a program that says on stderr when it has waited for as long as a drain may take unless told otherwise. */
+export const deadlines: Environment = { NODE_OPTIONS: `--import=${import.meta.dirname}/deadlines.ts` }
+
 /** An example that listens, and where. */
 export const serving = (name: string, env?: Environment) => listening(example(name, env))
 
