@@ -20,8 +20,9 @@ const textOf = (payload: Payload): string | sides.Undecodable =>
 const notText = new sides.Undecodable("it is not valid UTF-8")
 
 /** A text that UTF-8 can express: a lone surrogate would arrive as another character. */
-const wellFormed = (text: string): string | Unencodable =>
-  text.isWellFormed() ? text : new Unencodable("the text has a lone surrogate, which UTF-8 cannot express")
+const wellFormed = (text: string): string | Unencodable => (text.isWellFormed() ? text : illFormed)
+
+const illFormed = new Unencodable("the text has a lone surrogate, which UTF-8 cannot express")
 
 const bytesPayload: Side<Uint8Array, Uint8Array>["payload"] = {
   decode: (payload) => Result.succeed(bytesOf(payload)),
@@ -73,15 +74,22 @@ export const lines = (options: {
   readonly unterminated: "emit" | "malformed"
   readonly terminator: string
 }): Framing => {
-  const frame = (end: string) => (payload: Payload) => {
-    if (typeof payload !== "string") {
-      return payload.includes(10) || payload[payload.length - 1] === 13
-        ? new Unencodable("a line cannot contain a newline or end with a carriage return")
-        : concat(payload, utf8.encode(end))
+  const ofText = (end: string) => (text: string) => {
+    if (text.includes("\n") || text.charCodeAt(text.length - 1) === 13) {
+      return new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(text)}`)
     }
-    return payload.includes("\n") || payload.endsWith("\r")
-      ? new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(payload)}`)
-      : payload + end
+    return text.isWellFormed() ? text + end : illFormed
+  }
+  const ofBytes = (end: string) => {
+    const mark = utf8.encode(end)
+    return (bytes: Uint8Array) =>
+      bytes.includes(10) || bytes[bytes.length - 1] === 13
+        ? new Unencodable("a line cannot contain a newline or end with a carriage return")
+        : concat(bytes, mark)
+  }
+  const frame = (end: string) => {
+    const [text, bytes] = [ofText(end), ofBytes(end)]
+    return (payload: Payload) => (typeof payload === "string" ? text(payload) : bytes(payload))
   }
   const framed = frame(options.terminator)
   const shared = {
@@ -94,13 +102,13 @@ export const lines = (options: {
     text: sides.make<string, string>({
       ...shared,
       decoder: () => decoders.textLines(options),
-      encode: (text) => sides.whenEncoded(wellFormed(text), framed),
+      encode: ofText(options.terminator),
       payload: textPayload
     }),
     bytes: sides.make<Uint8Array, Uint8Array>({
       ...shared,
       decoder: () => decoders.byteLines(options),
-      encode: framed,
+      encode: ofBytes(options.terminator),
       payload: bytesPayload
     })
   }

@@ -44,7 +44,7 @@ const lossOf = (value: unknown, path: string): string | undefined => {
         }
         return undefined
       }
-      if ("toJSON" in value || ArrayBuffer.isView(value) || value instanceof Map || value instanceof Set) {
+      if (!isPlain(value) || "toJSON" in value) {
         return `${nameOf(value)} is not a JSON value${at(path)}; give it a schema, or convert it first`
       }
       for (const key of Object.keys(value)) {
@@ -58,6 +58,12 @@ const lossOf = (value: unknown, path: string): string | undefined => {
     default:
       return `${typeof value} is not a JSON value${at(path)}`
   }
+}
+
+/** Whether it is an object of no class, of this program or of another. */
+const isPlain = (value: object): boolean => {
+  const prototype = Object.getPrototypeOf(value) as object | null
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 const at = (path: string): string => (path === "" ? "" : ` (at ${path})`)
