@@ -8,6 +8,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Result from "effect/Result"
 import * as durations from "./internal/duration.ts"
+import type { InvalidOption } from "./ServerError.ts"
 
 /**
  * What a setting takes beside a positive time.
@@ -55,3 +56,24 @@ export const duration = (text: string, forms?: DurationForms): Result.Result<Dur
  * @since 0.1.0
  */
 export const formatDuration = (duration: Duration.Duration): string => durations.format(duration)
+
+/**
+ * The milliseconds of an option that is a time, or what is wrong with it: it is
+ * positive and ends, unless `allows` says otherwise.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const millis = (
+  option: string,
+  input: Duration.Input,
+  allows?: MillisForms
+): Result.Result<number, InvalidOption> => durations.ofOption(option, input, allows)
+
+/**
+ * What else {@link millis} takes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MillisForms extends durations.Allows {}

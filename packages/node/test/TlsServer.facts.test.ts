@@ -434,7 +434,7 @@ describe("options", () => {
     [
       "a handshake without time",
       { handshakeTimeout: 0 },
-      "handshakeTimeout: it must be a time of 1 ms or more that ends, not 0"
+      "handshakeTimeout: it must be a positive time that ends, not 0"
     ],
     ["a look that is good for ever", { reloadAfter: "Infinity" as never }, "reloadAfter: it must be a time"]
   ]

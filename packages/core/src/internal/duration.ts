@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { InvalidOption } from "../ServerError.ts"
 
 /** Durations as configuration writes them, in one place: how they are read, how they are printed, and what is said of one that is none. */
 
@@ -27,6 +28,31 @@ export const read = (text: string, accepts: Accepts = {}): Result.Result<Duratio
   if (Option.isSome(time)) return Result.succeed(time.value)
   const kind = accepts.zero === true ? "a time" : "a positive time"
   return Result.fail(`must be ${kind}, not "${text}"; write "30s"${accepts.off === true ? ', or "off"' : ""}`)
+}
+
+/** What an option takes beside a positive time that ends. */
+export interface Allows {
+  /** Whether no time at all is one. */
+  readonly zero?: boolean | undefined
+  /** Whether it may be for ever. */
+  readonly forever?: boolean | undefined
+}
+
+/** The milliseconds of an option of a program, or what is wrong with it. */
+export const ofOption = (
+  option: string,
+  input: Duration.Input,
+  allows: Allows = {}
+): Result.Result<number, InvalidOption> => {
+  const { forever = false, zero = false } = allows
+  const time = Option.getOrUndefined(Duration.fromInput(input))
+  const fits =
+    time !== undefined &&
+    (zero ? !Duration.isNegative(time) : Duration.isPositive(time)) &&
+    (forever || Duration.isFinite(time))
+  if (fits) return Result.succeed(Duration.toMillis(time))
+  const kind = `a ${zero ? "" : "positive "}time${forever ? "" : " that ends"}`
+  return Result.fail(new InvalidOption({ option, problem: `it must be ${kind}, not ${JSON.stringify(input)}` }))
 }
 
 /** The shortest text that {@link read} reads as this time. */

@@ -2,14 +2,13 @@ import * as Networks from "@socketserver/core/Networks"
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as net from "node:net"
 import * as ProxyProtocol from "../ProxyProtocol.ts"
 import type * as TcpServer from "../TcpServer.ts"
 import type { UnixListenOptions } from "../UnixServer.ts"
 import { inetPeer } from "./peers.ts"
+import { time } from "./times.ts"
 
 /** The options that say who may come in by a listener for connections, and who they are. */
 export interface AdmissionOptions extends Omit<TcpServer.AdmissionOptions, "proxyProtocol"> {
@@ -31,7 +30,7 @@ export const admission = (options: AdmissionOptions): Effect.Effect<Admission, S
     const trusted = typeof proxyProtocol === "boolean" ? undefined : yield* networks("proxyProtocol", proxyProtocol)
     const trusts = (peer: Peer.Peer) =>
       trusted === undefined ? proxyProtocol === true : Networks.includes(trusted, peer)
-    const millis = yield* time("proxyTimeout", options.proxyTimeout ?? "5 seconds")
+    const millis = yield* Effect.fromResult(time("proxyTimeout", options.proxyTimeout ?? "5 seconds"))
     return {
       introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : Effect.succeed(peer)),
       allowed: allows
@@ -51,13 +50,6 @@ const networks = (option: string, inputs: ReadonlyArray<Networks.Input> | undefi
   inputs === undefined
     ? Effect.succeed(undefined)
     : Effect.mapError(Effect.fromResult(Networks.parseAll(inputs)), ({ message }) => invalid(option, message))
-
-const time = (option: string, input: Duration.Input): Effect.Effect<number, ServerError> => {
-  const duration = Duration.fromInput(input)
-  return Option.isSome(duration) && Duration.isPositive(duration.value) && Duration.isFinite(duration.value)
-    ? Effect.succeed(Duration.toMillis(duration.value))
-    : Effect.fail(invalid(option, `it must be a positive time that ends, not ${JSON.stringify(input)}`))
-}
 
 const invalid = (option: string, problem: string): ServerError =>
   new ServerError({ reason: new InvalidOption({ option, problem }) })

@@ -12,7 +12,8 @@ import type { Pem, TlsOptions } from "../TlsServer.ts"
 import { invalid, messageOf, type Pair, pathOf, readIdentity } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
 import { reasonOf } from "./tlsFailures.ts"
-import { type Checked, check, time } from "./tlsOptions.ts"
+import { time } from "./times.ts"
+import { type Checked, check } from "./tlsOptions.ts"
 import { certificateOf, secured } from "./tlsPeer.ts"
 
 /** Everything that is in files, read once. */
@@ -32,8 +33,8 @@ export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerErro
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.fromResult(
       Result.gen(function* () {
-        const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds", 1)
-        const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", 0)
+        const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds")
+        const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", { zero: true })
         const checked = yield* check(options)
         const material = yield* load(options)
         return new Credentials(options, checked, material, { handshakeMillis, reloadMillis, lookedAt: now })

@@ -1,6 +1,4 @@
 import type { ServerError } from "@socketserver/core/ServerError"
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { SecureVersion } from "node:tls"
 import type { Pem, TlsOptions } from "../TlsServer.ts"
@@ -41,19 +39,3 @@ export const check = (options: Pick<TlsOptions, "alpn" | "ca" | "minVersion">): 
     for (const pem of all ?? []) ca.push(yield* readCertificates("ca", pem))
     return { alpn: alpn === undefined ? undefined : [...alpn], minVersion, ca: all === undefined ? undefined : ca }
   })
-
-/** A time of an option, in milliseconds. */
-export const time = (
-  option: string,
-  input: Duration.Input,
-  atLeastMillis: number
-): Result.Result<number, ServerError> => {
-  const duration = Duration.fromInput(input)
-  return Option.isSome(duration) &&
-    Duration.isFinite(duration.value) &&
-    Duration.toMillis(duration.value) >= atLeastMillis
-    ? Result.succeed(Duration.toMillis(duration.value))
-    : Result.fail(
-        invalid(option, `it must be a time of ${atLeastMillis} ms or more that ends, not ${JSON.stringify(input)}`)
-      )
-}

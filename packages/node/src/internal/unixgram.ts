@@ -1,12 +1,11 @@
 import * as Endpoint from "@socketserver/core/Endpoint"
 import { InvalidOption, ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import * as libc from "./libc.ts"
 import { bindFailed } from "./netServer.ts"
+import { time } from "./times.ts"
 import { knock, UnixDatagram } from "./unixDatagram.ts"
 import * as unixPath from "./unixPath.ts"
 
@@ -33,11 +32,11 @@ export const resolve = (options: UnixDatagramSocketOptions): Effect.Effect<Setti
       return invalid(option, `it must be a positive integer up to 1 GiB, not ${value}`)
     }
   }
-  const timeout = Option.getOrUndefined(Duration.fromInput(sendTimeout))
-  if (timeout === undefined || !Duration.isPositive(timeout) || !Duration.isFinite(timeout)) {
-    return invalid("sendTimeout", `it must be a positive time that ends, not ${JSON.stringify(sendTimeout)}`)
-  }
-  return Effect.succeed({ maxDatagramBytes, sendBufferBytes, sendTimeoutMillis: Duration.toMillis(timeout) })
+  return Effect.map(Effect.fromResult(time("sendTimeout", sendTimeout)), (sendTimeoutMillis) => ({
+    maxDatagramBytes,
+    sendBufferBytes,
+    sendTimeoutMillis
+  }))
 }
 
 /** Where a socket is bound, and how. */
