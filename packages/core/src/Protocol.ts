@@ -23,7 +23,6 @@
  *
  * @since 0.1.0
  */
-import { dual } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -785,24 +784,13 @@ export interface Correlation {
  * @category combinators
  * @since 0.1.0
  */
-export const correlated: {
-  <In, Out>(
-    by: CorrelatedBy<In, Out>
-  ): <Send, Receive>(self: Protocol<In, Out, Send, Receive>) => Protocol<In, Out, Send, Receive>
-  <In, Out, Send, Receive>(
-    self: Protocol<In, Out, Send, Receive>,
-    by: CorrelatedBy<In, Out>
-  ): Protocol<In, Out, Send, Receive>
-} = dual(
-  2,
-  <In, Out, Send, Receive>(
-    self: Protocol<In, Out, Send, Receive>,
-    by: CorrelatedBy<In, Out>
-  ): Protocol<In, Out, Send, Receive> => ({
-    ...self,
-    correlation: "id" in by ? { request: by.id, response: by.id } : by
-  })
-)
+export const correlated = <In, Out, Send, Receive>(
+  self: Protocol<In, Out, Send, Receive>,
+  by: CorrelatedBy<NoInfer<In>, NoInfer<Out>>
+): Protocol<In, Out, Send, Receive> => ({
+  ...self,
+  correlation: "id" in by ? { request: by.id, response: by.id } : by
+})
 
 /**
  * How the messages of a protocol say which request they belong to.

@@ -266,7 +266,10 @@ export const Service =
         )
       ),
       logOutcomes: Layer.effectDiscard(
-        Effect.flatMap(key, (server) => Effect.forkScoped(Stream.runForEach(server.outcomes, logOutcome)))
+        Effect.flatMap(Effect.all([key, Remote.host]), ([server, host]) =>
+          // A worker's outcomes are its parent's, too.
+          host === undefined ? Effect.forkScoped(Stream.runForEach(server.outcomes, logOutcome)) : Effect.void
+        )
       ),
       client: Effect.flatMap(wire, (wire) => fromWire(wire, protocol)),
       connect: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes()))

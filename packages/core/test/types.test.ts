@@ -276,6 +276,11 @@ export const protocols = (): void => {
   is<Protocol.Protocol<Add, Sum>>()(calculator)
   const correlated = Protocol.correlated(calculator, { request: ({ add }) => add.length, response: ({ sum }) => sum })
   is<Protocol.Protocol<Add, Sum>>()(correlated)
+  // Its types are found in place, beside a key that needs them.
+  Server.Service<Lines>()("Calculator", {
+    protocol: Protocol.correlated(calculator, { request: ({ add }) => add.length, response: ({ sum }) => sum }),
+    key: ({ body }) => body.add
+  })
   is<Protocol.Protocol<Connection.Connection<string, string>, never, string, string>>()(
     Protocol.connection(Protocol.lines())
   )
