@@ -34,7 +34,7 @@ const large = "x".repeat(24 * 1024 * 1024)
 
 // They wait most of the time, and do not meet.
 describe.skipIf(noPython).concurrent("a peer that reads slowly, but reads", () => {
-  // Each takes some four seconds to read, more than the server's limits together, and never pauses.
+  // Each takes some six seconds to read, more than the server's limits together, and never pauses for as long as one.
   it.live.each([
     {
       when: "after it has half-closed",
@@ -50,7 +50,7 @@ describe.skipIf(noPython).concurrent("a peer that reads slowly, but reads", () =
     },
     {
       when: "for longer than a connection may be idle",
-      options: { idleTimeout: "1 second" } as const,
+      options: { idleTimeout: "2 seconds" } as const,
       answer: Response.make(large),
       asks: "s.sendall(b'all\\n')"
     }
@@ -67,7 +67,7 @@ while got < ${large.length + 1}:
     chunk = s.recv(65536)
     if not chunk: break
     got += len(chunk)
-    time.sleep(0.01)
+    time.sleep(0.015)
 print("got", got, flush=True)
 `
       )
@@ -75,7 +75,7 @@ print("got", got, flush=True)
       assert.strictEqual(Number(got), large.length + 1)
     }).pipe(
       Effect.scoped,
-      Effect.provide(served(() => Effect.succeed(answer), { drainTimeout: "1 second", ...options }))
+      Effect.provide(served(() => Effect.succeed(answer), { drainTimeout: "2 seconds", ...options }))
     )
   )
 })

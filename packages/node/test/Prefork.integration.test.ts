@@ -110,7 +110,7 @@ print("done", count)
 
   it.live("lets who was accepted just before a restart still ask", () =>
     Effect.gen(function* () {
-      const { port, server } = yield* serving("whoami", { PREFORK: "1" })
+      const { port, server } = yield* serving("whoami", { PREFORK: "1", DRAIN_TIMEOUT: "1 hour" })
       const early = yield* python(
         port,
         `

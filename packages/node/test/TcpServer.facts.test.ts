@@ -124,14 +124,17 @@ describe("binding", () => {
   )
 
   const noProc = !fs.existsSync("/proc/self/fd") && skipped("there is no /proc/self/fd to count descriptors in")
-  it.live.skipIf(noProc)("leaks no descriptor in 1,024 attempts that fail", () =>
-    Effect.gen(function* () {
-      const taken = yield* port
-      yield* bindFailure({ port: taken })
-      const before = yield* descriptors
-      yield* Effect.repeat(bindFailure({ port: taken }), { times: 1_023 })
-      assert.strictEqual(yield* descriptors, before)
-    }).pipe(Effect.provide(served()))
+  it.live.skipIf(noProc)(
+    "leaks no descriptor in 1,024 attempts that fail",
+    () =>
+      Effect.gen(function* () {
+        const taken = yield* port
+        yield* bindFailure({ port: taken })
+        const before = yield* descriptors
+        yield* Effect.repeat(bindFailure({ port: taken }), { times: 1_023 })
+        assert.strictEqual(yield* descriptors, before)
+      }).pipe(Effect.provide(served())),
+    60_000
   )
 
   it.live("can take the port of a server that has just stopped, connections and all", () =>

@@ -254,20 +254,23 @@ describe.skipIf(elsewhere)("the path of a Unix datagram server", () => {
     })
   )
 
-  it.live("leaks no descriptor and no path over 1,024 failing binds", () =>
-    Effect.gen(function* () {
-      const path = join(yield* directory, "s")
-      const taken = `@socketserver-taken-${process.pid}`
-      yield* raw(taken)
-      yield* Effect.gen(function* () {
-        const failing = Effect.forEach([path, taken, "/nowhere/s"], bindFailure)
-        yield* failing
-        const before = yield* descriptors
-        for (let i = 0; i < 342; i++) yield* failing
-        assert.isAtMost(yield* descriptors, before)
-        assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s"])
-      }).pipe(Effect.provide(served(path)))
-    })
+  it.live(
+    "leaks no descriptor and no path over 1,024 failing binds",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* directory, "s")
+        const taken = `@socketserver-taken-${process.pid}`
+        yield* raw(taken)
+        yield* Effect.gen(function* () {
+          const failing = Effect.forEach([path, taken, "/nowhere/s"], bindFailure)
+          yield* failing
+          const before = yield* descriptors
+          for (let i = 0; i < 342; i++) yield* failing
+          assert.isAtMost(yield* descriptors, before)
+          assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s"])
+        }).pipe(Effect.provide(served(path)))
+      }),
+    60_000
   )
 
   it.live("may be an abstract name, which is gone with its server", () =>
