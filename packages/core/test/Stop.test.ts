@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Handler from "@socketserver/core/Handler"
+import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Protocol from "@socketserver/core/Protocol"
