@@ -1,5 +1,5 @@
 /**
- * Where a server listens, as a URL.
+ * Where a server listens, as a URL: for programs that read, make or show one.
  *
  * An `Endpoint` is the value of a `LISTEN` variable, the `address` of a bound
  * server, and what a client connects to. What stands behind `?` are options,

@@ -1,5 +1,6 @@
 /**
- * A handler is a function: `Request => Effect<Response>`.
+ * A handler is a function, `Request => Effect<Response>`; here is what makes one of
+ * something else: of what can fail, of three steps, of a dialogue.
  *
  * It never fails: an error becomes a response first ({@link recover}), so
  * nothing that a peer should hear is lost. A defect is not a response; it ends

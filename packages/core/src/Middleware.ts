@@ -1,5 +1,6 @@
 /**
- * Functions from handler to handler.
+ * Functions from handler to handler: what happens around every request, such as a
+ * timeout, a check or a log.
  *
  * A middleware of your own is a function `(handler) => (request) => …`. The ones
  * here also take a `Session`, and wrap the handler that each connection gets;

@@ -1,5 +1,6 @@
 /**
- * How a stream of requests is consumed, and where its handler runs.
+ * How requests overlap, and where their handler runs: for servers that want another
+ * policy than `fiber`.
  *
  * A `Policy` is a value. Its `drain` never looks into a message, so one policy
  * serves TCP lines, UDP packets and test doubles, and swapping it changes no

@@ -1,5 +1,6 @@
 /**
- * From the bytes of a connection to its requests, and back.
+ * From the bytes of a connection to its requests, and back: every server is declared
+ * with one.
  *
  * A `Protocol` is a value: a framing, which tells the payloads of a byte stream
  * apart, and a codec, which gives them types. Any codec goes over any framing.

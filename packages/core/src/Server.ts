@@ -1,5 +1,5 @@
 /**
- * A server is a service that produces typed requests.
+ * A server is a service that produces typed requests: every program begins here.
  *
  * Declare it once, with its protocol; implement it with a handler; place it with
  * a transport layer and a policy.

@@ -1,7 +1,8 @@
 /**
- * How values are written in configuration: for authors of transports and
- * policies, so that a variable, an option of a URL and an option of a policy
- * take the same forms, and say the same about what they do not take.
+ * For authors of transports and policies: how values are written in configuration.
+ *
+ * A variable, an option of a URL and an option of a policy take the same forms,
+ * and say the same about what they do not take.
  *
  * @since 0.1.0
  */
@@ -24,7 +25,7 @@ export interface DurationForms extends durations.Accepts {}
  * **Example** (Reading a time)
  *
  * ```ts
- * import { Settings } from "@socketserver/core"
+ * import * as Settings from "@socketserver/core/Settings"
  * import { Duration, Result } from "effect"
  *
  * Result.map(Settings.duration("1.5s"), Duration.toMillis) // => Result.succeed(1500)
@@ -45,7 +46,7 @@ export const duration = (text: string, forms?: DurationForms): Result.Result<Dur
  * **Example** (Printing a time)
  *
  * ```ts
- * import { Settings } from "@socketserver/core"
+ * import * as Settings from "@socketserver/core/Settings"
  * import { Duration } from "effect"
  *
  * Settings.formatDuration(Duration.minutes(90)) // => "90m"
@@ -54,4 +55,4 @@ export const duration = (text: string, forms?: DurationForms): Result.Result<Dur
  * @category accessors
  * @since 0.1.0
  */
-export const formatDuration = (duration: Duration.Duration): string => durations.format(duration)
+export const formatDuration = (time: Duration.Duration): string => durations.format(time)

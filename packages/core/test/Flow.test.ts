@@ -1,15 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Endpoint,
-  MemoryServer,
-  Outcome,
-  Peer,
-  Protocol,
-  Response,
-  Server,
-  Transport,
-  type Wire
-} from "@socketserver/core"
+import { Endpoint, MemoryServer, Outcome, Peer, Protocol, Response, Server } from "@socketserver/core"
+import * as Transport from "@socketserver/core/Transport"
+import type * as Wire from "@socketserver/core/Wire"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
