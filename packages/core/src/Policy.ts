@@ -134,12 +134,12 @@ export interface Placement<In, Out> {
 }
 
 /**
- * The size of a policy.
+ * The options of {@link fiber}, {@link connection} and {@link keyed}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Sized {
+export interface ConcurrencyOptions {
   /** Handlers at a time. Default: 1024. At the limit no request is taken until one ends; those that wait are bounded by the pipelining limit of their connections. */
   readonly max?: number | undefined
 }
@@ -177,7 +177,7 @@ export const sequential: Policy = policies.sequential
  * @category constructors
  * @since 0.1.0
  */
-export const fiber = (options?: Sized): Policy => policies.fiber(options)
+export const fiber = (options?: ConcurrencyOptions): Policy => policies.fiber(options)
 
 /**
  * The requests of a connection one after the other, connections side by side.
@@ -185,7 +185,7 @@ export const fiber = (options?: Sized): Policy => policies.fiber(options)
  * @category constructors
  * @since 0.1.0
  */
-export const connection = (options?: Sized): Policy => policies.connection(options)
+export const connection = (options?: ConcurrencyOptions): Policy => policies.connection(options)
 
 /**
  * Requests with the same key one after the other, keys side by side. The key is
@@ -212,7 +212,7 @@ export const connection = (options?: Sized): Policy => policies.connection(optio
  * @category constructors
  * @since 0.1.0
  */
-export const keyed = (options?: Sized): Policy => policies.keyed(options)
+export const keyed = (options?: ConcurrencyOptions): Policy => policies.keyed(options)
 
 /**
  * Lets the handlers of a peer that is gone finish, for the sake of their

@@ -222,7 +222,7 @@ describe("requests that wait for a worker", () => {
         _tag: "Refused",
         reason: "more than 1 requests wait for a worker"
       })
-      yield* Suspect.connect
+      yield* Suspect.rawClient
       assert.strictEqual((yield* server.connections).filter(({ inFlight }) => inFlight > 0).length, 2)
       for (const client of clients) yield* client.reset
     }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, queue: 1 })))
