@@ -126,11 +126,11 @@ const whenCrashed = <In, Out, R>(
         })
 
 /** The worker of handlers that run where their server does. */
-const inProcess = (kind: Policy.Policy["worker"], context: { readonly begun: number }): Worker.Worker => ({
+const inProcess = (kind: Policy.Policy["worker"], context: { readonly requestsBegun: number }): Worker.Worker => ({
   kind,
   id: Remote.copyId(),
   get requests() {
-    return context.begun
+    return context.requestsBegun
   }
 })
 

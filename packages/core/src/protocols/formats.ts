@@ -181,7 +181,7 @@ export const make: {
     const whole = (frame: Uint8Array) => decoders.wholeFrame(frame, decode(frame, 0, undefined), maxFrameBytes)
     return sides.make<Read, Write>({
       plain: false,
-      decoder: () => decoders.stepping<Read>({ maxFrameBytes, step: decode }),
+      decoder: () => decoders.stepping({ maxFrameBytes, step: decode }),
       encode,
       frame: (payload) => payload,
       payload: { decode: (payload) => whole(framings.bytesOf(payload)), encode },
@@ -236,7 +236,7 @@ export const framing = <State = unknown>(
 ): Framed<Uint8Array> =>
   framed(
     options.name,
-    framings.stepping({ decode: options.decode as never, encode: options.encode, maxFrameBytes: maximum(options) }),
+    framings.stepping({ decode: options.decode, encode: options.encode, maxFrameBytes: maximum(options) }),
     "bytes",
     problemOf(options)
   )
