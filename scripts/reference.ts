@@ -84,9 +84,11 @@ const reasonTable = (reasons: ReadonlyArray<Tagged>): string =>
   )
 
 const exported = (accept: (module: Module, it: Declared) => boolean) =>
-  modules.flatMap((module) =>
-    module.declared.filter((it) => it.exported && accept(module, it)).map((it) => [module, it] as const)
-  )
+  modules
+    .flatMap((module) => [module, ...module.parts])
+    .flatMap((module) =>
+      module.declared.filter((it) => it.exported && accept(module, it)).map((it) => [module, it] as const)
+    )
 
 const page = (title: string, introduction: string, sections: ReadonlyArray<string>): string =>
   blocks(`# ${title}`, introduction, "Generated from the source by `pnpm docs:reference`.", ...sections) + "\n"

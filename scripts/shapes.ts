@@ -69,7 +69,10 @@ const lookUp = (module: Module, name: string): Found | undefined => {
   if (own !== undefined) return [module, own]
   const [first, second] = name.split(".")
   const file = module.imports.get(first!)
-  return file === undefined ? undefined : lookUp(moduleAt(file), second ?? first!)
+  if (file !== undefined) return lookUp(moduleAt(file), second ?? first!)
+  return second === undefined
+    ? module.parts.map((part) => lookUp(part, name)).find((found) => found !== undefined)
+    : undefined
 }
 
 const parents = (module: Module, node: Declared["node"]): ReadonlyArray<Found> =>

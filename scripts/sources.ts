@@ -35,6 +35,8 @@ export interface Module {
   readonly declared: ReadonlyArray<Declared>
   /** The file of each module of ours that it imports, by the name it has here. */
   readonly imports: ReadonlyMap<string, string>
+  /** The files of which all is exported here as well; they have its name. */
+  readonly parts: ReadonlyArray<Module>
 }
 
 /** The published packages; `bench` is private. */
@@ -48,13 +50,13 @@ export const modulesOf = (name: string): ReadonlyArray<Module> => {
     .map((file) => moduleAt(`${folder}/${file}`))
 }
 
-export const moduleAt = (file: string): Module => {
+export const moduleAt = (file: string, name = file.replace(/.*\/(\w+)\.ts$/, "$1")): Module => {
   const source = readFileSync(file, "utf8")
   const { comments, program } = parse(file, source)
   const first = comments[0]
   return {
     package: file.replace(/^packages\/(\w+)\/.*/, "@socketserver/$1"),
-    name: file.replace(/.*\/(\w+)\.ts$/, "$1"),
+    name,
     file,
     source,
     comments,
@@ -70,7 +72,12 @@ export const moduleAt = (file: string): Module => {
         ? [{ name: node.id.name, exported, doc: docAt({ comments, source }, statement.start), node }]
         : []
     }),
-    imports: importsOf(file, program)
+    imports: importsOf(file, program),
+    parts: program.body.flatMap((statement) =>
+      statement.type === "ExportAllDeclaration" && statement.exported === null
+        ? [moduleAt(join(file, "..", statement.source.value), name)]
+        : []
+    )
   }
 }
 

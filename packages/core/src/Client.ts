@@ -1,5 +1,6 @@
 /**
- * The other end of a declared server, with its types.
+ * The other end of a declared server, with its types: for programs and tests that
+ * talk to one.
  *
  * `Echo.client` connects to a server in the same program, in memory or not.
  * `NodeClient.connect(Echo, "tcp://…")` connects to one anywhere.

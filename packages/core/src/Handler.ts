@@ -1,5 +1,6 @@
 /**
- * A handler is a function: `Request => Effect<Response>`.
+ * A handler is a function, `Request => Effect<Response>`; here is what makes one of
+ * something else: of what can fail, of three steps, of a dialogue.
  *
  * It never fails: an error becomes a response first ({@link recover}), so
  * nothing that a peer should hear is lost. A defect is not a response; it ends
@@ -147,7 +148,8 @@ export const lifecycle =
  *
  * A peer that leaves ends the dialogue where it next reads or writes. Input that
  * cannot be decoded ends the request as `Malformed` or `FrameTooLarge`, and a
- * message that cannot be encoded as `Failed`: neither passes for `Completed`.
+ * message that cannot be encoded as `Failed`: neither passes for `Completed`. Nor
+ * does an upgrade that fails, as in `TlsServer.upgrade`: it ends as `Refused`.
  *
  * **Example** (Greeting, then echoing)
  *
@@ -182,7 +184,7 @@ export const dialogue =
     dialogue: (
       connection: Connection.Connection<In, Out>,
       request: Request.Request<Connection.Connection<In, Out>>
-    ) => Effect.Effect<void, Connection.ConnectionError | Cause.Done, R>
+    ) => Effect.Effect<void, Connection.ConnectionError | Connection.UpgradeFailed | Cause.Done, R>
   ): Handler<Connection.Connection<In, Out>, never, R> =>
   (request) =>
     Effect.matchEffect(dialogue(request.body, request), {

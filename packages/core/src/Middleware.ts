@@ -1,5 +1,6 @@
 /**
- * Functions from handler to handler.
+ * Functions from handler to handler: what happens around every request, such as a
+ * timeout, a check or a log.
  *
  * A middleware of your own is a function `(handler) => (request) => …`. The ones
  * here also take a `Session`, and wrap the handler that each connection gets;
@@ -97,12 +98,12 @@ export const timeout: {
 )
 
 /**
- * The options of {@link verify}.
+ * The options of {@link filter}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface VerifyOptions<In, Out> {
+export interface FilterOptions<In, Out> {
   /** What the ledger says. Default: `"not verified"`. */
   readonly reason?: string | undefined
   /** What is answered instead. Default: nothing, and the connection closes. */
@@ -115,33 +116,34 @@ export interface VerifyOptions<In, Out> {
  *
  * **Details**
  *
- * The counterpart of `verify_request`. A check that dies refuses that request,
+ * The counterpart of `verify_request`, when it is known what is asked. Whether a
+ * peer may come in at all is for the option `verify` of its transport. A check that dies refuses that request,
  * with the error in the log, and nothing more.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const verify: {
+export const filter: {
   <In, Out, R2 = never>(
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
+    options?: FilterOptions<In, Out>
   ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R | R2>
   <In, Out, R, R2 = never>(
     self: Handler.Handler<In, Out, R>,
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
+    options?: FilterOptions<In, Out>
   ): Handler.Handler<In, Out, R | R2>
   <In, Out, R, R2 = never>(
     self: Session.Session<In, Out, R>,
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
+    options?: FilterOptions<In, Out>
   ): Session.Session<In, Out, R | R2>
 } = dual(
   (args) => typeof args[1] === "function",
   <In, Out, R, R2>(
     self: Work<In, Out, R>,
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
+    options?: FilterOptions<In, Out>
   ) => {
     const outcome = Outcome.refused(options?.reason ?? "not verified")
     const checked = (request: Request.Request<In>) =>

@@ -1,5 +1,5 @@
 /**
- * Which networks a peer comes from.
+ * Which networks a peer comes from: for servers that let only some in.
  *
  * It is a module of its own so that a server that asks nobody where they come
  * from loads no arithmetic of addresses.

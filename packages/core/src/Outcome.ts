@@ -1,5 +1,5 @@
 /**
- * How a request ended.
+ * How a request ended: for programs that count, log or test it.
  *
  * Every request ends in exactly one outcome, and so does every connection that
  * is refused or breaks its protocol before a request exists. Logs, counts and

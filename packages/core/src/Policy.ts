@@ -1,5 +1,6 @@
 /**
- * How a stream of requests is consumed, and where its handler runs.
+ * How requests overlap, and where their handler runs: for servers that want another
+ * policy than `fiber`.
  *
  * A `Policy` is a value. Its `drain` never looks into a message, so one policy
  * serves TCP lines, UDP packets and test doubles, and swapping it changes no
@@ -17,22 +18,20 @@
  */
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Connection from "./Connection.ts"
 import type * as Handler from "./Handler.ts"
-import * as durations from "./internal/duration.ts"
-import { nearest } from "./internal/nearest.ts"
 import * as policies from "./internal/policies.ts"
-import * as Middleware from "./Middleware.ts"
+import * as combinators from "./internal/policyCombinators.ts"
+import * as policyText from "./internal/policyText.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
@@ -135,12 +134,12 @@ export interface Placement<In, Out> {
 }
 
 /**
- * The size of a policy.
+ * The options of {@link fiber}, {@link connection} and {@link keyed}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Sized {
+export interface ConcurrencyOptions {
   /** Handlers at a time. Default: 1024. At the limit no request is taken until one ends; those that wait are bounded by the pipelining limit of their connections. */
   readonly max?: number | undefined
 }
@@ -178,7 +177,7 @@ export const sequential: Policy = policies.sequential
  * @category constructors
  * @since 0.1.0
  */
-export const fiber = (options?: Sized): Policy => policies.fiber(options)
+export const fiber = (options?: ConcurrencyOptions): Policy => policies.fiber(options)
 
 /**
  * The requests of a connection one after the other, connections side by side.
@@ -186,7 +185,7 @@ export const fiber = (options?: Sized): Policy => policies.fiber(options)
  * @category constructors
  * @since 0.1.0
  */
-export const connection = (options?: Sized): Policy => policies.connection(options)
+export const connection = (options?: ConcurrencyOptions): Policy => policies.connection(options)
 
 /**
  * Requests with the same key one after the other, keys side by side. The key is
@@ -213,7 +212,7 @@ export const connection = (options?: Sized): Policy => policies.connection(optio
  * @category constructors
  * @since 0.1.0
  */
-export const keyed = (options?: Sized): Policy => policies.keyed(options)
+export const keyed = (options?: ConcurrencyOptions): Policy => policies.keyed(options)
 
 /**
  * Lets the handlers of a peer that is gone finish, for the sake of their
@@ -222,8 +221,7 @@ export const keyed = (options?: Sized): Policy => policies.keyed(options)
  * @category combinators
  * @since 0.1.0
  */
-export const finishing = (self: Policy): Policy =>
-  self.onPeerGone === "finish" ? self : { ...self, name: `${self.name},onPeerGone=finish`, onPeerGone: "finish" }
+export const finishing = (self: Policy): Policy => combinators.finishing(self)
 
 /**
  * Interrupts every handler that takes longer: `Middleware.timeout` for a whole
@@ -244,26 +242,7 @@ export const finishing = (self: Policy): Policy =>
 export const timeout: {
   (duration: Duration.Input): (self: Policy) => Policy
   (self: Policy, duration: Duration.Input): Policy
-} = dual(2, (self: Policy, duration: Duration.Input): Policy => {
-  const time = Option.filter(
-    Duration.fromInput(duration),
-    (time) => Duration.isPositive(time) && Duration.isFinite(time)
-  )
-  if (Option.isNone(time)) {
-    const name = `${self.name},timeout=${String(duration)}`
-    const problem = `timeout must be a positive time that ends, not ${JSON.stringify(duration)}; leave it out for none`
-    return { ...self, name, place: () => policies.refused(name, problem) }
-  }
-  return {
-    ...self,
-    name: `${self.name},timeout=${durations.format(time.value)}`,
-    place: (served, server) =>
-      Effect.map(self.place(served, server), (placed) => ({
-        ...placed,
-        handler: Middleware.timeout(placed.handler, duration)
-      }))
-  }
-})
+} = dual(2, combinators.timeout)
 
 /**
  * The policy of a server that is given no other: `fiber`.
@@ -311,76 +290,11 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => parse
  * @category constructors
  * @since 0.1.0
  */
-export const parseWith = (
+export const parseWith: (
   text: string,
   accepted: ReadonlyArray<string>,
   own: (name: string, size: number | undefined, settings: Map<string, string>) => Policy | string | undefined
-): Result.Result<Policy, PolicyError> => {
-  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem, accepted }))
-  const [head = "", ...rest] = text
-    .trim()
-    .split(",")
-    .map((part) => part.trim())
-  const colon = head.indexOf(":")
-  const name = colon === -1 ? head : head.slice(0, colon)
-  const size = colon === -1 ? undefined : head.slice(colon + 1)
-  if (size !== undefined && !(/^[1-9]\d*$/.test(size) && Number.isSafeInteger(Number(size)))) {
-    return invalid(`the size must be a positive integer, not "${size}"`)
-  }
-  const settings = new Map<string, string>()
-  for (const setting of rest) {
-    const equals = setting.indexOf("=")
-    const option = (equals === -1 ? setting : setting.slice(0, equals)).trim()
-    if (settings.has(option)) return invalid(`${option} is given twice`)
-    settings.set(option, equals === -1 ? "" : setting.slice(equals + 1).trim())
-  }
-  const found = own(name, size === undefined ? undefined : Number(size), settings) ?? inProcess(name, size)
-  if (found === undefined) {
-    const meant = nearest(
-      name,
-      accepted.flatMap((form) => /^(\w+)(?:\[:\w+\])?$/.exec(form)?.[1] ?? [])
-    )
-    return invalid(`there is no policy "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`)
-  }
-  if (typeof found === "string") return invalid(found)
-  let policy: Policy = found
-  for (const [option, value] of settings) {
-    switch (option) {
-      case "onPeerGone":
-        if (value !== "cancel" && value !== "finish") return invalid(`onPeerGone is cancel or finish, not "${value}"`)
-        if (value === "finish") policy = finishing(policy)
-        break
-      case "timeout": {
-        const duration = durations.read(value)
-        if (Result.isFailure(duration)) return invalid(`timeout ${duration.failure}`)
-        policy = timeout(policy, duration.success)
-        break
-      }
-      case "max":
-      case "size":
-        return invalid(`there is no option "${option}"; the number stands behind the name, write "${name}:${value}"`)
-      default:
-        return invalid(`there is no option "${option}"`)
-    }
-  }
-  return Result.succeed(policy)
-}
-
-const inProcess = (name: string, size: string | undefined): Policy | string | undefined => {
-  const sized = size === undefined ? undefined : { max: Number(size) }
-  switch (name) {
-    case "sequential":
-      return size === undefined ? sequential : "sequential has no size: it is always one at a time"
-    case "fiber":
-      return policies.fiber(sized)
-    case "connection":
-      return policies.connection(sized)
-    case "keyed":
-      return policies.keyed(sized)
-    default:
-      return name === "" ? "it has no name" : undefined
-  }
-}
+) => Result.Result<Policy, PolicyError> = policyText.parseWith
 
 /**
  * A policy from configuration, in the form of {@link parse}.

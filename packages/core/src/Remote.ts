@@ -1,12 +1,8 @@
 /**
- * Handlers that run elsewhere: what a policy needs to send requests to a
- * worker, and what a program needs to be one.
+ * For authors of policies whose handlers run elsewhere: what such a policy needs to
+ * send requests to a worker, and what a program needs to be one.
  *
- * **When to use**
- *
- * To write a policy whose `place` runs handlers outside of the server's own
- * event loop. `Policies` of `@socketserver/node` does so for threads and
- * processes; users of policies never meet this module.
+ * `WorkerPolicy` of `@socketserver/node` is made of it, for threads and processes.
  *
  * A worker is the same server on another transport. Where a {@link Host} is
  * set, the transport layers of its service take their requests from it instead

@@ -1,5 +1,5 @@
 /**
- * What a handler answers.
+ * What every handler answers.
  *
  * A `Response` is a value: nothing has been written when it is made. The server
  * encodes it with its protocol and sends it in its turn.

@@ -1,5 +1,5 @@
 /**
- * A server is a service that produces typed requests.
+ * A server is a service that produces typed requests: every program begins here.
  *
  * Declare it once, with its protocol; implement it with a handler; place it with
  * a transport layer and a policy.
@@ -214,7 +214,7 @@ export interface ServiceClass<
   readonly client: Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed, Self | Scope.Scope>
 
   /** A connection to this server (its first listener) in raw bytes, to test what a typed client cannot say. */
-  readonly connect: Effect.Effect<
+  readonly rawClient: Effect.Effect<
     Connection.Connection<Uint8Array, Uint8Array>,
     Connection.ConnectFailed,
     Self | Scope.Scope
@@ -272,7 +272,7 @@ export const Service =
         )
       ),
       client: Effect.flatMap(wire, (wire) => fromWire(wire, protocol)),
-      connect: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes()))
+      rawClient: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes()))
     }
     return Object.assign(key, service) as never
   }
@@ -308,6 +308,30 @@ export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.E
  */
 export type RequestOf<S> = S extends { readonly protocol: Protocol.Protocol<infer In, infer Out, never, unknown> }
   ? Request.Request<In, Out>
+  : never
+
+/**
+ * The connection that a declared server's program gets, for what is written apart
+ * from it: that of a session's setup and of each request, or the whole one of a
+ * `Protocol.connection`.
+ *
+ * **Example** (Naming the type of a connection)
+ *
+ * ```ts
+ * import { Protocol, Server } from "@socketserver/core"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const greet = (connection: Server.ConnectionOf<typeof Echo>) => connection.push("ready")
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectionOf<S> = S extends { readonly protocol: Protocol.Protocol<infer In, infer Out, never, unknown> }
+  ? [In] extends [Connection.Connection<infer _In, infer _Out>]
+    ? In
+    : Connection.Ref<Out>
   : never
 
 /**

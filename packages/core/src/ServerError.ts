@@ -1,6 +1,6 @@
 /**
- * The errors of a server as a whole: it cannot bind, its listener died, it was
- * configured with something that does not exist.
+ * The errors of a server as a whole, for programs that tell them apart: it cannot
+ * bind, its listener died, it was configured with something that does not exist.
  *
  * What happens to one request or one connection is not here: that is an
  * {@link Outcome}, and the server goes on.

@@ -1,5 +1,6 @@
 /**
- * What knows its connection: a greeting, a login, state from request to request.
+ * For handlers that know their connection: a greeting, a login, state from request
+ * to request.
  *
  * A `Session` sets each connection up when its peer connects, and yields the
  * handler of its requests. It is an object and no function, so that a middleware

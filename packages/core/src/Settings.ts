@@ -1,7 +1,8 @@
 /**
- * How values are written in configuration: for authors of transports and
- * policies, so that a variable, an option of a URL and an option of a policy
- * take the same forms, and say the same about what they do not take.
+ * For authors of transports and policies: how values are written in configuration.
+ *
+ * A variable, an option of a URL and an option of a policy take the same forms,
+ * and say the same about what they do not take.
  *
  * @since 0.1.0
  */
@@ -25,7 +26,7 @@ export interface DurationForms extends durations.Accepts {}
  * **Example** (Reading a time)
  *
  * ```ts
- * import { Settings } from "@socketserver/core"
+ * import * as Settings from "@socketserver/core/Settings"
  * import { Duration, Result } from "effect"
  *
  * Result.map(Settings.duration("1.5s"), Duration.toMillis) // => Result.succeed(1500)
@@ -46,7 +47,7 @@ export const duration = (text: string, forms?: DurationForms): Result.Result<Dur
  * **Example** (Printing a time)
  *
  * ```ts
- * import { Settings } from "@socketserver/core"
+ * import * as Settings from "@socketserver/core/Settings"
  * import { Duration } from "effect"
  *
  * Settings.formatDuration(Duration.minutes(90)) // => "90m"

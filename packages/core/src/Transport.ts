@@ -1,12 +1,13 @@
 /**
- * A transport is a layer that makes a server from connections.
+ * For authors of transports: a layer that makes a server from connections.
  *
- * **When to use**
+ * `TcpServer`, `MemoryServer` and `NodeServer` are transports. To write another
+ * one, say how to listen, and hand over each connection as a {@link Wire} or each
+ * datagram as a `Wire.Datagram`; the rest (framing, pipelining, order, limits,
+ * drain) is the library's.
  *
- * `TcpServer`, `MemoryServer` and `NodeServer` are transports. This module is
- * for writing another one: say how to listen, hand over each connection as a
- * {@link Wire} or each datagram as a `Wire.Datagram`, and the rest (framing, pipelining, order, limits, drain) is the
- * library's.
+ * Others need it to serve listeners of several kinds, each with options in code,
+ * as one server: see {@link layer}. `NodeServer.layer` does that by URL.
  *
  * @since 0.1.0
  */

@@ -1,10 +1,8 @@
 /**
- * What a transport gives the library for each connection: bytes both ways, and
- * the events around them.
+ * For authors of transports: what one gives the library for each connection, bytes
+ * both ways and the events around them.
  *
- * **When to use**
- *
- * Only to write a transport. A `Wire` is a set of callbacks rather than an
+ * A `Wire` is a set of callbacks rather than an
  * Effect so that a batch of bytes reaches its handlers, and their replies reach
  * the socket, within one turn of the event loop. Users meet a
  * {@link Connection} instead.

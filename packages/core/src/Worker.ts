@@ -1,5 +1,5 @@
 /**
- * Who runs a handler.
+ * Who runs a handler: for replies and logs that say so.
  *
  * @since 0.1.0
  */

@@ -45,7 +45,7 @@ describe("a stop", () => {
   it.effect("does not make a message of the half that has arrived on a whole connection", () => {
     const messages: Array<string> = []
     return Effect.gen(function* () {
-      const client = yield* Talk.connect
+      const client = yield* Talk.rawClient
       yield* client.write(utf8.encode("first\ntransfer 100"))
       while (messages.length === 0) yield* Effect.yieldNow
       yield* Effect.flatMap(Talk, (server) => soon(server.shutdown))
@@ -149,7 +149,7 @@ describe("a conversion that throws", () => {
 describe("what is said to a peer whose input cannot be decoded", () => {
   it.effect("closes the connection also where the function that says it throws", () =>
     Effect.gen(function* () {
-      const client = yield* Large.connect
+      const client = yield* Large.rawClient
       yield* client.write(Uint8Array.of(255, 10))
       assert.strictEqual((yield* Effect.flip(soon(client.take)))._tag, "Done")
       const { Malformed, ...others } = yield* Effect.flatMap(Large, (server) => server.counts)

@@ -1,6 +1,5 @@
 /** What handlers, policies and peers can do to a server that should go on, in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Policy from "@socketserver/core/Policy"

@@ -40,7 +40,7 @@ const exchange = (protocol: Protocol.Protocol<string, string>, input: ReadonlyAr
       }
     )
     yield* Effect.yieldNow
-    const client = yield* Lines.connect
+    const client = yield* Lines.rawClient
     for (const chunk of input) yield* client.write(utf8(chunk))
     const received = yield* Stream.runCollect(client.stream)
     const { Completed, ...others } = yield* server.counts

@@ -22,6 +22,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as TestConsole from "effect/testing/TestConsole"
+import { logs } from "./support/serving.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 class Other extends Server.Service<Other>()("Other", { protocol: Protocol.lines() }) {}
@@ -255,6 +256,31 @@ describe("a server", () => {
     })
   })
   const workerName = () => Effect.map(Worker.name, Response.make)
+
+  it.effect("says once that a configured policy has no effect, where its program names one", () => {
+    const [entries, logger] = logs()
+    const built = (options?: Server.ServeOptions<string, string>) =>
+      Layer.build(
+        Lines.serve(workerName, options).pipe(
+          Layer.provideMerge(MemoryServer.layer(Lines)),
+          Layer.provide(Layer.succeed(Lines.policy, Policy.fiber({ max: 8 })))
+        )
+      ).pipe(Effect.scoped)
+    return Effect.gen(function* () {
+      yield* built()
+      assert.deepStrictEqual(entries, [])
+      yield* built({ policy: Policy.sequential })
+      assert.deepStrictEqual(
+        entries.map(({ level, message }) => [level, message]),
+        [
+          [
+            "Warn",
+            `${Lines.key} is served under sequential, the policy that its program names; the configured fiber:8 has no effect`
+          ]
+        ]
+      )
+    }).pipe(Effect.provide(logger))
+  })
 
   it.effect("lets a policy place the handler, and fails with its error if it cannot", () => {
     const placed: Array<unknown> = []

@@ -33,7 +33,7 @@ const on = (options?: Server.ServeOptions<string, string>) =>
 describe("input that cannot be decoded", () => {
   it.effect("is answered once what came before has been, and then the connection closes", () =>
     Effect.gen(function* () {
-      const client = yield* Lines.connect
+      const client = yield* Lines.rawClient
       yield* client.write(Uint8Array.of(...utf8.encode("one\ntwo\n"), 0xff, 10, ...utf8.encode("three\n")))
       const said = yield* Stream.mkString(Stream.decodeText(client.stream))
       assert.strictEqual(said, "one\ntwo\n-ERR Malformed after 16 bytes\n")
@@ -49,7 +49,7 @@ describe("input that cannot be decoded", () => {
   it.effect("is logged where outcomes are, with the peer and the place", () => {
     const [entries, layer] = logs()
     return Effect.gen(function* () {
-      const client = yield* Lines.connect
+      const client = yield* Lines.rawClient
       yield* client.write(Uint8Array.of(0xff, 10))
       yield* Effect.exit(client.take)
       yield* settled
@@ -99,7 +99,7 @@ describe("a conversation", () => {
     holding(
       (connection) => Stream.runDrain(connection.stream),
       Effect.gen(function* () {
-        const client = yield* Talk.connect
+        const client = yield* Talk.rawClient
         yield* client.write(Uint8Array.of(0xff, 10))
         assert.deepStrictEqual(yield* ended, { Malformed: 1 })
       })
@@ -128,7 +128,7 @@ describe("a conversation", () => {
           yield* connection.write("bye")
         }),
       Effect.gen(function* () {
-        const client = yield* Talk.connect
+        const client = yield* Talk.rawClient
         yield* client.write(utf8.encode("a\nb\n.\nQUIT\n"))
         assert.strictEqual(yield* Stream.mkString(Stream.decodeText(client.stream)), "bye\n")
         assert.deepStrictEqual(heard, ["a", "b", "QUIT"])

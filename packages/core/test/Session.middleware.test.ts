@@ -56,7 +56,7 @@ describe("A middleware of the library", () => {
   type Lined = Session.Session<string, string>
   for (const [name, wrap] of [
     ["timeout", (self: Lined): Lined => Middleware.timeout(self, "1 second")],
-    ["verify", (self: Lined): Lined => Middleware.verify(self, () => Effect.succeed(true))],
+    ["filter", (self: Lined): Lined => Middleware.filter(self, () => Effect.succeed(true))],
     ["logging", (self: Lined): Lined => Middleware.logging(self)]
   ] as const) {
     it.effect(`takes a session, and keeps its greeting: ${name}`, () => {

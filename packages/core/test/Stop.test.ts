@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Handler from "@socketserver/core/Handler"
+import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Protocol from "@socketserver/core/Protocol"
@@ -116,7 +116,7 @@ describe("a stop", () => {
       maxPipelined: 2
     })
     return Effect.gen(function* () {
-      const client = yield* Lines.connect
+      const client = yield* Lines.rawClient
       yield* client.write(new TextEncoder().encode("1\n2\n3\n4\n5\n"))
       yield* begun
       const stop = yield* Effect.forkScoped(shutdown, { startImmediately: true })

@@ -111,7 +111,7 @@ describe("Transport.upgrade", () => {
     it.effect(`breaks the connection off after ${JSON.stringify(sent)}, and changes nothing`, () =>
       Effect.gen(function* () {
         const server = yield* Talk
-        const connection = yield* Talk.connect
+        const connection = yield* Talk.rawClient
         yield* connection.write(new TextEncoder().encode(sent))
         assert.deepStrictEqual(yield* Stream.runCollect(Stream.catchCause(connection.stream, () => Stream.empty)), [])
         assert.strictEqual(changes, 0)
@@ -132,6 +132,29 @@ describe("Transport.upgrade", () => {
       )
     )
   }
+
+  it.effect("ends a dialogue that lets it fail, as Refused", () =>
+    Effect.gen(function* () {
+      const server = yield* Talk
+      const client = yield* Talk.client
+      yield* client.write("go")
+      yield* Effect.exit(client.take)
+      const { Completed, Failed, Refused } = yield* server.counts
+      assert.deepStrictEqual({ Completed, Failed, Refused }, { Completed: 0, Failed: 0, Refused: 1 })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Talk.serve(
+            Handler.dialogue((connection: Server.ConnectionOf<typeof Talk>) =>
+              Effect.andThen(connection.take, upgrade(connection, Effect.fail("no")))
+            )
+          ),
+          MemoryServer.layer(Talk)
+        )
+      )
+    )
+  )
 
   it.effect("fails with what the change failed with, after which nothing is read or written", () => {
     const failed: Array<string> = []

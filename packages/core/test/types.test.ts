@@ -94,6 +94,8 @@ export const handlers = (): void => {
   is<Handler.Handler<string, string>>()({} as never as Server.HandlerOf<typeof Lines>)
   is<Handler.Handler<Add, Sum, Db>>()({} as never as Server.HandlerOf<typeof Calculator, Db>)
   is<Request.Request<Add, Sum>>()({} as never as Server.RequestOf<typeof Calculator>)
+  is<Connection.Ref<Sum>>()({} as never as Server.ConnectionOf<typeof Calculator>)
+  is<Connection.Connection<string, string>>()({} as never as Server.ConnectionOf<typeof Chat>)
   Calculator.serve({} as never as Server.HandlerOf<typeof Calculator>)
   // @ts-expect-error
   Calculator.serve({} as never as Server.HandlerOf<typeof Lines>)
@@ -134,12 +136,12 @@ export const services = (): void => {
   const reported = Handler.onFailure(reading, logging)
   is<Handler.Handler<string, string, Db | Log>>()(reported)
   const check = (_: Request.Request<string>) => Effect.as(Effect.asVoid(Log), true)
-  const verified = Middleware.verify(reading, check)
+  const verified = Middleware.filter(reading, check)
   is<Handler.Handler<string, string, Db | Log>>()(verified)
   const timed = Middleware.timeout(reading, "1 second")
   is<Handler.Handler<string, string, Db>>()(timed)
   // @ts-expect-error: a check does not fail, it decides
-  Middleware.verify(text, () => Effect.fail("no"))
+  Middleware.filter(text, () => Effect.fail("no"))
 
   // Setup may use services; its scope is given.
   const session = Session.make((connection: Connection.Ref<string>) =>
@@ -222,7 +224,7 @@ export const clients = (): void => {
   // @ts-expect-error
   Effect.flatMap(OneWay.client, (client) => client.send("a"))
   is<Effect.Effect<Connection.Connection<Uint8Array, Uint8Array>, Connection.ConnectFailed, OneWay | Scope.Scope>>()(
-    OneWay.connect
+    OneWay.rawClient
   )
   OneWay.serve((request) => Effect.succeed(Response.make(request.body.length)))
 }

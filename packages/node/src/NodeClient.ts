@@ -9,7 +9,7 @@
 import * as Client from "@socketserver/core/Client"
 import type * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as Protocol from "@socketserver/core/Protocol"
+import type * as Protocol from "@socketserver/core/Protocol"
 import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
 import type * as Wire from "@socketserver/core/Wire"
 import type * as Duration from "effect/Duration"
@@ -133,6 +133,11 @@ export interface UnixDatagramClientOptions {
  * When the scope closes, what was written is sent and the socket is destroyed,
  * within a second. Over TLS the server is always verified.
  *
+ * **Details**
+ *
+ * In raw bytes it takes a protocol in place of a declaration:
+ * `NodeClient.connect({ protocol: Protocol.bytes() }, "tcp://127.0.0.1:9000")`.
+ *
  * **Gotchas**
  *
  * Over UDP nothing is sent before the first message, so it also "connects"
@@ -183,18 +188,6 @@ export const connect = <In, Out, Send, Receive>(
   options: NodeClientOptions = {}
 ): Effect.Effect<Client.Client<Send, Receive>, Connection.ConnectFailed | ServerError, Scope.Scope> =>
   Effect.flatMap(wire(endpoint, options), (wire) => Client.make(wire, tag.protocol))
-
-/**
- * Connects to anything, in raw bytes.
- *
- * @category clients
- * @since 0.1.0
- */
-export const connectBytes = (
-  endpoint: string | Endpoint.Endpoint,
-  options: NodeClientOptions = {}
-): Effect.Effect<Connection.Connection<Uint8Array, Uint8Array>, Connection.ConnectFailed | ServerError, Scope.Scope> =>
-  Effect.flatMap(wire(endpoint, options), (wire) => Client.make(wire, Protocol.bytes()))
 
 /**
  * The options of {@link upgrade}.
@@ -305,7 +298,7 @@ export const wire = (
         case "Memory":
           return Effect.flatMap(
             Effect.promise(() => import("@socketserver/core/MemoryServer")),
-            ({ connect }) => connect(endpoint.name)
+            ({ wire }) => wire(endpoint.name)
           )
         default:
           return Effect.fail(

@@ -1,5 +1,5 @@
 /**
- * For authors of transports only: reads the header by which a balancer says who
+ * For authors of transports: reads the header by which a balancer says who
  * has connected to it.
  *
  * It is HAProxy's PROXY protocol, versions 1 and 2
@@ -49,7 +49,7 @@ export interface Source {
  * **Example** (Reading a header of version 1)
  *
  * ```ts
- * import { ProxyProtocol } from "@socketserver/node"
+ * import * as ProxyProtocol from "@socketserver/node/ProxyProtocol"
  *
  * const input = new TextEncoder().encode("PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nGET /")
  *

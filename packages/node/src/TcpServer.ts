@@ -116,7 +116,8 @@ export const layer = <Self, In, Out>(
  * **Example** (Listening on two ports)
  *
  * ```ts
- * import { Protocol, Server, Transport } from "@socketserver/core"
+ * import { Protocol, Server } from "@socketserver/core"
+ * import * as Transport from "@socketserver/core/Transport"
  * import { TcpServer } from "@socketserver/node"
  *
  * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}

@@ -225,7 +225,7 @@ export interface UpgradeOptions<Out> {
  * **Example** (Offering STARTTLS)
  *
  * ```ts no-run
- * import { type Connection, Handler, Protocol, Server } from "@socketserver/core"
+ * import { Handler, Protocol, Server } from "@socketserver/core"
  * import { NodeServer, TlsServer } from "@socketserver/node"
  * import { Effect, Layer } from "effect"
  *
@@ -234,14 +234,14 @@ export interface UpgradeOptions<Out> {
  * }) {}
  *
  * const greeting = (credentials: TlsServer.Credentials) =>
- *   Handler.dialogue((connection: Connection.Connection<string, string>) =>
+ *   Handler.dialogue((connection: Server.ConnectionOf<typeof Mail>) =>
  *     Effect.gen(function*() {
  *       yield* connection.write("220 example.org")
  *       const command = yield* connection.take
  *       if (command !== "STARTTLS") return yield* connection.write("530 Must issue a STARTTLS command first")
  *       yield* TlsServer.upgrade(connection, credentials, { last: "220 Ready to start TLS" })
  *       yield* connection.write(`250 ${connection.peer.tls?.cipher}`)
- *     }).pipe(Effect.ignore)
+ *     })
  *   )
  *
  * Layer.unwrap(

@@ -1,5 +1,6 @@
 /**
- * Policies that run handlers in worker threads and processes.
+ * Policies that run handlers in worker threads and processes, for handlers that
+ * compute or may crash.
  *
  * A worker is the same program started again. There the layer of the one server
  * takes its requests from the parent instead of listening, the layers of all

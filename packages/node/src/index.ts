@@ -12,9 +12,6 @@ export * as NodePolicy from "./NodePolicy.ts"
 /** Servers by URL or by configuration, for programs that listen; and `launch`, which runs them. */
 export * as NodeServer from "./NodeServer.ts"
 
-/** For authors of transports only: reads the header by which a balancer says who has connected to it. */
-export * as ProxyProtocol from "./ProxyProtocol.ts"
-
 /** TCP, for programs that say so in code; `NodeServer` chooses it by URL. */
 export * as TcpServer from "./TcpServer.ts"
 
@@ -30,5 +27,5 @@ export * as UnixDatagramServer from "./UnixDatagramServer.ts"
 /** Unix stream sockets, for programs that say so in code; `NodeServer` chooses them by URL. */
 export * as UnixServer from "./UnixServer.ts"
 
-/** Policies that run handlers in worker threads and processes. */
+/** Policies that run handlers in worker threads and processes, for handlers that compute or may crash. */
 export * as WorkerPolicy from "./WorkerPolicy.ts"

@@ -177,11 +177,7 @@ describe("connections whose state is in a worker", () => {
         })
       )
       yield* Effect.scoped(ask("who")).pipe(Effect.repeat({ until: (who) => whoOf(who) !== first }))
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 }))),
-      Effect.provide(quiet)
-    )
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 }))), Effect.provide(quiet))
   )
 
   it.live("need a worker that stays", () =>
@@ -227,7 +223,7 @@ describe("requests that wait for a worker", () => {
         _tag: "Refused",
         reason: "more than 1 requests wait for a worker"
       })
-      yield* Suspect.connect
+      yield* Suspect.rawClient
       assert.strictEqual((yield* server.connections).filter(({ inFlight }) => inFlight > 0).length, 2)
       for (const client of clients) yield* client.reset
     }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, queue: 1 })))
@@ -250,10 +246,7 @@ describe("a timeout of a policy", () => {
       yield* Effect.exit(ask("three"))
       const after = yield* Effect.retry(ask("four"), { times: 20 })
       assert.notStrictEqual(whoOf(after), first)
-    }).pipe(
-      Effect.scoped,
-      on(Policy.timeout(WorkerPolicy.pool({ size: 1, entry, grace: "1 second" }), "1 second"))
-    )
+    }).pipe(Effect.scoped, on(Policy.timeout(WorkerPolicy.pool({ size: 1, entry, grace: "1 second" }), "1 second")))
   )
 })
 

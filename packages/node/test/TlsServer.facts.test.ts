@@ -829,7 +829,7 @@ describe("a client", () => {
       const options = { tls: { ca, cert: device.cert, key: device.key, serverName: "localhost" } }
       const client = yield* NodeClient.connect(Lines, url, options)
       assert.strictEqual(yield* client.send("?"), "localhost device")
-      const bytes = yield* NodeClient.connectBytes(url, options)
+      const bytes = yield* NodeClient.connect({ protocol: Protocol.bytes() }, url, options)
       assert.strictEqual(bytes.peer.tls?.protocol, "TLSv1.3")
       const error = yield* Effect.flip(NodeClient.connect(Lines, `${url}?serverName=example.org`, options))
       assert.match(error.message, /does not match certificate's altnames/)

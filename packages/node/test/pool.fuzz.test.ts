@@ -1,6 +1,5 @@
 /** Pools with workers that do as `host.ts` does, in all orders in which it can happen, and what must hold at every step. */
 import { assert, describe, it } from "@effect/vitest"
-import type { Protocol } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { bytesOf, Claims, memoryCells } from "../src/internal/worker/channel/claims.ts"

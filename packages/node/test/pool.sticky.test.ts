@@ -1,6 +1,6 @@
 /** Pools whose workers have the state of connections. */
 import { assert, describe, it } from "@effect/vitest"
-import type { Outcome, Protocol } from "@socketserver/core"
+import type { Outcome } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { setUpKind } from "../src/internal/worker/channel/calls.ts"

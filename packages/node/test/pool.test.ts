@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Outcome, Protocol } from "@socketserver/core"
+import type { Outcome } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { PoolOptions } from "../src/internal/worker/parent/options.ts"

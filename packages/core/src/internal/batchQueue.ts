@@ -37,7 +37,7 @@ export class BatchQueue<A, E> {
     const taker = this.takers[0]
     if (taker !== undefined && !taker.one && this.size === 0) {
       this.takers.shift()
-      taker.resume(Exit.succeed(batch as never))
+      taker.resume(Exit.succeed(batch as [A, ...Array<A>]))
       return true
     }
     for (const item of batch) this.items.push(item)
@@ -122,7 +122,7 @@ export class BatchQueue<A, E> {
       this.faults--
       return Exit.fail(item.error)
     }
-    return Exit.succeed(this.clear() as never)
+    return Exit.succeed(this.clear() as [A, ...Array<A>])
   }
 
   private serve(): void {

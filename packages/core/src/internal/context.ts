@@ -47,7 +47,7 @@ export class ServerContext<In, Out> {
   readonly run: Runner
   readonly clock: Clock.Clock
   /** Requests whose handlers have begun. */
-  begun = 0
+  requestsBegun = 0
   private requestIds = 0
   private connectionIds = 0
 

@@ -79,7 +79,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
       dialogue.onData(datagram.data)
       dialogue.onEnd()
       const request = this.receive(dialogue as never, undefined)
-      this.stopWaiting = awaitPlace(context as never, (refused) => {
+      this.stopWaiting = awaitPlace(context, (refused) => {
         if (!request.begun) this.cancel(request, refused)
       })
       return context.events.arrived([request])
@@ -92,7 +92,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
     context.ledger.record(fault, undefined, this)
     const last = context.events.lastWords(fault, this)
     if (last?._tag === "Reply") outbox.add(last.value)
-    this.leave()
+    this.closed()
   }
 
   answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
@@ -103,7 +103,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.settle(incoming, unencodable(problem))
     }
-    this.dialogue?.begun()
+    this.dialogue?.deliver()
     // The connection ends with its handler.
     if (this.dialogue !== undefined) this.outbox.end()
     this.verdict = response.outcome ?? this.dialogue?.fault ?? Outcome.completed
@@ -113,7 +113,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
   override started(): void {
     super.started()
     this.stopWaiting()
-    this.dialogue?.begun()
+    this.dialogue?.deliver()
   }
 
   isNext(): boolean {
@@ -140,7 +140,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
 
   protected override settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
     super.settle(incoming, outcome)
-    this.leave()
+    this.closed()
   }
 
   private onSent(failure: Outcome.Undelivered | undefined): void {
@@ -164,7 +164,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
     }
   }
 
-  private leave(): void {
+  private closed(): void {
     this.stopWaiting()
     this.state = "closed"
     this.release()

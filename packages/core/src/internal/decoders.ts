@@ -98,8 +98,8 @@ export const chunks = (): Decoder<Uint8Array> => {
  * `step` sees the input from the start of a frame on, how much of it an earlier,
  * inconclusive call has seen already, and what that has left for this one.
  */
-export const stepping = <Message>(options: {
-  readonly step: (input: Uint8Array, seen: number, state: never) => Step<Message, unknown>
+export const stepping = <Message, State>(options: {
+  readonly step: (input: Uint8Array, seen: number, state: State | undefined) => Step<Message, State>
   readonly maxFrameBytes: number
 }): Decoder<Message> => {
   const { maxFrameBytes, step } = options
@@ -107,12 +107,12 @@ export const stepping = <Message>(options: {
   let consumed = 0
   let seen = 0
   let needed = 1
-  let state: unknown = undefined
+  let state: State | undefined = undefined
   let offsets: Array<number> = []
-  const attempt = (rest: Uint8Array): Step<Message, unknown> => {
+  const attempt = (rest: Uint8Array): Step<Message, State> => {
     // oxlint-disable-next-line socketserver/no-try -- a step is user code, and the frame at fault is known only here
     try {
-      return step(rest, seen, state as never)
+      return step(rest, seen, state)
     } catch (error) {
       return { _tag: "Malformed", reason: `the decoder threw: ${messageOf(error)}` }
     }

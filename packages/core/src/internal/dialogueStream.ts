@@ -29,7 +29,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   /** Makes the request, when the connection is accepted. */
   open(): void {
     const request = this.receive(this.dialogue, undefined)
-    this.stopWaiting = awaitPlace(this.context as never, (refused) => this.refuse(request, refused))
+    this.stopWaiting = awaitPlace(this.context, (refused) => this.refuse(request, refused))
     this.context.events.arrived([request])
   }
 
@@ -42,7 +42,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   override started(): void {
     super.started()
     this.stopWaiting()
-    this.dialogue.begun()
+    this.dialogue.deliver()
   }
 
   protected readonly hasInput = false
@@ -75,7 +75,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   protected override get verdict(): Outcome.Outcome {
-    this.dialogue.begun()
+    this.dialogue.deliver()
     return this.dialogue.fault ?? Outcome.completed
   }
 

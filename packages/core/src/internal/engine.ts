@@ -16,7 +16,7 @@ import type { ServerConnection } from "./serverConnection.ts"
 import { Stop } from "./stop.ts"
 
 /** What whoever serves a server does beside answering its requests. */
-export interface Served<In, Out> {
+export interface Served<Out> {
   /** What is said to a peer whose input cannot be decoded. */
   readonly onUndecodable:
     | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
@@ -38,7 +38,7 @@ export class Engine<In, Out> {
   readonly gate: Gate<In, Out>
   readonly intake: Intake<In, Out>
   readonly stop: Stop<In, Out>
-  private served: Served<In, Out> | undefined = undefined
+  private served: Served<Out> | undefined = undefined
 
   constructor(options: {
     readonly service: string
@@ -76,7 +76,7 @@ export class Engine<In, Out> {
   }
 
   /** Serves it until the returned function is called, or says that somebody does already. */
-  serve(served: Served<In, Out>): (() => void) | undefined {
+  serve(served: Served<Out>): (() => void) | undefined {
     if (this.served !== undefined) return undefined
     this.served = served
     for (const connection of this.gate.connections.values()) this.connected(connection)

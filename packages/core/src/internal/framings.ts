@@ -117,13 +117,13 @@ export const lines = (options: {
 const excerpt = (line: string): string => JSON.stringify(line.length > 40 ? `${line.slice(0, 40)}…` : line)
 
 /** A framing whose payloads are found by looking at the front of the input. */
-export const stepping = (
-  options: FramingFormat & { readonly maxFrameBytes: number },
+export const stepping = <State>(
+  options: FramingFormat<State> & { readonly maxFrameBytes: number },
   datagram?: Pick<Parameters<typeof ofBytes>[0], "unframe" | "frameDatagram">
 ): Framing => {
   const { decode, encode, maxFrameBytes } = options
   return ofBytes({
-    decoder: () => decoders.stepping<Uint8Array>({ maxFrameBytes, step: decode as never }),
+    decoder: () => decoders.stepping({ maxFrameBytes, step: decode }),
     frame: encode,
     unframe: (input) => decoders.wholeFrame(input, decode(input, 0, undefined), maxFrameBytes),
     frameDatagram: encode,

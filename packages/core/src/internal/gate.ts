@@ -120,7 +120,7 @@ export class Gate<In, Out> {
     // What has arrived when a stop begins is still taken.
     if (this.state === "closed") return refuse(stops)
     if (this.isFull) return refuse(this.tooMany("datagrams"))
-    if (verified === Exit.void) return this.exchange(datagram)
+    if (verified === Exit.void) return this.admitDatagram(datagram)
     let fiber: Fiber.Fiber<void> | undefined
     const end = () => {
       fiber?.interruptUnsafe()
@@ -133,7 +133,7 @@ export class Gate<In, Out> {
           if (this.letGo(end)) refuse(refused)
         },
         onSuccess: () => {
-          if (this.letGo(end)) this.exchange(datagram)
+          if (this.letGo(end)) this.admitDatagram(datagram)
         }
       })
     )
@@ -192,7 +192,7 @@ export class Gate<In, Out> {
   }
 
   /** A datagram that has been let in. */
-  private exchange(datagram: Wire.Datagram): void {
+  private admitDatagram(datagram: Wire.Datagram): void {
     const connection = new DatagramConnection(this.context, datagram, this.context.nextConnectionId())
     this.register(connection)
     connection.open()

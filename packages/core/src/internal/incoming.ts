@@ -97,7 +97,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     if (this.begun || this.settled !== undefined) return done
     this.begun = true
     const { on } = this
-    on.context.begun++
+    on.context.requestsBegun++
     this.finishes = finishes
     let effect: Effect.Effect<Response.Response<Out>, never, unknown>
     // oxlint-disable-next-line socketserver/no-try -- a handler may throw before it returns its effect: a defect like any other
@@ -180,11 +180,10 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       })
     )
     // How it ends may be known only at its end, where it comes from elsewhere.
-    const end = () =>
-      Response.withOutcome(
-        response.close ? Response.andClose(Response.empty) : Response.empty,
-        response.outcome as never
-      )
+    const end = (): Response.Response<never> => {
+      const last = response.close ? Response.andClose(Response.empty) : Response.empty
+      return response.outcome === undefined ? last : Response.withOutcome(last, response.outcome)
+    }
     return Effect.map(Effect.andThen(this.waitPlace, send), end)
   }
 

@@ -26,9 +26,7 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
     const { maxConnections = 4_096, maxPipelined = 128 } = options
     for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
       if (Number.isSafeInteger(value) && value >= 1) continue
-      return yield* Result.fail(
-        new InvalidOption({ option, problem: `it must be a positive integer, not ${value}` })
-      )
+      return yield* Result.fail(new InvalidOption({ option, problem: `it must be a positive integer, not ${value}` }))
     }
     const drainMillis = yield* ofOption("drainTimeout", options.drainTimeout ?? "10 seconds", { zero: true })
     const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? Duration.infinity, { forever: true })

@@ -7,7 +7,7 @@ import type { ServerContext } from "./context.ts"
  * unless the returned function is called before.
  */
 export const awaitPlace = (
-  context: ServerContext<never, never>,
+  context: Pick<ServerContext<never, never>, "after" | "limits">,
   refuse: (refused: Outcome.Refused) => void
 ): (() => void) => {
   const { placeMillis } = context.limits

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import type { Drained, Policy, Sized } from "../Policy.ts"
+import type { Drained, Policy, ConcurrencyOptions } from "../Policy.ts"
 import type * as Request from "../Request.ts"
 import { PolicyError } from "../ServerError.ts"
 
@@ -29,7 +29,7 @@ export const sequential: Policy = {
 
 export const defaultMax = 1_024
 
-export const fiber = (options?: Sized): Policy =>
+export const fiber = (options?: ConcurrencyOptions): Policy =>
   sized("fiber", options, (max) => ({
     worker: "fiber",
     onPeerGone: "cancel",
@@ -51,7 +51,7 @@ export const fiber = (options?: Sized): Policy =>
     place: Effect.succeed
   }))
 
-export const connection = (options?: Sized): Policy =>
+export const connection = (options?: ConcurrencyOptions): Policy =>
   sized("connection", options, (max) => ({
     worker: "fiber",
     onPeerGone: "cancel",
@@ -62,7 +62,7 @@ export const connection = (options?: Sized): Policy =>
 /** For what knows its connection, which `maxConnections` bounds: whoever is let in has a place. */
 export const perConnection = (): Policy => ({ ...connection({ max: Number.MAX_SAFE_INTEGER }), name: "connection" })
 
-export const keyed = (options?: Sized): Policy =>
+export const keyed = (options?: ConcurrencyOptions): Policy =>
   sized("keyed", options, (max, name) => {
     const faults = new WeakMap<object, unknown>()
     return {
@@ -103,7 +103,7 @@ export const refused = (policy: string, problem: string): Effect.Effect<never, P
 /** Where `max` cannot be used, the policy is one that cannot be placed. */
 const sized = (
   kind: string,
-  options: Sized | undefined,
+  options: ConcurrencyOptions | undefined,
   make: (max: number, name: string) => Omit<Policy, "name">
 ): Policy => {
   const max = options?.max ?? defaultMax

@@ -96,9 +96,16 @@ const policyOf = <Self, In, Out>(
   Effect.gen(function* () {
     // Elsewhere in a worker's program nothing is served.
     if ((yield* Remote.host) !== undefined) return host?.policy ?? policies.sequential
+    const configured = yield* tag.policy
+    if (chosen !== undefined && configured !== undefined && !Remote.isSilent()) {
+      // An operator who sets the variable would see nothing change.
+      yield* Effect.logWarning(
+        `${tag.key} is served under ${chosen.name}, the policy that its program names; the configured ${configured.name} has no effect`
+      )
+    }
     return (
       chosen ??
-      (yield* tag.policy) ??
+      configured ??
       (yield* policies.reference) ??
       // What knows its connection is bounded by `maxConnections`, and its requests build on each other.
       (knowsConnection || tag.protocol.kind === "connection" ? policies.perConnection() : policies.fiber())
@@ -119,11 +126,11 @@ const whenCrashed = <In, Out, R>(
         })
 
 /** The worker of handlers that run where their server does. */
-const inProcess = (kind: Policy.Policy["worker"], context: { readonly begun: number }): Worker.Worker => ({
+const inProcess = (kind: Policy.Policy["worker"], context: { readonly requestsBegun: number }): Worker.Worker => ({
   kind,
   id: Remote.copyId(),
   get requests() {
-    return context.begun
+    return context.requestsBegun
   }
 })
 

@@ -83,11 +83,11 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   onFinish(): void {
     this.outbox.onFinish()
-    this.leave()
+    this.closeIfSent()
   }
 
   /** Closes the connection, if everything that is to leave has left. */
-  private leave(): void {
+  private closeIfSent(): void {
     if (answers(this.state) || isOver(this.state) || !this.outbox.isFinished) return
     if (this.state === "closing" || !this.wire.resetsOnClose) return this.wire.destroy()
     if (!this.enter("left")) return
@@ -98,7 +98,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** The peer sends no more. */
   protected inputEnded(): void {
     this.enter("ended")
-    this.leave()
+    this.closeIfSent()
     this.progress()
   }
 
@@ -117,7 +117,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.enter(isIdle ? "stopIdle" : "stopBusy")
     if (wasOpen && isIdle) return this.finishWriting(undefined)
     // A handler that has half-closed before may still have work to do.
-    this.leave()
+    this.closeIfSent()
     this.progress()
   }
 
@@ -203,7 +203,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.cancelAll(by)
     this.outbox.end()
     this.wire.resume()
-    if (this.outbox.isFinished) return this.leave()
+    if (this.outbox.isFinished) return this.closeIfSent()
     this.watch(this.wire.bytesUnsent)
   }
 

@@ -36,7 +36,7 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
     readonly side: Side<In, Out>
     readonly outbox: Outbox<Out>
     readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
-    /** Whether what arrives is held until {@link begun}. */
+    /** Whether what arrives is held until {@link deliver}. */
     readonly holds?: boolean
   }) {
     this.wire = options.wire
@@ -190,8 +190,8 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
     this.endInbox(error === undefined ? undefined : Exit.fail(this.error({ _tag: "Reset", cause: error })))
   }
 
-  /** A handler takes it, by messages unless it has asked for the bytes. */
-  begun(): void {
+  /** A handler takes what was held, by messages unless it has asked for the bytes. */
+  deliver(): void {
     const { held } = this
     if (held === undefined || this.relayed !== undefined) return
     this.held = undefined

@@ -115,7 +115,7 @@ export const listener = () => {
   let sink: Transport.Sink | undefined
   const listen: Transport.Listen = (given) => {
     sink = given
-    return Effect.succeed({ address, close: () => {}, connect: MemoryServer.connect("scripted") })
+    return Effect.succeed({ address, close: () => {}, connect: MemoryServer.wire("scripted") })
   }
   return { listen, accept: (wire: Wire.Wire) => sink!.accept(wire) }
 }

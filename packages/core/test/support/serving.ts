@@ -44,7 +44,7 @@ export const tell = (
 /** Waits until the server has seen what happened on other connections before; its handlers may not have. */
 export const settled = Effect.scoped(
   Effect.gen(function* () {
-    const client = yield* Lines.connect
+    const client = yield* Lines.rawClient
     yield* client.end
     yield* Effect.exit(client.take)
   })

@@ -1,5 +1,5 @@
 /** A server whose requests do what they say to the worker that has them. */
-import * as Handler from "@socketserver/core/Handler"
+import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"

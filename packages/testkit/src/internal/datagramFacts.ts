@@ -59,7 +59,7 @@ export const datagramFacts = (subject: Subject): void => {
 
   test("takes a line with or without its end", () =>
     Effect.gen(function* () {
-      const raw = yield* Lines.connect
+      const raw = yield* Lines.rawClient
       for (const text of ["line", "line\n", "line\r\n"]) {
         yield* raw.write(encode(text))
         assert.strictEqual(new TextDecoder().decode(yield* raw.take), "line")
@@ -70,7 +70,7 @@ export const datagramFacts = (subject: Subject): void => {
     Effect.gen(function* () {
       const server = yield* Short
       const events = yield* ledger(server)
-      const raw = yield* Short.connect
+      const raw = yield* Short.rawClient
       yield* raw.write(encode("two\nlines"))
       yield* raw.write(Uint8Array.of(0xff))
       yield* raw.write(encode("more than sixteen bytes"))

@@ -152,7 +152,7 @@ export const datagramServing = (subject: Subject, policy: Policy.Policy): void =
         served(
           subject,
           Lines,
-          Middleware.verify(echo, ({ body }) => Effect.succeed(body !== "intruder")),
+          Middleware.filter(echo, ({ body }) => Effect.succeed(body !== "intruder")),
           { policy }
         )
       )

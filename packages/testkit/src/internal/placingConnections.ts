@@ -65,7 +65,7 @@ export const placingTalks = ({ policy, spoken, subject }: Placing): void => {
         yield* client.write("die")
         yield* Effect.flip(client.take)
         assert.strictEqual(defectOf((yield* Queue.take(events)).outcome), "Error: the dialogue died")
-        const other = yield* Talk.connect
+        const other = yield* Talk.rawClient
         yield* other.write(frame("x".repeat(2_000)))
         // How that ends depends on what the transport still had to read.
         yield* Effect.exit(Stream.runDrain(other.stream))

@@ -249,7 +249,7 @@ export const placingRequests = ({ names, policy, spoken, subject }: Placing): vo
         assert.strictEqual(yield* client.send("stop"), "stopping")
         yield* Effect.flip(client.take)
         yield* client.close
-        yield* until(Effect.map(Effect.exit(Effect.scoped(Script.connect)), Exit.isFailure))
+        yield* until(Effect.map(Effect.exit(Effect.scoped(Script.rawClient)), Exit.isFailure))
       }).pipe(on(stopping("20 seconds")))
     )
   })

@@ -167,7 +167,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
         served(
           subject,
           Lines,
-          Middleware.verify(echo, ({ body }) => Effect.succeed(body !== "intruder")),
+          Middleware.filter(echo, ({ body }) => Effect.succeed(body !== "intruder")),
           { policy }
         )
       )
@@ -190,7 +190,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
     const huge = new Uint8Array(size).map((_, i) => (i * 31 + (i >> 8)) & 0xff)
     return Effect.gen(function* () {
       const events = yield* ledger(yield* Bytes)
-      const connection = yield* Bytes.connect
+      const connection = yield* Bytes.rawClient
       yield* connection.write(encode("go"))
       yield* Queue.take(events)
       const got = new Uint8Array(size)
@@ -208,7 +208,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
 
   test("answers what was asked before a half-close", () =>
     Effect.gen(function* () {
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("one\ntwo\nthree"))
       yield* connection.end
       assert.strictEqual(yield* readAll(connection), "one\ntwo\nthree\n")

@@ -84,7 +84,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
   test("closes idle connections at once", () =>
     Effect.gen(function* () {
       const server = yield* Lines
-      const silent = yield* Lines.connect
+      const silent = yield* Lines.rawClient
       const busy = yield* Lines.client
       yield* busy.send("hello")
       yield* until(Effect.map(server.connections, (connections) => connections.length === 2))
@@ -138,7 +138,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
   test("ends by the deadline though a peer never reads", () =>
     Effect.gen(function* () {
       const server = yield* Bytes
-      const connection = yield* Bytes.connect
+      const connection = yield* Bytes.rawClient
       yield* connection.write(encode("go"))
       yield* until(Effect.map(server.counts, ({ Completed }) => Completed === 1))
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
