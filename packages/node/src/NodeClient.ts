@@ -9,7 +9,7 @@
 import * as Client from "@socketserver/core/Client"
 import type * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
-import * as Protocol from "@socketserver/core/Protocol"
+import type * as Protocol from "@socketserver/core/Protocol"
 import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
 import type * as Wire from "@socketserver/core/Wire"
 import type * as Duration from "effect/Duration"

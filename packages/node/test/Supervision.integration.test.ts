@@ -245,7 +245,10 @@ describe("a timeout of a policy", () => {
       yield* Effect.exit(ask("three"))
       const after = yield* Effect.retry(ask("four"), { times: 20 })
       assert.notStrictEqual(whoOf(after), first)
-    }).pipe(Effect.scoped, on(Policy.timeout(WorkerPolicy.pool({ size: 1, entry, grace: "100 millis" }), "300 millis")))
+    }).pipe(
+      Effect.scoped,
+      on(Policy.timeout(WorkerPolicy.pool({ size: 1, entry, gracePeriod: "100 millis" }), "300 millis"))
+    )
   )
 })
 

@@ -1,5 +1,6 @@
 /** The messages of a response, from a worker to its parent: as many at a time as that takes. */
-import { type Side, Unencodable } from "@socketserver/core/Protocol"
+import type { Side } from "@socketserver/core/Codec"
+import { Unencodable } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
