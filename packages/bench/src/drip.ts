@@ -4,6 +4,7 @@
  * CPU of decoding alone, in this process: over a socket the kernel would put the pieces together again. Only ratios
  * within one run mean something.
  */
+import type * as Codec from "@socketserver/core/Codec"
 import * as Protocol from "@socketserver/core/Protocol"
 import { parseArgs } from "node:util"
 
@@ -22,7 +23,7 @@ const maxFrameBytes = 2 * 1024 * kib
 interface Row {
   readonly name: string
   readonly what: string
-  readonly decoder: () => Pick<Protocol.Decoder<unknown>, "push">
+  readonly decoder: () => Pick<Codec.Decoder<unknown>, "push">
   /** A message of that many bytes on the wire. */
   readonly message: (bytes: number) => Uint8Array
 }

@@ -24,7 +24,7 @@
  *
  * @since 0.1.0
  */
-import type * as Result from "effect/Result"
+import type { Framing, Side } from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
 import { build, type TypeId } from "./internal/protocols.ts"
 import { Unencodable } from "./internal/unencodable.ts"
@@ -75,94 +75,12 @@ export interface Protocol<in out In, in out Out, in Send = In, out Receive = Out
 export type Payload = string | Uint8Array
 
 /**
- * One end of a protocol: what it reads and what it writes.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Side<out Read, in Write> {
-  /** Whether a message is its payload, as for text and bytes. */
-  readonly plain: boolean
-  /** A new decoder for each connection. */
-  readonly decoder: () => Decoder<Read>
-  /** A message as it goes over a connection. */
-  readonly encode: (message: Write) => Payload | Unencodable
-  /** A payload that was encoded elsewhere, as it goes over a connection. */
-  readonly frame: (payload: Payload) => Payload | Unencodable
-  /** A message alone, as it goes to a worker and back. */
-  readonly payload: MessageCodec<Payload, Read, Write>
-  /** Over datagrams: each is one payload, and framing does not apply. */
-  readonly datagram: DatagramCodec<Read, Write>
-}
-
-/**
- * From one piece of data to one message, and back.
- *
- * @category models
- * @since 0.1.0
- */
-export interface MessageCodec<in Data, out Read, in Write> {
-  readonly decode: (data: Data) => Result.Result<Read, DecodeError>
-  readonly encode: (message: Write) => Payload | Unencodable
-}
-
-/**
- * One end of a protocol over datagrams.
- *
- * @category models
- * @since 0.1.0
- */
-export interface DatagramCodec<out Read, in Write> extends MessageCodec<Uint8Array, Read, Write> {
-  /** The payload of a datagram. */
-  readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
-  /** The datagram of a payload that was encoded elsewhere. */
-  readonly frame: (payload: Payload) => Payload | Unencodable
-}
-
-/**
- * The incremental decoder of one connection.
- *
- * **Details**
- *
- * `push` takes what has arrived and appends every message that it completes, and
- * its payload where those are asked for. Whatever the chunks are, the messages
- * are the same. The first error ends the connection's input; messages before it
- * stand.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Decoder<in out Message> {
-  readonly push: (
-    chunk: Uint8Array,
-    messages: Array<Message>,
-    payloads?: Array<Payload> | undefined
-  ) => DecodeError | undefined
-  /** The peer has half-closed. */
-  readonly end: (messages: Array<Message>, payloads?: Array<Payload> | undefined) => DecodeError | undefined
-  /** Where message `index` of the last call starts, in bytes from the start of the input. */
-  readonly offsetOf: (index: number) => number
-}
-
-/**
  * Why input cannot be decoded.
  *
  * @category errors
  * @since 0.1.0
  */
 export type DecodeError = Outcome.FrameTooLarge | Outcome.Malformed
-
-/**
- * A framing alone: the ends of a protocol over it that carries bytes, and of one
- * that carries text.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Framing {
-  readonly bytes: Side<Uint8Array, Uint8Array>
-  readonly text: Side<string, string>
-}
 
 /**
  * A protocol of plain payloads, over which another codec can go.

@@ -12,6 +12,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Codec from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
 import * as policies from "./internal/policies.ts"
 import { onRelease } from "./internal/releasing.ts"
@@ -136,9 +137,9 @@ export const encoded = (payload: Protocol.Payload): never => new Encoded(payload
  * @since 0.1.0
  */
 export const encodePayload = (
-  side: Protocol.Side<unknown, never>,
+  side: Codec.Side<unknown, never>,
   message: unknown
-): Protocol.Payload | Protocol.Unencodable => encode(side as Protocol.Side<unknown, unknown>, "payloads", message)
+): Protocol.Payload | Protocol.Unencodable => encode(side as Codec.Side<unknown, unknown>, "payloads", message)
 
 /**
  * Runs an effect when a connection has ended, and its last handler with it.

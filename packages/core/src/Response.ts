@@ -77,6 +77,11 @@ export const make = <Out>(value: Out): Response<Out> => new Impl("Reply", value,
 /**
  * Answers with nothing: the peer gets no message, and the connection goes on.
  *
+ * **Gotchas**
+ *
+ * A peer that expects an answer to each request, in their order, takes the next
+ * one for this.
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -104,7 +104,7 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
  * @since 0.1.0
  */
 export interface ServeOptions<In, Out = never> {
-  /** Default: the server's configured policy, or that of `Policy.Policy`. Where none is chosen at all: `fiber`; for a `Session` and a `Protocol.connection`, in order within a connection, connections side by side. */
+  /** Default: the server's configured policy, or that of `Policy.Policy`. Where none is chosen at all: `fiber`; for a `Session` and a `Protocol.connection`, in order within a connection, connections side by side. Where it takes the place of a configured one, a warning at the start says so. */
   readonly policy?: Policy.Policy | undefined
   /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.listener`. Default: nothing. */
   readonly onUndecodable?:

@@ -236,6 +236,9 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * anything is bound; it shows the value and what is accepted. A variable that is
  * set but empty counts as not set.
  *
+ * A policy that the program gives to `serve` is the one that counts: `POLICY` has
+ * no effect then, and a warning says so.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -24,7 +24,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { availableParallelism } from "node:os"
-import type { PoolOptions } from "./internal/worker/parent/options.ts"
+import type * as internal from "./internal/worker/parent/options.ts"
 import "./internal/worker/child/role.ts"
 
 /**
@@ -48,7 +48,7 @@ export interface WorkerOptions {
   /** How long a worker may take to start. Default: 30 seconds. Then it is killed, and started again after a while. */
   readonly startTimeout?: Duration.Input | undefined
   /** How long a worker may take to end, or to let go of a cancelled request. Default: 1 second. Then it is killed. */
-  readonly grace?: Duration.Input | undefined
+  readonly gracePeriod?: Duration.Input | undefined
   /** Whether a request may be given to another worker when the one that had it crashed: twice at most, and not once something was answered. Default: `false`. */
   readonly idempotent?: boolean | undefined
   /** A module that places the server, to start instead of the program: a path or a `file:` URL. Default: the program. */
@@ -63,7 +63,7 @@ export interface WorkerOptions {
  * @category models
  * @since 0.1.0
  */
-export interface SizedOptions extends WorkerOptions {
+export interface PoolOptions extends WorkerOptions {
   /** How many workers there are. Default: as many as the machine has cores to use. */
   readonly size?: number | undefined
   /** Requests that a worker handles at a time. Default: 1, so that a crash costs one request, and one that computes delays nobody. */
@@ -106,7 +106,7 @@ export interface ProcessOptions extends WorkerOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const thread = (options: SizedOptions = {}): Policy.Policy => sized("thread", options)
+export const thread = (options: PoolOptions = {}): Policy.Policy => sized("thread", options)
 
 /**
  * Handlers in processes that are reused, a fixed number of them.
@@ -121,7 +121,7 @@ export const thread = (options: SizedOptions = {}): Policy.Policy => sized("thre
  * @category constructors
  * @since 0.1.0
  */
-export const pool = (options: SizedOptions = {}): Policy.Policy => sized("pool", options)
+export const pool = (options: PoolOptions = {}): Policy.Policy => sized("pool", options)
 
 /**
  * Each request in a process of its own, as the ancestor's `ForkingMixIn` has it.
@@ -157,7 +157,7 @@ export const process = (options: ProcessOptions = {}): Policy.Stateless => {
 /** The ancestor's `max_children`. */
 const defaultMax = 40
 
-const sized = (name: "thread" | "pool", options: SizedOptions): Policy.Policy => {
+const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => {
   const { each = 1, recycle = Infinity, size = availableParallelism() } = options
   const problem =
     positive("size", size, "for as many as there are cores") ??
@@ -177,7 +177,7 @@ const sized = (name: "thread" | "pool", options: SizedOptions): Policy.Policy =>
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
 const prefetch = 4
 
-type Size = Pick<PoolOptions, "kind" | "fixed" | "max" | "spares" | "recycle" | "each" | "prefetch">
+type Size = Pick<internal.PoolOptions, "kind" | "fixed" | "max" | "spares" | "recycle" | "each" | "prefetch">
 
 const make = (
   head: string,
@@ -188,14 +188,14 @@ const make = (
 ): Policy.Policy => {
   const { memory, queue = 1_024 } = options
   const deadline = options.deadline ?? Duration.infinity
-  const { startTimeout = "30 seconds", grace = "1 second" } = options
+  const { startTimeout = "30 seconds", gracePeriod = "1 second" } = options
   const problem =
     wrong ??
     positive("queue", queue, "for 1024") ??
     (memory === undefined ? undefined : positive("memory", memory, "for what V8 chooses")) ??
     time("deadline", deadline, "for none", 1) ??
     time("startTimeout", startTimeout, "for 30 seconds", 1) ??
-    time("grace", grace, "for 1 second", 0)
+    time("gracePeriod", gracePeriod, "for 1 second", 0)
   const settings = {
     ...named,
     queue: queue === 1_024 ? undefined : queue,
@@ -218,7 +218,7 @@ const make = (
               Effect.mapError(place(served, server, pool()), (problem) => new PolicyError({ policy: name, problem }))
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
-  const pool = (): PoolOptions => ({
+  const pool = (): internal.PoolOptions => ({
     ...size,
     hasClaims: true,
     policy: name,
@@ -226,7 +226,7 @@ const make = (
     memoryMb: memory,
     deadlineMillis: Duration.toMillis(deadline),
     startMillis: Duration.toMillis(startTimeout),
-    graceMillis: Duration.toMillis(grace),
+    graceMillis: Duration.toMillis(gracePeriod),
     retries: options.idempotent === true ? 2 : 0,
     entry: options.entry === undefined ? undefined : String(options.entry),
     bundle: options.bundle === true

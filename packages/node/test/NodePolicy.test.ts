@@ -137,7 +137,7 @@ describe("WorkerPolicy", () => {
       "thread",
       "startTimeout must be a positive time, not -1; leave it out for 30 seconds"
     ],
-    [WorkerPolicy.pool({ grace: -1 }), "pool", "grace must be a time, not -1; leave it out for 1 second"]
+    [WorkerPolicy.pool({ gracePeriod: -1 }), "pool", "gracePeriod must be a time, not -1; leave it out for 1 second"]
   ] as const)(
     "made with an option that cannot be used is refused before anything is served: %#",
     ([policy, name, problem]) =>

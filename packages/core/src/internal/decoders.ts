@@ -1,6 +1,7 @@
 import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { DecodeError, Decoder, Payload, Step } from "../Protocol.ts"
+import type { Decoder } from "../Codec.ts"
+import type { DecodeError, Payload, Step } from "../Protocol.ts"
 import { messageOf } from "./errors.ts"
 
 /** Bytes that have arrived and are not a whole frame yet. */

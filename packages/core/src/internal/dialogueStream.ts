@@ -1,6 +1,6 @@
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type { Side } from "../Protocol.ts"
+import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { answers } from "./connectionState.ts"
 import type { ServerContext } from "./context.ts"

@@ -1,6 +1,7 @@
 import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { DecodeError, Decoder, Framing, FramingFormat, Payload, Side } from "../Protocol.ts"
+import type { Decoder, Framing, Side } from "../Codec.ts"
+import type { DecodeError, FramingFormat, Payload } from "../Protocol.ts"
 import { concat, indexOf, readLength, writeLength } from "./bytes.ts"
 import * as decoders from "./decoders.ts"
 import * as sides from "./sides.ts"

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Side } from "../Protocol.ts"
+import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import type { Flushable, Tick } from "./tick.ts"
 import { Unencodable } from "./unencodable.ts"

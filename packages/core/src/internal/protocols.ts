@@ -1,4 +1,5 @@
-import type { Framed, Framing, Protocol } from "../Protocol.ts"
+import type { Framing } from "../Codec.ts"
+import type { Framed, Protocol } from "../Protocol.ts"
 import type { FramingOptions } from "../protocols/framings.ts"
 
 /** How a protocol is put together. */

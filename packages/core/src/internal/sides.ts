@@ -1,6 +1,7 @@
 import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { DecodeError, Decoder, Payload, Side } from "../Protocol.ts"
+import type { Decoder, Side } from "../Codec.ts"
+import type { DecodeError, Payload } from "../Protocol.ts"
 import { messageOf } from "./errors.ts"
 import { Unencodable } from "./unencodable.ts"
 

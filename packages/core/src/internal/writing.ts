@@ -1,4 +1,5 @@
-import type { Payload, Side } from "../Protocol.ts"
+import type { Side } from "../Codec.ts"
+import type { Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { messageOf } from "./errors.ts"
 import { Unencodable } from "./unencodable.ts"

@@ -6,7 +6,8 @@ import * as jsonText from "../internal/json.ts"
 import { build, framed } from "../internal/protocols.ts"
 import * as sides from "../internal/sides.ts"
 import { Unencodable } from "../internal/unencodable.ts"
-import type { Framed, Protocol, Side } from "../Protocol.ts"
+import type { Side } from "../Codec.ts"
+import type { Framed, Protocol } from "../Protocol.ts"
 import { type LinesOptions, lines } from "./framings.ts"
 
 /** The part of `Protocol` that gives payloads their types. */

@@ -4,7 +4,8 @@ import * as framings from "../internal/framings.ts"
 import { build, framed, maximum, problemOf } from "../internal/protocols.ts"
 import * as sides from "../internal/sides.ts"
 import type { Unencodable } from "../internal/unencodable.ts"
-import type { Framed, Payload, Protocol, Side } from "../Protocol.ts"
+import type { Side } from "../Codec.ts"
+import type { Framed, Payload, Protocol } from "../Protocol.ts"
 import type { FramingOptions } from "./framings.ts"
 
 /** The part of `Protocol` for formats of a program's own: what finds a message in bytes. */

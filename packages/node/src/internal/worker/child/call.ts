@@ -1,6 +1,7 @@
 /** A call on the worker's side: look here for what a handler's answer becomes on the channel. */
 import * as Outcome from "@socketserver/core/Outcome"
-import { type Side, Unencodable } from "@socketserver/core/Protocol"
+import type { Side } from "@socketserver/core/Codec"
+import { Unencodable } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"

@@ -2,7 +2,7 @@
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Policy from "@socketserver/core/Policy"
-import type { Side } from "@socketserver/core/Protocol"
+import type { Side } from "@socketserver/core/Codec"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Worker from "@socketserver/core/Worker"
 import * as Effect from "effect/Effect"

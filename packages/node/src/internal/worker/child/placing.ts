@@ -1,6 +1,6 @@
 /** What stands for a handler in a worker: it runs with the request that the parent has, and its answer goes there. */
 import type { Served } from "@socketserver/core/Policy"
-import type { Side } from "@socketserver/core/Protocol"
+import type { Side } from "@socketserver/core/Codec"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Request from "@socketserver/core/Request"
 import type * as Response from "@socketserver/core/Response"
