@@ -96,21 +96,24 @@ const read = (senders: ReadonlyArray<Program>) =>
   ).pipe(Effect.map((all) => all.reduce((sum, count) => sum + count, 0)))
 
 describe.skipIf(missing("python3") || process.platform !== "linux")("a Unix datagram server in a burst", () => {
-  it.live("answers 100,000 datagrams from senders that read, and counts each that it could not deliver", () =>
-    Effect.gen(function* () {
-      const path = join(yield* directory, "s")
-      yield* Effect.gen(function* () {
-        const senders = yield* Effect.forEach([0, 1, 2, 3], (i) =>
-          pythonUnixgram(path, sender(`${path}.${i}`, i % 2 === 0) + burst(25_000))
-        )
-        for (const sender of senders) yield* sender.prints(/^sent\n/)
-        const counts = yield* settled(100_000)
-        // Nothing is lost, unless the machine is so busy that a sender comes to read too rarely.
-        assert.strictEqual(counts.Completed + counts.Undelivered, 100_000)
-        assert.strictEqual(yield* read(senders), counts.Completed)
-        assert.isAbove(counts.Completed, 50_000)
-      }).pipe(Effect.provide(served(path)))
-    })
+  it.live(
+    "answers 100,000 datagrams from senders that read, and counts each that it could not deliver",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* directory, "s")
+        yield* Effect.gen(function* () {
+          const senders = yield* Effect.forEach([0, 1, 2, 3], (i) =>
+            pythonUnixgram(path, sender(`${path}.${i}`, i % 2 === 0) + burst(25_000))
+          )
+          for (const sender of senders) yield* sender.prints(/^sent\n/)
+          const counts = yield* settled(100_000)
+          // Nothing is lost, unless the machine is so busy that a sender comes to read too rarely.
+          assert.strictEqual(counts.Completed + counts.Undelivered, 100_000)
+          assert.strictEqual(yield* read(senders), counts.Completed)
+          assert.isAbove(counts.Completed, 50_000)
+        }).pipe(Effect.provide(served(path)))
+      }),
+    300_000
   )
 
   for (const connected of [false, true]) {
