@@ -44,7 +44,7 @@ const lossOf = (value: unknown, path: string): string | undefined => {
         }
         return undefined
       }
-      if ("toJSON" in value || ArrayBuffer.isView(value) || value instanceof Map || value instanceof Set) {
+      if ("toJSON" in value || isMore(value)) {
         return `${nameOf(value)} is not a JSON value${at(path)}; give it a schema, or convert it first`
       }
       for (const key of Object.keys(value)) {
@@ -59,6 +59,14 @@ const lossOf = (value: unknown, path: string): string | undefined => {
       return `${typeof value} is not a JSON value${at(path)}`
   }
 }
+
+/** Whether an object is more than its properties: a map, bytes, an error, a pattern. */
+const isMore = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype !== Object.prototype && prototype !== null && toString.call(value) !== "[object Object]"
+}
+
+const { toString } = Object.prototype
 
 const at = (path: string): string => (path === "" ? "" : ` (at ${path})`)
 
