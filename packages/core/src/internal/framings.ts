@@ -117,7 +117,7 @@ export const stepping = (
   return ofBytes({
     decoder: () => decoders.stepping<Uint8Array>({ maxFrameBytes, step: decode as never }),
     frame: encode,
-    unframe: (input) => decoders.wholeFrame(input, decode(input, 0, undefined), maxFrameBytes),
+    unframe: (input) => decoders.wholeFrame(input, decode, maxFrameBytes),
     frameDatagram: encode,
     ...datagram
   })
