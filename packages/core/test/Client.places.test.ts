@@ -10,6 +10,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import * as Schema from "effect/Schema"
 import * as Scheduler from "effect/Scheduler"
 import { Scripted, turns } from "./support/scripted.ts"
@@ -91,7 +92,10 @@ const overDatagrams = (protocol: Protocol.Protocol<string, string>) =>
 
 const max = 3
 
-const tell = (open: Effect.Effect<Line, never, any>, options: { readonly ordered: boolean; readonly lossy: boolean }) =>
+const tell = (
+  open: Effect.Effect<Line, never, Scope.Scope>,
+  options: { readonly ordered: boolean; readonly lossy: boolean }
+) =>
   Effect.fnUntraced(function* ({ every, story }: { readonly every: number; readonly story: ReadonlyArray<number> }) {
     const line = yield* Effect.provideService(open, Client.MaxInFlight, max)
     const { answer, client, received } = line
@@ -187,7 +191,7 @@ describe("the places of a client", () => {
     it.effect.prop(
       `are all there in the end, and answers go where they belong: ${how}`,
       { every: Arbitrary.map(numbers(40), (n) => n + 3), story },
-      tell(open, options),
+      (given) => tell(open, options)(given),
       runs
     )
   }

@@ -1,15 +1,22 @@
 /** The table of a connection's states, written out once more: every state with every event. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { answers, type Event, isOver, type State, transitions } from "../src/internal/connectionState.ts"
+import type * as ConnectionState from "../src/internal/connectionState.ts"
+
+type Event = ConnectionState.Event
+type State = ConnectionState.State
+// Not exported, as it should be: a test alone looks at it.
+const { answers, isOver, transitions } = await vi.importActual<typeof ConnectionState>(
+  "../src/internal/connectionState.ts"
+)
 
 const events: ReadonlyArray<Event> = ["ended", "faulty", "stopIdle", "stopBusy", "shut", "left", "lost"]
 
 // `-` is a state that an event does not change.
 const table: { readonly [S in State]: ReadonlyArray<State | "-"> } = {
-  //          ended         faulty      stopIdle   stopBusy    shut        left         lost
+  // ended, faulty, stopIdle, stopBusy, shut, left, lost
   open: ["halfClosed", "stopping", "closing", "stopping", "draining", "-", "gone"],
   halfClosed: ["-", "-", "closing", "-", "closing", "-", "gone"],
   stopping: ["halfClosed", "-", "closing", "-", "draining", "-", "gone"],
@@ -40,7 +47,7 @@ describe("a connection's state", () => {
     ["can be answered in", answers, ["open", "halfClosed", "stopping"]],
     ["is over in", isOver, ["gone", "closed"]]
   ] as const)("%s some of them", (_, test, expected) => {
-    assert.deepStrictEqual(states.filter(test), expected)
+    assert.deepStrictEqual<ReadonlyArray<State>>(states.filter(test), expected)
   })
 
   it("ends with its connection, whatever it was: unanswered where something could have been", () => {

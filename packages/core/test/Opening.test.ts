@@ -78,7 +78,7 @@ const peer = (instead: { readonly [S in Step]?: Effect.Effect<any, any> } = {}) 
       wire.destroy()
     }
   }
-  const verify: Transport.Verify = (who) => step("verify", who, true)
+  const verify: Transport.Verify = (who) => step("verify", who, true) as Effect.Effect<boolean>
   return { steps, wire, opening, verify }
 }
 

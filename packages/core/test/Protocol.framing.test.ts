@@ -121,15 +121,15 @@ describe("what a step leaves for the next one", () => {
 
       it("is forgotten with a step that left none", () => {
         const given: Array<unknown> = []
-        const protocol = make({
+        const protocol = (make as typeof Protocol.framing)({
           name: "forgetful",
           decode: (input: Uint8Array, _: number, state: unknown) => {
             given.push(state)
             return Protocol.more(undefined, input.length === 1 ? "left" : undefined)
           },
           encode: (message: Uint8Array) => message
-        } as never)
-        decode(serverOf(protocol as never), bytewise("abc"), { open: true })
+        })
+        decode(serverOf(protocol), bytewise("abc"), { open: true })
         assert.deepStrictEqual(given, [undefined, "left", undefined])
       })
 
@@ -192,8 +192,8 @@ describe("a protocol that only a server can speak", () => {
         const { reason } = yield* Effect.flip(use)
         assert.deepStrictEqual(reason, { _tag: "EncodeFailed", problem })
       }
-      const datagram = (protocol.client as Protocol.Side<unknown, unknown>).datagram
-      assert.deepStrictEqual(datagram.encode("a"), new Protocol.Unencodable(problem))
+      const datagram = (protocol.client as Protocol.Side<never, never> as Protocol.Side<unknown, never>).datagram
+      assert.deepStrictEqual(datagram.encode("a" as never), new Protocol.Unencodable(problem))
       assert.deepStrictEqual(datagram.decode(utf8("a")) as unknown, Result.fail(Outcome.malformed(0, problem)))
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(AskLive, MemoryServer.layer(Ask))))
   )
@@ -201,11 +201,14 @@ describe("a protocol that only a server can speak", () => {
   it.each([
     [
       "decode of its response",
-      { request: { decode: () => Protocol.more(), encode: () => "" }, response: { encode: () => "" } }
+      { request: { decode: () => Protocol.more(), encode: (): string => "" }, response: { encode: (): string => "" } }
     ],
     [
       "encode of its request",
-      { request: { decode: () => Protocol.more() }, response: { decode: () => Protocol.more(), encode: () => "" } }
+      {
+        request: { decode: () => Protocol.more() },
+        response: { decode: () => Protocol.more(), encode: (): string => "" }
+      }
     ]
   ])("lacks the %s", (_, sides) => {
     const half = Protocol.make({ name: "half", ...sides } as never) as Protocol.Protocol<unknown, unknown>
