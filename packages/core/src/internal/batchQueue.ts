@@ -57,6 +57,11 @@ export class BatchQueue<A, E> {
   end(exit: Exit.Exit<never, E | Cause.Done> = ended): void {
     if (this.exit !== undefined) return
     this.exit = exit
+    this.dismiss(exit)
+  }
+
+  /** Tells whoever waits that nothing will come, once what has come is taken. */
+  private dismiss(exit: Exit.Exit<never, E | Cause.Done>): void {
     if (this.size > 0) return
     const takers = this.takers
     this.takers = []
@@ -89,6 +94,8 @@ export class BatchQueue<A, E> {
   private taking(one: boolean): Pull.Pull<NonEmpty<A>, E> {
     const wait: Pull.Pull<NonEmpty<A>, E> = Effect.callback((resume) => Effect.sync(this.wait(one, resume)))
     return Effect.suspend(() => {
+      // Whoever is resumed with one element, and takes again at once, has no right to another's.
+      if (this.takers.length > 0) return wait
       if (this.size > 0) return this.next(one)
       return this.exit ?? wait
     })
@@ -96,6 +103,7 @@ export class BatchQueue<A, E> {
 
   /** Hands the next element to `resume`, after whoever waits already; it is not called any more once the returned function was. */
   take(resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+    if (this.takers.length > 0) return this.wait(true, resume)
     if (this.size > 0) resume(this.next(true))
     else if (this.exit !== undefined) resume(this.exit)
     else return this.wait(true, resume)
@@ -131,6 +139,8 @@ export class BatchQueue<A, E> {
       if (taker === undefined) return
       taker.resume(this.next(taker.one))
     }
+    // It may have ended meanwhile.
+    if (this.exit !== undefined) this.dismiss(this.exit)
   }
 }
 

@@ -41,10 +41,12 @@ class Tail {
 /** The payload of a datagram that is one whole frame: the frame. */
 export const wholeFrame = <Message>(
   datagram: Uint8Array,
-  step: Step<Message, unknown>,
+  decode: (input: Uint8Array, seen: number, state: never) => Step<Message, unknown>,
   maxFrameBytes: number
 ): Result.Result<Message, DecodeError> => {
+  // As over a connection, a step never sees more than a frame may have.
   if (datagram.length > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
+  const step = decode(datagram, 0, undefined as never)
   const malformed = (reason: string) => Result.fail(Outcome.malformed(0, reason))
   if (step._tag === "Malformed") return malformed(step.reason)
   if (step._tag === "More") return malformed(`the datagram is not a whole frame (${datagram.length} bytes)`)

@@ -91,7 +91,9 @@ export class Engine<In, Out> {
     const { context } = this
     run(Effect.exit(onConnect(connection))).addObserver((exit) => {
       const ended = exit._tag === "Success" ? exit.value : exit
-      if (ended._tag === "Success" || Cause.hasInterruptsOnly(ended.cause)) return
+      if (ended._tag === "Success") return
+      // What ends with its connection is no failure; one that is still there would have no handler.
+      if (Cause.hasInterruptsOnly(ended.cause) && !this.gate.connections.has(connection.id)) return
       const refused = ended.cause.reasons.find(Cause.isFailReason)?.error as Outcome.Refused | undefined
       context.ledger.record(refused ?? Outcome.failed(ended.cause), undefined, connection)
       context.run(connection.close)

@@ -126,7 +126,7 @@ export const stepping = <State>(
   return ofBytes({
     decoder: () => decoders.stepping({ maxFrameBytes, step: decode }),
     frame: encode,
-    unframe: (input) => decoders.wholeFrame(input, decode(input, 0, undefined), maxFrameBytes),
+    unframe: (input) => decoders.wholeFrame(input, decode, maxFrameBytes),
     frameDatagram: encode,
     ...datagram
   })

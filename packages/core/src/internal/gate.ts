@@ -89,19 +89,14 @@ export class Gate<In, Out> {
       destroy()
     }
     this.hold(end)
-    const { openingMillis } = this.context.limits
-    const bounded = Effect.timeoutOrElse(ready, {
-      duration: openingMillis,
-      orElse: () => Effect.fail(Outcome.refused(`it was not ready within ${openingMillis} ms`))
-    })
     fiber = this.context.run(
-      Effect.matchCause(bounded, {
+      Effect.matchCause(this.bounded(ready), {
         onFailure: (cause) => {
-          this.letGo(end)
+          const stopped = !this.letGo(end)
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
           if (refused !== undefined) this.refuse(known(), listener, refused)
-          else if (!Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
+          else if (!stopped || !Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
           destroy()
         },
         onSuccess: (wire) => {
@@ -110,6 +105,15 @@ export class Gate<In, Out> {
         }
       })
     )
+  }
+
+  /** What comes before a connection takes a minute at most. */
+  private bounded<A>(ready: Effect.Effect<A, Outcome.Refused>): Effect.Effect<A, Outcome.Refused> {
+    const { openingMillis } = this.context.limits
+    return Effect.timeoutOrElse(ready, {
+      duration: openingMillis,
+      orElse: () => Effect.fail(Outcome.refused(`it was not ready within ${openingMillis} ms`))
+    })
   }
 
   /** A datagram has arrived. */
@@ -128,7 +132,7 @@ export class Gate<In, Out> {
     }
     this.hold(end)
     fiber = this.context.run(
-      Effect.match(verified, {
+      Effect.match(this.bounded(verified), {
         onFailure: (refused) => {
           if (this.letGo(end)) refuse(refused)
         },

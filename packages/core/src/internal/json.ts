@@ -19,53 +19,70 @@ export const format = (value: unknown): string | Unencodable => {
   try {
     // First, since what it throws for names where a cycle is.
     const text = JSON.stringify(value) as string | undefined
-    const lost = lossOf(value, "")
-    if (lost !== undefined) return new Unencodable(lost)
+    const loss = lossOf(value)
+    if (loss !== undefined) return new Unencodable(say(loss))
     return text ?? new Unencodable(`${typeof value} is not a JSON value`)
   } catch (error) {
     return new Unencodable(messageOf(error))
   }
 }
 
-/** What of a value JSON would leave out or change. A property without a value is the same as none. */
-const lossOf = (value: unknown, path: string): string | undefined => {
+/** What JSON would leave out or change, and where it is in the value. */
+interface Loss {
+  readonly problem: string
+  readonly mend: string
+  path: string
+}
+
+/** What of a value is lost. A property without a value is the same as none. */
+const lossOf = (value: unknown): Loss | undefined => {
   switch (typeof value) {
     case "string":
     case "boolean":
       return undefined
     case "number":
-      return Number.isFinite(value) ? undefined : `${value} is not a JSON value${at(path)}`
+      return Number.isFinite(value) ? undefined : lost(`${value} is not a JSON value`)
     case "object": {
       if (value === null) return undefined
       if (Array.isArray(value)) {
         for (let i = 0; i < value.length; i++) {
-          const lost = lossOf(value[i], `${path}[${i}]`)
-          if (lost !== undefined) return lost
+          const loss = lossOf(value[i])
+          if (loss !== undefined) return within(`[${i}]`, loss)
         }
         return undefined
       }
-      if (!isPlain(value) || "toJSON" in value) {
-        return `${nameOf(value)} is not a JSON value${at(path)}; give it a schema, or convert it first`
+      if ("toJSON" in value || isMore(value)) {
+        return lost(`${nameOf(value)} is not a JSON value`, "; give it a schema, or convert it first")
       }
       for (const key of Object.keys(value)) {
         const property = (value as Record<string, unknown>)[key]
-        if (property === undefined) continue
-        const lost = lossOf(property, path === "" ? key : `${path}.${key}`)
-        if (lost !== undefined) return lost
+        const loss = property === undefined ? undefined : lossOf(property)
+        if (loss !== undefined) return within(`.${key}`, loss)
       }
       return undefined
     }
     default:
-      return `${typeof value} is not a JSON value${at(path)}`
+      return lost(`${typeof value} is not a JSON value`)
   }
 }
 
-/** Whether it is an object of no class, of this program or of another. */
-const isPlain = (value: object): boolean => {
-  const prototype = Object.getPrototypeOf(value) as object | null
-  return prototype === null || Object.getPrototypeOf(prototype) === null
+const lost = (problem: string, mend = ""): Loss => ({ problem, mend, path: "" })
+
+/** The path is made on the way back: most values lose nothing. */
+const within = (step: string, loss: Loss): Loss => {
+  loss.path = step + loss.path
+  return loss
 }
 
-const at = (path: string): string => (path === "" ? "" : ` (at ${path})`)
+/** Whether an object is more than its properties: a map, bytes, an error, a pattern. */
+const isMore = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype !== Object.prototype && prototype !== null && toString.call(value) !== "[object Object]"
+}
+
+const { toString } = Object.prototype
+
+const say = ({ mend, path, problem }: Loss): string =>
+  `${problem}${path === "" ? "" : ` (at ${path.replace(/^\./, "")})`}${mend}`
 
 const nameOf = (value: object): string => `a ${value.constructor?.name ?? "value"}`

@@ -6,6 +6,7 @@ import type * as Outcome from "../Outcome.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
 import { CurrentServer, type ServerContext } from "./context.ts"
 import type { Gate } from "./gate.ts"
+import { CurrentRequest } from "./incoming.ts"
 import type { Intake } from "./intake.ts"
 
 /**
@@ -29,8 +30,10 @@ export class Stop<In, Out> {
   private readonly onBegin = new Set<() => void>()
   /** Who waits for the end; each looks itself whether it is there. */
   private readonly waiting = new Set<() => void>()
-  /** Of those, the handlers of this server, which would wait for themselves. */
-  private callers = 0
+  /** Of those, how many are within this server: its handlers, which would wait for themselves. */
+  private within = 0
+  /** The requests of such handlers, with how often each waits. */
+  private readonly callers = new Map<object, number>()
 
   constructor(context: ServerContext<In, Out>, gate: Gate<In, Out>, intake: Intake<In, Out>) {
     this.context = context
@@ -57,22 +60,31 @@ export class Stop<In, Out> {
   /** Stops, and waits until everything has ended: at most the drain timeout. */
   readonly shutdown: Effect.Effect<Outcome.Report> = Effect.withFiber((fiber) => {
     this.begin()
-    return fiber.getRef(CurrentServer) === this.context ? this.endedButCallers : this.ended
+    return fiber.getRef(CurrentServer) === this.context
+      ? this.endedButCallers(fiber.getRef(CurrentRequest))
+      : this.ended
   })
 
   /** For handlers that stop their own server: waits for everything but such handlers. */
-  private readonly endedButCallers: Effect.Effect<Outcome.Report> = Effect.suspend(() => {
-    this.callers++
-    // A handler that waits no longer is one that others wait for.
-    return Effect.ensuring(
-      this.until(
-        () => this.report ?? (this.isStopping && this.inFlight <= this.callers ? this.makeReport() : undefined)
-      ),
+  private endedButCallers(request: object | undefined): Effect.Effect<Outcome.Report> {
+    const calls = (by: 1 | -1) =>
       Effect.sync(() => {
-        this.callers--
+        this.within += by
+        if (request === undefined) return
+        const waits = (this.callers.get(request) ?? 0) + by
+        if (waits === 0) this.callers.delete(request)
+        else this.callers.set(request, waits)
       })
+    const answered = this.until(
+      () => this.report ?? (this.isStopping && this.inFlight <= this.calling ? this.makeReport() : undefined)
     )
-  })
+    // A handler that waits no longer is one that others wait for.
+    return Effect.acquireUseRelease(
+      calls(1),
+      () => answered,
+      () => calls(-1)
+    )
+  }
 
   private until(look: () => Outcome.Report | undefined): Effect.Effect<Outcome.Report> {
     return Effect.callback((resume) => {
@@ -90,6 +102,15 @@ export class Stop<In, Out> {
     let inFlight = 0
     for (const connection of this.gate.connections.values()) inFlight += connection.inFlight
     return inFlight
+  }
+
+  /** How many requests in flight have handlers that wait for the end. What a handler has started may outlive it. */
+  private get calling(): number {
+    let calling = 0
+    for (const request of this.callers.keys()) {
+      if ((request as { readonly settled?: unknown }).settled === undefined) calling++
+    }
+    return calling
   }
 
   /** The listener died, or the policy. What was received is still answered. */
@@ -143,7 +164,7 @@ export class Stop<In, Out> {
 
   /** A request has its outcome. */
   settled(): void {
-    if (this.callers > 0) this.look()
+    if (this.within > 0) this.look()
   }
 
   /** A connection has ended, and its finalizers are run. */

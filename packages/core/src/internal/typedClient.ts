@@ -51,6 +51,8 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
   private readonly wireLoses: boolean
   /** Who waits for the answer with an id. Those who gave up wait on, so that their late answer is nobody else's. */
   private readonly byId = new Map<unknown, Answered<Receive>>()
+  /** How many answers to an id may still come that nobody waits for, where they may also be lost. */
+  private readonly late = new Map<unknown, number>()
   private awaited = 0
 
   constructor(
@@ -65,20 +67,20 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
   }
 
   readonly send = (request: Send): Effect.Effect<Receive, Connection.ConnectionError> =>
-    Effect.flatMap(this.places.take, () =>
-      Effect.andThen(
-        // Who does not get to write gives the place back.
-        Effect.onInterrupt(this.outbox.writable, () => this.places.giveBack),
-        this.ask(request)
-      )
-    )
+    Effect.suspend(() => {
+      const place = new Place(this.places)
+      const asking = Effect.flatMap(place.taken, () => Effect.andThen(this.outbox.writable, this.ask(request, place)))
+      // Who leaves before it is written gives the place back, at whatever step; after that it is the answer's.
+      return Effect.onInterrupt(asking, () => Effect.sync(() => place.asked || place.giveBack()))
+    })
 
-  private ask(request: Send): Effect.Effect<Receive, Connection.ConnectionError> {
+  private ask(request: Send, place: Place): Effect.Effect<Receive, Connection.ConnectionError> {
     return Effect.callback((resume) => {
+      place.asked = true
       let given = false
       const settle = (effect: Effect.Effect<Receive, Connection.ConnectionError>) => {
         if (given) this.awaited--
-        this.places.giveBackUnsafe()
+        place.giveBack()
         resume(effect)
       }
       const { correlation } = this
@@ -109,7 +111,7 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
       if (correlation !== undefined) {
         if (this.inbox.ended !== undefined) return answered(this.inbox.ended)
         this.byId.set(id, answered)
-        return
+        return this.wireLoses ? Effect.sync(() => this.giveUp(id, place)) : undefined
       }
       const forget = this.inbox.take((exit) => answered(Exit.map(exit, (messages) => messages[0])))
       return Effect.suspend(() => {
@@ -117,7 +119,7 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
           // A datagram may be lost, and its answer never come: whoever asks next would wait behind it.
           forget()
           this.awaited--
-          this.places.giveBackUnsafe()
+          place.giveBack()
           return Effect.void
         }
         // Where others wait behind it, its answer is taken when it comes, and is nobody's. Alone, it is called off.
@@ -126,13 +128,34 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
     })
   }
 
+  /** A datagram may be lost, and its answer never come; if it comes after all, it is nobody's. */
+  private giveUp(id: unknown, place: Place): void {
+    this.byId.delete(id)
+    this.awaited--
+    this.late.set(id, (this.late.get(id) ?? 0) + 1)
+    for (const oldest of this.late.keys()) {
+      if (this.late.size <= maxLate) break
+      this.late.delete(oldest)
+    }
+    place.giveBack()
+  }
+
+  /** Whether a message is the answer to a request that was given up. */
+  private isLate(id: unknown): boolean {
+    const expected = this.late.get(id)
+    if (expected === undefined) return false
+    if (expected === 1) this.late.delete(id)
+    else this.late.set(id, expected - 1)
+    return true
+  }
+
   protected override received(messages: Array<Receive>): void {
     const { correlation } = this
     if (correlation === undefined) return super.received(messages)
     const others = messages.filter((message) => {
       const id = idOf(correlation.response, message)
       const answered = id === undefined ? undefined : this.byId.get(id)
-      if (answered === undefined) return true
+      if (answered === undefined) return !this.isLate(id)
       this.byId.delete(id)
       answered(Exit.succeed(message))
       return false
@@ -167,6 +190,9 @@ type Answered<Receive> = (exit: Exit.Exit<Receive, Connection.ConnectionError | 
 /** How many messages that answer nobody are read while answers are awaited. */
 const maxUnread = 1_024
 
+/** How many ids are remembered that were given up. */
+const maxLate = 1_024
+
 const idOf = (id: (message: never) => unknown, message: unknown): unknown => {
   // oxlint-disable-next-line socketserver/no-try -- the function is user code: what it throws for has no id
   try {
@@ -179,32 +205,69 @@ const idOf = (id: (message: never) => unknown, message: unknown): unknown => {
 /** Counts what is in flight, up to a maximum; who wants more waits in line. */
 class Places {
   private free: number
-  private waiting: Array<() => void> = []
+  private readonly line = new Set<Place>()
+  private handing = false
 
   constructor(max: number) {
     this.free = max
   }
 
-  readonly take: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.free > 0) {
+  /** Takes a place, or stands in line for one. */
+  take(place: Place): void {
+    this.line.add(place)
+    this.hand()
+  }
+
+  leave(place: Place): void {
+    this.line.delete(place)
+  }
+
+  giveBack(): void {
+    this.free++
+    this.hand()
+  }
+
+  private hand(): void {
+    // Who gets a place may give it back at once: however many wait, they are not as many calls deep.
+    if (this.handing) return
+    this.handing = true
+    for (const place of this.line) {
+      if (this.free <= 0) break
       this.free--
-      return resume(Effect.void)
+      this.line.delete(place)
+      place.get()
     }
-    const wake = () => resume(Effect.void)
-    this.waiting.push(wake)
-    return Effect.sync(() => {
-      const before = this.waiting.length
-      this.waiting = this.waiting.filter((other) => other !== wake)
-      // It had been given a place already, and had not gone on yet.
-      if (this.waiting.length === before) this.giveBackUnsafe()
-    })
+    this.handing = false
+  }
+}
+
+/** What one request takes of them, and gives back once. */
+class Place {
+  /** Whether its request was written, and its answer gives it back. */
+  asked = false
+  private readonly places: Places
+  private state: "none" | "waiting" | "held" = "none"
+  private onGot: () => void = () => {}
+
+  constructor(places: Places) {
+    this.places = places
+  }
+
+  readonly taken: Effect.Effect<void> = Effect.callback((resume) => {
+    this.state = "waiting"
+    this.onGot = () => resume(Effect.void)
+    this.places.take(this)
   })
 
-  readonly giveBack: Effect.Effect<void> = Effect.sync(() => this.giveBackUnsafe())
+  get(): void {
+    this.state = "held"
+    this.onGot()
+  }
 
-  giveBackUnsafe(): void {
-    const next = this.waiting.shift()
-    if (next === undefined) this.free++
-    else next()
+  giveBack(): void {
+    const { state } = this
+    this.state = "none"
+    if (state === "held") this.places.giveBack()
+    else if (state === "waiting") this.places.leave(this)
   }
 }

@@ -179,7 +179,7 @@ export const make: {
   const request = options.request ?? (options as unknown as MessageFormat<In, never>)
   const response = options.response ?? (options as unknown as MessageFormat<Out, never>)
   const side = <Read, Write>({ decode }: Decoding<Read, never>, { encode }: Encoding<Write>): Side<Read, Write> => {
-    const whole = (frame: Uint8Array) => decoders.wholeFrame(frame, decode(frame, 0, undefined), maxFrameBytes)
+    const whole = (frame: Uint8Array) => decoders.wholeFrame(frame, decode, maxFrameBytes)
     return sides.make<Read, Write>({
       plain: false,
       decoder: () => decoders.stepping({ maxFrameBytes, step: decode }),
