@@ -17,7 +17,7 @@ import type * as Connection from "./Connection.ts"
 import * as policies from "./internal/policies.ts"
 import { onRelease } from "./internal/releasing.ts"
 import * as relays from "./internal/relay.ts"
-import { Encoded, encode } from "./internal/writing.ts"
+import { Encoded, encoderOf } from "./internal/writing.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -131,15 +131,16 @@ export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload =
 export const encoded = (payload: Protocol.Payload): never => new Encoded(payload) as never
 
 /**
- * The payload of a message, or why it has none: what a worker sends back.
+ * Makes the payloads of messages, or says why one has none: what a worker sends
+ * back.
  *
  * @category payloads
  * @since 0.1.0
  */
-export const encodePayload = (
-  side: Codec.Side<unknown, never>,
-  message: unknown
-): Protocol.Payload | Protocol.Unencodable => encode(side as Codec.Side<unknown, unknown>, "payloads", message)
+export const payloadEncoder = (
+  side: Codec.Side<unknown, never>
+): ((message: unknown) => Protocol.Payload | Protocol.Unencodable) =>
+  encoderOf(side as Codec.Side<unknown, unknown>, "payloads")
 
 /**
  * Runs an effect when a connection has ended, and its last handler with it.

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import type * as Codec from "@socketserver/core/Codec"
 import type { Connection } from "@socketserver/core"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Peer from "@socketserver/core/Peer"
@@ -18,7 +17,7 @@ const crossed = (peer: Peer.Peer) => {
     () => {},
     () => {}
   )
-  return new RemoteRef(7, JSON.parse(told) as Described, writer, new Pushes(), () => ({}) as Codec.Side<unknown, never>)
+  return new RemoteRef(7, JSON.parse(told) as Described, writer, new Pushes(), () => String)
 }
 
 /** A value of every field, so that a new one does not compile until it is here. */

@@ -15,7 +15,7 @@ import { ReplyWire } from "./replyWire.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import { TypedConnection } from "./typedConnection.ts"
 import { Unencodable } from "./unencodable.ts"
-import { encode } from "./writing.ts"
+import { encoderOf } from "./writing.ts"
 
 /**
  * The server's end of a datagram: one request, and the datagrams that go back.
@@ -62,7 +62,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
       Effect.suspend(() => {
-        const encoded = encode(this.side, this.wire.carries, message)
+        const encoded = encoderOf(this.side, this.wire.carries)(message)
         if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
         return Effect.callback<void, Connection.ConnectionError>((resume) =>
           this.wire.send(encoded, (failure) => resume(failure === undefined ? Effect.void : this.fails(failure)))

@@ -3,7 +3,7 @@ import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import type { Flushable, Tick } from "./tick.ts"
 import { Unencodable } from "./unencodable.ts"
-import { encode, type Encoded } from "./writing.ts"
+import { type Encode, type Encoded, encoderOf } from "./writing.ts"
 
 /**
  * The writing half of a connection: encodes messages, sends what a tick has
@@ -12,7 +12,9 @@ import { encode, type Encoded } from "./writing.ts"
  */
 export class Outbox<Out> implements Flushable {
   private readonly wire: Wire.Wire
-  private readonly side: Side<unknown, Out>
+  private readonly encode: Encode<Out>
+  /** Whether each message is written by itself, as a datagram. */
+  private readonly separate: boolean
   private readonly tick: Tick
   private text = ""
   private bytes: Array<Uint8Array> = []
@@ -31,7 +33,8 @@ export class Outbox<Out> implements Flushable {
 
   constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick) {
     this.wire = wire
-    this.side = side
+    this.encode = encoderOf(side, wire.carries)
+    this.separate = wire.carries !== "stream"
     this.tick = tick
   }
 
@@ -53,10 +56,10 @@ export class Outbox<Out> implements Flushable {
   /** Adds a message; says why if it cannot be encoded. */
   add(message: Out | Encoded): string | undefined {
     if (this.state !== "open" && this.state !== "held") return undefined
-    const encoded = encode(this.side, this.wire.carries, message)
+    const encoded = this.encode(message)
     if (encoded instanceof Unencodable) return encoded.problem
     this.collected += encoded.length
-    if (this.wire.carries !== "stream") {
+    if (this.separate) {
       const problem = this.addDatagram(typeof encoded === "string" ? utf8.encode(encoded) : encoded)
       if (problem !== undefined) return problem
     } else if (typeof encoded === "string") this.text += encoded
@@ -98,7 +101,7 @@ export class Outbox<Out> implements Flushable {
     if (this.state !== "open") return
     let writable = true
     this.collected = 0
-    if (this.wire.carries !== "stream") {
+    if (this.separate) {
       for (let chunk = this.bytes.shift(); chunk !== undefined; chunk = this.bytes.shift()) {
         writable = this.wire.write(chunk)
       }
@@ -139,9 +142,7 @@ export class Outbox<Out> implements Flushable {
       if (full) this.flush()
       const drained = !this.blocked || this.isClosed ? Effect.void : this.drained
       // Datagrams may be taken at once, again and again: others want their turn, too.
-      return this.wire.carries !== "stream" && (full || drained !== Effect.void)
-        ? Effect.andThen(drained, Effect.yieldNow)
-        : drained
+      return this.separate && (full || drained !== Effect.void) ? Effect.andThen(drained, Effect.yieldNow) : drained
     })
   }
 

@@ -12,35 +12,38 @@ export class Encoded {
   }
 }
 
+/** Makes the frame of a message, or says why it has none. */
+export type Encode<Write> = (message: Write | Encoded) => Payload | Unencodable
+
 /**
- * From messages to what a wire carries: the one place that looks at it when it
- * is written, and that catches what an encoder throws.
+ * From messages to what a wire carries: the one place that looks at it when
+ * messages are encoded, and that catches what an encoder throws.
  */
-export const encode = <Write>(
-  side: Side<unknown, Write>,
-  carries: Wire.Wire["carries"],
-  message: Write | Encoded
-): Payload | Unencodable => {
-  let encoded: unknown
-  // oxlint-disable-next-line socketserver/no-try -- an encoder is user code, and what it throws must not reach the event loop
-  try {
-    if (typeof message === "object" && message instanceof Encoded) encoded = frame(side, carries, message.payload)
-    else if (carries === "stream") encoded = side.encode(message)
-    else encoded = (carries === "datagrams" ? side.datagram : side.payload).encode(message)
-  } catch (error) {
-    return new Unencodable(`the encoder threw: ${messageOf(error)}`)
+export const encoderOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
+  const { encode, frame } = formOf(side, carries)
+  return (message) => {
+    let encoded: unknown
+    // oxlint-disable-next-line socketserver/no-try -- an encoder is user code, and what it throws must not reach the event loop
+    try {
+      encoded = typeof message === "object" && message instanceof Encoded ? frame(message.payload) : encode(message)
+    } catch (error) {
+      return new Unencodable(`the encoder threw: ${messageOf(error)}`)
+    }
+    if (typeof encoded === "string" || encoded instanceof Uint8Array || encoded instanceof Unencodable) return encoded
+    return new Unencodable("the encoder returned neither text nor bytes")
   }
-  if (typeof encoded === "string" || encoded instanceof Uint8Array || encoded instanceof Unencodable) return encoded
-  return new Unencodable("the encoder returned neither text nor bytes")
 }
 
-const frame = (side: Side<unknown, never>, carries: Wire.Wire["carries"], payload: Payload): Payload | Unencodable => {
+const formOf = <Write>(
+  side: Side<unknown, Write>,
+  carries: Wire.Wire["carries"]
+): Pick<Side<unknown, Write>, "encode" | "frame"> => {
   switch (carries) {
     case "stream":
-      return side.frame(payload)
+      return side
     case "datagrams":
-      return side.datagram.frame(payload)
+      return side.datagram
     case "payloads":
-      return payload
+      return { encode: side.payload.encode, frame: (payload) => payload }
   }
 }

@@ -1,8 +1,7 @@
 /** A call on the worker's side: look here for what a handler's answer becomes on the channel. */
 import * as Outcome from "@socketserver/core/Outcome"
-import type { Side } from "@socketserver/core/Codec"
 import { Unencodable } from "@socketserver/core/Protocol"
-import * as Remote from "@socketserver/core/Remote"
+import type * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,6 +9,9 @@ import * as Stream from "effect/Stream"
 import { type Kind, windowBytes, writeClose, writeDefect, writeDone } from "../channel/calls.ts"
 import { cost, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 import { CurrentCall, type RemoteRef } from "./remoteRef.ts"
+
+/** Makes the payload of a message of the server, or says why it has none. */
+export type Encode = ReturnType<typeof Remote.payloadEncoder>
 
 /** A call that this worker has been given, and what it sends back: messages, and how it has ended. */
 export class Call {
@@ -83,7 +85,7 @@ export class Call {
   }
 
   /** Sends a response, and leaves one for this program's own server that sends nothing. */
-  answer(side: Side<unknown, never>, response: Response.Response<unknown>): Effect.Effect<Response.Response<unknown>> {
+  answer(encode: Encode, response: Response.Response<unknown>): Effect.Effect<Response.Response<unknown>> {
     if (response?._tag === undefined) return Exit.succeed(response)
     this.close = response.close
     const end = Response.withOutcome(Response.empty, response.outcome as Outcome.Outcome)
@@ -91,12 +93,12 @@ export class Call {
       case "Empty":
         return Exit.succeed(end)
       case "Reply": {
-        const problem = this.messages.send(side, response.value)
+        const problem = this.messages.send(encode, response.value)
         return problem === undefined ? Exit.succeed(end) : unencodable(problem)
       }
       case "Streamed": {
         this.writer.add(Tell.stream, this.id, writeClose(response.close))
-        return Effect.as(this.messages.sendAll(side, response.value), end)
+        return Effect.as(this.messages.sendAll(encode, response.value), end)
       }
     }
   }
@@ -116,19 +118,19 @@ class Outgoing {
   }
 
   /** Sends a message, however much is on its way; or says why it cannot be encoded. */
-  send(side: Side<unknown, never>, message: unknown): string | undefined {
-    const payload = Remote.encodePayload(side, message)
+  send(encode: Encode, message: unknown): string | undefined {
+    const payload = encode(message)
     if (payload instanceof Unencodable) return payload.problem
     this.writer.add(Tell.message, this.id, payload)
     this.unsent += cost(typeof payload === "string" ? Buffer.byteLength(payload) : payload.length)
     return undefined
   }
 
-  sendAll(side: Side<unknown, never>, messages: Stream.Stream<unknown>): Effect.Effect<void> {
+  sendAll(encode: Encode, messages: Stream.Stream<unknown>): Effect.Effect<void> {
     return Stream.runForEachArray(messages, (some) => {
       const from = (start: number): Effect.Effect<void> => {
         for (let i = start; i < some.length; i++) {
-          const problem = this.send(side, some[i])
+          const problem = this.send(encode, some[i])
           if (problem !== undefined) return unencodable(problem)
           if (this.unsent > windowBytes) return Effect.flatMap(this.taken(), () => from(i + 1))
         }

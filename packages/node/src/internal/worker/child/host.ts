@@ -2,7 +2,6 @@
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Policy from "@socketserver/core/Policy"
-import type { Side } from "@socketserver/core/Codec"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Worker from "@socketserver/core/Worker"
 import * as Effect from "effect/Effect"
@@ -13,7 +12,7 @@ import { Ask, factsBytes, type FrameReceiver, FrameReader, FrameWriter, readFact
 import type { Role } from "../channel/given.ts"
 import type { Link } from "../channel/link.ts"
 import type { Tick } from "../channel/tick.ts"
-import { Call } from "./call.ts"
+import { Call, type Encode } from "./call.ts"
 import { CallWire } from "./callWire.ts"
 import { Intake } from "./intake.ts"
 import { placing } from "./placing.ts"
@@ -42,7 +41,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private readonly refs = new Map<number, RemoteRef<unknown>>()
   private readonly pushes = new Pushes()
   private taker: Remote.Taker | undefined = undefined
-  private side: Side<unknown, never> | undefined = undefined
+  private encode: Encode | undefined = undefined
   private ending = false
 
   constructor(options: {
@@ -81,10 +80,10 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
           return Remote.drain(requests, begin, server)
         }),
       place: (served, server) => {
-        this.side = server.protocol.server
+        this.encode = Remote.payloadEncoder(server.protocol.server)
         return Effect.succeed(
           placing(served as never, {
-            side: this.side,
+            encode: this.encode,
             begunOf: (id) => this.begun.get(id),
             onRequest: () => {
               // What others have answered does not wait for a handler that computes, or that ends this worker.
@@ -150,7 +149,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   }
 
   private refOf(id: number, described: Described): RemoteRef<unknown> {
-    return new RemoteRef(id, described, this.writer, this.pushes, () => this.side as Side<unknown, never>)
+    return new RemoteRef(id, described, this.writer, this.pushes, () => this.encode as Encode)
   }
 
   private take(id: number, kind: Kind, body: Buffer): void {

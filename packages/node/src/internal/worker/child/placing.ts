@@ -1,17 +1,16 @@
 /** What stands for a handler in a worker: it runs with the request that the parent has, and its answer goes there. */
 import type { Served } from "@socketserver/core/Policy"
-import type { Side } from "@socketserver/core/Codec"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Request from "@socketserver/core/Request"
 import type * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { setUpKind } from "../channel/calls.ts"
-import type { Call } from "./call.ts"
+import type { Call, Encode } from "./call.ts"
 
 /** What it asks its host, where `Begun` is a call of it that has begun. */
 interface Host<Begun extends { readonly call: Call }> {
-  readonly side: Side<unknown, never>
+  readonly encode: Encode
   readonly begunOf: (id: number) => Begun | undefined
   /** A handler is about to see a request. */
   readonly onRequest: () => void
@@ -24,7 +23,7 @@ interface Host<Begun extends { readonly call: Call }> {
 type Anything = Served<unknown, unknown, unknown>
 
 export const placing = <Begun extends { readonly call: Call }>(served: Anything, host: Host<Begun>): Anything => {
-  const { side } = host
+  const { encode } = host
   const handler: Anything["handler"] = (request: Request.Request<unknown, unknown>) => {
     const { call } = host.begunOf(request.connection.id) as Begun
     call.place()
@@ -40,9 +39,9 @@ export const placing = <Begun extends { readonly call: Call }>(served: Anything,
     })
     // An answer that is there already needs no fiber.
     if (Exit.isExit(effect) && Exit.isSuccess(effect)) {
-      return call.answer(side, effect.value as Response.Response<unknown>)
+      return call.answer(encode, effect.value as Response.Response<unknown>)
     }
-    return Effect.flatMap(call.within(effect), (response) => call.answer(side, response))
+    return Effect.flatMap(call.within(effect), (response) => call.answer(encode, response))
   }
   const { onConnect } = served
   if (onConnect === undefined) return { handler, onConnect }

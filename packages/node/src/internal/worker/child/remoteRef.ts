@@ -2,7 +2,6 @@
 import * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
-import type { Side } from "@socketserver/core/Codec"
 import { Unencodable } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
 import * as Context from "effect/Context"
@@ -11,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { type Described, peerOf } from "../channel/description.ts"
 import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
+import type { Encode } from "./call.ts"
 
 /** The call whose handler the current fiber is in: what that does to its connection is known by it. */
 export const CurrentCall = Context.Reference<number>("@socketserver/node/internal/CurrentCall", {
@@ -56,18 +56,18 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   inFlight = 0
   private readonly writer: FrameWriter
   private readonly pushes: Pushes
-  private readonly side: () => Side<unknown, never>
+  private readonly encode: () => Encode
   private gone = false
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
 
-  constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, side: () => Side<unknown, never>) {
+  constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, encode: () => Encode) {
     this.id = id
     this.peer = peerOf(described.peer)
     this.openedAt = described.openedAt
     this.listener = Result.getOrElse(Endpoint.parse(described.listener), () => Endpoint.memory(described.listener))
     this.writer = writer
     this.pushes = pushes
-    this.side = side
+    this.encode = encode
   }
 
   /** What its parent knew of it when it sent the latest request. */
@@ -80,7 +80,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   readonly push = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
     Effect.suspend(() => {
       if (this.gone) return this.fails({ _tag: "Closed" })
-      const payload = Remote.encodePayload(this.side(), message)
+      const payload = this.encode()(message)
       if (payload instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: payload.problem })
       return Effect.callback<void, Connection.ConnectionError>((resume) => {
         const id = this.pushes.add((reason) => resume(reason === undefined ? Effect.void : this.fails(reason)))
