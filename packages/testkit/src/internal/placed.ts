@@ -1,7 +1,11 @@
 import { assert } from "@effect/vitest"
+import type * as Connection from "@socketserver/core/Connection"
+import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Policy from "@socketserver/core/Policy"
 import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Subject } from "./harness.ts"
 import type { Spoken } from "./scripted.ts"
 
@@ -14,6 +18,20 @@ export interface Placing {
   readonly keepsState: boolean
   /** Whether a worker may have this name. */
   readonly names: (worker: string) => boolean
+}
+
+/** Where handlers run, over what. */
+export interface PlacingProtocols {
+  /** Its servers listen for connections first, and for datagrams second. */
+  readonly layer: Subject["layer"]
+  readonly connect: (
+    address: Endpoint.Endpoint
+  ) => Effect.Effect<Connection.Connection<Uint8Array, Uint8Array>, unknown, Scope.Scope>
+  readonly policy: Policy.Policy
+  /** Whether a handler may keep state for each connection. */
+  readonly keepsState: boolean
+  /** Whether one request of each kind has to do, where each starts a process. */
+  readonly brief: boolean
 }
 
 /** How the tests of one server share it. */

@@ -63,12 +63,12 @@ export const placingDatagrams = ({ names, policy, spoken, subject }: Placing): v
 
   const talking = Layer.provideMerge(Talk.serve(talk, { policy }), subject.layer(Talk)).pipe(Layer.provide(quiet))
   layer(talking, shared)("datagrams as whole connections", (it) => {
-    it.effect("have their one message, and answer with several", () =>
+    it.effect.each(["hello", ""])("have their one message, and answer with several: %j", (message) =>
       Effect.gen(function* () {
         const client = yield* Talk.client
-        yield* client.write("hello")
+        yield* client.write(message)
         assert.match(yield* client.take, /^hello \d+ \d+$/)
-        assert.strictEqual(yield* client.take, "you said hello")
+        assert.strictEqual(yield* client.take, `you said ${message}`)
         assert.strictEqual(yield* client.take, "goodbye")
       })
     )

@@ -18,7 +18,7 @@ const firstBad = (events: Queue.Dequeue<Outcome.Event>): Effect.Effect<Outcome.O
   )
 
 /** Requests wherever their handler runs: the same answers, outcomes and order. */
-export const placingRequests = ({ names, policy, spoken, subject }: Placing): void => {
+export const placingRequests = ({ keepsState, names, policy, spoken, subject }: Placing): void => {
   const { script: Script, unwritable } = spoken
   const script = scriptOf(spoken)
   const served = Layer.provideMerge(Script.serve(script, { policy }), subject.layer(Script)).pipe(Layer.provide(quiet))
@@ -43,7 +43,8 @@ export const placingRequests = ({ names, policy, spoken, subject }: Placing): vo
 
     it.effect("are answered in their order, however long each takes", () =>
       Effect.gen(function* () {
-        const lines = Array.from({ length: 20 }, (_, n) => `slowly ${(n * 7) % 13} ${n}`)
+        // Where each request starts a process, a few have to do.
+        const lines = Array.from({ length: keepsState ? 20 : 6 }, (_, n) => `slowly ${(n * 7) % 13} ${n}`)
         assert.deepStrictEqual(
           yield* ask(...lines),
           lines.map((line) => line.slice("slowly ".length))

@@ -12,6 +12,8 @@ import * as Worker from "@socketserver/core/Worker"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as dialect from "./dialect.ts"
+import { dialects } from "./dialects.ts"
 
 /** A protocol of texts that the laws of placement go through: its servers, and what the laws have to know of it. */
 export interface Spoken {
@@ -186,4 +188,7 @@ const workersOf = (it: Spoken): Layer.Layer<never, unknown> =>
   )
 
 /** All of them. */
-export const workers: Layer.Layer<never, unknown> = spoken.map(workersOf).reduce((all, more) => Layer.merge(all, more))
+export const workers: Layer.Layer<never, unknown> = [
+  ...spoken.map(workersOf),
+  ...dialects.map(dialect.workersOf)
+].reduce((all, more) => Layer.merge(all, more))
