@@ -1,4 +1,4 @@
-import { Policy } from "@socketserver/core"
+import { Policy, Protocol } from "@socketserver/core"
 import { NodeClient, NodeServer, WorkerPolicy } from "@socketserver/node"
 import * as PlacementLaws from "@socketserver/testkit/PlacementLaws"
 
@@ -19,6 +19,6 @@ for (const policy of policies) {
     ...policy,
     name: "tcp and udp",
     layer: (tag, options) => NodeServer.layer(tag, "tcp://127.0.0.1:0,udp://127.0.0.1:0", options),
-    connect: NodeClient.connectBytes
+    connect: (url) => NodeClient.connect({ protocol: Protocol.bytes() }, url)
   })
 }
