@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Client from "@socketserver/core/Client"
 import type * as Connection from "@socketserver/core/Connection"
-import type * as Handler from "@socketserver/core/Handler"
+import * as Handler from "@socketserver/core/Handler"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Peer from "@socketserver/core/Peer"
@@ -422,6 +422,36 @@ describe("sends beside others who read", () => {
     }).pipe(
       Effect.scoped,
       ids(({ body }) => Effect.succeed(Response.make(body)))
+    )
+  )
+})
+
+describe("a whole connection whose messages say what they answer", () => {
+  class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(correlated) }) {}
+
+  it.effect("has a client that matches answers by that", () =>
+    Effect.gen(function* () {
+      const client = yield* Talk.client
+      const answers = yield* Effect.forEach(["1 a", "2 b"], client.send, { concurrency: 2 })
+      assert.deepStrictEqual(answers, ["1 a", "2 b"])
+      assert.strictEqual(yield* client.take, "! hello")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Talk.serve(
+            Handler.dialogue<string, string>((connection) =>
+              Effect.gen(function* () {
+                yield* connection.write("! hello")
+                const [one, two] = [yield* connection.take, yield* connection.take]
+                yield* connection.write(two)
+                yield* connection.write(one)
+              })
+            )
+          ),
+          MemoryServer.layer(Talk)
+        )
+      )
     )
   )
 })
