@@ -175,7 +175,8 @@ export type CorrelatedBy<In, Out> =
  *
  * `of` frames both directions; without it the connection carries bytes. The
  * handler is interrupted when the peer is gone; a half-close only ends its
- * `stream`. `Handler.dialogue` writes one.
+ * `stream`. `Handler.dialogue` writes one. Of {@link correlated} messages its
+ * client still matches answers by their ids.
  *
  * A datagram is a connection too: its `stream` has one message, and each write
  * is a datagram to its sender.
@@ -188,11 +189,14 @@ export const connection: {
   <In, Out, Send, Receive>(
     of: Protocol<In, Out, Send, Receive>
   ): Protocol<Connection.Connection<In, Out>, never, Send, Receive>
-} = <In, Out>(of: Protocol<In, Out> = bytes() as never): Protocol<Connection.Connection<In, Out>, never, In, Out> =>
-  build({
+} = <In, Out>(of: Protocol<In, Out> = bytes() as never): Protocol<Connection.Connection<In, Out>, never, In, Out> => ({
+  ...build<Connection.Connection<In, Out>, never, In, Out>({
     name: `connection(${of.name})`,
     kind: "connection",
     problem: of.problem,
     server: of.server,
     client: of.client
-  })
+  }),
+  // For its client: at the server the connection is the one request.
+  correlation: of.correlation
+})

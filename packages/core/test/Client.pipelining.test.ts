@@ -2,11 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Client from "@socketserver/core/Client"
 import type * as Connection from "@socketserver/core/Connection"
-import type * as Handler from "@socketserver/core/Handler"
+import * as Handler from "@socketserver/core/Handler"
+import * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Peer from "@socketserver/core/Peer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Transport from "@socketserver/core/Transport"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -262,6 +265,19 @@ describe("a connection that breaks", () => {
       )
     }
   }
+  it.effect("fails what is asked after the server has half-closed", () =>
+    Effect.gen(function* () {
+      for (const protocol of [plain, correlated]) {
+        const { client, wire } = yield* scripted(protocol, 1)
+        wire.half()
+        for (const line of ["1", "2"]) {
+          assert.strictEqual(reasonOf(yield* Effect.exit(client.send(line))), "Closed")
+        }
+        wire.gone()
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("fails any number that wait for their turn", () =>
     Effect.gen(function* () {
       for (const protocol of [plain, correlated]) {
@@ -298,6 +314,17 @@ describe("a send that is interrupted", () => {
   it.effect("alone resets the connection", () =>
     Effect.gen(function* () {
       const { client, wire } = yield* scripted(plain)
+      const sending = yield* starting(client.send("a"))
+      yield* turns
+      yield* Fiber.interrupt(sending)
+      assert.deepStrictEqual(written(wire), ["a", "reset"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("alone resets the connection also after others that could not be sent", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* scripted(plain)
+      yield* Effect.flip(client.send("two\nlines"))
       const sending = yield* starting(client.send("a"))
       yield* turns
       yield* Fiber.interrupt(sending)
@@ -399,6 +426,36 @@ describe("sends beside others who read", () => {
   )
 })
 
+describe("a whole connection whose messages say what they answer", () => {
+  class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(correlated) }) {}
+
+  it.effect("has a client that matches answers by that", () =>
+    Effect.gen(function* () {
+      const client = yield* Talk.client
+      const answers = yield* Effect.forEach(["1 a", "2 b"], client.send, { concurrency: 2 })
+      assert.deepStrictEqual(answers, ["1 a", "2 b"])
+      assert.strictEqual(yield* client.take, "! hello")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Talk.serve(
+            Handler.dialogue<string, string>((connection) =>
+              Effect.gen(function* () {
+                yield* connection.write("! hello")
+                const [one, two] = [yield* connection.take, yield* connection.take]
+                yield* connection.write(two)
+                yield* connection.write(one)
+              })
+            )
+          ),
+          MemoryServer.layer(Talk)
+        )
+      )
+    )
+  )
+})
+
 describe("sends over datagrams", () => {
   const datagrams = <Self>(tag: Server.Tag<Self, string, string>, live: Layer.Layer<never, unknown, Self>) =>
     Effect.provide(Layer.provideMerge(live, MemoryServer.layerDatagrams(tag)))
@@ -424,4 +481,48 @@ describe("sends over datagrams", () => {
       }).pipe(Effect.scoped, on as never)
     )
   }
+
+  const given = (client: Client.Client<string, string>, line: string) =>
+    Effect.flatMap(starting(client.send(line)), (sending) => Effect.andThen(turns, Fiber.interrupt(sending)))
+
+  const lossy = Effect.gen(function* () {
+    const wire = Transport.datagramWire({
+      peer: Peer.make({ transport: "test", name: "server" }),
+      listener: Endpoint.memory("server"),
+      maxMessageBytes: 100,
+      send: (_, sent) => sent(),
+      close: () => {}
+    })
+    const client = yield* Client.make(wire, correlated)
+    const heard = (line: string) => wire.received(new TextEncoder().encode(line))
+    return { client, heard }
+  })
+
+  it.effect("leave late answers that nobody gets, as many as were given up", () =>
+    Effect.gen(function* () {
+      const { client, heard } = yield* lossy
+      yield* given(client, "1 a")
+      yield* given(client, "1 b")
+      const third = yield* starting(client.send("1 c"))
+      yield* turns
+      for (const line of ["1 first", "1 late", "1 later", "1 pushed", "! pushed"]) heard(line)
+      assert.strictEqual(yield* Fiber.join(third), "1 first")
+      assert.deepStrictEqual([yield* client.take, yield* client.take], ["1 pushed", "! pushed"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("remember 1,024 ids that were given up", () =>
+    Effect.gen(function* () {
+      const { client, heard } = yield* lossy
+      for (let i = 0; i < 1_025; i++) {
+        const sending = Effect.runFork(client.send(`${i} a`))
+        sending.interruptUnsafe()
+        // What is written within one turn is bounded, too.
+        if (i % 100 === 0) yield* turns
+      }
+      yield* turns
+      for (const line of ["0 forgotten", "1 late", "1024 late", "! pushed"]) heard(line)
+      assert.deepStrictEqual([yield* client.take, yield* client.take], ["0 forgotten", "! pushed"])
+    }).pipe(Effect.scoped)
+  )
 })

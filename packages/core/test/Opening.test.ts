@@ -269,4 +269,27 @@ describe("a peer that comes in", () => {
       wire.gone()
     }).pipe(Effect.scoped)
   )
+
+  it.effect("after the stop is closed at once, or refused where it is a datagram", () =>
+    Effect.gen(function* () {
+      const { refused, server, sink } = yield* front()
+      yield* server.shutdown
+      const wire = new Scripted()
+      sink.accept(wire)
+      const replies: Array<unknown> = []
+      sink.receive({
+        data: new TextEncoder().encode("late"),
+        peer: proxy,
+        listener: address,
+        reply: (data, sent) => {
+          replies.push(data)
+          sent()
+        }
+      })
+      yield* turns
+      assert.isFalse(wire.started)
+      assert.deepStrictEqual(wire.asked(), ["destroy"])
+      assert.deepStrictEqual([refused(), replies], [["proxy: the server stops"], []])
+    }).pipe(Effect.scoped)
+  )
 })
