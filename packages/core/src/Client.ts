@@ -71,7 +71,8 @@ export interface Client<in Send, out Receive> extends Connection.Connection<Rece
  *
  * **Gotchas**
  *
- * One more waits until one of them is answered.
+ * One more waits until one of them is answered. With a number that is no
+ * positive integer nothing is sent: each send fails and says so.
  *
  * @category services
  * @since 0.1.0

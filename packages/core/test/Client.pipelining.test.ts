@@ -526,3 +526,25 @@ describe("sends over datagrams", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+it.effect.each([0, -1, 0.5, NaN, Infinity])(
+  "a limit of %d requests in flight is refused when something is sent",
+  (max) =>
+    Effect.gen(function* () {
+      const layer = Layer.provideMerge(
+        Limited.serve(({ body }) => Effect.succeed(Response.make(body))),
+        MemoryServer.layer(Limited)
+      )
+      const { reason } = yield* Effect.flatMap(Limited.client, (client) => Effect.flip(client.send("a"))).pipe(
+        Effect.scoped,
+        Effect.provide(layer),
+        Effect.provideService(Client.MaxInFlight, max)
+      )
+      assert.deepStrictEqual(reason, {
+        _tag: "EncodeFailed",
+        problem: `Client.MaxInFlight must be a positive integer, not ${max}`
+      })
+    })
+)
+
+class Limited extends Server.Service<Limited>()("Limited", { protocol: Protocol.lines() }) {}

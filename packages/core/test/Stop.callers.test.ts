@@ -211,3 +211,23 @@ describe("who waits and leaves", () => {
     }).pipe(Effect.scoped, Effect.provide(MemoryServer.layer(Lines)))
   )
 })
+
+describe("a handler that stops its own server, with requests behind it on its connection", () => {
+  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection()]) {
+    it.effect(`does not wait for what waits for itself: ${policy.name}`, () => {
+      const handler = ({ body }: Request.Request<string, string>) =>
+        body === "stop"
+          ? Effect.as(shutdown, Response.make("stopped"))
+          : Effect.succeed(body === "stream" ? Response.stream(Stream.make("streamed")) : Response.make(body))
+      return Effect.gen(function* () {
+        const client = yield* Lines.rawClient
+        yield* client.write(new TextEncoder().encode("stop\nping\nstream\n"))
+        const chunks = yield* Stream.runCollect(client.stream)
+        assert.strictEqual(Buffer.concat([...chunks]).toString(), "stopped\nping\nstreamed\n")
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(Layer.provideMerge(Lines.serve(handler, { policy }), MemoryServer.layer(Lines)))
+      )
+    })
+  }
+})

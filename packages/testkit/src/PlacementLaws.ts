@@ -113,6 +113,7 @@ export interface ProtocolsOptions extends Pick<Options, "name" | "policy" | "kee
  * **Example** (Checking the bytes of a policy)
  *
  * ```ts no-run
+ * import { Protocol } from "@socketserver/core"
  * import { NodeClient, NodeServer, WorkerPolicy } from "@socketserver/node"
  * import { PlacementLaws } from "@socketserver/testkit"
  *
@@ -120,7 +121,7 @@ export interface ProtocolsOptions extends Pick<Options, "name" | "policy" | "kee
  * PlacementLaws.protocols({
  *   name: "tcp and udp",
  *   layer: (tag, options) => NodeServer.layer(tag, "tcp://127.0.0.1:0,udp://127.0.0.1:0", options),
- *   connect: NodeClient.connectBytes,
+ *   connect: (url) => NodeClient.connect({ protocol: Protocol.bytes() }, url),
  *   policy: WorkerPolicy.thread({ size: 1, each: 2, entry: new URL("./worker.ts", import.meta.url) })
  * })
  * ```

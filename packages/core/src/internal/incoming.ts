@@ -141,6 +141,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     for (const observer of this.observers) observer(outcome)
   }
 
+  /** Whether it has an answer that waits for those before it. */
+  get isHeld(): boolean {
+    return this.place !== undefined && !this.on.isNext(this)
+  }
+
   /** It has become the first of its connection. */
   wake(): void {
     this.place?.()

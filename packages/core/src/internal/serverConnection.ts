@@ -87,6 +87,14 @@ export abstract class ServerConnection<In, Out> implements Connection.Ref<Out>, 
     return incoming
   }
 
+  /** Whether a handler is at work on it that `counts`, and does not wait in line with its answer. */
+  isAtWork(counts: (request: Incoming<In, Out>) => boolean): boolean {
+    for (let request = this.first; request !== undefined; request = request.next) {
+      if (request.fiber !== undefined && !request.isHeld && counts(request)) return true
+    }
+    return false
+  }
+
   started(): void {
     this.running++
   }

@@ -65,7 +65,11 @@ export class Stop<In, Out> {
       : this.ended
   })
 
-  /** For handlers that stop their own server: waits for everything but such handlers. */
+  /**
+   * For handlers that stop their own server: waits for the others that are at
+   * work. Of what has not begun, and of answers that are held in line, some wait
+   * for the very handler that would wait for them.
+   */
   private endedButCallers(request: object | undefined): Effect.Effect<Outcome.Report> {
     const calls = (by: 1 | -1) =>
       Effect.sync(() => {
@@ -75,9 +79,11 @@ export class Stop<In, Out> {
         if (waits === 0) this.callers.delete(request)
         else this.callers.set(request, waits)
       })
-    const answered = this.until(
-      () => this.report ?? (this.isStopping && this.inFlight <= this.calling ? this.makeReport() : undefined)
-    )
+    const idle = this.until(() => this.report ?? (this.isStopping && !this.othersWork ? this.makeReport() : undefined))
+    // What is to begin has begun a tick later, where its turn had come.
+    const answered = Effect.flatMap(idle, () =>
+      Effect.flatMap(this.aTick, () => (this.report === undefined && this.othersWork ? answered : idle))
+    ) as Effect.Effect<Outcome.Report>
     // A handler that waits no longer is one that others wait for.
     return Effect.acquireUseRelease(
       calls(1),
@@ -85,6 +91,10 @@ export class Stop<In, Out> {
       () => calls(-1)
     )
   }
+
+  private readonly aTick: Effect.Effect<void> = Effect.callback((resume) =>
+    this.context.afterTick(() => resume(Effect.void), 2)
+  )
 
   private until(look: () => Outcome.Report | undefined): Effect.Effect<Outcome.Report> {
     return Effect.callback((resume) => {
@@ -98,19 +108,12 @@ export class Stop<In, Out> {
     })
   }
 
-  private get inFlight(): number {
-    let inFlight = 0
-    for (const connection of this.gate.connections.values()) inFlight += connection.inFlight
-    return inFlight
-  }
-
-  /** How many requests in flight have handlers that wait for the end. What a handler has started may outlive it. */
-  private get calling(): number {
-    let calling = 0
-    for (const request of this.callers.keys()) {
-      if ((request as { readonly settled?: unknown }).settled === undefined) calling++
+  /** Whether a handler is at work that does not wait for the end itself. */
+  private get othersWork(): boolean {
+    for (const connection of this.gate.connections.values()) {
+      if (connection.isAtWork((request) => !this.callers.has(request))) return true
     }
-    return calling
+    return false
   }
 
   /** The listener died, or the policy. What was received is still answered. */

@@ -49,6 +49,8 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
   private readonly correlation: Correlation | undefined
   private readonly places: Places
   private readonly wireLoses: boolean
+  /** Why nothing can be sent. */
+  private readonly problem: string | undefined
   /** Who waits for the answer with an id. Those who gave up wait on, so that their late answer is nobody else's. */
   private readonly byId = new Map<unknown, Answered<Receive>>()
   /** How many answers to an id may still come that nobody waits for, where they may also be lost. */
@@ -63,11 +65,14 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
     super(options)
     this.correlation = correlation
     this.places = new Places(maxInFlight)
+    const isSize = Number.isSafeInteger(maxInFlight) && maxInFlight >= 1
+    this.problem = isSize ? undefined : `Client.MaxInFlight must be a positive integer, not ${maxInFlight}`
     this.wireLoses = options.wire.carries === "datagrams"
   }
 
   readonly send = (request: Send): Effect.Effect<Receive, Connection.ConnectionError> =>
     Effect.suspend(() => {
+      if (this.problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem: this.problem })
       const place = new Place(this.places)
       const asking = Effect.flatMap(place.taken, () => Effect.andThen(this.outbox.writable, this.ask(request, place)))
       // Who leaves before it is written gives the place back, at whatever step; after that it is the answer's.
