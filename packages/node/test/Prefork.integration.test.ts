@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { mark, ticks, eventually } from "./support/marked.ts"
+import { commandOf, mark, ticks, eventually } from "./support/marked.ts"
 import { example, listening, missing, node, printed, python, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
@@ -111,27 +111,25 @@ print("done", count)
   it.live("lets who was accepted just before a restart still ask", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving("whoami", { PREFORK: "1" })
-      // Who connected before another that is answered has been accepted. It asks as soon as the next copy answers.
+      // Whoever connected before has been accepted when another is answered. It asks as soon as another copy answers.
       const early = yield* python(
         port,
         `
-def who():
-    with connect() as s:
-        s.sendall(b"who\\n")
-        return line(s).decode().split(":")[0]
+def whom():
+    t = connect()
+    t.sendall(b"you\\n")
+    return line(t).decode().split(": ")[0]
 s = connect()
-old = who()
-print("connected", flush=True)
-sys.stdin.readline()
-while who() == old: pass
+old = whom()
+print("accepted by", old)
+while whom() == old: pass
 s.sendall(b"hello\\n")
-print("of", old, "answered by", line(s).decode())
+print("answered by", line(s).decode())
 `
       )
-      yield* early.prints(/connected/)
+      const [, old = ""] = yield* early.prints(/accepted by (\d+)/)
       yield* server.signal("SIGHUP")
-      yield* early.write("\n")
-      const [, old, pid] = yield* early.prints(/of (\d+) answered by (\d+): hello/)
+      const [, pid = ""] = yield* early.prints(/answered by (\d+): hello/)
       assert.strictEqual(pid, old)
     })
   )
@@ -195,21 +193,34 @@ print(line(s).decode())
   it.live("has one copy in each place, though the old one was killed during a restart", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "1" })
-      const [old] = yield* ask(port, 1)
-      const before = pids()
-      const others = () => pids().filter((pid) => !before.includes(pid))
+      const GATE = mkdtempSync(join(tmpdir(), "gate-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(GATE, { recursive: true })))
+      const NODE_OPTIONS = `--import=${join(import.meta.dirname, "support/gated.ts")}`
+      const server = yield* example("whoami", { ...env, PREFORK: "1", GATE, NODE_OPTIONS })
+      const known = new Set<number>()
+      /** The next copy that is started. It is not ready before it is let through. */
+      const next = Effect.gen(function* () {
+        const isCopy = (pid: number) => commandOf(pid).includes("whoami")
+        const others = () => pids().filter((pid) => pid !== server.pid && !known.has(pid) && isCopy(pid))
+        yield* eventually(() => others().length === 1)
+        const [pid] = others() as [number]
+        known.add(pid)
+        return { pid, letThrough: Effect.sync(() => writeFileSync(join(GATE, String(pid)), "")) }
+      })
+      const old = yield* next
+      yield* old.letThrough
+      const [, port = ""] = yield* server.prints(/^listening on tcp:\S+:(\d+)\n/)
+      assert.deepStrictEqual(yield* ask(port, 1), new Set([String(old.pid)]))
       yield* server.signal("SIGHUP")
-      yield* eventually(() => others().length === 1)
-      const [next] = others() as [number]
-      process.kill(next, "SIGSTOP")
-      process.kill(Number(old), "SIGKILL")
+      const restarted = yield* next
+      process.kill(old.pid, "SIGKILL")
       // The one that was started for the old one.
-      const [other] = yield* ask(port, 1)
-      assert.notStrictEqual(other, String(next))
-      process.kill(next, "SIGCONT")
-      yield* eventually(() => !pids().includes(Number(other)))
-      assert.deepStrictEqual(yield* ask(port, 5), new Set([String(next)]))
+      const other = yield* next
+      yield* other.letThrough
+      assert.deepStrictEqual(yield* ask(port, 1), new Set([String(other.pid)]))
+      yield* restarted.letThrough
+      yield* eventually(() => !pids().includes(other.pid))
+      assert.deepStrictEqual(yield* ask(port, 5), new Set([String(restarted.pid)]))
     })
   )
 

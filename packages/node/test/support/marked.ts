@@ -21,6 +21,15 @@ const environment = (pid: number): string => {
   }
 }
 
+/** What a process was started as; nothing once it has ended. */
+export const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+  } catch {
+    return ""
+  }
+}
+
 /** The CPU that a process has used, in hundredths of a second. */
 export const ticks = (pid: number): number => {
   try {
