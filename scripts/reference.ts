@@ -1,86 +1,132 @@
 /**
- * Writes `docs/reference/{api,api-<package>,options,errors}.md` from the sources' JSDoc. `--check` only compares.
+ * Writes `docs/reference/{api,options,errors}.md` from the sources' JSDoc. `--check` only compares.
  */
-import { apiPages } from "./api.ts"
 import { emit } from "./emit.ts"
-import { blocks, code, fieldTable, line, page, paragraphs, prose, table } from "./markdown.ts"
-import { type Field, fieldsOf, membersOfUnion, parentsOf, type Tagged, taggedError } from "./shapes.ts"
-import { type Export, firstSentence, type Module, modulesOf, packages } from "./sources.ts"
+import { type Field, fieldsOf, isOptions, membersOfUnion, optionsParents, type Tagged, taggedError } from "./shapes.ts"
+import { type Declared, firstSentence, type Module, modulesOf, packages } from "./sources.ts"
 
 const modules = packages.flatMap(modulesOf)
+
+/** Every module, and where its documentation stands. */
+const api = (): string =>
+  page(
+    "Modules",
+    "Every module. Its name leads to its source, where each export has its documentation; `pnpm docs:api` makes pages of it.",
+    [...Map.groupBy(modules, (module) => module.package)].map(([name, own]) =>
+      blocks(
+        `## ${name}`,
+        table(
+          ["module", "what"],
+          own.map(({ file, header, name }) => [`[${code(name)}](../../${file})`, line(firstSentence(header))])
+        )
+      )
+    )
+  )
 
 /** Every exported interface whose name ends with `Options`. */
 const options = (): string =>
   page(
     "Options",
     "Every option: its type, its default, and what it means.",
-    exportsOf((it) => it.name.endsWith("Options")).map(({ module, it }) =>
-      section(module, it, [
-        parentsOf(module, it)
-          .map((parent) => `With those of ${code(parent)}.`)
-          .join(" "),
-        table(
-          ["option", "type", "default", "meaning"],
-          fieldsOf(module, it).map((field) => [code(field.name), code(field.type), defaultOf(field), prose(field.doc)])
-        )
+    exported(isOptions).map(([module, it]) => {
+      const parents = optionsParents(module, it).map((name) => `[${code(name)}](#${anchor(name)})`)
+      return section(module, it, [
+        parents.length === 0 ? "" : `With those of ${parents.join(" and ")}.`,
+        table(["option", "type", "default", "meaning"], fieldsOf(module, it).map(option))
       ])
-    )
+    })
   )
 
-const defaultOf = (field: Field): string => {
-  const said =
-    field.doc.tags.get("default") ?? /\bdefaults?(?: to| is|:)?\s+(.+?)(?=[.;,](?:\s|$)|$)/is.exec(field.doc.text)?.[1]
-  return said === undefined ? (field.optional ? "" : "required") : line(said)
+/** What a doc says of the default stands in a column of its own. */
+const option = ({ doc, name, optional, type }: Field): ReadonlyArray<string> => {
+  const [sentence, standard] = /\s*\bDefault: (.+?)\.(?=\s|$)/s.exec(doc) ?? ["", optional ? "" : "required"]
+  return [code(name), code(type), prose(standard!), prose(doc.replace(sentence!, ""))]
 }
 
 /** Every tagged error, then the outcomes a request can end in. */
-const errors = (): string => {
-  const tagged = exportsOf((it, module) => taggedError(module, it) !== undefined).map(({ module, it }) => {
-    const error = taggedError(module, it)!
-    const reason = error.fields.find((field) => field.name === "reason")
-    return section(module, it, [
-      error.tag === it.name ? "" : `Tag: ${code(error.tag)}.`,
-      fieldTable(error.fields),
-      reason === undefined ? "" : reasonTable(membersOfUnion(module, reason.type))
-    ])
-  })
-  const outcomes = modules.filter((module) => module.name === "Outcome").flatMap(outcomeSection)
-  return page("Errors", "Every error a program can meet in a type, and every outcome a request can end in.", [
-    ...tagged,
-    ...outcomes
+const errors = (): string =>
+  page("Errors", "Every error a program can meet in a type, and every outcome a request can end in.", [
+    ...exported((module, it) => taggedError(module, it) !== undefined).map(([module, it]) => {
+      const { fields, tag } = taggedError(module, it)!
+      const reason = fields.find((field) => field.name === "reason")
+      return section(module, it, [
+        tag === it.name ? "" : `Tag: ${code(tag)}.`,
+        fieldTable(fields),
+        reasonTable(reason === undefined ? [] : membersOfUnion(module, reason.type))
+      ])
+    }),
+    ...modules
+      .filter(({ name }) => name === "Outcome")
+      .flatMap((module) => [
+        "## Outcomes",
+        firstSentence(module.header),
+        ...membersOfUnion(module, "Outcome").map(({ doc, fields, tag }) =>
+          blocks(`### ${code(tag)}`, paragraphs(doc), fieldTable(fields))
+        )
+      ])
   ])
-}
+
+const fieldTable = (fields: ReadonlyArray<Field>): string =>
+  table(
+    ["field", "type", "meaning"],
+    fields.map(({ doc, name, optional, type }) => [code(name + (optional ? "?" : "")), code(type), prose(doc)])
+  )
 
 /** The members of an error's `reason`, for `Effect.catchReason`. */
 const reasonTable = (reasons: ReadonlyArray<Tagged>): string =>
-  reasons.length === 0
-    ? ""
-    : table(
-        ["reason", "with", "meaning"],
-        reasons.map(({ doc, fields, tag }) => [code(tag), fields.map((it) => code(it.name)).join(", "), prose(doc)])
-      )
-
-const outcomeSection = (module: Module): ReadonlyArray<string> => [
-  "## Outcomes",
-  line(firstSentence(module.header)),
-  ...membersOfUnion(module, "Outcome").map(({ doc, fields, tag }) =>
-    blocks(`### ${code(tag)}`, paragraphs(doc), fieldTable(fields))
+  table(
+    ["reason", "with", "meaning"],
+    reasons.map(({ doc, fields, tag }) => [
+      code(tag),
+      fields.map((it) => code(it.name)).join(", "),
+      prose(doc.split("\n\n")[0]!)
+    ])
   )
-]
 
-const exportsOf = (accept: (it: Export, module: Module) => boolean) =>
-  modules.flatMap((module) => module.exports.filter((it) => accept(it, module)).map((it) => ({ module, it })))
+const exported = (accept: (module: Module, it: Declared) => boolean) =>
+  modules
+    .flatMap((module) => [module, ...module.parts])
+    .flatMap((module) =>
+      module.declared.filter((it) => it.exported && accept(module, it)).map((it) => [module, it] as const)
+    )
 
-const section = (module: Module, it: Export, parts: ReadonlyArray<string>): string =>
+const page = (title: string, introduction: string, sections: ReadonlyArray<string>): string =>
+  blocks(`# ${title}`, introduction, "Generated from the source by `pnpm docs:reference`.", ...sections) + "\n"
+
+const section = (module: Module, it: Declared, parts: ReadonlyArray<string>): string =>
   blocks(
     `## ${module.name}.${it.name}`,
-    `From ${code(`${module.package}/${module.name}`)}.`,
+    `From [${code(`${module.package}/${module.name}`)}](../../${module.file}).`,
     paragraphs(it.doc),
     ...parts
   )
 
+const blocks = (...parts: ReadonlyArray<string>): string => parts.filter((part) => part !== "").join("\n\n")
+
+const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
+  rows.length === 0
+    ? ""
+    : [head, head.map(() => "---"), ...rows]
+        .map((cells) => `| ${cells.map((cell) => cell.replace(/(?<!\\)\|/g, "\\|")).join(" | ")} |`)
+        .join("\n")
+
+const code = (text: string): string => (text.includes("`") ? `\`\` ${text} \`\`` : `\`${text}\``)
+
+const anchor = (heading: string): string => heading.toLowerCase().replaceAll(".", "")
+
+/** A doc without its examples and links, as paragraphs. */
+const paragraphs = (doc: string): string =>
+  doc
+    .split(/\n(?=\*\*Example\*\*)/)[0]!
+    .replace(/\{@link\s+([^}]+)\}/g, "`$1`")
+    .trim()
+
+const prose = (doc: string): string => line(paragraphs(doc))
+
+const line = (text: string): string => text.replace(/\s+/g, " ").trim()
+
 emit("docs:reference", [
-  ...apiPages(modules),
+  { file: "docs/reference/api.md", text: api() },
   { file: "docs/reference/options.md", text: options() },
   { file: "docs/reference/errors.md", text: errors() }
 ])

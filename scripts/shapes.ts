@@ -1,177 +1,100 @@
 /**
  * The fields of interfaces, tagged errors and tagged unions, as they are written in the source.
  */
-import type { CallExpression, Expression, ObjectExpression, TSSignature, TSType } from "oxc-parser"
-import { type Doc, docAt, type Export, type Module, type Node } from "./sources.ts"
-import { oneLine, sourceOf } from "./types.ts"
+import type { TSSignature, TSType } from "oxc-parser"
+import { type Declared, docAt, type Module, moduleAt } from "./sources.ts"
 
 export interface Field {
   readonly name: string
   readonly type: string
   readonly optional: boolean
-  readonly doc: Doc
+  readonly doc: string
 }
 
 export interface Tagged {
   readonly tag: string
-  readonly doc: Doc
+  readonly doc: string
   readonly fields: ReadonlyArray<Field>
 }
 
-/** The fields of an interface or of a type alias with a literal body. */
-export const fieldsOf = (module: Module, it: Export): ReadonlyArray<Field> =>
-  it.declarations.flatMap((node) => membersOf(module, node))
+/** Whether it has a section among the options. */
+export const isOptions = (module: Module, { exported, name, node }: Declared): boolean =>
+  exported && !module.file.includes("/internal/") && name.endsWith("Options") && node.type === "TSInterfaceDeclaration"
 
-/** The fields of one declaration; an interface has those of a parent that is not exported, too. */
-export const membersOf = (module: Module, node: Node): ReadonlyArray<Field> => {
-  switch (node.type) {
-    case "TSInterfaceDeclaration":
-      return [
-        ...signatures(module, node.body.body),
-        ...node.extends.flatMap((parent) => {
-          const local = module.locals.get(text(module, parent.expression))
-          return local === undefined ? [] : fieldsOf(module, local)
-        })
+/** The fields of an interface, those of parents without a section included. */
+export const fieldsOf = (module: Module, { node }: Declared): ReadonlyArray<Field> =>
+  node.type !== "TSInterfaceDeclaration"
+    ? []
+    : [
+        ...members(module, node.body.body),
+        ...parents(module, node).flatMap((parent) => (isOptions(...parent) ? [] : fieldsOf(...parent)))
       ]
-    case "TSTypeAliasDeclaration":
-      return fieldsOfType(module, node.typeAnnotation)
-    case "ClassDeclaration":
-      return node.body.body.flatMap((member) =>
-        member.type === "PropertyDefinition" && !member.computed && !member.static
-          ? field(module, member, member.typeAnnotation?.typeAnnotation)
-          : []
-      )
-    default:
-      return []
-  }
+
+/** The options that an interface extends: `Transport.ServerOptions`. */
+export const optionsParents = (module: Module, { node }: Declared): ReadonlyArray<string> =>
+  parents(module, node)
+    .filter((parent) => isOptions(...parent))
+    .map(([{ name }, parent]) => `${name}.${parent.name}`)
+
+/** `class X extends Data.TaggedError("X")<{ … }>` */
+export const taggedError = (module: Module, { doc, node }: Declared): Tagged | undefined => {
+  if (node.type !== "ClassDeclaration" || node.superClass == null) return undefined
+  const tag = /^Data\.TaggedError\("(\w+)"\)$/.exec(text(module, node.superClass))?.[1]
+  const [fields] = node.superTypeArguments?.params ?? []
+  if (tag === undefined) return undefined
+  return { tag, doc, fields: fields?.type === "TSTypeLiteral" ? members(module, fields.members) : [] }
 }
 
-/** What an interface extends, as far as a user can see it. */
-export const parentsOf = (module: Module, it: Export): ReadonlyArray<string> =>
-  it.declarations.flatMap((node) =>
-    node.type === "TSInterfaceDeclaration"
-      ? node.extends.map((parent) => text(module, parent.expression)).filter((name) => !module.locals.has(name))
-      : []
-  )
-
-/** `class X extends Data.TaggedError("X")<{ … }>` or `class X extends Schema.TaggedError<X>()("X", { … })`. */
-export const taggedError = (module: Module, it: Export): Tagged | undefined =>
-  taggedClass(module, it, /\.Tagged(Error|ErrorClass)\b/)
-
-/** The members of an exported union, whichever way each is declared. */
+/** The members of a union, whichever way each is declared. */
 export const membersOfUnion = (module: Module, name: string): ReadonlyArray<Tagged> => {
-  const union = module.exports.find((it) => it.name === name)
-  return (union?.declarations ?? []).flatMap((node) =>
-    node.type === "TSTypeAliasDeclaration" ? membersOfType(module, node.typeAnnotation) : []
-  )
-}
-
-const membersOfType = (module: Module, type: TSType): ReadonlyArray<Tagged> => {
-  switch (type.type) {
-    case "TSUnionType":
-      return type.types.flatMap((member) => membersOfType(module, member))
-    case "TSTypeLiteral":
-      return [tagged(signatures(module, type.members), docAt(module, type.start))]
-    case "TSTypeReference": {
-      const [argument] = type.typeArguments?.params ?? []
-      if (text(module, type.typeName) === "Data.TaggedEnum" && argument?.type === "TSTypeLiteral") {
-        return argument.members.flatMap((member) =>
-          member.type === "TSPropertySignature" && member.typeAnnotation
-            ? [
-                {
-                  tag: text(module, member.key),
-                  doc: docAt(module, member.start),
-                  fields: fieldsOfType(module, member.typeAnnotation.typeAnnotation)
-                }
-              ]
-            : []
-        )
-      }
-      const named = module.exports.find((it) => it.name === text(module, type.typeName))
-      if (named === undefined) return []
-      const declared = taggedClass(module, named, /\.Tagged\w+\b/)
-      if (declared !== undefined) return [declared]
-      const fields = fieldsOf(module, named)
-      return fields.length > 0
-        ? [tagged(fields, named.doc)]
-        : named.declarations.flatMap((node) =>
-            node.type === "TSTypeAliasDeclaration" ? membersOfType(module, node.typeAnnotation) : []
-          )
-    }
-    default:
-      return []
+  const found = lookUp(module, name)
+  if (found === undefined) return []
+  const [owner, it] = found
+  if (it.node.type === "TSTypeAliasDeclaration") {
+    const type = it.node.typeAnnotation
+    return (type.type === "TSUnionType" ? type.types : [type]).flatMap((one) => membersOfUnion(owner, text(owner, one)))
   }
+  const fields = fieldsOf(owner, it)
+  const tag = fields.find((field) => field.name === "_tag")
+  const error = taggedError(owner, it)
+  if (tag === undefined) return error === undefined ? [] : [error]
+  return [{ tag: tag.type.replaceAll('"', ""), doc: it.doc, fields: fields.filter((field) => field !== tag) }]
 }
 
-const tagged = (fields: ReadonlyArray<Field>, doc: Doc): Tagged => ({
-  tag: fields.find((field) => field.name === "_tag")?.type.replaceAll('"', "") ?? "",
-  doc,
-  fields: fields.filter((field) => field.name !== "_tag")
-})
+type Found = readonly [Module, Declared]
 
-const taggedClass = (module: Module, it: Export, base: RegExp): Tagged | undefined => {
-  const node = it.declarations.find((node) => node.type === "ClassDeclaration")
-  if (node?.type !== "ClassDeclaration" || node.superClass?.type !== "CallExpression") return undefined
-  const call = node.superClass
-  if (!base.test(text(module, innermost(call)))) return undefined
-  const [first, second] = call.arguments
-  const [type] = node.superTypeArguments?.params ?? []
-  return {
-    tag: first?.type === "Literal" ? String(first.value) : it.name,
-    doc: it.doc,
-    fields:
-      type !== undefined
-        ? fieldsOfType(module, type)
-        : second?.type === "ObjectExpression"
-          ? properties(module, second)
-          : []
-  }
+/** What a name means in a module: a type of its own, one that it imports, or `Module.Name`. */
+const lookUp = (module: Module, name: string): Found | undefined => {
+  const own = module.declared.find((it) => it.name === name)
+  if (own !== undefined) return [module, own]
+  const [first, second] = name.split(".")
+  const file = module.imports.get(first!)
+  if (file !== undefined) return lookUp(moduleAt(file), second ?? first!)
+  return second === undefined
+    ? module.parts.map((part) => lookUp(part, name)).find((found) => found !== undefined)
+    : undefined
 }
 
-/** `Schema.TaggedError` of `Schema.TaggedError<X>()("X", { … })`. */
-const innermost = (call: CallExpression): Expression =>
-  call.callee.type === "CallExpression" ? innermost(call.callee) : call.callee
+const parents = (module: Module, node: Declared["node"]): ReadonlyArray<Found> =>
+  node.type !== "TSInterfaceDeclaration"
+    ? []
+    : node.extends.flatMap(({ expression }) => {
+        const found = lookUp(module, text(module, expression))
+        return found === undefined ? [] : [found]
+      })
 
-const fieldsOfType = (module: Module, type: TSType): ReadonlyArray<Field> =>
-  type.type === "TSTypeLiteral" ? signatures(module, type.members) : []
-
-const signatures = (module: Module, members: ReadonlyArray<TSSignature>): ReadonlyArray<Field> =>
-  members.flatMap((member) => {
-    switch (member.type) {
-      case "TSPropertySignature":
-        // A computed key is a brand: nobody writes it.
-        return member.computed ? [] : field(module, member, member.typeAnnotation?.typeAnnotation)
-      case "TSMethodSignature": {
-        const result = member.returnType?.typeAnnotation
-        const parameters = oneLine(sourceOf(module, member.key.end, member.returnType?.start ?? member.end))
-        const returned = result ? oneLine(sourceOf(module, result.start, result.end)) : "unknown"
-        const type = `${parameters.replace(/^\?/, "")} => ${returned}`
-        return { name: text(module, member.key), type, optional: member.optional, doc: docAt(module, member.start) }
-      }
-      case "TSCallSignatureDeclaration":
-      case "TSConstructSignatureDeclaration": {
-        const type = oneLine(sourceOf(module, member.start, member.end))
-        return { name: "", type, optional: false, doc: docAt(module, member.start) }
-      }
-      default:
-        return []
+const members = (module: Module, signatures: ReadonlyArray<TSSignature>): ReadonlyArray<Field> =>
+  signatures.flatMap((member) => {
+    const type = member.type === "TSPropertySignature" && member.typeAnnotation?.typeAnnotation
+    if (!type) return []
+    const shown = member.optional ? withoutUndefined(type) : type
+    return {
+      name: text(module, member.key),
+      type: oneLine(text(module, shown)),
+      optional: member.optional,
+      doc: docAt(module, member.start)
     }
   })
-
-const field = (
-  module: Module,
-  member: { readonly key: Range; readonly start: number; readonly optional?: boolean },
-  type: TSType | undefined
-): Field => {
-  const optional = member.optional === true
-  const shown = type !== undefined && optional ? withoutUndefined(type) : type
-  return {
-    name: text(module, member.key),
-    type: shown === undefined ? "unknown" : oneLine(sourceOf(module, shown.start, shown.end)),
-    optional,
-    doc: docAt(module, member.start)
-  }
-}
 
 /** `T` of the `T | undefined` that an optional field says. */
 const withoutUndefined = (type: TSType): Range => {
@@ -182,22 +105,18 @@ const withoutUndefined = (type: TSType): Range => {
   return { start: others[0]!.start, end: others.at(-1)!.end }
 }
 
-/** The fields of a schema: the type column shows the schema. */
-const properties = (module: Module, object: ObjectExpression): ReadonlyArray<Field> =>
-  object.properties.flatMap((property) =>
-    property.type === "Property"
-      ? {
-          name: text(module, property.key),
-          type: oneLine(sourceOf(module, property.value.start, property.value.end)),
-          optional: false,
-          doc: docAt(module, property.start)
-        }
-      : []
-  )
+/** For the cell of a table. */
+const oneLine = (type: string): string =>
+  type
+    .replace(/^\s*\|/, "")
+    .trim()
+    .replace(/\s+/g, " ")
+    .replace(/([(<]) /g, "$1")
+    .replace(/ ([)>])/g, "$1")
 
 interface Range {
   readonly start: number
   readonly end: number
 }
 
-const text = (module: Module, node: Range): string => module.source.slice(node.start, node.end)
+const text = (module: Module, { end, start }: Range): string => module.source.slice(start, end)

@@ -87,7 +87,7 @@ Layer.merge(WhoLive, Who.announce).pipe(Layer.provide(NodeServer.layerConfig(Who
 )
 for (const [env, expected] of [
   [{ POLICY: "thread:1" }, /^thread-1\n$/],
-  [{ POLICY: "process:1" }, /^\d+\n$/],
+  [{ POLICY: "pool:1" }, /^\d+\n$/],
   [{ PREFORK: "2" }, /^\d+\n$/]
 ]) {
   const server = spawn(process.execPath, ["program.mjs"], {

@@ -1,27 +1,25 @@
 /**
- * The packages' sources as data: modules, their exports and the JSDoc on them.
+ * The packages' sources as data: modules, the types they declare, and the JSDoc on them.
  *
  * Reads syntax only. What a type means is the compiler's business.
  */
 import { readdirSync, readFileSync } from "node:fs"
-import { type Comment, type Directive, type Program, parseSync, type Statement } from "oxc-parser"
+import { join } from "node:path"
+import {
+  type Class,
+  type Comment,
+  parseSync,
+  type Program,
+  type TSInterfaceDeclaration,
+  type TSTypeAliasDeclaration
+} from "oxc-parser"
 
-export type Node = Statement | Directive
-
-export interface Doc {
-  /** Everything before the first tag. */
-  readonly text: string
-  readonly tags: ReadonlyMap<string, string>
-}
-
-export interface Export {
+/** An interface, a type or a class. */
+export interface Declared {
   readonly name: string
-  /** How it was declared: `const`, `interface`, `class`… joined where one name has several declarations. */
-  readonly kind: string
-  readonly doc: Doc
-  readonly declarations: ReadonlyArray<Node>
-  /** The doc of each declaration. */
-  readonly docs: ReadonlyArray<Doc>
+  readonly exported: boolean
+  readonly doc: string
+  readonly node: Class | TSInterfaceDeclaration | TSTypeAliasDeclaration
 }
 
 export interface Module {
@@ -32,10 +30,13 @@ export interface Module {
   readonly file: string
   readonly source: string
   readonly comments: ReadonlyArray<Comment>
-  readonly header: Doc
-  readonly exports: ReadonlyArray<Export>
-  /** What is declared here and not exported. */
-  readonly locals: ReadonlyMap<string, Export>
+  /** What stands above its imports. */
+  readonly header: string
+  readonly declared: ReadonlyArray<Declared>
+  /** The file of each module of ours that it imports, by the name it has here. */
+  readonly imports: ReadonlyMap<string, string>
+  /** The files of which all is exported here as well; they have its name. */
+  readonly parts: ReadonlyArray<Module>
 }
 
 /** The published packages; `bench` is private. */
@@ -46,7 +47,38 @@ export const modulesOf = (name: string): ReadonlyArray<Module> => {
   return readdirSync(folder)
     .filter((file) => /^[A-Z]\w*\.ts$/.test(file))
     .sort()
-    .map((file) => readModule(`@socketserver/${name}`, `${folder}/${file}`))
+    .map((file) => moduleAt(`${folder}/${file}`))
+}
+
+export const moduleAt = (file: string, name = file.replace(/.*\/(\w+)\.ts$/, "$1")): Module => {
+  const source = readFileSync(file, "utf8")
+  const { comments, program } = parse(file, source)
+  const first = comments[0]
+  return {
+    package: file.replace(/^packages\/(\w+)\/.*/, "@socketserver/$1"),
+    name,
+    file,
+    source,
+    comments,
+    header: first !== undefined && isJsDoc(first) && first.start < (program.body[0]?.start ?? 0) ? textOf(first) : "",
+    declared: program.body.flatMap((statement) => {
+      const exported = statement.type === "ExportNamedDeclaration"
+      const node = exported ? statement.declaration : statement
+      const isType =
+        node?.type === "ClassDeclaration" ||
+        node?.type === "TSInterfaceDeclaration" ||
+        node?.type === "TSTypeAliasDeclaration"
+      return isType && node.id !== null
+        ? [{ name: node.id.name, exported, doc: docAt({ comments, source }, statement.start), node }]
+        : []
+    }),
+    imports: importsOf(file, program),
+    parts: program.body.flatMap((statement) =>
+      statement.type === "ExportAllDeclaration" && statement.exported === null
+        ? [moduleAt(join(file, "..", statement.source.value), name)]
+        : []
+    )
+  }
 }
 
 export const parse = (file: string, source: string) => {
@@ -55,133 +87,37 @@ export const parse = (file: string, source: string) => {
   return { comments, program }
 }
 
+export const isJsDoc = (comment: Comment): boolean => comment.type === "Block" && comment.value.startsWith("*")
+
 /** The JSDoc comment that stands directly above `position`, without a blank line between. */
-export const docAt = (module: Pick<Module, "comments" | "source">, position: number): Doc => {
+export const docAt = (module: Pick<Module, "comments" | "source">, position: number): string => {
   const comment = module.comments.findLast(
     (comment) => comment.end <= position && /^[^\S\n]*\n?[^\S\n]*$/.test(module.source.slice(comment.end, position))
   )
-  return comment === undefined ? noDoc : toDoc(comment)
+  return comment === undefined || !isJsDoc(comment) ? "" : textOf(comment)
 }
 
-export const firstSentence = (doc: Doc): string => cut(doc)[0].replace(/\s+/g, " ")
-
-/** What a doc says after its first sentence. */
-export const afterFirstSentence = (doc: Doc): string => cut(doc)[1].trim()
-
-const cut = (doc: Doc): readonly [string, string] => {
-  const [paragraph = ""] = doc.text.split(/\n\s*\n/)
-  const sentence = /^.*?(?<!\b(?:e\.g|i\.e|vs))[.!?](?=\s|$)/s.exec(paragraph)?.[0] ?? paragraph
-  return [sentence, doc.text.slice(sentence.length)]
+export const firstSentence = (doc: string): string => {
+  const [paragraph = ""] = doc.split(/\n\s*\n/)
+  return (/^.*?(?<!\b(?:e\.g|i\.e|vs))[.!?](?=\s|$)/s.exec(paragraph)?.[0] ?? paragraph).replace(/\s+/g, " ")
 }
 
-const readModule = (packageName: string, file: string): Module => {
-  const source = readFileSync(file, "utf8")
-  const { comments, program } = parse(file, source)
-  const docs = { comments, source }
-  const exports = new Map<string, Export>()
-  const locals = localsOf(program, docs)
-  for (const found of exported(program, docs, locals)) {
-    const known = exports.get(found.name)
-    exports.set(found.name, known === undefined ? found : join(known, found))
-  }
-  return {
-    package: packageName,
-    name: file.slice(file.lastIndexOf("/") + 1, -".ts".length),
-    file,
-    source,
-    comments,
-    header: headerOf(program, docs),
-    exports: [...exports.values()].filter((it) => !it.doc.tags.has("internal")),
-    locals: new Map([...locals].filter(([name]) => !exports.has(name)))
-  }
-}
-
-/** The first JSDoc comment, unless it belongs to the first export. */
-const headerOf = (program: Program, docs: Pick<Module, "comments" | "source">): Doc => {
-  const first = docs.comments[0]
-  const statement = program.body[0]
-  if (first === undefined || !isJsDoc(first) || (statement !== undefined && statement.start < first.start)) return noDoc
-  const header = toDoc(first)
-  const belongs = statement?.type === "ExportNamedDeclaration" && docAt(docs, statement.start).text === header.text
-  return belongs ? noDoc : header
-}
-
-const localsOf = (program: Program, docs: Pick<Module, "comments" | "source">): ReadonlyMap<string, Export> =>
-  new Map(
-    program.body.flatMap((statement) =>
-      [...declared(statement, docAt(docs, statement.start))].map((it) => [it.name, it] as const)
-    )
-  )
-
-function* exported(
-  program: Program,
-  docs: Pick<Module, "comments" | "source">,
-  locals: ReadonlyMap<string, Export>
-): Generator<Export> {
-  for (const statement of program.body) {
-    if (statement.type !== "ExportNamedDeclaration") continue
-    if (statement.declaration !== null) {
-      yield* declared(statement.declaration, docAt(docs, statement.start))
-    }
-    for (const specifier of statement.specifiers) {
-      const name = nameOf(specifier.exported)
-      const known = locals.get(nameOf(specifier.local))
-      const own = docAt(docs, specifier.start)
-      const doc = own === noDoc && known !== undefined ? known.doc : own
-      yield { name, kind: known?.kind ?? "export", doc, declarations: known?.declarations ?? [], docs: [doc] }
-    }
-  }
-}
-
-function* declared(node: Node, doc: Doc): Generator<Export> {
-  const one = (name: string, kind: string): Export => ({ name, kind, doc, declarations: [node], docs: [doc] })
-  switch (node.type) {
-    case "VariableDeclaration":
-      for (const { id } of node.declarations) if (id.type === "Identifier") yield one(id.name, node.kind)
-      return
-    case "FunctionDeclaration":
-    case "TSDeclareFunction":
-      if (node.id !== null) yield one(node.id.name, "function")
-      return
-    case "ClassDeclaration":
-      if (node.id !== null) yield one(node.id.name, "class")
-      return
-    case "TSInterfaceDeclaration":
-      return yield one(node.id.name, "interface")
-    case "TSTypeAliasDeclaration":
-      return yield one(node.id.name, "type")
-    case "TSModuleDeclaration":
-      if (node.id.type === "Identifier") yield one(node.id.name, "namespace")
-  }
-}
-
-const join = (a: Export, b: Export): Export => ({
-  name: a.name,
-  kind: [...new Set([...a.kind.split(", "), ...b.kind.split(", ")])].join(", "),
-  doc: a.doc.text === "" ? b.doc : a.doc,
-  declarations: [...a.declarations, ...b.declarations],
-  docs: [...a.docs, ...b.docs]
-})
-
-const nameOf = (node: { readonly type: string; readonly name?: string; readonly value?: unknown }): string =>
-  node.name ?? String(node.value)
-
-const noDoc: Doc = { text: "", tags: new Map() }
-
-export const isJsDoc = (comment: Comment): boolean => comment.type === "Block" && comment.value.startsWith("*")
-
-const toDoc = (comment: Comment): Doc => {
-  if (!isJsDoc(comment)) return noDoc
-  const lines = comment.value
+/** Everything before the first tag. */
+const textOf = (comment: Comment): string =>
+  comment.value
     .slice(1)
-    .replace(/\s@(?=(category|default|internal|see|since)\b)/g, "\n@")
-    .split("\n")
-    .map((line) => line.replace(/^\s*\*(?: |$)/, "").trimEnd())
-  const firstTag = lines.findIndex((line) => line.startsWith("@"))
-  const tags = new Map<string, string>()
-  for (const line of firstTag < 0 ? [] : lines.slice(firstTag)) {
-    const tag = /^@(\w+)\s*(.*)$/.exec(line)
-    if (tag !== null) tags.set(tag[1]!, tag[2]!)
-  }
-  return { text: (firstTag < 0 ? lines : lines.slice(0, firstTag)).join("\n").trim(), tags }
-}
+    .replace(/^\s*\* ?/gm, "")
+    .split(/^@\w+/m)[0]!
+    .trim()
+
+const importsOf = (file: string, program: Program): ReadonlyMap<string, string> =>
+  new Map(
+    program.body.flatMap((statement) => {
+      if (statement.type !== "ImportDeclaration") return []
+      const from = statement.source.value
+      const ours = /^@socketserver\/(\w+)\/(\w+)$/.exec(from)
+      if (ours === null && !from.startsWith(".")) return []
+      const target = ours === null ? join(file, "..", from) : `packages/${ours[1]}/src/${ours[2]}.ts`
+      return statement.specifiers.map(({ local }) => [local.name, target] as const)
+    })
+  )

@@ -4,7 +4,7 @@
  *   LISTEN=tcp://127.0.0.1:9000 node examples/chat/main.ts
  *
  * In two other terminals, `socat - tcp:127.0.0.1:9000`, and write. Ctrl-C one of them: the other reads who left.
- * A connection is one long request here, so it takes a policy that runs requests side by side.
+ * A connection is one long request here. Unless a policy is chosen, all of them run side by side.
  */
 import { Handler, Protocol, Server } from "@socketserver/core"
 import { NodeServer } from "@socketserver/node"
@@ -23,7 +23,7 @@ const ChatLive = Layer.unwrap(
     const room = yield* PubSub.sliding<Said>(256)
 
     return Chat.serve(
-      Handler.conversation((guest) =>
+      Handler.dialogue((guest) =>
         Effect.gen(function* () {
           const name = `guest-${guest.id}`
           const say = (line: string) => PubSub.publish(room, { by: guest.id, line })

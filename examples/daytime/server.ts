@@ -11,7 +11,7 @@ export class Daytime extends Server.Service<Daytime>()("Daytime", {
 }) {}
 
 export const DaytimeLive = Daytime.serve(
-  Handler.conversation((connection: Connection.Connection<string, string>) =>
+  Handler.dialogue((connection: Connection.Connection<string, string>) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.ignore(connection.write(daytime(new Date(now)))))
   )
 )

@@ -1,8 +1,10 @@
 /** The clients of the ancestor's documentation. */
-import type { Connection, Endpoint } from "@socketserver/core"
+import { type Connection, type Endpoint, Protocol } from "@socketserver/core"
 import { NodeClient } from "@socketserver/node"
 import { Console, Effect, Stream } from "effect"
 import { repr } from "../traced-echo/server.ts"
+
+const raw = { protocol: Protocol.bytes() }
 
 /** Says each step, as the client of PyMOTW does. */
 export const tracedClient = (endpoint: Endpoint.Endpoint) =>
@@ -10,7 +12,7 @@ export const tracedClient = (endpoint: Endpoint.Endpoint) =>
     const data = Buffer.from("Hello, world")
     yield* say("creating socket")
     yield* say("connecting to server")
-    const socket = yield* NodeClient.connectBytes(endpoint)
+    const socket = yield* NodeClient.connect(raw, endpoint)
     yield* say(`sending data: ${repr(data)}`)
     yield* socket.write(data)
     yield* say("waiting for response")
@@ -26,7 +28,7 @@ export const helloClient = (endpoint: Endpoint.Endpoint) =>
     ["hello world with TCP", "python is nice"],
     (data) =>
       Effect.gen(function* () {
-        const socket = yield* NodeClient.connectBytes(endpoint)
+        const socket = yield* NodeClient.connect(raw, endpoint)
         yield* socket.write(Buffer.from(`${data}\n`))
         const received = yield* socket.take
         yield* Console.log(`Sent:     ${data}`)
@@ -37,7 +39,7 @@ export const helloClient = (endpoint: Endpoint.Endpoint) =>
 
 export const threadClient = (endpoint: Endpoint.Endpoint) =>
   Effect.gen(function* () {
-    const socket = yield* NodeClient.connectBytes(endpoint)
+    const socket = yield* NodeClient.connect(raw, endpoint)
     const message = Buffer.from("Hello, world")
     yield* Console.log(`Sending : ${repr(message)}`)
     yield* socket.write(message)

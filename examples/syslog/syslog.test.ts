@@ -4,7 +4,7 @@ import { Effect, Fiber, Layer, Option, Queue, Stream } from "effect"
 import { TestConsole } from "effect/testing"
 import { Syslog, SyslogLive } from "./server.ts"
 
-const collector = Layer.provideMerge(SyslogLive, MemoryServer.datagrams(Syslog))
+const collector = Layer.provideMerge(SyslogLive, MemoryServer.layerDatagrams(Syslog))
 
 /** Sends each datagram to a collector, and returns what it prints and how each ended. */
 const collect = (...datagrams: ReadonlyArray<string>) =>
@@ -15,7 +15,7 @@ const collect = (...datagrams: ReadonlyArray<string>) =>
       Stream.runForEach(server.outcomes, ({ outcome }) => Queue.offer(outcomes, outcome._tag)),
       { startImmediately: true }
     )
-    const sender = yield* Syslog.connect
+    const sender = yield* Syslog.rawClient
     for (const datagram of datagrams) yield* sender.write(new TextEncoder().encode(datagram))
     const ended = yield* Queue.takeN(outcomes, datagrams.length)
     return { printed: yield* TestConsole.logLines, ended }

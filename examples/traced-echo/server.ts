@@ -8,14 +8,14 @@ import { Console, Effect, Layer, pipe, Stream } from "effect"
 
 export class EchoServer extends Server.Service<EchoServer>()("EchoServer", { protocol: Protocol.connection() }) {}
 
-type Conversation = Server.RequestOf<typeof EchoServer>
+type Request = Server.RequestOf<typeof EchoServer>
 
 const server = (step: string) => Console.log(`EchoServer: ${step}`)
 const handler = (step: string) => Console.log(`EchoRequestHandler: ${step}`)
 
 const echo = Handler.lifecycle({
-  setup: (_: Conversation) => handler("setup"),
-  handle: Handler.conversation((connection: Conversation["body"]) =>
+  setup: (_: Request) => handler("setup"),
+  handle: Handler.dialogue((connection: Server.ConnectionOf<typeof EchoServer>) =>
     handler("handle").pipe(
       Effect.andThen(
         Stream.runForEach(connection.stream, (data) =>
@@ -28,7 +28,7 @@ const echo = Handler.lifecycle({
   finish: () => handler("finish")
 })
 
-const processed = (next: typeof echo) => (request: Conversation) =>
+const processed = (next: typeof echo) => (request: Request) =>
   server(`process_request(${request.peer})`).pipe(
     Effect.andThen(server(`finish_request(${request.peer})`)),
     Effect.andThen(next(request)),
@@ -38,7 +38,7 @@ const processed = (next: typeof echo) => (request: Conversation) =>
 const traced = pipe(
   echo,
   processed,
-  Middleware.verify((request) => Effect.as(server(`verify_request(${request.peer})`), true))
+  Middleware.filter((request) => Effect.as(server(`verify_request(${request.peer})`), true))
 )
 
 /** Outermost, so that it is the last to start and the first to stop. */

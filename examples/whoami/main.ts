@@ -4,14 +4,14 @@
  *   POLICY=sequential DELAY="200 millis" node examples/whoami/main.ts
  *
  * In another terminal, `seq 10 | socat -t10 - tcp:127.0.0.1:9000` takes two seconds and shows one worker. With
- * `POLICY=fiber` it takes a fifth of a second and shows ten, with `POLICY=process` ten processes. `DELAY` is waited for;
- * `WORK` keeps the CPU busy.
+ * `POLICY=fiber` it takes a fifth of a second and shows ten, with `POLICY=pool:2` two processes, with `POLICY=process` ten.
+ * Under `POLICY=keyed` only equal lines wait for each other. `DELAY` is waited for; `WORK` keeps the CPU busy.
  */
 import { Protocol, Response, Server, Worker } from "@socketserver/core"
 import { NodeServer } from "@socketserver/node"
 import { Config, Duration, Effect, Layer } from "effect"
 
-class Whoami extends Server.Service<Whoami>()("Whoami", { protocol: Protocol.lines() }) {}
+class Whoami extends Server.Service<Whoami>()("Whoami", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
 
 const settings = Config.all({
   delay: Config.Duration("DELAY").pipe(Config.withDefault(Duration.zero)),

@@ -4,7 +4,7 @@
  *
  * Closed loop, as the one for UDP; nothing is lost here, so replies come in the order of their requests.
  */
-import * as UnixDatagramClient from "@socketserver/node/UnixDatagramClient"
+import * as NodeClient from "@socketserver/node/NodeClient"
 import * as Effect from "effect/Effect"
 import { type LoadMessage, Window } from "./window.ts"
 
@@ -20,7 +20,7 @@ const giveUp = (reason: string) => void say({ tag: "broken", reason }, () => pro
 const text = (index: number, number: number): string => `${index}`.padStart(4, "0") + `${number}`.padStart(27, ".")
 
 const connect = (index: number) =>
-  Effect.map(UnixDatagramClient.wire({ path: endpoint.slice("unixgram:".length) }), (wire) => {
+  Effect.map(NodeClient.wire(endpoint), (wire) => {
     let sent = 0
     const sentAt: Array<number> = []
     const send = () => {

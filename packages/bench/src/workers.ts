@@ -152,7 +152,7 @@ const cores = async () => {
   const ways: ReadonlyArray<readonly [string, Record<string, string>]> = [
     ["sequential", { POLICY: "sequential" }],
     ["thread:2", { POLICY: "thread:2" }],
-    ["process:2", { POLICY: "process:2" }],
+    ["pool:2", { POLICY: "pool:2" }],
     ["PREFORK=2", { POLICY: "sequential", PREFORK: "2" }]
   ]
   const rates = new Map<string, Array<number>>(ways.map(([name]) => [name, []]))
@@ -186,7 +186,7 @@ const forking = async () => {
     ["Python, ForkingMixIn", python, {}],
     ["process", work, { POLICY: "process,spares=4" }],
     ["process, bundled", work, { POLICY: "process,spares=4,bundle=true" }],
-    ["process, bundled, recycle=10", work, { POLICY: "process,max=4,spares=4,recycle=10,bundle=true" }]
+    ["pool:4, bundled, recycle=10", work, { POLICY: "pool:4,recycle=10,bundle=true" }]
   ]
   console.log(
     "\nA process for each request: milliseconds of a single one with spares ready, and requests a second, eight at a time\n"

@@ -1,16 +1,18 @@
 /**
- * The other end of a declared server, with its types.
+ * The other end of a declared server, with its types: for programs and tests that
+ * talk to one.
  *
  * `Echo.client` connects to a server in the same program, in memory or not.
  * `NodeClient.connect(Echo, "tcp://…")` connects to one anywhere.
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Connection from "./Connection.ts"
-import { fromWire } from "./internal/client.ts"
+import * as typedClient from "./internal/typedClient.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Wire from "./Wire.ts"
 
@@ -27,21 +29,30 @@ import type * as Wire from "./Wire.ts"
  */
 export interface Client<in Send, out Receive> extends Connection.Connection<Receive, Send> {
   /**
-   * Sends a request and waits for the next message. Sends from several fibers
-   * take turns.
+   * Sends a request and waits for its answer. Requests of several fibers are on
+   * their way at once, up to {@link MaxInFlight}.
+   *
+   * **Details**
+   *
+   * Answers come in the order of their requests: each send gets the next message
+   * that nobody else has taken. Under a `Protocol.correlated` protocol it gets the
+   * message with its id, and messages with no id that is awaited are for `stream`.
+   * A connection that breaks fails what is unanswered, and nothing else; its end
+   * before an answer fails with reason `Closed`.
    *
    * **Gotchas**
    *
-   * The next message is taken for the answer, also if it is one that the server
-   * pushed: a client that receives pushes reads everything from `stream`.
-   * If it is interrupted after sending, the connection is reset, which also
-   * cancels the request: a late answer would be taken for that of the next. The
-   * connection's end before an answer fails with reason `Closed`.
+   * Without ids a pushed message is taken for an answer: a client that receives
+   * pushes reads everything from `stream`. With them, reading stops while 1,024
+   * others wait to be read.
+   *
+   * The late answer to a send that was interrupted is nobody's. Without ids one
+   * that was alone in flight resets the connection, which also cancels the request
+   * at the server.
    *
    * A datagram may be lost, and its answer too: bound the wait with
-   * `Effect.timeout`, and send again. An interrupted send resets nothing there,
-   * so a late answer is taken for that of the next, unless messages say which
-   * request they answer.
+   * `Effect.timeout`, and send again. Without ids a late answer is taken there for
+   * that of the next.
    */
   readonly send: (request: Send) => Effect.Effect<Receive, Connection.ConnectionError>
 
@@ -56,6 +67,19 @@ export interface Client<in Send, out Receive> extends Connection.Connection<Rece
 }
 
 /**
+ * How many requests a client may have sent that are not answered: 1024.
+ *
+ * **Gotchas**
+ *
+ * One more waits until one of them is answered. With a number that is no
+ * positive integer nothing is sent: each send fails and says so.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const MaxInFlight: Context.Reference<number> = typedClient.MaxInFlight
+
+/**
  * Makes a typed client of a connected wire, for as long as the scope is open.
  *
  * @category constructors
@@ -63,5 +87,5 @@ export interface Client<in Send, out Receive> extends Connection.Connection<Rece
  */
 export const make = <In, Out, Send, Receive>(
   wire: Wire.Wire,
-  protocol: Protocol.Duplex<In, Out, Send, Receive>
-): Effect.Effect<Client<Send, Receive>, never, Scope.Scope> => fromWire(wire, protocol.client)
+  protocol: Protocol.Protocol<In, Out, Send, Receive>
+): Effect.Effect<Client<Send, Receive>, never, Scope.Scope> => typedClient.fromWire(wire, protocol)

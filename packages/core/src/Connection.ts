@@ -1,6 +1,8 @@
 /**
- * A connection, from three sides: what can be known of it (`Info`), what a
- * request may do with the one it came on (`Ref`), and the whole duplex that
+ * A connection, for handlers that push, close or look at theirs, or have it whole.
+ *
+ * It has three sides: what can be known of it (`Info`), what a request may do
+ * with the one it came on (`Ref`), and the whole duplex that
  * `Protocol.connection` and a client hold (`Connection`).
  *
  * A connection belongs to the library: it never outlives its socket, and a

@@ -1,5 +1,6 @@
 /**
- * A handler is a function: `Request => Effect<Response>`.
+ * A handler is a function, `Request => Effect<Response>`; here is what makes one of
+ * something else: of what can fail, of three steps, of a dialogue.
  *
  * It never fails: an error becomes a response first ({@link recover}), so
  * nothing that a peer should hear is lost. A defect is not a response; it ends
@@ -8,14 +9,10 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
-import * as Scope from "effect/Scope"
 import type * as Connection from "./Connection.ts"
-import { carry, type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
 import type * as Request from "./Request.ts"
 import * as Response from "./Response.ts"
 
@@ -63,7 +60,8 @@ export const recover: {
     self: (request: Request.Request<In, Out>) => Effect.Effect<Response.Response<Out>, E, R>,
     f: (error: E, request: Request.Request<In>) => Response.Response<Out>
   ): Handler<In, Out, R> =>
-    carry(self, (request) => Effect.catch(self(request), (error) => Effect.succeed(f(error, request))))
+    (request) =>
+      Effect.catch(self(request), (error) => Effect.succeed(f(error, request)))
 )
 
 /**
@@ -75,8 +73,11 @@ export const recover: {
 export const mapRequest: {
   <In2, In>(f: (body: In2) => In): <Out, R>(self: Handler<In, Out, R>) => Handler<In2, Out, R>
   <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R>
-} = dual(2, <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
-  carry(self, (request) => self({ ...fields(request), body: f(request.body), connection: request.connection }))
+} = dual(
+  2,
+  <In, Out, R, In2>(self: Handler<In, Out, R>, f: (body: In2) => In): Handler<In2, Out, R> =>
+    (request) =>
+      self({ ...fields(request), body: f(request.body), connection: request.connection })
 )
 
 /**
@@ -102,76 +103,11 @@ export const mapResponse: {
     }
     return ref
   }
-  const handler: Handler<In, Out2, R> = (request) =>
+  return (request) =>
     Effect.map(self({ ...fields(request), body: request.body, connection: convert(request.connection) }), (response) =>
       Response.map(response, f)
     )
-  const hook = connectHook<Out>(self)
-  return hook === undefined ? handler : withHook(handler, (connection) => hook(convert(connection as never)))
 })
-
-/**
- * A handler with state for each connection: a greeting, a login, a session.
- *
- * **When to use**
- *
- * When requests of one connection share something. When they are a dialogue
- * rather than requests, `Protocol.connection` is simpler.
- *
- * **Details**
- *
- * `setup` runs when the peer connects, before its first request, and its scope
- * closes when the connection has ended and its last handler with it. It may
- * greet with `connection.push`. If it dies the connection is closed.
- *
- * **Example** (Counting the requests of a connection)
- *
- * ```ts
- * import { Handler, Response } from "@socketserver/core"
- * import { Effect, Ref } from "effect"
- *
- * const counting = Handler.perConnection<string, string>((connection) =>
- *   Effect.gen(function*() {
- *     const count = yield* Ref.make(0)
- *     yield* Effect.addFinalizer(() => Effect.log(`${connection.peer} has left`))
- *     return (request) =>
- *       Effect.map(Ref.updateAndGet(count, (n) => n + 1), (n) => Response.make(`${n}: ${request.body}`))
- *   })
- * )
- * ```
- *
- * @category constructors
- * @since 0.1.0
- */
-export const perConnection = <In, Out, R = never, R2 = Scope.Scope>(
-  setup: (connection: Connection.Ref<Out>) => Effect.Effect<Handler<In, Out, R>, never, R2>
-): Handler<In, Out, R | Exclude<R2, Scope.Scope>> => {
-  type Services = R | Exclude<R2, Scope.Scope>
-  const setups = new WeakMap<object, Fiber.Fiber<Handler<In, Out, R>>>()
-
-  // The setup runs in a fiber of its own: it must not end with the request that happened to be first.
-  const connect = (connection: Connection.Ref<Out>): Effect.Effect<Handler<In, Out, R>, never, Services> =>
-    Effect.contextWith((context: Context.Context<Services>) => {
-      let fiber = setups.get(connection)
-      if (fiber === undefined) {
-        const scope = Scope.makeUnsafe()
-        const services = Context.add(context, Scope.Scope, scope) as unknown as Context.Context<R2>
-        const started = Effect.runForkWith(services)(Effect.suspend(() => setup(connection)))
-        onRelease(connection, (exit) => Effect.andThen(Fiber.interrupt(started), Scope.close(scope, exit)))
-        setups.set(connection, started)
-        fiber = started
-      }
-      return Fiber.join(fiber)
-    })
-
-  const handler: Handler<In, Out, Services> = (request) => {
-    const exit = setups.get(request.connection)?.pollUnsafe()
-    return exit !== undefined && Exit.isSuccess(exit)
-      ? exit.value(request)
-      : Effect.flatMap(connect(request.connection), (handler) => handler(request))
-  }
-  return withHook(handler, connect as ConnectHook<Out>)
-}
 
 /**
  * A handler in three steps, as `setup`, `handle` and `finish` of the ancestor.
@@ -212,7 +148,8 @@ export const lifecycle =
  *
  * A peer that leaves ends the dialogue where it next reads or writes. Input that
  * cannot be decoded ends the request as `Malformed` or `FrameTooLarge`, and a
- * message that cannot be encoded as `Failed`: neither passes for `Completed`.
+ * message that cannot be encoded as `Failed`: neither passes for `Completed`. Nor
+ * does an upgrade that fails, as in `TlsServer.upgrade`: it ends as `Refused`.
  *
  * **Example** (Greeting, then echoing)
  *
@@ -223,7 +160,7 @@ export const lifecycle =
  * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.connection(Protocol.lines()) }) {}
  *
  * const EchoLive = Echo.serve(
- *   Handler.conversation((connection) =>
+ *   Handler.dialogue((connection) =>
  *     Effect.gen(function* () {
  *       yield* connection.write("welcome")
  *       yield* Stream.runForEach(connection.stream, connection.write)
@@ -242,12 +179,12 @@ export const lifecycle =
  * @category constructors
  * @since 0.1.0
  */
-export const conversation =
+export const dialogue =
   <In, Out, R = never>(
     dialogue: (
       connection: Connection.Connection<In, Out>,
       request: Request.Request<Connection.Connection<In, Out>>
-    ) => Effect.Effect<void, Connection.ConnectionError | Cause.Done, R>
+    ) => Effect.Effect<void, Connection.ConnectionError | Connection.UpgradeFailed | Cause.Done, R>
   ): Handler<Connection.Connection<In, Out>, never, R> =>
   (request) =>
     Effect.matchEffect(dialogue(request.body, request), {
@@ -279,13 +216,12 @@ export const onFailure: {
     self: Handler<In, Out, R>,
     f: (cause: Cause.Cause<never>, request: Request.Request<In>) => Effect.Effect<void, never, R2>
   ): Handler<In, Out, R | R2> =>
-    carry(self, (request) =>
+    (request) =>
       // A handler may throw before it returns its effect, and a peer that leaves is not a failure.
       Effect.onError(
         Effect.suspend(() => self(request)),
         (cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : f(cause, request))
       )
-    )
 )
 
 const fields = (request: Request.Request<unknown>) => ({
@@ -293,6 +229,3 @@ const fields = (request: Request.Request<unknown>) => ({
   peer: request.peer,
   receivedAt: request.receivedAt
 })
-
-const withHook = <In, Out, R>(handler: Handler<In, Out, R>, hook: ConnectHook<Out>): Handler<In, Out, R> =>
-  Object.assign(handler, { [connectHook.key]: hook })

@@ -81,7 +81,7 @@ export const layer = <Self, In, Out>(
  *
  * const datagrams = Effect.flatMap(Count.client, (client) =>
  *   Effect.zip(client.send("go"), client.take)
- * ).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(CountLive, MemoryServer.datagrams(Count))))
+ * ).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(CountLive, MemoryServer.layerDatagrams(Count))))
  *
  * await Effect.runPromise(datagrams) // => ["one", "two"]
  * ```
@@ -89,7 +89,7 @@ export const layer = <Self, In, Out>(
  * @category layers
  * @since 0.1.0
  */
-export const datagrams = <Self, In, Out>(
+export const layerDatagrams = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: MemoryServerOptions = {}
 ): Layer.Layer<Self, ServerError> =>
@@ -157,17 +157,18 @@ const register = (
         Effect.sync(() => listeners.set(name, accept)),
         () => Effect.sync(close)
       ),
-      { address, close, connect: connect(name) }
+      { address, close, connect: wire(name) }
     )
   })
 
 /**
- * Connects to the server `memory:name` of this process.
+ * The wire below a client of the server `memory:name` of this process. Others take
+ * its tag's `client` or `rawClient`.
  *
  * @category clients
  * @since 0.1.0
  */
-export const connect = (name: string): Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope> =>
+export const wire = (name: string): Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope> =>
   Effect.suspend(() => {
     const accept = listeners.get(name)
     if (accept === undefined) {

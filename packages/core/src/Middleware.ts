@@ -1,8 +1,10 @@
 /**
- * Functions from handler to handler.
+ * Functions from handler to handler: what happens around every request, such as a
+ * timeout, a check or a log.
  *
- * A middleware of your own is a function `(handler) => (request) => …`; the ones
- * here also carry a `Handler.perConnection` through untouched.
+ * A middleware of your own is a function `(handler) => (request) => …`. The ones
+ * here also take a `Session`, and wrap the handler that each connection gets;
+ * `Session.mapHandler` does the same with yours.
  *
  * @since 0.1.0
  */
@@ -12,10 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import type * as Handler from "./Handler.ts"
-import { carry } from "./internal/hooks.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Request from "./Request.ts"
 import * as Response from "./Response.ts"
+import * as Session from "./Session.ts"
 
 /**
  * A function from handler to handler that may need services of its own.
@@ -70,16 +72,17 @@ export const timeout: {
     duration: Duration.Input,
     options?: TimeoutOptions<In, Out>
   ): Handler.Handler<In, Out, R>
-} = dual(
-  (args) => typeof args[0] === "function",
   <In, Out, R>(
-    self: Handler.Handler<In, Out, R>,
+    self: Session.Session<In, Out, R>,
     duration: Duration.Input,
     options?: TimeoutOptions<In, Out>
-  ): Handler.Handler<In, Out, R> => {
+  ): Session.Session<In, Out, R>
+} = dual(
+  (args) => isWork(args[0]),
+  <In, Out, R>(self: Work<In, Out, R>, duration: Duration.Input, options?: TimeoutOptions<In, Out>) => {
     const outcome = Outcome.timedOut(Duration.toMillis(duration))
-    return carry(self, (request) => {
-      const effect = self(request)
+    return over<In, Out, R, R>(self, (handler) => (request) => {
+      const effect = handler(request)
       // An answer that is there already needs no clock.
       return Exit.isExit(effect)
         ? effect
@@ -95,12 +98,12 @@ export const timeout: {
 )
 
 /**
- * The options of {@link verify}.
+ * The options of {@link filter}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface VerifyOptions<In, Out> {
+export interface FilterOptions<In, Out> {
   /** What the ledger says. Default: `"not verified"`. */
   readonly reason?: string | undefined
   /** What is answered instead. Default: nothing, and the connection closes. */
@@ -113,29 +116,35 @@ export interface VerifyOptions<In, Out> {
  *
  * **Details**
  *
- * The counterpart of `verify_request`. A check that dies refuses that request,
+ * The counterpart of `verify_request`, when it is known what is asked. Whether a
+ * peer may come in at all is for the option `verify` of its transport. A check that dies refuses that request,
  * with the error in the log, and nothing more.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const verify: {
+export const filter: {
   <In, Out, R2 = never>(
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
+    options?: FilterOptions<In, Out>
   ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R | R2>
   <In, Out, R, R2 = never>(
     self: Handler.Handler<In, Out, R>,
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
+    options?: FilterOptions<In, Out>
   ): Handler.Handler<In, Out, R | R2>
+  <In, Out, R, R2 = never>(
+    self: Session.Session<In, Out, R>,
+    check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
+    options?: FilterOptions<In, Out>
+  ): Session.Session<In, Out, R | R2>
 } = dual(
   (args) => typeof args[1] === "function",
   <In, Out, R, R2>(
-    self: Handler.Handler<In, Out, R>,
+    self: Work<In, Out, R>,
     check: (request: Request.Request<In>) => Effect.Effect<boolean, never, R2>,
-    options?: VerifyOptions<In, Out>
-  ): Handler.Handler<In, Out, R | R2> => {
+    options?: FilterOptions<In, Out>
+  ) => {
     const outcome = Outcome.refused(options?.reason ?? "not verified")
     const checked = (request: Request.Request<In>) =>
       Effect.catchDefect(
@@ -143,14 +152,16 @@ export const verify: {
         (defect) =>
           Effect.as(Effect.logError(`The check of request ${request.id} from ${request.peer.name} died`, defect), false)
       )
-    return carry(self, (request) =>
-      Effect.flatMap(checked(request), (passed) =>
-        passed
-          ? self(request)
-          : Effect.sync(() =>
-              Response.withOutcome(options?.onRefused?.(request) ?? Response.andClose(Response.empty), outcome)
-            )
-      )
+    return over<In, Out, R, R | R2>(
+      self,
+      (handler) => (request) =>
+        Effect.flatMap(checked(request), (passed) =>
+          passed
+            ? handler(request)
+            : Effect.sync(() =>
+                Response.withOutcome(options?.onRefused?.(request) ?? Response.andClose(Response.empty), outcome)
+              )
+        )
     )
   }
 )
@@ -176,34 +187,50 @@ export interface LoggingOptions {
 export const logging: {
   (options?: LoggingOptions): <In, Out, R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
   <In, Out, R>(self: Handler.Handler<In, Out, R>, options?: LoggingOptions): Handler.Handler<In, Out, R>
+  <In, Out, R>(self: Session.Session<In, Out, R>, options?: LoggingOptions): Session.Session<In, Out, R>
 } = dual(
-  (args) => typeof args[0] === "function",
-  <In, Out, R>(self: Handler.Handler<In, Out, R>, options?: LoggingOptions): Handler.Handler<In, Out, R> => {
+  (args) => isWork(args[0]),
+  <In, Out, R>(self: Work<In, Out, R>, options?: LoggingOptions) => {
     const log = options?.level === "Debug" ? Effect.logDebug : Effect.logInfo
-    return carry(self, (request) =>
-      Effect.clockWith((clock) => {
-        const start = clock.currentTimeMillisUnsafe()
-        return Effect.onExit(
-          Effect.suspend(() => self(request)),
-          (exit) => {
-            const millis = clock.currentTimeMillisUnsafe() - start
-            const facts = { request: request.id, peer: request.peer.name, millis }
-            if (Exit.isFailure(exit)) {
+    return over<In, Out, R, R>(
+      self,
+      (handler) => (request) =>
+        Effect.clockWith((clock) => {
+          const start = clock.currentTimeMillisUnsafe()
+          return Effect.onExit(
+            Effect.suspend(() => handler(request)),
+            (exit) => {
+              const millis = clock.currentTimeMillisUnsafe() - start
+              const facts = { request: request.id, peer: request.peer.name, millis }
+              if (Exit.isFailure(exit)) {
+                return Effect.annotateLogs(
+                  Cause.hasInterruptsOnly(exit.cause)
+                    ? log("request interrupted")
+                    : Effect.logError("request failed", exit.cause),
+                  facts
+                )
+              }
+              const { _tag, outcome } = exit.value
               return Effect.annotateLogs(
-                Cause.hasInterruptsOnly(exit.cause)
-                  ? log("request interrupted")
-                  : Effect.logError("request failed", exit.cause),
-                facts
+                log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
+                { ...facts, response: _tag }
               )
             }
-            const { _tag, outcome } = exit.value
-            return Effect.annotateLogs(
-              log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
-              { ...facts, response: _tag }
-            )
-          }
-        )
-      })
+          )
+        })
     )
   }
 )
+
+type Work<In, Out, R> = Handler.Handler<In, Out, R> | Session.Session<In, Out, R>
+
+const isWork = (u: unknown): boolean => typeof u === "function" || Session.isSession(u)
+
+/** Wraps a handler, or those of a session. */
+const over = <In, Out, R, R2>(
+  self: Work<In, Out, R>,
+  f: (handler: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R2>
+): never =>
+  (Session.isSession(self)
+    ? Session.mapHandler(self as Session.Session<In, Out, R>, f)
+    : f(self as Handler.Handler<In, Out, R>)) as never

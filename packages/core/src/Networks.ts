@@ -1,11 +1,12 @@
 /**
- * Which networks a peer comes from.
+ * Which networks a peer comes from: for servers that let only some in.
  *
  * It is a module of its own so that a server that asks nobody where they come
  * from loads no arithmetic of addresses.
  *
  * @since 0.1.0
  */
+import * as Data from "effect/Data"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
@@ -21,7 +22,27 @@ import type * as Peer from "./Peer.ts"
 export type Input = IpNetwork.IpNetworkInput
 
 /**
- * Says whether a peer comes from one of the networks.
+ * A text is no network.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidNetwork extends Data.TaggedError("InvalidNetwork")<{
+  /** As it was written. */
+  readonly network: string
+}> {
+  override get message(): string {
+    return `"${this.network}" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address`
+  }
+}
+
+/**
+ * Says whether a peer comes from one of the networks, or which of them is none.
+ *
+ * **When to use**
+ *
+ * In `verify`. Where peers of these networks are all that may come in, the option
+ * `allow` of a transport takes networks as they are.
  *
  * **Details**
  *
@@ -31,26 +52,27 @@ export type Input = IpNetwork.IpNetworkInput
  * **Gotchas**
  *
  * A peer without an IP address, on a Unix socket or in memory, comes from none.
- * A text that is no network throws a `RangeError`.
  *
  * **Example** (Letting only a private network in)
  *
  * ```ts
  * import { MemoryServer, Networks, Protocol, Server } from "@socketserver/core"
+ * import { Result } from "effect"
  *
  * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
  *
- * const EchoTransport = MemoryServer.layer(Echo, { verify: Networks.within("10.0.0.0/8", "::1") })
+ * const inside = Result.getOrThrow(Networks.within("10.0.0.0/8", "::1"))
+ *
+ * const EchoTransport = MemoryServer.layer(Echo, { verify: inside })
  * ```
  *
  * @category guards
  * @since 0.1.0
  */
-export const within = (...networks: ReadonlyArray<Input>): ((peer: Peer.Peer) => boolean) => {
-  const parsed = parseAll(networks)
-  if (Result.isFailure(parsed)) throw new RangeError(`Networks.within: ${parsed.failure}`)
-  return (peer) => includes(parsed.success, peer)
-}
+export const within = (
+  ...networks: ReadonlyArray<Input>
+): Result.Result<(peer: Peer.Peer) => boolean, InvalidNetwork> =>
+  Result.map(parseAll(networks), (parsed) => (peer) => includes(parsed, peer))
 
 /**
  * Reads networks, or says which of them is none.
@@ -62,13 +84,15 @@ export const within = (...networks: ReadonlyArray<Input>): ((peer: Peer.Peer) =>
  * import { Result } from "effect"
  *
  * const wrong = Networks.parseAll(["10.0.0.0/8", "10.0.0.0/33"])
- * Result.isFailure(wrong) && wrong.failure // => '"10.0.0.0/33" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address'
+ * Result.isFailure(wrong) && wrong.failure.message // => '"10.0.0.0/33" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address'
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const parseAll = (networks: ReadonlyArray<Input>): Result.Result<ReadonlyArray<IpNetwork.IpNetwork>, string> => {
+export const parseAll = (
+  networks: ReadonlyArray<Input>
+): Result.Result<ReadonlyArray<IpNetwork.IpNetwork>, InvalidNetwork> => {
   const all: Array<IpNetwork.IpNetwork> = []
   for (const network of networks) {
     const parsed =
@@ -78,8 +102,9 @@ export const parseAll = (networks: ReadonlyArray<Input>): Result.Result<Readonly
           )
         : IpNetwork.fromInput(network)
     if (Result.isFailure(parsed)) {
-      const text = typeof network === "string" ? network : JSON.stringify(network)
-      return Result.fail(`"${text}" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address`)
+      return Result.fail(
+        new InvalidNetwork({ network: typeof network === "string" ? network : JSON.stringify(network) })
+      )
     }
     all.push(canonical(parsed.success))
   }

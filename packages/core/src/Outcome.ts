@@ -1,5 +1,5 @@
 /**
- * How a request ended.
+ * How a request ended: for programs that count, log or test it.
  *
  * Every request ends in exactly one outcome, and so does every connection that
  * is refused or breaks its protocol before a request exists. Logs, counts and
@@ -205,9 +205,13 @@ export interface Report {
   /** How long the stop took, in milliseconds. */
   readonly millis: number
   /** Requests that were answered while stopping. */
-  readonly answered: number
+  readonly completed: number
   /** Requests that the deadline cut off. */
-  readonly drained: number
+  readonly interrupted: number
+  /** Peers and requests that were turned away while stopping. */
+  readonly refused: number
+  /** Connections that were open when the stop began. */
+  readonly connections: number
   /** All outcomes since the server started. */
   readonly counts: Counts
 }

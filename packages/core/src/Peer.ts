@@ -1,5 +1,5 @@
 /**
- * Who is at the other end of a connection.
+ * Who is at the other end of a connection: for handlers that decide by it or show it.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,6 @@
 /**
- * How a stream of requests is consumed, and where its handler runs.
+ * How requests overlap, and where their handler runs: for servers that want another
+ * policy than `fiber`.
  *
  * A `Policy` is a value. Its `drain` never looks into a message, so one policy
  * serves TCP lines, UDP packets and test doubles, and swapping it changes no
@@ -11,29 +12,33 @@
  * | `sequential` | 1 | as received | a handler waits for anything |
  * | `fiber` (default) | up to 1024 | as begun, all at once | requests of a peer build on each other |
  * | `connection` | up to 1024 | in order within a connection | one connection carries most of the load |
- * | `keyed(f)` | up to 1024 | in order within a key | keys are few and slow |
+ * | `keyed` | up to 1024 | in order within a key, which the server declares | keys are few and slow |
  *
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
-import * as Data from "effect/Data"
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type * as Connection from "./Connection.ts"
 import type * as Handler from "./Handler.ts"
 import * as policies from "./internal/policies.ts"
-import * as Middleware from "./Middleware.ts"
+import * as combinators from "./internal/policyCombinators.ts"
+import * as policyText from "./internal/policyText.ts"
+import type * as Outcome from "./Outcome.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
+import { PolicyError } from "./ServerError.ts"
 import type * as Worker from "./Worker.ts"
+
+export { PolicyError }
 
 /**
  * A way of running handlers.
@@ -46,12 +51,14 @@ import type * as Worker from "./Worker.ts"
  * called is all that a policy decides; the reply, its order, cancellation and
  * the outcome are the server's.
  *
- * `place` says where a handler runs. In process it returns the handler itself.
+ * `place` says where a handler runs. In process it returns the handler itself. It
+ * fails if the policy cannot run that handler, or was made with an option that
+ * cannot be used: then nothing is served.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Policy<in In = unknown> {
+export interface Policy {
   /** As it is written in configuration: `"fiber:64"`. */
   readonly name: string
   /** How its workers are named (`Worker.name`). */
@@ -62,27 +69,50 @@ export interface Policy<in In = unknown> {
    * something is written to it: until then it could still be reading.
    */
   readonly onPeerGone: "cancel" | "finish"
-  readonly drain: <A extends Request.Request<In>, E>(
+  readonly drain: <A extends Request.Request<unknown>, E>(
     requests: Stream.Stream<A, E>,
-    begin: (request: A) => Fiber.Fiber<unknown>
+    begin: (request: A) => Fiber.Fiber<unknown>,
+    server: Drained<A>
   ) => Effect.Effect<void, E>
   readonly place: <I, O, R>(
-    handler: Handler.Handler<I, O, R>,
+    served: Served<I, O, R>,
     server: Placement<I, O>
-  ) => Effect.Effect<Handler.Handler<I, O, R>, PolicyError, Scope.Scope>
+  ) => Effect.Effect<Served<I, O, R>, PolicyError, Scope.Scope>
 }
 
 /**
- * A policy that runs handlers outside of the server's own event loop, in
- * threads or processes. Requests and responses cross encoded by the server's
- * protocol, so it needs one that both ends can speak ({@link Protocol.Duplex}):
- * a server without one does not compile with it.
+ * A policy under which the requests of a connection find nothing of each other,
+ * as with a process for each: a `Session` does not compile with it, and does not
+ * start where only configuration knows.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Crossing<in In = unknown> extends Policy<In> {
-  readonly crosses: true
+export interface Stateless extends Policy {
+  readonly keepsConnections: false
+}
+
+/**
+ * What is served: the handler of requests, and how a connection is set up before
+ * its first, where that is a `Session`'s.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Served<in In, in out Out, out R = never> {
+  readonly handler: Handler.Handler<In, Out, R>
+  readonly onConnect: ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, R>) | undefined
+}
+
+/**
+ * What a policy knows of the server whose requests it drains.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Drained<in A> {
+  /** What its requests are ordered by, if it was declared with a `key`. It may throw. */
+  readonly key: ((request: A) => unknown) | undefined
 }
 
 /**
@@ -94,7 +124,9 @@ export interface Crossing<in In = unknown> extends Policy<In> {
 export interface Placement<In, Out> {
   /** The key of its service. */
   readonly service: string
-  readonly protocol: Protocol.Protocol<In, Out>
+  readonly protocol: Protocol.Protocol<In, Out, never, unknown>
+  /** What its requests are ordered by under {@link keyed}, if it was declared with a `key`. */
+  readonly key: ((request: Request.Request<In, Out>) => unknown) | undefined
   /** Where it listens. */
   readonly address: string
   /** Stops it, as `server.shutdown` does. */
@@ -102,35 +134,14 @@ export interface Placement<In, Out> {
 }
 
 /**
- * The size of a policy.
+ * The options of {@link fiber}, {@link connection} and {@link keyed}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Sized {
+export interface ConcurrencyOptions {
   /** Handlers at a time. Default: 1024. At the limit no request is taken until one ends; those that wait are bounded by the pipelining limit of their connections. */
   readonly max?: number | undefined
-}
-
-/**
- * A policy does not exist, or cannot run a handler.
- *
- * @category errors
- * @since 0.1.0
- */
-export class PolicyError extends Data.TaggedError("PolicyError")<{
-  /** The policy as it was asked for. */
-  readonly policy: string
-  readonly problem: string
-  /** The forms that are accepted. Default: those of {@link parse}. None, if the policy exists and cannot run the handler. */
-  readonly accepted?: ReadonlyArray<string> | undefined
-}> {
-  override get message(): string {
-    const accepted = this.accepted ?? forms
-    return accepted.length === 0
-      ? `Cannot run handlers under the policy ${JSON.stringify(this.policy)}: ${this.problem}`
-      : `Invalid policy ${JSON.stringify(this.policy)}: ${this.problem}. Accepted: ${accepted.join(", ")}`
-  }
 }
 
 /**
@@ -143,7 +154,8 @@ export const forms: ReadonlyArray<string> = [
   "sequential",
   "fiber[:max]",
   "connection[:max]",
-  "each with [,timeout=DURATION] and [,onPeerGone=cancel|finish]"
+  "keyed[:max]",
+  "and for all of them: ,timeout=DURATION ,onPeerGone=cancel|finish"
 ]
 
 /**
@@ -165,7 +177,7 @@ export const sequential: Policy = policies.sequential
  * @category constructors
  * @since 0.1.0
  */
-export const fiber = (options?: Sized): Policy => policies.fiber(checked("fiber", options))
+export const fiber = (options?: ConcurrencyOptions): Policy => policies.fiber(options)
 
 /**
  * The requests of a connection one after the other, connections side by side.
@@ -173,27 +185,34 @@ export const fiber = (options?: Sized): Policy => policies.fiber(checked("fiber"
  * @category constructors
  * @since 0.1.0
  */
-export const connection = (options?: Sized): Policy => policies.connection(checked("connection", options))
+export const connection = (options?: ConcurrencyOptions): Policy => policies.connection(options)
 
 /**
- * Requests with the same key one after the other, keys side by side. Keys are
- * compared as those of a `Map`.
+ * Requests with the same key one after the other, keys side by side. The key is
+ * the server's, declared with its protocol; keys are compared as those of a `Map`.
+ *
+ * **Gotchas**
+ *
+ * A server without a `key` does not start under it: `PolicyError`. A key function
+ * that throws costs its own request, which ends as `Failed`.
  *
  * **Example** (In order for each account)
  *
  * ```ts
- * import { Policy, type Request } from "@socketserver/core"
+ * import { Policy, Protocol, Server } from "@socketserver/core"
  *
- * const perAccount = Policy.keyed((request: Request.Request<{ readonly account: string }>) => request.body.account)
+ * class Bank extends Server.Service<Bank>()("Bank", {
+ *   protocol: Protocol.lines(),
+ *   key: (request) => request.body.split(" ", 1)[0]
+ * }) {}
  *
- * perAccount.name // => "keyed"
+ * Policy.keyed({ max: 64 }).name // => "keyed:64"
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const keyed = <In>(key: (request: Request.Request<In>) => unknown, options?: Sized): Policy<In> =>
-  policies.keyed("keyed", key, checked("keyed", options))
+export const keyed = (options?: ConcurrencyOptions): Policy => policies.keyed(options)
 
 /**
  * Lets the handlers of a peer that is gone finish, for the sake of their
@@ -202,11 +221,7 @@ export const keyed = <In>(key: (request: Request.Request<In>) => unknown, option
  * @category combinators
  * @since 0.1.0
  */
-export const finishing = <In>(self: Policy<In>): Policy<In> => ({
-  ...self,
-  name: `${self.name},onPeerGone=finish`,
-  onPeerGone: "finish"
-})
+export const finishing = (self: Policy): Policy => combinators.finishing(self)
 
 /**
  * Interrupts every handler that takes longer: `Middleware.timeout` for a whole
@@ -218,20 +233,16 @@ export const finishing = <In>(self: Policy<In>): Policy<In> => ({
  * ```ts
  * import { Policy } from "@socketserver/core"
  *
- * Policy.timeout(Policy.fiber({ max: 64 }), "5 seconds").name // => "fiber:64,timeout=5000 millis"
+ * Policy.timeout(Policy.fiber({ max: 64 }), "5 seconds").name // => "fiber:64,timeout=5s"
  * ```
  *
  * @category combinators
  * @since 0.1.0
  */
 export const timeout: {
-  (duration: Duration.Input): <In>(self: Policy<In>) => Policy<In>
-  <In>(self: Policy<In>, duration: Duration.Input): Policy<In>
-} = dual(2, <In>(self: Policy<In>, duration: Duration.Input): Policy<In> => ({
-  ...self,
-  name: `${self.name},timeout=${Duration.toMillis(duration)} millis`,
-  place: (handler, server) => Effect.map(self.place(handler, server), (placed) => Middleware.timeout(placed, duration))
-}))
+  (duration: Duration.Input): (self: Policy) => Policy
+  (self: Policy, duration: Duration.Input): Policy
+} = dual(2, combinators.timeout)
 
 /**
  * The policy of a server that is given no other: `fiber`.
@@ -239,7 +250,7 @@ export const timeout: {
  * @category services
  * @since 0.1.0
  */
-export const Policy: Context.Reference<Policy> = policies.reference
+export const Policy: Context.Reference<Policy | undefined> = policies.reference
 
 /**
  * Provides a policy to the servers above.
@@ -272,73 +283,18 @@ export const parse = (text: string): Result.Result<Policy, PolicyError> => parse
 /**
  * Parses as {@link parse} does, with policies of your own. `own` is asked first,
  * for each text: it takes the options that are its own out of `settings`, and
- * returns a policy, a problem, or nothing if it does not know the name.
+ * returns a policy, a problem, or nothing if it does not know the name. `accepted`
+ * are the forms that an error shows, a line each; one such as `pool[:size]` is
+ * also a name that somebody may have meant who wrote another.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const parseWith = (
+export const parseWith: (
   text: string,
   accepted: ReadonlyArray<string>,
   own: (name: string, size: number | undefined, settings: Map<string, string>) => Policy | string | undefined
-): Result.Result<Policy, PolicyError> => {
-  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem, accepted }))
-  const [head = "", ...rest] = text
-    .trim()
-    .split(",")
-    .map((part) => part.trim())
-  const colon = head.indexOf(":")
-  const name = colon === -1 ? head : head.slice(0, colon)
-  const size = colon === -1 ? undefined : head.slice(colon + 1)
-  if (size !== undefined && !(/^[1-9]\d*$/.test(size) && Number.isSafeInteger(Number(size)))) {
-    return invalid(`the size must be a positive integer, not "${size}"`)
-  }
-  const settings = new Map<string, string>()
-  for (const setting of rest) {
-    const equals = setting.indexOf("=")
-    const option = (equals === -1 ? setting : setting.slice(0, equals)).trim()
-    if (settings.has(option)) return invalid(`${option} is given twice`)
-    settings.set(option, equals === -1 ? "" : setting.slice(equals + 1).trim())
-  }
-  const found = own(name, size === undefined ? undefined : Number(size), settings) ?? inProcess(name, size)
-  if (typeof found === "string") return invalid(found)
-  let policy: Policy = found
-  for (const [option, value] of settings) {
-    switch (option) {
-      case "onPeerGone":
-        if (value !== "cancel" && value !== "finish") return invalid(`onPeerGone is cancel or finish, not "${value}"`)
-        if (value === "finish") policy = finishing(policy)
-        break
-      case "timeout": {
-        const duration = Duration.fromInput(value as Duration.Input)
-        if (Option.isNone(duration) || !Duration.isPositive(duration.value)) {
-          return invalid(`timeout is a duration such as "5 seconds", not "${value}"`)
-        }
-        policy = timeout(policy, duration.value)
-        break
-      }
-      default:
-        return invalid(`there is no option "${option}"`)
-    }
-  }
-  return Result.succeed(policy)
-}
-
-const inProcess = (name: string, size: string | undefined): Policy | string => {
-  const sized = size === undefined ? undefined : { max: Number(size) }
-  switch (name) {
-    case "sequential":
-      return size === undefined ? sequential : "sequential has no size: it is always one at a time"
-    case "fiber":
-      return policies.fiber(sized)
-    case "connection":
-      return policies.connection(sized)
-    case "keyed":
-      return "keyed needs a function, so it cannot come from configuration; use Policy.keyed in the program"
-    default:
-      return name === "" ? "it has no name" : `there is no policy "${name}"`
-  }
-}
+) => Result.Result<Policy, PolicyError> = policyText.parseWith
 
 /**
  * A policy from configuration, in the form of {@link parse}.
@@ -385,12 +341,4 @@ export const configWith = (
     Config.map((text) => Result.getOrThrow(parse(text))),
     Config.withDefault(policies.fiber())
   )
-}
-
-const checked = (name: string, options: Sized | undefined): Sized | undefined => {
-  const max = options?.max
-  if (max !== undefined && (!Number.isSafeInteger(max) || max < 1)) {
-    throw new RangeError(`Policy.${name}: max must be a positive integer, not ${max}`)
-  }
-  return options
 }

@@ -1,12 +1,8 @@
 /**
- * Handlers that run elsewhere: what a policy needs to send requests to a
- * worker, and what a program needs to be one.
+ * For authors of policies whose handlers run elsewhere: what such a policy needs to
+ * send requests to a worker, and what a program needs to be one.
  *
- * **When to use**
- *
- * To write a policy whose `place` runs handlers outside of the server's own
- * event loop. `Policies` of `@socketserver/node` does so for threads and
- * processes; users of policies never meet this module.
+ * `WorkerPolicy` of `@socketserver/node` is made of it, for threads and processes.
  *
  * A worker is the same server on another transport. Where a {@link Host} is
  * set, the transport layers of its service take their requests from it instead
@@ -16,13 +12,16 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Codec from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
-import type * as Handler from "./Handler.ts"
-import { type ConnectHook, connectHook, onRelease } from "./internal/hooks.ts"
 import * as policies from "./internal/policies.ts"
+import { onRelease } from "./internal/releasing.ts"
 import * as relays from "./internal/relay.ts"
+import { Encoded, encoderOf } from "./internal/writing.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
+import type * as Protocol from "./Protocol.ts"
+import type * as Request from "./Request.ts"
 import type * as Wire from "./Wire.ts"
 import type * as Worker from "./Worker.ts"
 
@@ -114,33 +113,34 @@ export const copyId = (): number => copyOf()?.id ?? 0
 export const drain: Policy.Policy["drain"] = policies.fiber({ max: Number.MAX_SAFE_INTEGER }).drain
 
 /**
- * What a handler wants to do when a peer connects, before its first request:
- * `Handler.perConnection` has such a hook.
+ * The payload of a request as it was received: what is sent to a worker.
  *
- * @category hooks
+ * @category payloads
  * @since 0.1.0
  */
-export const onConnect = <In, Out, R>(handler: Handler.Handler<In, Out, R>): OnConnect<Out> | undefined =>
-  connectHook<Out>(handler)
+export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload =>
+  (request as Request.Request<unknown> & { readonly payload: Protocol.Payload }).payload
 
 /**
- * The hook of {@link onConnect}.
+ * A message of a response whose payload a worker has made. It is framed and
+ * written, and not encoded again.
  *
- * @category hooks
+ * @category payloads
  * @since 0.1.0
  */
-export type OnConnect<Out> = (connection: Connection.Ref<Out>) => Effect.Effect<unknown, never, unknown>
+export const encoded = (payload: Protocol.Payload): never => new Encoded(payload) as never
 
 /**
- * Gives a handler a hook that runs when a peer connects.
+ * Makes the payloads of messages, or says why one has none: what a worker sends
+ * back.
  *
- * @category hooks
+ * @category payloads
  * @since 0.1.0
  */
-export const withOnConnect = <In, Out, R>(
-  handler: Handler.Handler<In, Out, R>,
-  hook: OnConnect<Out>
-): Handler.Handler<In, Out, R> => Object.assign(handler, { [connectHook.key]: hook as ConnectHook<Out> })
+export const payloadEncoder = (
+  side: Codec.Side<unknown, never>
+): ((message: unknown) => Protocol.Payload | Protocol.Unencodable) =>
+  encoderOf(side as Codec.Side<unknown, unknown>, "payloads")
 
 /**
  * Runs an effect when a connection has ended, and its last handler with it.

@@ -1,5 +1,5 @@
 /**
- * One thing that a peer asks for.
+ * One thing that a peer asks for: what every handler takes.
  *
  * @since 0.1.0
  */

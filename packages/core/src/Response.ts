@@ -1,5 +1,5 @@
 /**
- * What a handler answers.
+ * What every handler answers.
  *
  * A `Response` is a value: nothing has been written when it is made. The server
  * encodes it with its protocol and sends it in its turn.
@@ -76,6 +76,11 @@ export const make = <Out>(value: Out): Response<Out> => new Impl("Reply", value,
 
 /**
  * Answers with nothing: the peer gets no message, and the connection goes on.
+ *
+ * **Gotchas**
+ *
+ * A peer that expects an answer to each request, in their order, takes the next
+ * one for this.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * The errors of a server as a whole: it cannot bind, its listener died, it was
- * configured with something that does not exist.
+ * The errors of a server as a whole, for programs that tell them apart: it cannot
+ * bind, its listener died, it was configured with something that does not exist.
  *
  * What happens to one request or one connection is not here: that is an
  * {@link Outcome}, and the server goes on.
@@ -51,6 +51,7 @@ export type Reason =
   | InvalidOption
   | UnsupportedEndpoint
   | ServerClosed
+  | AlreadyServed
 
 /**
  * The address could not be bound. `kind` sorts the platform's codes; `cause` is the raw error.
@@ -107,6 +108,29 @@ export class PolicyFailed extends Data.TaggedError("PolicyFailed")<{
 }> {
   override get message(): string {
     return `The policy ${this.policy} failed: ${describe(this.cause)}`
+  }
+}
+
+/**
+ * A policy does not exist, or cannot run the handlers of a server. Nothing has
+ * been served.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyError extends Data.TaggedError("PolicyError")<{
+  /** The policy as it was asked for. */
+  readonly policy: string
+  readonly problem: string
+  /** The forms that are accepted, where the text was none. Default: none, the policy exists and cannot run the handler. */
+  readonly accepted?: ReadonlyArray<string> | undefined
+}> {
+  override get message(): string {
+    const { accepted = [], problem } = this
+    const policy = JSON.stringify(this.policy)
+    if (accepted.length === 0) return `Cannot run handlers under the policy ${policy}: ${problem}`
+    const said = `Invalid policy ${policy}: ${problem}${problem.endsWith("?") ? "" : "."}`
+    return [`${said} Accepted:`, ...accepted].join("\n  ")
   }
 }
 
@@ -168,6 +192,21 @@ export class ServerClosed extends Data.TaggedError("ServerClosed")<{
 }> {
   override get message(): string {
     return `The server on ${this.endpoint} has been shut down`
+  }
+}
+
+/**
+ * The server is served already: its requests go to one handler.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AlreadyServed extends Data.TaggedError("AlreadyServed")<{
+  /** The key of the service. */
+  readonly service: string
+}> {
+  override get message(): string {
+    return `${this.service} is served already: serve each declared server once, and declare another for another handler`
   }
 }
 

@@ -1,12 +1,13 @@
 /**
- * A transport is a layer that makes a server from connections.
+ * For authors of transports: a layer that makes a server from connections.
  *
- * **When to use**
+ * `TcpServer`, `MemoryServer` and `NodeServer` are transports. To write another
+ * one, say how to listen, and hand over each connection as a {@link Wire} or each
+ * datagram as a `Wire.Datagram`; the rest (framing, pipelining, order, limits,
+ * drain) is the library's.
  *
- * `TcpServer`, `MemoryServer` and `NodeServer` are transports. This module is
- * for writing another one: say how to listen, hand over each connection as a
- * {@link Wire} or each datagram as a `Wire.Datagram`, and the rest (framing, pipelining, order, limits, drain) is the
- * library's.
+ * Others need it to serve listeners of several kinds, each with options in code,
+ * as one server: see {@link layer}. `NodeServer.layer` does that by URL.
  *
  * @since 0.1.0
  */
@@ -17,16 +18,16 @@ import type * as Scope from "effect/Scope"
 import * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
 import * as datagrams from "./internal/datagramWire.ts"
-import { Duplex } from "./internal/duplex.ts"
 import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
 import { hosted } from "./internal/hosted.ts"
-import { makeServer } from "./internal/server.ts"
+import { makeServer } from "./internal/face.ts"
+import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
-import { ListenerFailed, ServerError } from "./ServerError.ts"
+import { InvalidOption, ListenerFailed, ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
@@ -40,6 +41,8 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
+  /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy bounds how many run. Default: 10 seconds. After it, it is closed, and counted as `Refused`. */
+  readonly placeTimeout?: Duration.Input | undefined
   /** How long a connection may stay silent before it is closed: nothing read or written, and no request in flight (a whole-connection protocol always has one, which does not count). Default: for ever. */
   readonly idleTimeout?: Duration.Input | undefined
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
@@ -69,8 +72,6 @@ export interface Sink {
   readonly open: (opening: Opening) => void
   /** A datagram has arrived. */
   readonly receive: (datagram: Wire.Datagram) => void
-  /** Whether a peer may come in. `accept` and `receive` ask themselves; an {@link Opening} asks when it knows who the peer is. */
-  readonly verify: (peer: Peer.Peer, listener: Endpoint.Endpoint) => Effect.Effect<void, Outcome.Refused>
   /** A peer was turned away by the transport itself. */
   readonly refuse: (peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused) => void
   /** A connection could not be accepted, for reasons of its own or of the system; listening goes on. */
@@ -80,7 +81,14 @@ export interface Sink {
 }
 
 /**
- * A connection that is not ready yet.
+ * A connection that is not ready yet, in the steps that make it ready.
+ *
+ * **Details**
+ *
+ * First `introduce` says who the peer is, then the listener's `allow` and the
+ * server's `verify` say whether it may come in, then `secure` makes the wire.
+ * Whoever refuses ends it. All of them are interrupted when the server stops, and
+ * after a minute.
  *
  * @category models
  * @since 0.1.0
@@ -89,8 +97,12 @@ export interface Opening {
   /** Who it is, as far as is known by now. */
   readonly peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
-  /** Makes it ready, or refuses it. It is interrupted when the server stops, and has to bound its own time. */
-  readonly wire: Effect.Effect<Wire.Wire, Outcome.Refused>
+  /** Says who it is, where something in front of it says so: a PROXY header. Default: `peer`. */
+  readonly introduce?: Effect.Effect<Peer.Peer, Outcome.Refused> | undefined
+  /** Whether it may come in by this listener. Default: everybody may. */
+  readonly allow?: ((peer: Peer.Peer) => boolean) | undefined
+  /** Makes the wire of a peer that may come in: a handshake, or nothing. */
+  readonly secure: (peer: Peer.Peer) => Effect.Effect<Wire.Wire, Outcome.Refused>
   /** Closes it, at once. Called when it was refused, and when the server stops. */
   readonly destroy: () => void
 }
@@ -148,9 +160,16 @@ export const layer = <Self, In, Out>(
         Effect.fromResult(resolve(options)),
         (reason) => new ServerError({ reason })
       )
-      const context = yield* Effect.context<never>()
-      const engine = new Engine<In, Out>(tag.key, tag.protocol, limits, context, options.verify)
-      const { gate } = engine
+      if (tag.protocol.problem !== undefined) {
+        const { name, problem } = tag.protocol
+        return yield* Effect.fail(
+          new ServerError({ reason: new InvalidOption({ option: `protocol (${name})`, problem }) })
+        )
+      }
+      const services = yield* Effect.context<never>()
+      const { protocol } = tag
+      const engine = new Engine<In, Out>({ service: tag.key, protocol, limits, services, verify: options.verify })
+      const { gate, stop } = engine
       const bind = (listen: Listen) =>
         Effect.suspend(() => {
           let bound: Listening | undefined
@@ -158,11 +177,9 @@ export const layer = <Self, In, Out>(
             accept: (wire) => gate.accept(wire),
             open: (opening) => gate.open(opening),
             receive: (datagram) => gate.receive(datagram),
-            verify: (peer, listener) => gate.verify(peer, listener),
             refuse: (peer, listener, refused) => gate.refuse(peer, listener, refused),
-            lose: (cause) => engine.lose(cause),
-            fail: (cause) =>
-              engine.fail(new ListenerFailed({ endpoint: String(bound?.address ?? engine.address), cause }))
+            lose: (cause) => gate.lose(cause),
+            fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
           }
           return Effect.tap(listen(sink), (listening) => Effect.sync(() => void (bound = listening)))
         })
@@ -171,9 +188,9 @@ export const layer = <Self, In, Out>(
         return [yield* bind(first), ...(yield* Effect.forEach(others, bind))] as const
       })
       // Peers may have come to those that were bound before.
-      const listeners = yield* Effect.onError(bindAll, () => engine.shutdown)
+      const listeners = yield* Effect.onError(bindAll, () => stop.shutdown)
       engine.open(listeners)
-      yield* Effect.addFinalizer(() => engine.shutdown)
+      yield* Effect.addFinalizer(() => stop.shutdown)
       return makeServer(engine, listeners)
     })
   )
@@ -226,7 +243,7 @@ export const datagramWire = (options: DatagramWireOptions): DatagramWire => new 
  * **When to use**
  *
  * To write a transport that can be upgraded to. `TlsServer.upgrade` and
- * `TlsClient.upgrade` are made of it.
+ * `NodeClient.upgrade` are made of it.
  *
  * **Details**
  *
@@ -255,6 +272,6 @@ export const upgrade = <In, Out, E>(
     readonly last?: Out | undefined
   }
 ): Effect.Effect<void, Connection.UpgradeFailed> =>
-  connection instanceof Duplex
-    ? (connection as Duplex<In, Out>).upgrade(options)
+  connection instanceof TypedConnection
+    ? (connection as TypedConnection<In, Out>).upgrade(options)
     : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: "this connection has no wire" }))

@@ -1,10 +1,8 @@
 /**
- * What a transport gives the library for each connection: bytes both ways, and
- * the events around them.
+ * For authors of transports: what one gives the library for each connection, bytes
+ * both ways and the events around them.
  *
- * **When to use**
- *
- * Only to write a transport. A `Wire` is a set of callbacks rather than an
+ * A `Wire` is a set of callbacks rather than an
  * Effect so that a batch of bytes reaches its handlers, and their replies reach
  * the socket, within one turn of the event loop. Users meet a
  * {@link Connection} instead.
@@ -30,9 +28,9 @@ export interface Wire {
   readonly peer: Peer.Peer
   /** The listener that it came to; for a client, the one that it connected to. */
   readonly listener: Endpoint.Endpoint
-  /** Whether each write and each `onData` is a message of its own, as with datagrams. Framing does not apply then. */
-  readonly keepsBoundaries: boolean
-  /** The largest message that it can send, in bytes, where it keeps boundaries and knows. */
+  /** What a write and an `onData` are: any piece of a stream of bytes, a datagram, or a payload that another program has unframed. Framing applies to a stream alone. */
+  readonly carries: "stream" | "datagrams" | "payloads"
+  /** The largest datagram that it can send, in bytes, where it knows. */
   readonly maxMessageBytes?: number | undefined
   /** Bytes received and sent so far. */
   readonly bytesRead: number

@@ -1,5 +1,5 @@
 /**
- * Who runs a handler.
+ * Who runs a handler: for replies and logs that say so.
  *
  * @since 0.1.0
  */
@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
  * @since 0.1.0
  */
 export interface Worker {
-  /** `"sequential"`: one after the other; `"fiber"`: each in a fiber of its own; `"thread"` and `"process"`: elsewhere. */
-  readonly kind: "sequential" | "fiber" | "thread" | "process"
+  /** `"sequential"`: one after the other; `"fiber"`: each in a fiber of its own; `"thread"` and `"process"`: elsewhere. A policy of yours may have a word of its own. */
+  readonly kind: string
   /** The number of the thread, or the id of the process; 0 where handlers run in the server's only one. */
   readonly id: number
   /** How many requests it has begun, this one included. */
@@ -34,7 +34,7 @@ export const Worker: Context.Reference<Worker> = Context.Reference<Worker>("@soc
 /**
  * The name of the current worker: `sequential`, `fiber-<id>`, `thread-<id>`, or
  * the id of the process, where the policy runs handlers in processes or the
- * program is one of several copies.
+ * program is one of several copies. A kind of your own is its name.
  *
  * **When to use**
  *

@@ -13,9 +13,9 @@ const BytesLive = Bytes.serve(({ body }) =>
   Effect.succeed(Response.make(utf8.decode.decode(body) === '"bad"' ? utf8.encode("no JSON") : body))
 )
 
-const client = Effect.flatMap(MemoryServer.connect("bytes"), (wire) => Client.make(wire, Protocol.ndjson()))
+const client = Effect.flatMap(MemoryServer.wire("bytes"), (wire) => Client.make(wire, Protocol.ndjson()))
 
-const on = Effect.provide(Layer.provideMerge(BytesLive, MemoryServer.datagrams(Bytes, { name: "bytes" })))
+const on = Effect.provide(Layer.provideMerge(BytesLive, MemoryServer.layerDatagrams(Bytes, { name: "bytes" })))
 
 describe("a client over datagrams", () => {
   it.effect("fails for the answer that it cannot decode, and not for the next", () =>

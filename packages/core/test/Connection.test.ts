@@ -117,7 +117,7 @@ describe("a connection", () => {
         return Response.empty
       }).pipe(Effect.orDie)
     return Effect.gen(function* () {
-      const client = yield* Short.connect
+      const client = yield* Short.rawClient
       yield* client.write(new TextEncoder().encode("fine\nmuch too long\n"))
       assert.deepStrictEqual(yield* Deferred.await(read), ["fine", { _tag: "FrameTooLarge", limitBytes: 8, offset: 5 }])
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Short.serve(handler), MemoryServer.layer(Short))))

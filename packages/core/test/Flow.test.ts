@@ -1,15 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Endpoint,
-  MemoryServer,
-  Outcome,
-  Peer,
-  Protocol,
-  Response,
-  Server,
-  Transport,
-  type Wire
-} from "@socketserver/core"
+import { Endpoint, MemoryServer, Outcome, Peer, Protocol, Response, Server } from "@socketserver/core"
+import * as Transport from "@socketserver/core/Transport"
+import type * as Wire from "@socketserver/core/Wire"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -33,7 +25,7 @@ const holding = () => {
       address: listener,
       close: () => void asked.push("close"),
       ended: () => void asked.push("ended"),
-      connect: MemoryServer.connect("holding"),
+      connect: MemoryServer.wire("holding"),
       flow: { pause: () => void asked.push("pause"), resume: () => void asked.push("resume") }
     })
   }
@@ -49,7 +41,7 @@ const holding = () => {
     listen,
     receive: (text: string, reply?: Wire.Datagram["reply"]) => sink!.receive(datagram(text, reply)),
     open: (wire: Effect.Effect<Wire.Wire, Outcome.Refused>) =>
-      sink!.open({ peer, listener, wire, destroy: () => void asked.push("destroy") })
+      sink!.open({ peer, listener, secure: () => wire, destroy: () => void asked.push("destroy") })
   }
 }
 
@@ -86,7 +78,7 @@ describe("a transport that can hold datagrams back", () => {
       // Connections of another listener count, too.
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const wires = [yield* MemoryServer.connect("beside"), yield* MemoryServer.connect("beside")]
+          const wires = [yield* MemoryServer.wire("beside"), yield* MemoryServer.wire("beside")]
           assert.strictEqual(wires.length, 2)
           assert.deepStrictEqual(transport.asked, ["pause", "resume", "pause"])
         })

@@ -1,11 +1,11 @@
 /** What handlers, policies and peers can do to a server that should go on, in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Policy from "@socketserver/core/Policy"
 import * as Response from "@socketserver/core/Response"
 import type * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import { ListenerFailed } from "@socketserver/core/ServerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { counts, type LineHandler, Lines, logs, peer, rest, settled, tell } from "./support/serving.ts"
+import { counts, type LineHandler, Lines, logs, noKey, peer, rest, settled, tell } from "./support/serving.ts"
 
 const echo: LineHandler = (request) => Effect.succeed(Response.make(request.body))
 const [, quiet] = logs()
@@ -26,7 +26,7 @@ const engine: unique symbol = Symbol.for("@socketserver/core/Server/engine") as 
 
 /** Runs a test against a handler. What it leaves unanswered ends with it, so that a failure is not a hang. */
 const serving = <A, E, R2>(
-  handler: LineHandler<R2>,
+  work: LineHandler<R2> | Session.Session<string, string, R2>,
   test: Effect.Effect<A, E, Lines | Scope.Scope>,
   options?: Server.ServeOptions<string> & { readonly drainTimeout?: "10 seconds" }
 ): Effect.Effect<A, unknown> =>
@@ -34,7 +34,7 @@ const serving = <A, E, R2>(
     Effect.scoped,
     Effect.provide(
       Layer.provideMerge(
-        Lines.serve(handler, options),
+        Lines.serve(work as LineHandler<R2>, options),
         MemoryServer.layer(Lines, { drainTimeout: options?.drainTimeout ?? 0 })
       )
     )
@@ -201,19 +201,15 @@ describe("a stream", () => {
 
 describe("a policy", () => {
   it.effect("whose key function throws fails that request and nothing more", () => {
-    const policy = Policy.keyed<string>(({ body }) => {
-      if (body === "bad") throw new Error("no key")
-      return body
-    })
     return serving(
       echo,
       Effect.gen(function* () {
-        yield* tell(yield* peer, "bad")
+        yield* tell(yield* peer, noKey)
         yield* settled
         assert.strictEqual(yield* soon((yield* peer).send("good")), "good")
         assert.deepStrictEqual(yield* counts, { Failed: 1, Completed: 1 })
       }),
-      { policy }
+      { policy: Policy.keyed() }
     ).pipe(Effect.provide(quiet))
   })
 
@@ -228,7 +224,7 @@ describe("a policy", () => {
     }).pipe(Effect.provide(MemoryServer.layer(Lines)), Effect.provide(quiet))
   )
 
-  it.effect.each([Policy.sequential, Policy.fiber({ max: 1 }), Policy.keyed(() => "one")])(
+  it.effect.each([Policy.sequential, Policy.fiber({ max: 1 }), Policy.keyed()])(
     "that is busy does not hold the requests of peers that have left (%#)",
     (policy) => {
       const held: Array<WeakRef<object>> = []
@@ -295,9 +291,9 @@ describe("a stop", () => {
       // In one chunk, so that all of it is received.
       yield* tell(client, "1", "2", "3", "4")
       yield* Deferred.await(begun)
-      ;(server as unknown as { readonly [engine]: { fail(reason: unknown): void } })[engine].fail(
-        new ListenerFailed({ endpoint: "memory:Lines", cause: new Error("it died") })
-      )
+      ;(server as unknown as { readonly [engine]: { readonly stop: { fail(reason: unknown): void } } })[
+        engine
+      ].stop.fail(new ListenerFailed({ endpoint: "memory:Lines", cause: new Error("it died") }))
       yield* latch.open
       assert.deepStrictEqual(yield* rest(client), ["1", "2", "3", "4"])
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(MemoryServer.layer(Lines, { maxPipelined: 2 }), quiet)))
@@ -307,7 +303,7 @@ describe("a stop", () => {
 describe("a setup for each connection", () => {
   it.effect("that hangs ends with its peer, and holds no stop", () => {
     let ended = 0
-    const hanging = Handler.perConnection<string, string>(() =>
+    const hanging = Session.make<string, string>(() =>
       Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended++))
     )
     return serving(

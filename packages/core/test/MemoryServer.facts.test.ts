@@ -22,7 +22,7 @@ describe("a server in memory", () => {
   it.effect("is found by its name while it lives", () =>
     Effect.gen(function* () {
       const ask = Effect.gen(function* () {
-        const client = yield* Client.make(yield* MemoryServer.connect("found"), Lines.protocol)
+        const client = yield* Client.make(yield* MemoryServer.wire("found"), Lines.protocol)
         return yield* client.send("hello")
       }).pipe(Effect.scoped)
       assert.strictEqual(yield* Effect.provide(ask, named("found")), "hello")

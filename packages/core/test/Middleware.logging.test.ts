@@ -81,7 +81,7 @@ describe("Middleware.logging", () => {
 
   it.effect("says what another middleware has made of the request", () => {
     const [entries, layer] = logs()
-    const refused = Middleware.verify(echo, () => Effect.succeed(false), { reason: "closed on Sundays" })
+    const refused = Middleware.filter(echo, () => Effect.succeed(false), { reason: "closed on Sundays" })
     return serving(
       Middleware.logging(refused),
       Effect.gen(function* () {

@@ -132,12 +132,12 @@ describe("Middleware.timeout", () => {
   )
 })
 
-describe("Middleware.verify", () => {
+describe("Middleware.filter", () => {
   const named = (request: Request.Request<string>) => Effect.succeed(request.body.startsWith("me:"))
 
   for (const [form, verify] of [
-    ["data first", (self: LineHandler): LineHandler => Middleware.verify(self, named)],
-    ["data last", Middleware.verify<string, string>(named)]
+    ["data first", (self: LineHandler): LineHandler => Middleware.filter(self, named)],
+    ["data last", Middleware.filter<string, string>(named)]
   ] as const) {
     it.effect(`lets no refused request reach the handler, answers nothing and closes (${form})`, () => {
       const handled: Array<string> = []
@@ -162,7 +162,7 @@ describe("Middleware.verify", () => {
 
   it.effect("answers what it is told to, and the connection goes on", () =>
     serving(
-      Middleware.verify(echo, named, { onRefused: (request) => Response.make(`not ${request.body}`) }),
+      Middleware.filter(echo, named, { onRefused: (request) => Response.make(`not ${request.body}`) }),
       Effect.gen(function* () {
         const client = yield* peer
         assert.deepStrictEqual([yield* client.send("you"), yield* client.send("me:")], ["not you", "me:"])
@@ -173,8 +173,8 @@ describe("Middleware.verify", () => {
 
   it.effect("says in its outcome why it refused", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* outcomeOf(Middleware.verify(echo, named), "you"), Outcome.refused("not verified"))
-      const handler = Middleware.verify(echo, named, { reason: "who are you" })
+      assert.deepStrictEqual(yield* outcomeOf(Middleware.filter(echo, named), "you"), Outcome.refused("not verified"))
+      const handler = Middleware.filter(echo, named, { reason: "who are you" })
       assert.deepStrictEqual(yield* outcomeOf(handler, "you"), Outcome.refused("who are you"))
       assert.deepStrictEqual(yield* outcomeOf(handler, "me:"), Outcome.completed)
     })
@@ -191,7 +191,7 @@ describe("Middleware.verify", () => {
   ] as const) {
     it.effect(`refuses that request and nothing more when the check ${how}, and logs it`, () => {
       const [entries, layer] = logs()
-      const handler = Middleware.verify(echo, (request) => (request.body === "bad" ? check() : Effect.succeed(true)))
+      const handler = Middleware.filter(echo, (request) => (request.body === "bad" ? check() : Effect.succeed(true)))
       return serving(
         handler,
         Effect.gen(function* () {
@@ -210,7 +210,7 @@ describe("Middleware.verify", () => {
 
   it.effect("may wait before it decides", () =>
     Effect.gen(function* () {
-      const handler = Middleware.verify(echo, () => Effect.as(Effect.yieldNow, false))
+      const handler = Middleware.filter(echo, () => Effect.as(Effect.yieldNow, false))
       assert.deepStrictEqual(yield* outcomeOf(handler, "x"), Outcome.refused("not verified"))
     })
   )

@@ -11,6 +11,8 @@ const peer = (host: string) =>
     address: () => NetAddress.inetAddressFromNativeUnsafe(host, 1, new Map([["eth0", 2]]))
   })
 
+const within = (...networks: ReadonlyArray<Networks.Input>) => Result.getOrThrow(Networks.within(...networks))
+
 describe("networks", () => {
   it.each([
     ["10.0.0.0/8", "10.1.2.3", true],
@@ -26,15 +28,25 @@ describe("networks", () => {
     ["0.0.0.0/0", "::1", false],
     ["fe80::/10", "fe80::1%eth0", true]
   ] as const)("%s has %s: %s", (network, host, expected) => {
-    assert.strictEqual(Networks.within(network)(peer(host)), expected)
+    assert.strictEqual(within(network)(peer(host)), expected)
   })
 
   it("may be those of effect/net", () => {
     const network = Result.getOrThrow(IpNetwork.fromString("::ffff:10.0.0.0/104"))
-    assert.isTrue(Networks.within(network)(peer("10.1.2.3")))
+    assert.isTrue(within(network)(peer("10.1.2.3")))
   })
 
   it("have no peer without an address", () => {
-    assert.isFalse(Networks.within("0.0.0.0/0", "::/0")(Peer.make({ transport: "unix", name: "unix" })))
+    assert.isFalse(within("0.0.0.0/0", "::/0")(Peer.make({ transport: "unix", name: "unix" })))
+  })
+
+  it("that are none are an error with the text, and throw nothing", () => {
+    const wrong = Networks.within("10.0.0.0/8", "10.0.0.0/33")
+    assert(Result.isFailure(wrong))
+    assert.strictEqual(wrong.failure._tag, "InvalidNetwork")
+    assert.strictEqual(
+      wrong.failure.message,
+      '"10.0.0.0/33" is no network; write it as 10.0.0.0/8, 2001:db8::/32 or a single address'
+    )
   })
 })

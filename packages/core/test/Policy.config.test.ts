@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Handler, Policy, Response } from "@socketserver/core"
+import { MemoryServer, Policy, Protocol, Response, Server, Session } from "@socketserver/core"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { counts, peer, rest, serving, tell } from "./support/serving.ts"
 
-const accepted = `Accepted: ${Policy.forms.join(", ")}`
+const accepted = ["Accepted:", ...Policy.forms].join("\n  ")
 
 const parsed = (text: string) => {
   const result = Policy.parse(text)
@@ -28,12 +29,15 @@ describe("Policy.parse", () => {
     ["sequential,onPeerGone=finish", "sequential,onPeerGone=finish", "finish"],
     ["connection:3,onPeerGone=finish", "connection:3,onPeerGone=finish", "finish"],
     [" fiber:64 , onPeerGone = finish ", "fiber:64,onPeerGone=finish", "finish"],
-    ["fiber,timeout=5 seconds", "fiber,timeout=5000 millis", "cancel"],
-    [
-      "sequential , timeout = 1 minute , onPeerGone=finish",
-      "sequential,timeout=60000 millis,onPeerGone=finish",
-      "finish"
-    ]
+    ["keyed", "keyed", "cancel"],
+    ["keyed:3,onPeerGone=finish", "keyed:3,onPeerGone=finish", "finish"],
+    ["fiber,timeout=5 seconds", "fiber,timeout=5s", "cancel"],
+    ["fiber,timeout=5s", "fiber,timeout=5s", "cancel"],
+    ["fiber,timeout=1500ms", "fiber,timeout=1500ms", "cancel"],
+    ["fiber,timeout=90s", "fiber,timeout=90s", "cancel"],
+    ["fiber,timeout=1d", "fiber,timeout=24h", "cancel"],
+    ["fiber,timeout=500 micros", "fiber,timeout=0.5ms", "cancel"],
+    ["sequential , timeout = 1 minute , onPeerGone=finish", "sequential,timeout=1m,onPeerGone=finish", "finish"]
   ])("reads %j as %s", (text, name, onPeerGone) => {
     assert.deepStrictEqual(parsed(text), [name, onPeerGone])
     assert.deepStrictEqual(parsed(name), [name, onPeerGone])
@@ -44,6 +48,7 @@ describe("Policy.parse", () => {
       ["sequential", Policy.sequential],
       ["fiber:7", Policy.fiber({ max: 7 })],
       ["connection:7", Policy.connection({ max: 7 })],
+      ["keyed:7", Policy.keyed({ max: 7 })],
       ["fiber:7,onPeerGone=finish", Policy.finishing(Policy.fiber({ max: 7 }))],
       ["fiber:7,timeout=5 seconds", Policy.timeout(Policy.fiber({ max: 7 }), "5 seconds")]
     ] as const) {
@@ -62,9 +67,12 @@ describe("Policy.parse", () => {
     [":3", "it has no name"],
     ["nonsense", 'there is no policy "nonsense"'],
     ["nonsense:3", 'there is no policy "nonsense"'],
-    ["Fiber", 'there is no policy "Fiber"'],
+    ["Fiber", 'there is no policy "Fiber"; did you mean "fiber"?'],
+    ["fibre:3", 'there is no policy "fibre"; did you mean "fiber"?'],
+    ["conection", 'there is no policy "conection"; did you mean "connection"?'],
+    ["Sequential", 'there is no policy "Sequential"; did you mean "sequential"?'],
+    ["fork", 'there is no policy "fork"'],
     ["thread", 'there is no policy "thread"'],
-    ["keyed", "keyed needs a function, so it cannot come from configuration; use Policy.keyed in the program"],
     ["sequential:3", "sequential has no size: it is always one at a time"],
     ["fiber:0", 'the size must be a positive integer, not "0"'],
     ["fiber:", 'the size must be a positive integer, not ""'],
@@ -73,25 +81,28 @@ describe("Policy.parse", () => {
     ["connection:many", 'the size must be a positive integer, not "many"'],
     ["fiber:1:2", 'the size must be a positive integer, not "1:2"'],
     ["fiber,", 'there is no option ""'],
-    ["fiber,max=3", 'there is no option "max"'],
+    ["fiber,max=3", 'there is no option "max"; the number stands behind the name, write "fiber:3"'],
     ["fiber,onPeerGone", 'onPeerGone is cancel or finish, not ""'],
     ["fiber,onPeerGone=stay", 'onPeerGone is cancel or finish, not "stay"'],
-    ["fiber,timeout", 'timeout is a duration such as "5 seconds", not ""'],
-    ["fiber,timeout=soon", 'timeout is a duration such as "5 seconds", not "soon"'],
-    ["fiber,timeout=0 seconds", 'timeout is a duration such as "5 seconds", not "0 seconds"'],
-    ["fiber,timeout=-5 seconds", 'timeout is a duration such as "5 seconds", not "-5 seconds"']
+    ["fiber,timeout", 'timeout must be a positive time, not ""; write "30s"'],
+    ["fiber,timeout=30", 'timeout must be a positive time, not "30"; write "30s"'],
+    ["fiber,timeout=soon", 'timeout must be a positive time, not "soon"; write "30s"'],
+    ["fiber,timeout=0s", 'timeout must be a positive time, not "0s"; write "30s"'],
+    ["fiber,timeout=Infinity", 'timeout must be a positive time, not "Infinity"; write "30s"'],
+    ["fiber,timeout=-5 seconds", 'timeout must be a positive time, not "-5 seconds"; write "30s"']
   ])("refuses %j, and lists what is accepted", (text, problem) => {
-    assert.strictEqual(parsed(text), `Invalid policy ${JSON.stringify(text)}: ${problem}. ${accepted}`)
+    assert.strictEqual(
+      parsed(text),
+      `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} ${accepted}`
+    )
   })
 
   it("refuses a size that is not exact as a number, as the program would", () => {
-    assert.throws(() => Policy.fiber({ max: 1e20 }), RangeError)
     assert.include(parsed("fiber:100000000000000000000"), "the size must be a positive integer")
   })
 
-  it("takes the last value of an option that is given twice, or refuses it", () => {
-    const twice = parsed("fiber,onPeerGone=finish,onPeerGone=cancel")
-    assert(typeof twice === "string" || twice[1] === "cancel", `onPeerGone is ${twice[1]}`)
+  it("refuses an option that is given twice", () => {
+    assert.include(parsed("fiber,onPeerGone=finish,onPeerGone=cancel"), ": onPeerGone is given twice. ")
   })
 
   it("refuses a value with more behind it", () => {
@@ -105,7 +116,8 @@ describe("Policy.forms", () => {
       "sequential",
       "fiber[:max]",
       "connection[:max]",
-      "each with [,timeout=DURATION] and [,onPeerGone=cancel|finish]"
+      "keyed[:max]",
+      "and for all of them: ,timeout=DURATION ,onPeerGone=cancel|finish"
     ])
   })
 })
@@ -129,9 +141,9 @@ describe("Policy.timeout", () => {
     })
   )
 
-  it.effect("leaves the setup of perConnection to the handler", () =>
+  it.effect("leaves the set-up of a session to it", () =>
     serving(
-      Handler.perConnection<string, string>((connection) =>
+      Session.make<string, string>((connection) =>
         Effect.as(Effect.orDie(connection.push("hello")), () => Effect.succeed(Response.empty))
       ),
       Effect.gen(function* () {
@@ -143,11 +155,59 @@ describe("Policy.timeout", () => {
 })
 
 describe("Policy constructors", () => {
-  it.each([0, -1, 1.5, NaN, Infinity])("refuse a maximum of %d", (max) => {
-    const problem = `max must be a positive integer, not ${max}`
-    assert.throws(() => Policy.fiber({ max }), RangeError, `Policy.fiber: ${problem}`)
-    assert.throws(() => Policy.connection({ max }), RangeError, `Policy.connection: ${problem}`)
-    assert.throws(() => Policy.keyed(() => 1, { max }), RangeError, `Policy.keyed: ${problem}`)
+  const refusal = (policy: Policy.Policy) =>
+    Effect.map(Effect.flip(serving(() => Effect.succeed(Response.empty), Effect.void, { policy })), (error) => {
+      assert(error instanceof Policy.PolicyError)
+      return error.message
+    })
+
+  it.effect.each([0, -1, 1.5, 1e20, NaN, Infinity])(
+    "are refused with a maximum of %d before anything is served",
+    (max) =>
+      Effect.gen(function* () {
+        const problem = `max must be a positive integer, not ${max}; leave it out for 1024`
+        for (const [name, make] of Object.entries({
+          fiber: Policy.fiber,
+          connection: Policy.connection,
+          keyed: Policy.keyed
+        })) {
+          const message = `Cannot run handlers under the policy "${name}:${max}": ${problem}`
+          assert.strictEqual(yield* refusal(make({ max })), message)
+          assert.include(yield* refusal(Policy.finishing(make({ max }))), problem)
+          assert.include(yield* refusal(Policy.timeout(make({ max }), "5 seconds")), problem)
+        }
+      })
+  )
+
+  it.effect.each([0, -5, Infinity, "soon" as never])(
+    "are refused with a timeout of %s before anything is served",
+    (time) =>
+      Effect.gen(function* () {
+        assert.strictEqual(
+          yield* refusal(Policy.timeout(Policy.fiber(), time)),
+          `Cannot run handlers under the policy "fiber,timeout=${time}": timeout must be a positive time that ends, not ${JSON.stringify(time)}; leave it out for none`
+        )
+      })
+  )
+
+  it.effect("by key are refused where the server declares none, and say what to declare", () =>
+    Effect.gen(function* () {
+      class Keyless extends Server.Service<Keyless>()("Keyless", { protocol: Protocol.lines() }) {}
+      const served = Layer.provide(
+        Keyless.serve(() => Effect.succeed(Response.empty), { policy: Policy.keyed({ max: 2 }) }),
+        MemoryServer.layer(Keyless)
+      )
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(served)))
+      assert.strictEqual(
+        error.message,
+        'Cannot run handlers under the policy "keyed:2": Keyless declares no key to keep requests in order by; declare one: Server.Service<…>()("Keyless", { protocol, key: (request) => … })'
+      )
+    })
+  )
+
+  it("say once that handlers finish", () => {
+    const once = Policy.finishing(Policy.fiber())
+    assert.strictEqual(Policy.finishing(once).name, once.name)
   })
 
   it("name themselves as configuration writes them", () => {
@@ -155,7 +215,7 @@ describe("Policy constructors", () => {
       ({ name }) => name
     )
     assert.deepStrictEqual(names, ["sequential", "fiber", "fiber:2", "connection:2"])
-    assert.strictEqual(Policy.keyed(() => 1, { max: 2 }).name, "keyed:2")
+    assert.strictEqual(Policy.keyed({ max: 2 }).name, "keyed:2")
     assert.strictEqual(Policy.finishing(Policy.sequential).name, "sequential,onPeerGone=finish")
   })
 })

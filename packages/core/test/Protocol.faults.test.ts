@@ -20,7 +20,7 @@ import * as Stream from "effect/Stream"
 import { text, utf8 } from "./support/decoding.ts"
 
 /** A line server with a protocol of choice; its client sends what it likes. */
-const declare = (protocol: Protocol.Duplex<string, string>) => {
+const declare = (protocol: Protocol.Protocol<string, string>) => {
   class Lines extends Server.Service<Lines>()("Lines", { protocol }) {}
   return Lines
 }
@@ -28,7 +28,7 @@ const declare = (protocol: Protocol.Duplex<string, string>) => {
 const echo: Handler.Handler<string, string> = (request) => Effect.succeed(Response.make(request.body))
 
 /** Sends raw text, and returns all that came back and every outcome. */
-const exchange = (protocol: Protocol.Duplex<string, string>, input: ReadonlyArray<string>, handler = echo) => {
+const exchange = (protocol: Protocol.Protocol<string, string>, input: ReadonlyArray<string>, handler = echo) => {
   const Lines = declare(protocol)
   return Effect.gen(function* () {
     const server = yield* Lines
@@ -40,7 +40,7 @@ const exchange = (protocol: Protocol.Duplex<string, string>, input: ReadonlyArra
       }
     )
     yield* Effect.yieldNow
-    const client = yield* Lines.connect
+    const client = yield* Lines.rawClient
     for (const chunk of input) yield* client.write(utf8(chunk))
     const received = yield* Stream.runCollect(client.stream)
     const { Completed, ...others } = yield* server.counts
@@ -154,7 +154,7 @@ describe("A response that its protocol cannot express", () => {
 
 describe("A client", () => {
   const failing = (
-    protocol: Protocol.Duplex<string, string>,
+    protocol: Protocol.Protocol<string, string>,
     use: (client: Client.Client<string, string>) => Effect.Effect<unknown, Connection.ConnectionError | Cause.Done>
   ) => {
     const Lines = declare(protocol)
@@ -195,7 +195,7 @@ describe("A client", () => {
     Effect.gen(function* () {
       const server = Protocol.lines()
       const strict = Protocol.lines({ maxFrameBytes: 3 })
-      const lopsided: Protocol.Duplex<string, string> = { ...server, client: strict.client }
+      const lopsided: Protocol.Protocol<string, string> = { ...server, client: strict.client }
       const error = yield* failing(lopsided, (client) =>
         Effect.gen(function* () {
           yield* Effect.forEach(["a", "b", "long"], (line) => client.write(line))
@@ -209,9 +209,13 @@ describe("A client", () => {
 })
 
 describe("Replies", () => {
-  const orders: ReadonlyArray<readonly [string, Protocol.Duplex<string, string>, Array<string>]> = [
+  const orders: ReadonlyArray<readonly [string, Protocol.Protocol<string, string>, Array<string>]> = [
     ["in the order of their requests", Protocol.lines(), ["slow", "fast"]],
-    ["as they are ready if the protocol is unordered", Protocol.unordered(Protocol.lines()), ["fast", "slow"]]
+    [
+      "as they are ready if the protocol is unordered",
+      Protocol.correlated(Protocol.lines(), { id: (line) => line }),
+      ["fast", "slow"]
+    ]
   ]
   for (const [order, protocol, expected] of orders) {
     it.effect(`leave ${order}`, () =>

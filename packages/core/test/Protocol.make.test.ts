@@ -46,7 +46,7 @@ const spying = (decode: Protocol.MessageFormat<string>["decode"], maxFrameBytes?
     maxFrameBytes,
     decode: (input, seen) => {
       steps.push([text(input), seen])
-      return decode(input, seen)
+      return decode(input, seen, undefined)
     },
     encode: (message) => message
   })

@@ -50,7 +50,7 @@ describe("Protocol.ndjson", () => {
       assert.deepStrictEqual(messages, [{ é: 1 }, [2]])
       assert(error?._tag === "Malformed")
       assert.strictEqual(error.offset, 14)
-      assert.match(error.reason, /^the line is not JSON: ./)
+      assert.match(error.reason, /^it is not JSON: ./)
     }
   })
 
@@ -201,10 +201,18 @@ describe("Protocol.transform", () => {
 
 describe("What a protocol says of itself", () => {
   it("is its name, its kind and whether replies keep the order of requests", () => {
-    const facts = (protocol: Protocol.Duplex<never, never>) => [protocol.name, protocol.kind, protocol.ordered]
+    const facts = (protocol: Protocol.Protocol<never, never>) => [
+      protocol.name,
+      protocol.kind,
+      protocol.correlation === undefined
+    ]
     assert.deepStrictEqual(facts(Protocol.bytes() as never), ["bytes", "messages", true])
     assert.deepStrictEqual(facts(Protocol.ndjson() as never), ["ndjson", "messages", true])
-    assert.deepStrictEqual(facts(Protocol.unordered(Protocol.ndjson()) as never), ["ndjson", "messages", false])
+    assert.deepStrictEqual(facts(Protocol.correlated(Protocol.ndjson(), { id: (message) => message }) as never), [
+      "ndjson",
+      "messages",
+      false
+    ])
     assert.deepStrictEqual(facts(Protocol.connection() as never), ["connection(bytes)", "connection", true])
     assert.deepStrictEqual(facts(Protocol.connection(Protocol.lines()) as never), [
       "connection(lines)",
@@ -213,10 +221,10 @@ describe("What a protocol says of itself", () => {
     ])
   })
 
-  it("stays when it is given types, and unordered changes nothing else", () => {
+  it("stays when it is given types, and correlation changes nothing else", () => {
     const types = { request: Schema.Unknown, response: Schema.Unknown }
-    const typed = Protocol.schema(Protocol.unordered(Protocol.ndjson()), types)
-    assert.deepStrictEqual([typed.name, typed.ordered], ["ndjson", false])
+    const typed = Protocol.correlated(Protocol.schema(Protocol.ndjson(), types), { id: (message) => message })
+    assert.deepStrictEqual([typed.name, typed.correlation === undefined], ["ndjson", false])
     assert.deepStrictEqual(decode(serverOf(typed), ["1\n"]).messages, [1])
   })
 

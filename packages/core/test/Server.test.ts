@@ -22,6 +22,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as TestConsole from "effect/testing/TestConsole"
+import { logs } from "./support/serving.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 class Other extends Server.Service<Other>()("Other", { protocol: Protocol.lines() }) {}
@@ -93,43 +94,36 @@ describe("a listener that dies after it was bound", () => {
     })
   })
 
-  it.effect("throws its error where the fiber that built the layer has ended, as one of several merged", () => {
-    const { die, layer } = mortal()
-    const both = Layer.mergeAll(
+  const merged = (lines: ReturnType<typeof mortal>["layer"]) =>
+    Layer.mergeAll(
       Layer.provide(Other.serve(echo), MemoryServer.layer(Other)),
-      Layer.provide(Lines.serve(echo), layer(Lines))
+      Layer.provide(Lines.serve(echo), lines(Lines))
     )
+
+  it.effect("is an unhandled error where nobody waits for the layer, as one of several merged", () => {
+    const { die, layer } = mortal()
     const ready = Deferred.makeUnsafe<void>()
-    const thrown = Deferred.makeUnsafe<unknown>()
-    const microtask = queueMicrotask
-    vi.spyOn(globalThis, "queueMicrotask").mockImplementation((f) =>
-      microtask(() => {
-        try {
-          f()
-        } catch (error) {
-          Deferred.doneUnsafe(thrown, Effect.succeed(error))
-        }
-      })
-    )
+    const unhandled = Deferred.makeUnsafe<unknown>()
+    const reject = vi.spyOn(Promise, "reject").mockImplementation((error) => {
+      Deferred.doneUnsafe(unhandled, Effect.succeed(error))
+      return Promise.resolve() as never
+    })
     return Effect.gen(function* () {
-      yield* Effect.forkScoped(Layer.launch(Layer.provide(announcing(ready), both)))
+      yield* Effect.forkScoped(Layer.launch(Layer.provide(announcing(ready), merged(layer))))
       yield* Effect.andThen(Deferred.await(ready), die)
-      assert.strictEqual(((yield* Deferred.await(thrown)) as Error).message, message)
-    }).pipe(Effect.ensuring(Effect.sync(() => vi.restoreAllMocks())))
+      assert.strictEqual(((yield* Deferred.await(unhandled)) as Error).message, message)
+    }).pipe(Effect.ensuring(Effect.sync(() => reject.mockRestore())))
   })
 
   it.effect("tells the runner of the program, where there is one, whatever fiber built the layer", () => {
     const { die, layer } = mortal()
     const ready = Deferred.makeUnsafe<void>()
     const told = Deferred.makeUnsafe<string>()
-    const runner = Layer.succeed(Server.OnListenerDied, (error) =>
-      Deferred.doneUnsafe(told, Effect.succeed(error.message))
+    const runner = Layer.succeed(Server.OnListenerDied, (error) => Deferred.succeed(told, error.message))
+    const program = Layer.provide(announcing(ready), merged(layer)).pipe(
+      Layer.provide(runner),
+      Layer.provide(Logger.layer([]))
     )
-    const both = Layer.mergeAll(
-      Layer.provide(Other.serve(echo), MemoryServer.layer(Other)),
-      Layer.provide(Lines.serve(echo), layer(Lines))
-    )
-    const program = Layer.provide(announcing(ready), both).pipe(Layer.provide(runner), Layer.provide(Logger.layer([])))
     return Effect.gen(function* () {
       yield* Effect.forkScoped(Effect.exit(Layer.launch(program)))
       yield* Effect.andThen(Deferred.await(ready), die)
@@ -263,6 +257,31 @@ describe("a server", () => {
   })
   const workerName = () => Effect.map(Worker.name, Response.make)
 
+  it.effect("says once that a configured policy has no effect, where its program names one", () => {
+    const [entries, logger] = logs()
+    const built = (options?: Server.ServeOptions<string, string>) =>
+      Layer.build(
+        Lines.serve(workerName, options).pipe(
+          Layer.provideMerge(MemoryServer.layer(Lines)),
+          Layer.provide(Layer.succeed(Lines.policy, Policy.fiber({ max: 8 })))
+        )
+      ).pipe(Effect.scoped)
+    return Effect.gen(function* () {
+      yield* built()
+      assert.deepStrictEqual(entries, [])
+      yield* built({ policy: Policy.sequential })
+      assert.deepStrictEqual(
+        entries.map(({ level, message }) => [level, message]),
+        [
+          [
+            "Warn",
+            `${Lines.key} is served under sequential, the policy that its program names; the configured fiber:8 has no effect`
+          ]
+        ]
+      )
+    }).pipe(Effect.provide(logger))
+  })
+
   it.effect("lets a policy place the handler, and fails with its error if it cannot", () => {
     const placed: Array<unknown> = []
     const elsewhere: Policy.Policy = {
@@ -288,4 +307,40 @@ describe("a server", () => {
       assert.isTrue(Exit.isFailure(exit) && Cause.squash(exit.cause) instanceof Policy.PolicyError)
     })
   })
+})
+
+describe("a declared server", () => {
+  it.effect("is served once at a time", () =>
+    Effect.gen(function* () {
+      yield* Effect.scoped(Layer.build(Lines.serve(echo)))
+      yield* Layer.build(Lines.serve(echo))
+      const error = yield* Effect.flip(Lines.run(echo))
+      assert.strictEqual(error._tag === "ServerError" && error.reason._tag, "AlreadyServed")
+      assert.include(error.message, "Lines is served already")
+      const second = yield* Effect.flip(Layer.build(Lines.serve(echo)))
+      assert.strictEqual(second._tag === "ServerError" && second.reason._tag, "AlreadyServed")
+    }).pipe(Effect.scoped, Effect.provide(MemoryServer.layer(Lines)))
+  )
+
+  it.effect("does not start with options of its protocol that are wrong", () =>
+    Effect.gen(function* () {
+      for (const [protocol, problem] of [
+        [Protocol.lines({ maxFrameBytes: 0 }), "maxFrameBytes must be a positive integer, not 0"],
+        [Protocol.fixed(0.5), "the size must be a positive integer, not 0.5"],
+        [Protocol.delimited(""), "the delimiter is empty; give it one byte at least"],
+        [
+          Protocol.json(Protocol.netstring({ maxFrameBytes: NaN })),
+          "maxFrameBytes must be a positive integer, not NaN"
+        ],
+        [Protocol.connection(Protocol.fixed(-1)), "the size must be a positive integer, not -1"]
+      ] as const) {
+        class Wrong extends Server.Service<Wrong>()("Wrong", {
+          protocol: protocol as Protocol.Protocol<unknown, unknown>
+        }) {}
+        const { reason } = yield* Effect.flip(Layer.build(MemoryServer.layer(Wrong)))
+        assert(reason._tag === "InvalidOption")
+        assert.strictEqual(reason.problem, problem)
+      }
+    }).pipe(Effect.scoped)
+  )
 })

@@ -33,7 +33,7 @@ const on = (options?: Server.ServeOptions<string, string>) =>
 describe("input that cannot be decoded", () => {
   it.effect("is answered once what came before has been, and then the connection closes", () =>
     Effect.gen(function* () {
-      const client = yield* Lines.connect
+      const client = yield* Lines.rawClient
       yield* client.write(Uint8Array.of(...utf8.encode("one\ntwo\n"), 0xff, 10, ...utf8.encode("three\n")))
       const said = yield* Stream.mkString(Stream.decodeText(client.stream))
       assert.strictEqual(said, "one\ntwo\n-ERR Malformed after 16 bytes\n")
@@ -49,7 +49,7 @@ describe("input that cannot be decoded", () => {
   it.effect("is logged where outcomes are, with the peer and the place", () => {
     const [entries, layer] = logs()
     return Effect.gen(function* () {
-      const client = yield* Lines.connect
+      const client = yield* Lines.rawClient
       yield* client.write(Uint8Array.of(0xff, 10))
       yield* Effect.exit(client.take)
       yield* settled
@@ -71,7 +71,7 @@ describe("a conversation", () => {
       Effect.scoped,
       Effect.provide(
         Layer.provideMerge(
-          Talk.serve(Handler.conversation<string, string>(dialogue)),
+          Talk.serve(Handler.dialogue<string, string>(dialogue)),
           MemoryServer.layer(Talk, { drainTimeout: 0 })
         )
       ),
@@ -99,7 +99,7 @@ describe("a conversation", () => {
     holding(
       (connection) => Stream.runDrain(connection.stream),
       Effect.gen(function* () {
-        const client = yield* Talk.connect
+        const client = yield* Talk.rawClient
         yield* client.write(Uint8Array.of(0xff, 10))
         assert.deepStrictEqual(yield* ended, { Malformed: 1 })
       })
@@ -128,7 +128,7 @@ describe("a conversation", () => {
           yield* connection.write("bye")
         }),
       Effect.gen(function* () {
-        const client = yield* Talk.connect
+        const client = yield* Talk.rawClient
         yield* client.write(utf8.encode("a\nb\n.\nQUIT\n"))
         assert.strictEqual(yield* Stream.mkString(Stream.decodeText(client.stream)), "bye\n")
         assert.deepStrictEqual(heard, ["a", "b", "QUIT"])
@@ -154,7 +154,9 @@ describe("a stop", () => {
     Effect.gen(function* () {
       const server = yield* Lines
       const key: unique symbol = Symbol.for("@socketserver/core/Server/engine") as never
-      const waiting = (server as unknown as { readonly [key]: { readonly stopWaiters: Set<unknown> } })[key].stopWaiters
+      const waiting = (server as unknown as { readonly [key]: { readonly stop: { readonly onBegin: Set<unknown> } } })[
+        key
+      ].stop.onBegin
       const fibers = yield* Effect.forEach([1, 2, 3], () =>
         Effect.forkScoped(server.stopping, { startImmediately: true })
       )
@@ -181,7 +183,7 @@ describe("a stop", () => {
       Effect.provide(
         Layer.provideMerge(
           Talk.serve(
-            Handler.conversation<string, string>((connection) =>
+            Handler.dialogue<string, string>((connection) =>
               connection.end.pipe(Effect.andThen(Deferred.succeed(half, undefined)), Effect.andThen(latch.await))
             )
           ),

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Handler from "@socketserver/core/Handler"
+import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Protocol from "@socketserver/core/Protocol"
 import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -43,7 +44,7 @@ describe("a stop", () => {
       assert.strictEqual(yield* Fiber.join(answer), "slow")
       yield* client.close
       const { counts, ...report } = yield* Fiber.join(stop)
-      assert.deepStrictEqual(report, { millis: 3_000, answered: 1, drained: 0 })
+      assert.deepStrictEqual(report, { millis: 3_000, completed: 1, interrupted: 0, refused: 0, connections: 1 })
       assert.strictEqual(counts.Completed, 1)
       assert.deepStrictEqual((yield* shutdown).counts, counts)
     }).pipe(Effect.scoped, Effect.provide(layer))
@@ -59,8 +60,8 @@ describe("a stop", () => {
       yield* TestClock.adjust("9999 millis")
       assert.isUndefined(stop.pollUnsafe())
       yield* TestClock.adjust("1 millis")
-      const { answered, drained, millis } = yield* Fiber.join(stop)
-      assert.deepStrictEqual({ answered, drained, millis }, { answered: 0, drained: 1, millis: 10_000 })
+      const { completed, interrupted, millis } = yield* Fiber.join(stop)
+      assert.deepStrictEqual({ completed, interrupted, millis }, { completed: 0, interrupted: 1, millis: 10_000 })
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
@@ -115,14 +116,14 @@ describe("a stop", () => {
       maxPipelined: 2
     })
     return Effect.gen(function* () {
-      const client = yield* Lines.connect
+      const client = yield* Lines.rawClient
       yield* client.write(new TextEncoder().encode("1\n2\n3\n4\n5\n"))
       yield* begun
       const stop = yield* Effect.forkScoped(shutdown, { startImmediately: true })
       yield* TestClock.adjust("3 seconds")
       yield* Stream.runDrain(client.stream)
       yield* client.close
-      assert.strictEqual((yield* Fiber.join(stop)).answered, 5)
+      assert.strictEqual((yield* Fiber.join(stop)).completed, 5)
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
@@ -174,15 +175,15 @@ describe("a stop", () => {
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* Fiber.join(got), ["1", "2", "3"])
       yield* Fiber.join(ticks)
-      const { answered, drained } = yield* Fiber.join(stop)
-      assert.deepStrictEqual([answered, drained], [1, 1])
+      const { completed, interrupted } = yield* Fiber.join(stop)
+      assert.deepStrictEqual([completed, interrupted], [1, 1])
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
   it.effect("waits for the state of connections to be released, and not for ever", () => {
     const steps: Array<string> = []
     const counting = (release: Effect.Effect<void>) =>
-      Handler.perConnection<string, string, never, Scope.Scope>(() =>
+      Session.make<string, string, never, Scope.Scope>(() =>
         Effect.as(
           Effect.addFinalizer(() =>
             Effect.andThen(
@@ -240,8 +241,8 @@ describe("a stop", () => {
         answeredBytes += line.length + 1
         yield* until(Effect.map(server.connections, ([connection]) => connection?.bytesWritten === answeredBytes))
       }
-      const { answered, millis } = yield* shutdown
-      assert.deepStrictEqual({ answered, millis }, { answered: 0, millis: 0 })
+      const { completed, millis } = yield* shutdown
+      assert.deepStrictEqual({ completed, millis }, { completed: 0, millis: 0 })
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 })

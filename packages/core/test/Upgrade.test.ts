@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { listener, Scripted, turns } from "./support/scripted.ts"
 
 class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
 
@@ -16,7 +17,7 @@ type Line = Connection.Connection<string, string>
 
 const served = (talk: (connection: Line) => Effect.Effect<void, unknown>) =>
   Layer.provideMerge(
-    Talk.serve(Handler.conversation((connection: Line) => Effect.orDie(talk(connection)))),
+    Talk.serve(Handler.dialogue((connection: Line) => Effect.orDie(talk(connection)))),
     MemoryServer.layer(Talk)
   )
 
@@ -52,6 +53,40 @@ describe("Transport.upgrade", () => {
     )
   })
 
+  it.effect("half-closes after it, and not before, where that is asked for meanwhile", () => {
+    const changed = Latch.makeUnsafe()
+    const heard: Array<string> = []
+    return Effect.gen(function* () {
+      const { accept, listen } = listener()
+      const handler = Handler.dialogue((connection: Line) =>
+        Effect.gen(function* () {
+          const change = Effect.gen(function* () {
+            yield* Effect.forkChild(connection.write("meanwhile"), { startImmediately: true })
+            yield* connection.end
+            yield* changed.await
+          })
+          yield* upgrade(connection, change, "last")
+          yield* Stream.runForEach(connection.stream, (line) => Effect.sync(() => heard.push(line)))
+        }).pipe(Effect.orDie)
+      )
+      yield* Layer.build(Layer.provideMerge(Talk.serve(handler), Transport.layer(Talk, {}, listen)))
+      const wire = new Scripted()
+      yield* Effect.addFinalizer(() => Effect.sync(() => wire.gone()))
+      accept(wire)
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), ["write last"])
+      yield* Effect.andThen(changed.open, turns)
+      assert.deepStrictEqual(wire.asked(), ["write meanwhile", "end"])
+      // It goes on reading.
+      wire.data("still here\n")
+      yield* turns
+      assert.deepStrictEqual(heard, ["still here"])
+      wire.half()
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), [])
+    }).pipe(Effect.scoped)
+  })
+
   it.effect("decodes what comes after it from its start, whatever has been read", () =>
     Effect.gen(function* () {
       const client = yield* Talk.client
@@ -76,7 +111,7 @@ describe("Transport.upgrade", () => {
     it.effect(`breaks the connection off after ${JSON.stringify(sent)}, and changes nothing`, () =>
       Effect.gen(function* () {
         const server = yield* Talk
-        const connection = yield* Talk.connect
+        const connection = yield* Talk.rawClient
         yield* connection.write(new TextEncoder().encode(sent))
         assert.deepStrictEqual(yield* Stream.runCollect(Stream.catchCause(connection.stream, () => Stream.empty)), [])
         assert.strictEqual(changes, 0)
@@ -97,6 +132,29 @@ describe("Transport.upgrade", () => {
       )
     )
   }
+
+  it.effect("ends a dialogue that lets it fail, as Refused", () =>
+    Effect.gen(function* () {
+      const server = yield* Talk
+      const client = yield* Talk.client
+      yield* client.write("go")
+      yield* Effect.exit(client.take)
+      const { Completed, Failed, Refused } = yield* server.counts
+      assert.deepStrictEqual({ Completed, Failed, Refused }, { Completed: 0, Failed: 0, Refused: 1 })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Talk.serve(
+            Handler.dialogue((connection: Server.ConnectionOf<typeof Talk>) =>
+              Effect.andThen(connection.take, upgrade(connection, Effect.fail("no")))
+            )
+          ),
+          MemoryServer.layer(Talk)
+        )
+      )
+    )
+  )
 
   it.effect("fails with what the change failed with, after which nothing is read or written", () => {
     const failed: Array<string> = []

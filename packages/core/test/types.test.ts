@@ -12,7 +12,8 @@ import {
   type Request,
   Response,
   Server,
-  type ServerError
+  type ServerError,
+  Session
 } from "@socketserver/core"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -46,12 +47,11 @@ class Calculator extends Server.Service<Calculator>()("Calculator", { protocol: 
 class Chat extends Server.Service<Chat>()("Chat", { protocol: Protocol.connection(Protocol.lines()) }) {}
 class Raw extends Server.Service<Raw>()("Raw", { protocol: Protocol.connection() }) {}
 
-const { client: _, ...served } = Protocol.make<string, number>({
+const oneWay = Protocol.make<string, number>({
   name: "one way",
-  request: { decode: () => Protocol.more(), encode: (text) => text },
-  response: { decode: () => Protocol.more(), encode: String }
+  request: { decode: () => Protocol.more() },
+  response: { encode: String }
 })
-const oneWay: Protocol.Protocol<string, number> = served
 class OneWay extends Server.Service<OneWay>()("OneWay", { protocol: oneWay }) {}
 
 const text = (request: Request.Request<string>) => Effect.succeed(Response.make(request.body))
@@ -94,6 +94,8 @@ export const handlers = (): void => {
   is<Handler.Handler<string, string>>()({} as never as Server.HandlerOf<typeof Lines>)
   is<Handler.Handler<Add, Sum, Db>>()({} as never as Server.HandlerOf<typeof Calculator, Db>)
   is<Request.Request<Add, Sum>>()({} as never as Server.RequestOf<typeof Calculator>)
+  is<Connection.Ref<Sum>>()({} as never as Server.ConnectionOf<typeof Calculator>)
+  is<Connection.Connection<string, string>>()({} as never as Server.ConnectionOf<typeof Chat>)
   Calculator.serve({} as never as Server.HandlerOf<typeof Calculator>)
   // @ts-expect-error
   Calculator.serve({} as never as Server.HandlerOf<typeof Lines>)
@@ -123,10 +125,10 @@ export const services = (): void => {
       const db = yield* Db
       return Response.make(yield* db.get(request.body))
     })
-  is<Layer.Layer<never, Policy.PolicyError, Lines | Db>>()(Lines.serve(reading))
+  is<Layer.Layer<never, ServerError.ServerError | Policy.PolicyError, Lines | Db>>()(Lines.serve(reading))
   is<Effect.Effect<never, ServerError.ServerError | Policy.PolicyError, Lines | Db>>()(Lines.run(reading))
   is<Effect.Effect<Option.Option<Outcome.Outcome>, ServerError.ServerError, Lines | Db>>()(Lines.handleRequest(reading))
-  is<Layer.Layer<never, Policy.PolicyError, Lines>>()(Lines.serve(text))
+  is<Layer.Layer<never, ServerError.ServerError | Policy.PolicyError, Lines>>()(Lines.serve(text))
   is<Layer.Layer<Lines, ServerError.ServerError>>()(MemoryServer.layer(Lines))
 
   // Combinators and middlewares add their own.
@@ -134,27 +136,27 @@ export const services = (): void => {
   const reported = Handler.onFailure(reading, logging)
   is<Handler.Handler<string, string, Db | Log>>()(reported)
   const check = (_: Request.Request<string>) => Effect.as(Effect.asVoid(Log), true)
-  const verified = Middleware.verify(reading, check)
+  const verified = Middleware.filter(reading, check)
   is<Handler.Handler<string, string, Db | Log>>()(verified)
   const timed = Middleware.timeout(reading, "1 second")
   is<Handler.Handler<string, string, Db>>()(timed)
   // @ts-expect-error: a check does not fail, it decides
-  Middleware.verify(text, () => Effect.fail("no"))
+  Middleware.filter(text, () => Effect.fail("no"))
 
   // Setup may use services; its scope is given.
-  const session = Handler.perConnection((connection: Connection.Ref<string>) =>
+  const session = Session.make((connection: Connection.Ref<string>) =>
     Effect.gen(function* () {
       yield* Effect.addFinalizer(() => Effect.log(connection.id))
       yield* Db
       return (request: Request.Request<string>) => Effect.as(Log, Response.make(request.body))
     })
   )
-  is<Layer.Layer<never, Policy.PolicyError, Lines | Db | Log>>()(Lines.serve(session))
+  is<Layer.Layer<never, ServerError.ServerError | Policy.PolicyError, Lines | Db | Log>>()(Lines.serve(session))
   // @ts-expect-error: a setup that can fail
-  Handler.perConnection((_: Connection.Ref<string>) => Effect.fail("no"))
+  Session.make((_: Connection.Ref<string>) => Effect.fail("no"))
 
   // With the types of messages given, as the documentation writes it; a finalizer needs no more.
-  Handler.perConnection<string, string>(() =>
+  Session.make<string, string>(() =>
     Effect.as(
       Effect.addFinalizer(() => Effect.void),
       text
@@ -162,7 +164,7 @@ export const services = (): void => {
   )
   // Or from the server it is for.
   Lines.serve(
-    Handler.perConnection((connection) =>
+    Session.make((connection) =>
       Effect.as(Effect.orDie(connection.push("hello")), (request) => Effect.succeed(Response.make(request.body)))
     )
   )
@@ -217,11 +219,12 @@ export const clients = (): void => {
   }
   use({} as never as Client.Client<Add, Sum>)
 
-  // Whoever can only be served has no client, but raw bytes.
+  // Whoever can only be served has a client that can send nothing, but raw bytes.
+  is<Connecting<never, never, OneWay>>()(OneWay.client)
   // @ts-expect-error
-  void OneWay.client
+  Effect.flatMap(OneWay.client, (client) => client.send("a"))
   is<Effect.Effect<Connection.Connection<Uint8Array, Uint8Array>, Connection.ConnectFailed, OneWay | Scope.Scope>>()(
-    OneWay.connect
+    OneWay.rawClient
   )
   OneWay.serve((request) => Effect.succeed(Response.make(request.body.length)))
 }
@@ -247,33 +250,40 @@ export const connections = (): void => {
 }
 
 export const policies = (): void => {
-  const byAdd = Policy.keyed((request: Request.Request<Add>) => request.body.add.length)
   const sums: Handler.Handler<Add, Sum> = () => Effect.succeed(Response.empty)
-  Calculator.serve(sums, { policy: byAdd })
-  Calculator.run(sums, { policy: Policy.finishing(byAdd) })
-  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection({ max: 3 })]) {
+  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection({ max: 3 }), Policy.keyed()]) {
     Calculator.serve(sums, { policy })
     Lines.serve(text, { policy })
     Policy.layer(policy)
   }
-  // A key of another body.
-  // @ts-expect-error
-  Lines.serve(text, { policy: byAdd })
-  // @ts-expect-error
-  Lines.run(text, { policy: byAdd })
-  // A policy for all servers may not look at the body of one.
-  // @ts-expect-error
-  Policy.layer(byAdd)
-  Policy.layer(Policy.keyed((request) => request.peer.name))
+  // A key is of what the declaration decodes.
+  class _Keyed extends Server.Service<_Keyed>()("Keyed", {
+    protocol: calculator,
+    key: (request) => {
+      is<Add>()(request.body)
+      return request.body.add.length
+    }
+  }) {}
+  class _Other extends Server.Service<_Other>()("Other", {
+    protocol: calculator,
+    // @ts-expect-error: requests of another body
+    key: (request: Request.Request<string>) => request.body
+  }) {}
 }
 
 export const protocols = (): void => {
-  is<Protocol.Duplex<string, string>>()(Protocol.lines())
-  is<Protocol.Duplex<Uint8Array, Uint8Array>>()(Protocol.bytes())
-  is<Protocol.Duplex<unknown, unknown>>()(Protocol.ndjson())
-  is<Protocol.Duplex<Add, Sum>>()(calculator)
-  is<Protocol.Duplex<Add, Sum>>()(Protocol.unordered(calculator))
-  is<Protocol.Duplex<Connection.Connection<string, string>, never, string, string>>()(
+  is<Protocol.Framed<string>>()(Protocol.lines())
+  is<Protocol.Framed<Uint8Array>>()(Protocol.bytes())
+  is<Protocol.Protocol<unknown, unknown>>()(Protocol.ndjson())
+  is<Protocol.Protocol<Add, Sum>>()(calculator)
+  const correlated = Protocol.correlated(calculator, { request: ({ add }) => add.length, response: ({ sum }) => sum })
+  is<Protocol.Protocol<Add, Sum>>()(correlated)
+  // Its types are found in place, beside a key that needs them.
+  Server.Service<Lines>()("Calculator", {
+    protocol: Protocol.correlated(calculator, { request: ({ add }) => add.length, response: ({ sum }) => sum }),
+    key: ({ body }) => body.add
+  })
+  is<Protocol.Protocol<Connection.Connection<string, string>, never, string, string>>()(
     Protocol.connection(Protocol.lines())
   )
   // What a schema encodes to must be what the framing carries.
@@ -290,8 +300,7 @@ export const protocols = (): void => {
 }
 
 describe("The types of this package", () => {
-  it("give a client only to a protocol that can be spoken from the other end", () => {
-    assert.isTrue("client" in Lines && "client" in Chat)
-    assert.isFalse("client" in OneWay)
+  it("give every protocol one kind of server", () => {
+    for (const declared of [Lines, Chat, OneWay]) assert.isTrue("client" in declared)
   })
 })

@@ -1,7 +1,9 @@
 /**
- * Sockets that the program was started with: a descriptor that is open
- * already, as systemd's socket activation, inetd's `wait` services and tests
- * hand one down.
+ * Sockets that the program was started with, by descriptor; `NodeServer` takes
+ * them by URL or from systemd.
+ *
+ * Such a socket is a descriptor that is open already, as systemd's socket
+ * activation, inetd's `wait` services and tests hand one down.
  *
  * What kind of socket it is (TCP, UDP, Unix) is found out. It is the manager's:
  * a path is not removed when the server stops.
@@ -20,14 +22,16 @@ import type * as Layer from "effect/Layer"
 import type * as net from "node:net"
 import * as descriptors from "./internal/descriptors.ts"
 import * as netServer from "./internal/netServer.ts"
+import * as netSocket from "./internal/netSocket.ts"
 import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
-import { accepting, allowing, type InetAdmissionOptions } from "./internal/streamListener.ts"
+import { accepting, allowing } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
-import * as TcpClient from "./TcpClient.ts"
+import * as unixStream from "./internal/unixStream.ts"
+import type { AdmissionOptions } from "./TcpServer.ts"
 import type { TlsOptions } from "./TlsServer.ts"
-import * as UnixClient from "./UnixClient.ts"
+import type { UnixDatagramSocketOptions } from "./UnixDatagramServer.ts"
 
 /**
  * The options of a server on an inherited socket.
@@ -43,11 +47,13 @@ export interface FdServerOptions extends Transport.ServerOptions, FdListenOption
  * @category models
  * @since 0.1.0
  */
-export interface FdListenOptions extends InetAdmissionOptions {
+export interface FdListenOptions extends AdmissionOptions {
   /** The descriptor's number, 3 or more for what a manager hands down. */
   readonly fd: number
   /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
   readonly tls?: TlsOptions | undefined
+  /** What holds if it is a Unix datagram socket. */
+  readonly unixgram?: UnixDatagramSocketOptions | undefined
 }
 
 /**
@@ -96,7 +102,7 @@ export const listen =
   (options: FdListenOptions): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const { fd, tls } = options
+      const { fd, tls, unixgram } = options
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!descriptors.isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
       const securing =
@@ -111,8 +117,8 @@ export const listen =
       const local = descriptors.unixOf(fd)
       if (tls !== undefined && local !== undefined) return yield* Effect.fail(noTls(fd))
       if (local?.datagrams === true) {
-        const { inherit } = yield* Effect.promise(() => import("./UnixDatagramServer.ts"))
-        return yield* inherit(fd)(allows === undefined ? sink : admitting(sink, allows))
+        const { inherit } = yield* Effect.promise(() => import("./internal/unixgramServer.ts"))
+        return yield* inherit(fd, unixgram)(allows === undefined ? sink : admitting(sink, allows))
       }
       const socket = yield* udp.adopt(fd)
       if (socket !== undefined) {
@@ -176,9 +182,9 @@ const connect = (
     case "Tls":
       return securing!.connect(address.host, address.port)
     case "Tcp":
-      return TcpClient.wire({ host: reachable(address.host), port: address.port })
+      return netSocket.connectInet(Endpoint.tcp(reachable(address.host), address.port))
     case "Unix":
-      return UnixClient.wire({ path: address.path })
+      return unixStream.connect(address)
     default:
       return Effect.fail(
         new ConnectFailed({

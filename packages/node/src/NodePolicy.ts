@@ -9,10 +9,10 @@
  * @since 0.1.0
  */
 import * as Policy from "@socketserver/core/Policy"
+import * as Settings from "@socketserver/core/Settings"
 import type * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
-import type * as Result from "effect/Result"
+import type * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
 import * as WorkerPolicy from "./WorkerPolicy.ts"
 
 /**
@@ -23,9 +23,12 @@ import * as WorkerPolicy from "./WorkerPolicy.ts"
  */
 export const forms: ReadonlyArray<string> = [
   ...Policy.forms.slice(0, -1),
-  "thread[:size] and process:size with [,each=N] and [,recycle=N]",
-  "process with [,max=N], [,spares=N] and [,recycle=N]",
-  "thread and process with [,queue=N], [,memory=MIB], [,deadline=DURATION], [,idempotent=true] and [,bundle=true]",
+  "thread[:size]",
+  "pool[:size]",
+  "process[:max]",
+  "and for thread and pool: ,each=N ,recycle=N",
+  "and for process: ,spares=N",
+  "and for thread, pool and process: ,queue=N ,memory=MIB ,deadline=DURATION ,idempotent=true ,bundle=true",
   ...Policy.forms.slice(-1)
 ]
 
@@ -38,7 +41,7 @@ export const forms: ReadonlyArray<string> = [
  * import { NodePolicy } from "@socketserver/node"
  * import { Result } from "effect"
  *
- * Result.map(NodePolicy.parse("process,max=10"), (policy) => policy.name) // => Result.succeed("process,max=10")
+ * Result.map(NodePolicy.parse("process:10"), (policy) => policy.name) // => Result.succeed("process:10")
  * Result.map(NodePolicy.parse("fiber:64"), (policy) => policy.name) // => Result.succeed("fiber:64")
  * ```
  *
@@ -62,23 +65,32 @@ const own = (
   size: number | undefined,
   settings: Map<string, string>
 ): Policy.Policy | string | undefined => {
-  if (name !== "thread" && name !== "process") return undefined
-  const sized = name === "thread" || size !== undefined
+  if (name !== "thread" && name !== "pool" && name !== "process") return undefined
+  if (name === "process" && (settings.has("each") || settings.has("recycle"))) return reused(size, settings)
   const take = takers(settings)
   const shared = {
     queue: take.number("queue", 1),
     memory: take.number("memory", 1),
     deadline: take.duration("deadline"),
     idempotent: take.flag("idempotent"),
-    bundle: take.flag("bundle"),
-    recycle: take.number("recycle", 1)
+    bundle: take.flag("bundle")
   }
-  const each = sized ? take.number("each", 1) : undefined
-  const max = sized ? undefined : take.number("max", 1)
-  const spares = sized ? undefined : take.number("spares", 0)
-  if (take.problem() !== undefined) return take.problem()
-  if (name === "thread") return WorkerPolicy.thread({ ...shared, each, size })
-  return sized ? WorkerPolicy.processes({ ...shared, each, size }) : WorkerPolicy.process({ ...shared, max, spares })
+  if (name === "process") {
+    const spares = take.number("spares", 0)
+    return take.problem() ?? WorkerPolicy.process({ ...shared, max: size, spares })
+  }
+  const sized = { ...shared, size, each: take.number("each", 1), recycle: take.number("recycle", 1) }
+  return take.problem() ?? (name === "thread" ? WorkerPolicy.thread(sized) : WorkerPolicy.pool(sized))
+}
+
+/** Processes that are reused were once written `process:size`. */
+const reused = (size: number | undefined, settings: Map<string, string>): string => {
+  const option = settings.has("each") ? "each" : "recycle"
+  const number = size ?? settings.get("max")
+  const head = number === undefined ? "pool" : `pool:${number}`
+  const meant = [...settings].filter(([option]) => option !== "max" && option !== "spares")
+  const text = [head, ...meant.map(([option, value]) => `${option}=${value}`)].join(",")
+  return `process is a process for each request and has no "${option}"; processes that are reused are a pool, write "${text}"`
 }
 
 /** Takes options out of `settings`, and remembers the first that cannot be used. */
@@ -106,10 +118,8 @@ const takers = (settings: Map<string, string>) => {
     duration: (option: string): Duration.Duration | undefined => {
       const value = take(option)
       if (value === undefined) return undefined
-      const duration = Option.filter(Duration.fromInput(value as Duration.Input), Duration.isPositive)
-      return Option.isSome(duration)
-        ? duration.value
-        : fails(`${option} is a duration such as "5 seconds", not "${value}"`)
+      const duration = Settings.duration(value)
+      return Result.isSuccess(duration) ? duration.success : fails(`${option} ${duration.failure}`)
     },
     flag: (option: string): boolean | undefined => {
       const value = take(option)

@@ -1,5 +1,8 @@
 /**
- * Servers by URL: the transport that an `Endpoint` names.
+ * Servers by URL or by configuration, for programs that listen; and `launch`,
+ * which runs them.
+ *
+ * A transport that no URL names is not loaded.
  *
  * @since 0.1.0
  */
@@ -7,25 +10,25 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
+import * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
 import { copy } from "./internal/prefork/copy.ts"
-import { role } from "./internal/worker/role.ts"
+import { role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
 import * as NodePolicy from "./NodePolicy.ts"
 import type * as TcpServer from "./TcpServer.ts"
@@ -73,11 +76,11 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   const built = Effect.sync(() => copy?.ready())
   const program = Effect.scoped(Effect.andThen(Layer.build(layer), Effect.andThen(built, Effect.never))).pipe(
     Effect.raceFirst(Deferred.await(died)),
-    Effect.provideService(Server.OnListenerDied, (error) => Deferred.doneUnsafe(died, Effect.fail(error))),
+    Effect.provideService(Server.OnListenerDied, (error) => Effect.asVoid(Deferred.fail(died, error))),
     Effect.tapCause(report),
     Effect.provideService(Logger.LogToStderr, true)
   )
-  if (role !== undefined) return void import("./internal/worker/run.ts").then(({ run }) => run(program))
+  if (role !== undefined) return void import("./internal/worker/child/run.ts").then(({ run }) => run(program))
   let stopped = false
   const stop = (_: NodeJS.Signals, signal: number) => {
     // Who asks twice does not want to wait for the drain.
@@ -113,9 +116,10 @@ const report = (cause: Cause.Cause<unknown>) => {
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
 }
 
-// A `ConfigError` puts the class of its cause before the message, and may break the line.
+// A `ConfigError` puts the class of its cause before the message, and that of a schema may break the line anywhere.
 const messageOf = (error: unknown): string => {
   const said = error instanceof Config.ConfigError ? error.cause : error
+  if (said instanceof ConfigProvider.SourceError) return said.message
   return said instanceof Error ? said.message.replaceAll(/\s+/g, " ") : String(said)
 }
 
@@ -204,7 +208,10 @@ const allOf = (
  * @since 0.1.0
  */
 export interface LayerConfigOptions extends NodeServerOptions {
-  /** Put before the variables, for a program of several servers: `"ECHO"` reads `ECHO_LISTEN` and `ECHO_POLICY`. Default: none. */
+  /**
+   * Put before the variables, for a program of several servers: `"ECHO"` reads
+   * `ECHO_LISTEN` and `ECHO_POLICY`. Default: none.
+   */
   readonly prefix?: string | undefined
   /** Where to listen if `LISTEN` is not set: endpoints, separated by commas. Default: that is an error. */
   readonly listen?: string | undefined
@@ -228,6 +235,9 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * A value that cannot be used is an error when the layer is built, before
  * anything is bound; it shows the value and what is accepted. A variable that is
  * set but empty counts as not set.
+ *
+ * A policy that the program gives to `serve` is the one that counts: `POLICY` has
+ * no effect then, and a warning says so.
  *
  * @category layers
  * @since 0.1.0
@@ -281,8 +291,8 @@ const settings = (options: LayerConfigOptions) => {
   const all = Config.all({
     listen,
     policy: parsed("POLICY", NodePolicy.parse),
-    drainTimeout: parsed("DRAIN_TIMEOUT", duration(0)),
-    idleTimeout: parsed("IDLE_TIMEOUT", duration(1)),
+    drainTimeout: parsed("DRAIN_TIMEOUT", duration({ zero: true })),
+    idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxPipelined: parsed("MAX_PIPELINED", positive)
   })
@@ -302,16 +312,9 @@ const endpoints = (
   })
 
 const duration =
-  (atLeastMillis: number) =>
-  (text: string): Result.Result<Duration.Duration, { readonly message: string }> => {
-    const parsed = Option.filter(Duration.fromInput(text as Duration.Input), Duration.isFinite)
-    if (Option.isNone(parsed)) {
-      return Result.fail({ message: `"${text}" is not a time. Accepted: a number and its unit, as in "10 seconds"` })
-    }
-    return Duration.toMillis(parsed.value) >= atLeastMillis
-      ? Result.succeed(parsed.value)
-      : Result.fail({ message: `"${text}" is too short. Accepted: ${atLeastMillis} ms or more` })
-  }
+  (forms: Settings.DurationForms) =>
+  (text: string): Result.Result<Duration.Duration, { readonly message: string }> =>
+    Result.mapError(Settings.duration(text, forms), (problem) => ({ message: `it ${problem}` }))
 
 const positive = (text: string): Result.Result<number, { readonly message: string }> =>
   /^[1-9]\d*$/.test(text)

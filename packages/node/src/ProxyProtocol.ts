@@ -1,13 +1,11 @@
 /**
- * The header that a balancer puts before a connection's first byte, to say who
- * connected to it: HAProxy's PROXY protocol, versions 1 and 2
- * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).
+ * For authors of transports: reads the header by which a balancer says who
+ * has connected to it.
  *
- * **When to use**
- *
- * Listeners read it with their option `proxyProtocol`, so a server behind a
- * balancer needs nothing from here. This is the reader itself, for transports
- * of your own.
+ * It is HAProxy's PROXY protocol, versions 1 and 2
+ * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt), and comes
+ * before a connection's first byte. Listeners read it with their option
+ * `proxyProtocol`, so a server behind a balancer needs nothing from here.
  *
  * @since 0.1.0
  */
@@ -51,7 +49,7 @@ export interface Source {
  * **Example** (Reading a header of version 1)
  *
  * ```ts
- * import { ProxyProtocol } from "@socketserver/node"
+ * import * as ProxyProtocol from "@socketserver/node/ProxyProtocol"
  *
  * const input = new TextEncoder().encode("PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nGET /")
  *

@@ -1,18 +1,18 @@
 /**
- * TCP on `node:net`.
+ * TCP, for programs that say so in code; `NodeServer` chooses it by URL.
  *
  * @since 0.1.0
  */
 import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Networks from "@socketserver/core/Networks"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
 import type * as Layer from "effect/Layer"
 import { listenInet } from "./internal/inetListener.ts"
+import * as netSocket from "./internal/netSocket.ts"
 import { reachable } from "./internal/peers.ts"
-import type { InetAdmissionOptions } from "./internal/streamListener.ts"
-import * as TcpClient from "./TcpClient.ts"
 
 /**
  * The options of a TCP server.
@@ -28,21 +28,53 @@ export interface TcpServerOptions extends Transport.ServerOptions, TcpListenOpti
  * @category models
  * @since 0.1.0
  */
-export interface TcpListenOptions extends InetAdmissionOptions {
-  /** A name or an IP address. Default: `"127.0.0.1"`, this machine only. `"0.0.0.0"` is all of IPv4, `"::"` all of both families. */
+export interface TcpListenOptions extends AdmissionOptions {
+  /**
+   * A name or an IP address. Default: `"127.0.0.1"`, this machine only.
+   * `"0.0.0.0"` is all of IPv4, `"::"` all of both families.
+   */
   readonly host?: string | undefined
   /** Default: 0, any free port; `server.address` has the one that was bound. */
   readonly port?: number | undefined
-  /** Connections that the kernel keeps until they are accepted. Default: 511; the kernel may cap it (`net.core.somaxconn`). */
+  /**
+   * Connections that the kernel keeps until they are accepted. Default: 511; the
+   * kernel may cap it (`net.core.somaxconn`).
+   */
   readonly backlog?: number | undefined
   /** Sends small writes at once instead of collecting them (TCP_NODELAY). Default: `true`. */
   readonly noDelay?: boolean | undefined
   /** Probes a silent peer after this time. Default: off. */
   readonly keepAlive?: Duration.Input | undefined
-  /** Lets several processes bind the same port, with connections spread among them (SO_REUSEPORT), where the platform has it. Default: `false`. */
+  /**
+   * Lets several processes bind the same port, with connections spread among them
+   * (SO_REUSEPORT), where the platform has it. Default: `false`.
+   */
   readonly reusePort?: boolean | undefined
   /** With host `"::"`, leaves IPv4 out. Default: `false`. */
   readonly ipv6Only?: boolean | undefined
+}
+
+/**
+ * Who may come in by a listener whose peers have IP addresses, and who they are.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AdmissionOptions {
+  /**
+   * The networks that peers may come from: `["10.0.0.0/8", "::1"]`. Others are
+   * closed before anything is read and count as `Refused`. Default: all.
+   */
+  readonly allow?: ReadonlyArray<Networks.Input> | undefined
+  /**
+   * The networks of balancers that introduce each connection with a PROXY
+   * header (version 1 or 2), so that `Peer` is who connected to them. From
+   * these a connection without a header is refused; from others no header is
+   * read. Default: none.
+   */
+  readonly proxyProtocol?: ReadonlyArray<Networks.Input> | undefined
+  /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
+  readonly proxyTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -84,7 +116,8 @@ export const layer = <Self, In, Out>(
  * **Example** (Listening on two ports)
  *
  * ```ts
- * import { Protocol, Server, Transport } from "@socketserver/core"
+ * import { Protocol, Server } from "@socketserver/core"
+ * import * as Transport from "@socketserver/core/Transport"
  * import { TcpServer } from "@socketserver/node"
  *
  * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
@@ -103,5 +136,5 @@ export const listen =
   (sink) =>
     listenInet(options, sink, {
       endpoint: Endpoint.tcp,
-      connect: (host, port) => TcpClient.wire({ host: reachable(host), port })
+      connect: (host, port) => netSocket.connectInet(Endpoint.tcp(reachable(host), port))
     })

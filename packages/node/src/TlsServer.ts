@@ -1,5 +1,8 @@
 /**
- * TLS over TCP, on `node:tls`; and TLS on a connection that began in clear.
+ * TLS, for programs that say so in code; `NodeServer` chooses it by URL.
+ *
+ * It runs over TCP, from the first byte, or on a connection that began in clear,
+ * as STARTTLS has it: see {@link upgrade}.
  *
  * @since 0.1.0
  */
@@ -48,19 +51,43 @@ export interface Identity {
  * @since 0.1.0
  */
 export interface TlsOptions extends Identity {
-  /** Who may have signed a client's certificate. Where it is given, clients are asked for one, and it is on `peer.tls.certificate` once it is verified. Default: nobody is asked. */
+  /**
+   * Who may have signed a client's certificate. Where it is given, clients are
+   * asked for one, and it is on `peer.tls.certificate` once it is verified.
+   * Default: nobody is asked.
+   */
   readonly ca?: Pem | ReadonlyArray<Pem> | undefined
-  /** Whether a client that shows no certificate is refused. One that shows a certificate that is not trusted always is. Default: `"required"`, where there is a `ca`. */
+  /**
+   * Whether a client that shows no certificate is refused. One that shows a
+   * certificate that is not trusted always is. Default: `"required"`, where there
+   * is a `ca`.
+   */
   readonly clientCertificate?: "required" | "optional" | undefined
-  /** Certificates by the name that a client asks for (SNI): `{ "example.org": …, "*.example.org": … }`. Default: none; other names, and clients without one, get `cert`. A handler that goes by `peer.tls.serverName` needs `minVersion: "TLSv1.3"`: a resumed session of TLS 1.2 has none. */
+  /**
+   * Certificates by the name that a client asks for (SNI):
+   * `{ "example.org": …, "*.example.org": … }`. Default: none; other names, and
+   * clients without one, get `cert`. A handler that goes by `peer.tls.serverName`
+   * needs `minVersion: "TLSv1.3"`: a resumed session of TLS 1.2 has none.
+   */
   readonly sni?: Readonly<Record<string, Identity>> | undefined
-  /** The protocols that are spoken, the best one first (ALPN). A client that offers only others is refused; one that offers none is let in. Default: none. */
+  /**
+   * The protocols that are spoken, the best one first (ALPN). A client that offers
+   * only others is refused; one that offers none is let in. Default: none.
+   */
   readonly alpn?: ReadonlyArray<string> | undefined
   /** The oldest version that is accepted. Default: `"TLSv1.2"`; there is no older one. */
   readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
-  /** How long a handshake may take, from its first byte to its last. Default: 10 seconds; then the connection is closed and counts as `Refused`. */
+  /**
+   * How long a handshake may take, from its first byte to its last. Default: 10
+   * seconds; then the connection is closed and counts as `Refused`.
+   */
   readonly handshakeTimeout?: Duration.Input | undefined
-  /** For how long a look at the PEM files is good: the next client after that has them looked at again, and read if they have changed. Connections stay as they are. New files that cannot be used are logged, once, and the old certificate stays. Default: 10 seconds. */
+  /**
+   * For how long a look at the PEM files is good: the next client after that has
+   * them looked at again, and read if they have changed. Connections stay as they
+   * are. New files that cannot be used are logged, once, and the old certificate
+   * stays. Default: 10 seconds.
+   */
   readonly reloadAfter?: Duration.Input | undefined
 }
 
@@ -162,7 +189,11 @@ export const credentials = (options: TlsOptions): Effect.Effect<Credentials, Ser
  * @since 0.1.0
  */
 export interface UpgradeOptions<Out> {
-  /** What is still said in clear, such as `"220 Ready to start TLS"`. What the client answers to it is TLS already, however fast it answers. Default: nothing. */
+  /**
+   * What is still said in clear, such as `"220 Ready to start TLS"`. What the
+   * client answers to it is TLS already, however fast it answers. Default:
+   * nothing.
+   */
   readonly last?: Out | undefined
 }
 
@@ -194,7 +225,7 @@ export interface UpgradeOptions<Out> {
  * **Example** (Offering STARTTLS)
  *
  * ```ts no-run
- * import { type Connection, Handler, Protocol, Server } from "@socketserver/core"
+ * import { Handler, Protocol, Server } from "@socketserver/core"
  * import { NodeServer, TlsServer } from "@socketserver/node"
  * import { Effect, Layer } from "effect"
  *
@@ -203,14 +234,14 @@ export interface UpgradeOptions<Out> {
  * }) {}
  *
  * const greeting = (credentials: TlsServer.Credentials) =>
- *   Handler.conversation((connection: Connection.Connection<string, string>) =>
+ *   Handler.dialogue((connection: Server.ConnectionOf<typeof Mail>) =>
  *     Effect.gen(function*() {
  *       yield* connection.write("220 example.org")
  *       const command = yield* connection.take
  *       if (command !== "STARTTLS") return yield* connection.write("530 Must issue a STARTTLS command first")
  *       yield* TlsServer.upgrade(connection, credentials, { last: "220 Ready to start TLS" })
  *       yield* connection.write(`250 ${connection.peer.tls?.cipher}`)
- *     }).pipe(Effect.ignore)
+ *     })
  *   )
  *
  * Layer.unwrap(

@@ -1,5 +1,5 @@
 /**
- * UDP on `node:dgram`.
+ * UDP, for programs that say so in code; `NodeServer` chooses it by URL.
  *
  * A datagram is a request; a response is a datagram, a stream several, `empty`
  * none. What is lost, doubled or overtaken on the way is not put right here:
@@ -33,27 +33,46 @@ export interface UdpServerOptions extends Transport.ServerOptions, UdpListenOpti
  * @since 0.1.0
  */
 export interface UdpListenOptions {
-  /** A name or an IP address. Default: `"127.0.0.1"`, this machine only. `"0.0.0.0"` is all of IPv4, `"::"` all of both families. */
+  /**
+   * A name or an IP address. Default: `"127.0.0.1"`, this machine only.
+   * `"0.0.0.0"` is all of IPv4, `"::"` all of both families.
+   */
   readonly host?: string | undefined
   /** Default: 0, any free port; `server.address` has the one that was bound. */
   readonly port?: number | undefined
-  /** Lets several processes bind the same port, with datagrams spread among them by their senders (SO_REUSEPORT), where the platform has it. Default: `false`. */
+  /**
+   * Lets several processes bind the same port, with datagrams spread among them by
+   * their senders (SO_REUSEPORT), where the platform has it. Default: `false`.
+   */
   readonly reusePort?: boolean | undefined
   /** With host `"::"`, leaves IPv4 out. Default: `false`. */
   readonly ipv6Only?: boolean | undefined
-  /** What the kernel holds of datagrams that have not been read, in bytes (SO_RCVBUF). It drops what comes over that, without a word. Default: the system's; the kernel may cap it (`net.core.rmem_max`). */
+  /**
+   * What the kernel holds of datagrams that have not been read, in bytes
+   * (SO_RCVBUF). It drops what comes over that, without a word. Default: the
+   * system's; the kernel may cap it (`net.core.rmem_max`).
+   */
   readonly receiveBufferBytes?: number | undefined
   /** What the kernel holds of replies that have not left, in bytes (SO_SNDBUF). Default: the system's. */
   readonly sendBufferBytes?: number | undefined
   /** Allows replies to broadcast addresses. Default: `false`. */
   readonly broadcast?: boolean | undefined
-  /** Groups to join: `["239.1.2.3"]`, `["ff02::1:3"]`. Bind to `"0.0.0.0"` or `"::"`, or to the group itself. Default: none. */
+  /**
+   * Groups to join: `["239.1.2.3"]`, `["ff02::1:3"]`. Bind to `"0.0.0.0"` or
+   * `"::"`, or to the group itself. Default: none.
+   */
   readonly multicast?: ReadonlyArray<string> | undefined
-  /** The interface on which groups are joined: the address of one for IPv4, `"::%eth0"` for IPv6. Default: the system's choice. */
+  /**
+   * The interface on which groups are joined: the address of one for IPv4,
+   * `"::%eth0"` for IPv6. Default: the system's choice.
+   */
   readonly multicastInterface?: string | undefined
   /** How many routers a datagram to a group may pass, 0 to 255. Default: 1, the local network. */
   readonly multicastTtl?: number | undefined
-  /** The networks that peers may come from: `["10.0.0.0/8", "::1"]`. Datagrams of others are dropped and count as `Refused`. Default: all. */
+  /**
+   * The networks that peers may come from: `["10.0.0.0/8", "::1"]`. Datagrams of
+   * others are dropped and count as `Refused`. Default: all.
+   */
   readonly allow?: ReadonlyArray<Networks.Input> | undefined
 }
 

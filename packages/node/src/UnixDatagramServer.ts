@@ -1,11 +1,12 @@
 /**
- * Unix datagram sockets, which Node lacks.
+ * Unix datagram sockets, for programs that say so in code; `NodeServer` chooses
+ * them by URL.
  *
  * A datagram is a request; a response is a datagram, a stream several, `empty`
  * none. Unlike over UDP nothing is lost on the way, doubled or overtaken, and a
  * server that is busy holds its senders back.
  *
- * They exist on Linux, and through `koffi`, which is an optional dependency:
+ * Node lacks them. They exist on Linux, and through `koffi`, which is an optional dependency:
  * `npm install koffi`. It ships its binary; nothing is compiled or downloaded.
  *
  * @since 0.1.0
@@ -20,8 +21,7 @@ import type * as Layer from "effect/Layer"
 import { bindFailed } from "./internal/netServer.ts"
 import { copy } from "./internal/prefork/copy.ts"
 import * as unixgram from "./internal/unixgram.ts"
-import { resolve, serve } from "./internal/unixgramServer.ts"
-import { UnixDatagram } from "./internal/unixDatagram.ts"
+import { serve } from "./internal/unixgramServer.ts"
 
 /**
  * The options of a server on a Unix datagram socket.
@@ -40,7 +40,11 @@ export interface UnixDatagramServerOptions extends Transport.ServerOptions, Unix
 export interface UnixDatagramListenOptions extends UnixDatagramSocketOptions {
   /** A path of at most 107 bytes, or `@name` for an abstract socket. */
   readonly path: string
-  /** The mode of the socket's file; write permission lets a user send. Default: `0o600`, the owner only. An abstract socket has none: every local user may send. */
+  /**
+   * The mode of the socket's file; write permission lets a user send. Default:
+   * `0o600`, the owner only. An abstract socket has none: every local user may
+   * send.
+   */
   readonly mode?: number | undefined
 }
 
@@ -53,9 +57,17 @@ export interface UnixDatagramListenOptions extends UnixDatagramSocketOptions {
 export interface UnixDatagramSocketOptions {
   /** The largest datagram that is read, in bytes. Default: 64 KiB. One that is longer is counted as `Refused`. */
   readonly maxDatagramBytes?: number | undefined
-  /** How long a reply waits for a peer whose queue is full. Default: 1 second; then it ends as `Undelivered`, with reason `PeerFull`. At most 1,024 replies wait for one peer, and none for a peer that takes nothing while the server is full. */
+  /**
+   * How long a reply waits for a peer whose queue is full. Default: 1 second; then
+   * it ends as `Undelivered`, with reason `PeerFull`. At most 1,024 replies wait
+   * for one peer, and none for a peer that takes nothing while the server is full.
+   */
   readonly sendTimeout?: Duration.Input | undefined
-  /** What the kernel holds of replies that peers have not read, all together, in bytes (SO_SNDBUF). Default: 1 MiB, which Linux doubles; the kernel may cap it (`net.core.wmem_max`). */
+  /**
+   * What the kernel holds of replies that peers have not read, all together, in
+   * bytes (SO_SNDBUF). Default: 1 MiB, which Linux doubles; the kernel may cap it
+   * (`net.core.wmem_max`).
+   */
   readonly sendBufferBytes?: number | undefined
 }
 
@@ -118,9 +130,9 @@ export const listen =
     Effect.gen(function* () {
       const { mode = 0o600, path } = options
       const address = Endpoint.unixgram(path)
-      const set = yield* resolve(options)
+      const set = yield* unixgram.resolve(options)
       if (copy !== undefined) {
-        const cause = new Error("copies (PREFORK) cannot share it; take POLICY=process:N or thread:N to use all cores")
+        const cause = new Error("copies (PREFORK) cannot share it; take POLICY=pool or thread to use all cores")
         return yield* Effect.fail(bindFailed(String(address), cause, "Other"))
       }
       const system = yield* unixgram.load(address)
@@ -133,27 +145,4 @@ export const listen =
           })
       )
       return serve(sink, system, { socket: server, address, leave: close }, set)
-    })
-
-/**
- * A listener on a Unix datagram socket that the process was started with, by
- * the number of its descriptor. Its path stays when the server stops: it is its
- * maker's.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const inherit =
-  (fd: number, options: UnixDatagramSocketOptions = {}): Transport.Listen =>
-  (sink) =>
-    Effect.gen(function* () {
-      const set = yield* resolve(options)
-      const system = yield* unixgram.load(Endpoint.fd(fd))
-      const adopted = Effect.mapError(
-        Effect.suspend(() => Effect.fromResult(UnixDatagram.adopt(system, fd, set.maxDatagramBytes))),
-        (cause) => bindFailed(String(Endpoint.fd(fd)), cause)
-      )
-      const socket = yield* Effect.acquireRelease(adopted, (socket) => Effect.sync(() => socket.close()))
-      const address = socket.name === undefined ? Endpoint.fd(fd) : Endpoint.unixgram(socket.name)
-      return serve(sink, system, { socket, address, leave: () => {} }, set)
     })

@@ -1,5 +1,6 @@
 /**
- * Unix stream sockets on `node:net`.
+ * Unix stream sockets, for programs that say so in code; `NodeServer` chooses
+ * them by URL.
  *
  * A path in the file system, or a name in Linux's abstract namespace. It is
  * TCP's semantics without a network: half-close, back-pressure, and a file mode
@@ -20,7 +21,6 @@ import { unixPeer } from "./internal/peers.ts"
 import { accepting } from "./internal/streamListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import * as unixStream from "./internal/unixStream.ts"
-import * as UnixClient from "./UnixClient.ts"
 
 /**
  * The options of a server on a Unix socket.
@@ -39,11 +39,22 @@ export interface UnixServerOptions extends Transport.ServerOptions, UnixListenOp
 export interface UnixListenOptions {
   /** A path of at most 107 bytes, or `@name` for an abstract socket (Linux only). */
   readonly path: string
-  /** The mode of the socket's file; write permission lets a user connect. Default: `0o600`, the owner only. An abstract socket has none: every local user may connect. */
+  /**
+   * The mode of the socket's file; write permission lets a user connect. Default:
+   * `0o600`, the owner only. An abstract socket has none: every local user may
+   * connect.
+   */
   readonly mode?: number | undefined
-  /** Connections that the kernel keeps until they are accepted. Default: 511; the kernel may cap it (`net.core.somaxconn`). */
+  /**
+   * Connections that the kernel keeps until they are accepted. Default: 511; the
+   * kernel may cap it (`net.core.somaxconn`).
+   */
   readonly backlog?: number | undefined
-  /** Whether every peer is a balancer that introduces each connection with a PROXY header (version 1 or 2), so that `Peer` is who connected to it. The mode says who may be one. Default: `false`. */
+  /**
+   * Whether every peer is a balancer that introduces each connection with a PROXY
+   * header (version 1 or 2), so that `Peer` is who connected to it. The mode says
+   * who may be one. Default: `false`.
+   */
   readonly proxyProtocol?: boolean | undefined
   /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
   readonly proxyTimeout?: Duration.Input | undefined
@@ -117,7 +128,7 @@ export const listen =
         accept(sink, socket, unixPeer("unix", `${address}#${++peers}`), address)
       )
       bound.server.on("error", netServer.sort(sink))
-      return { address, close: bound.close, connect: UnixClient.wire({ path }) }
+      return { address, close: bound.close, connect: unixStream.connect(address) }
     })
 
 const close = (server: { readonly close: () => unknown }) => Effect.sync(() => server.close())

@@ -1,30 +1,39 @@
 /**
- * Policies that run handlers in worker threads and processes.
+ * Policies that run handlers in worker threads and processes, for handlers that
+ * compute or may crash.
  *
  * A worker is the same program started again. There the layer of the one server
  * takes its requests from the parent instead of listening, the layers of all
  * other servers stay inert, and everything else of the program is as it is. So
  * nothing has to be written for it, and closures never cross: what crosses are
- * requests and responses, encoded by the server's protocol. Sockets never do.
+ * the payloads of requests, as they were received, and of responses. Sockets never do.
  *
  * | policy | workers | right when | wrong when |
  * |---|---|---|---|
  * | `thread` | as many as cores | handlers compute | they crash, or share native state |
- * | `processes` | a fixed number | handlers compute and may crash | they share memory |
- * | `process` | a new one for each request | nothing may be left of a request | starting costs more than the work |
+ * | `pool` | as many processes as cores, reused | handlers compute and may crash | they share memory |
+ * | `process` | a new process for each request | nothing may be left of a request | starting costs more than the work |
  *
  * @since 0.1.0
  */
 import type * as Policy from "@socketserver/core/Policy"
 import * as Remote from "@socketserver/core/Remote"
+import { PolicyError } from "@socketserver/core/ServerError"
+import * as Settings from "@socketserver/core/Settings"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { availableParallelism } from "node:os"
-import type { PoolOptions } from "./internal/worker/options.ts"
-import "./internal/worker/role.ts"
+import type * as internal from "./internal/worker/parent/options.ts"
+import "./internal/worker/child/role.ts"
 
 /**
  * The options that all policies of workers share.
+ *
+ * **Gotchas**
+ *
+ * A value that cannot be used makes a policy that fails where it is placed, with
+ * a `PolicyError`, before anything is served.
  *
  * @category models
  * @since 0.1.0
@@ -39,7 +48,7 @@ export interface WorkerOptions {
   /** How long a worker may take to start. Default: 30 seconds. Then it is killed, and started again after a while. */
   readonly startTimeout?: Duration.Input | undefined
   /** How long a worker may take to end, or to let go of a cancelled request. Default: 1 second. Then it is killed. */
-  readonly grace?: Duration.Input | undefined
+  readonly gracePeriod?: Duration.Input | undefined
   /** Whether a request may be given to another worker when the one that had it crashed: twice at most, and not once something was answered. Default: `false`. */
   readonly idempotent?: boolean | undefined
   /** A module that places the server, to start instead of the program: a path or a `file:` URL. Default: the program. */
@@ -49,12 +58,12 @@ export interface WorkerOptions {
 }
 
 /**
- * The options of {@link thread} and {@link processes}.
+ * The options of {@link thread} and {@link pool}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SizedOptions extends WorkerOptions {
+export interface PoolOptions extends WorkerOptions {
   /** How many workers there are. Default: as many as the machine has cores to use. */
   readonly size?: number | undefined
   /** Requests that a worker handles at a time. Default: 1, so that a crash costs one request, and one that computes delays nobody. */
@@ -74,8 +83,6 @@ export interface ProcessOptions extends WorkerOptions {
   readonly max?: number | undefined
   /** Processes that are started ahead, and wait. Default: 2. With 0, each request waits for the start of its process. */
   readonly spares?: number | undefined
-  /** Requests that a process handles before it ends, one after the other. Default: 1. */
-  readonly recycle?: number | undefined
 }
 
 /**
@@ -90,7 +97,7 @@ export interface ProcessOptions extends WorkerOptions {
  *
  * A thread that runs out of memory or dies costs its request only, but what ends
  * the process (a crash in native code, `process.abort()`) ends all of them: take
- * {@link processes} for those. So does a thread that asks at once for much more
+ * {@link pool} for those. So does a thread that asks at once for much more
  * memory than it has left, for one large array say: V8 has no other end for it.
  * Take them also for what waits in the system
  * (`execSync`, a native call): a thread can only be ended when it is back in
@@ -99,22 +106,22 @@ export interface ProcessOptions extends WorkerOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const thread = (options: SizedOptions = {}): Policy.Crossing => sized("thread", options)
+export const thread = (options: PoolOptions = {}): Policy.Policy => sized("thread", options)
 
 /**
- * Handlers in a fixed number of processes.
+ * Handlers in processes that are reused, a fixed number of them.
  *
  * **Details**
  *
  * A process that crashes, exits or is killed is replaced, and exactly the
  * requests that it had begun end as `WorkerCrashed`. Requests of a connection may go
  * to different processes, unless its handler keeps state for each connection
- * (`Handler.perConnection`): then all of them go to one.
+ * (a `Session`): then all of them go to one.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const processes = (options: SizedOptions = {}): Policy.Crossing => sized("process", options)
+export const pool = (options: PoolOptions = {}): Policy.Policy => sized("pool", options)
 
 /**
  * Each request in a process of its own, as the ancestor's `ForkingMixIn` has it.
@@ -123,69 +130,77 @@ export const processes = (options: SizedOptions = {}): Policy.Crossing => sized(
  *
  * Nothing of a request is left for the next one: neither memory, nor what it has
  * changed in its process. Starting one takes tens of milliseconds of CPU, which
- * `spares` hide from the first requests and not from a steady load.
+ * `spares` hide from the first requests and not from a steady load. Processes that
+ * are reused are those of {@link pool}.
  *
  * **Gotchas**
  *
- * `Handler.perConnection` keeps state between requests, which a process for each
+ * A `Session` keeps state between requests, which a process for each
  * has not: such a server fails with a `PolicyError` when it starts.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const process = (options: ProcessOptions = {}): Policy.Crossing => {
-  const { max = 40, recycle = 1, spares = 2 } = options
-  positive("process", "max", max)
-  positive("process", "recycle", recycle)
-  if (!Number.isSafeInteger(spares) || spares < 0) {
-    throw new RangeError(`WorkerPolicy.process: spares must be an integer of 0 or more, not ${spares}`)
-  }
-  return make(
-    "process",
-    options,
-    { fixed: false, max, spares, recycle, each: 1, ahead: recycle === 1 ? 0 : ahead },
-    { max: 40, spares: 2, recycle: 1 }
-  )
+export const process = (options: ProcessOptions = {}): Policy.Stateless => {
+  const { max = defaultMax, spares = 2 } = options
+  const problem =
+    positive("max", max, `for ${defaultMax}`) ??
+    (Number.isSafeInteger(spares) && spares >= 0
+      ? undefined
+      : `spares must be an integer of 0 or more, not ${spares}; leave it out for 2`)
+  const size: Size = { kind: "process", fixed: false, max, spares, recycle: 1, each: 1, prefetch: 0 }
+  const named = { spares: spares === 2 ? undefined : spares }
+  const policy = make(max === defaultMax ? "process" : `process:${max}`, options, size, named, problem)
+  return { ...policy, keepsConnections: false }
 }
 
-const sized = (kind: "thread" | "process", options: SizedOptions): Policy.Crossing => {
+/** The ancestor's `max_children`. */
+const defaultMax = 40
+
+const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => {
   const { each = 1, recycle = Infinity, size = availableParallelism() } = options
-  positive(kind, "size", size)
-  positive(kind, "each", each)
-  if (recycle !== Infinity) positive(kind, "recycle", recycle)
-  const head = options.size === undefined && kind === "thread" ? kind : `${kind}:${size}`
+  const problem =
+    positive("size", size, "for as many as there are cores") ??
+    positive("each", each, "for 1") ??
+    (recycle === Infinity ? undefined : positive("recycle", recycle, "for never"))
+  const kind = name === "thread" ? "thread" : "process"
+  const named = { each: each === 1 ? undefined : each, recycle: recycle === Infinity ? undefined : recycle }
   return make(
-    head,
+    options.size === undefined ? name : `${name}:${size}`,
     options,
-    { fixed: true, max: size, spares: 0, recycle, each, ahead },
-    { max: size, spares: 0, recycle: Infinity }
+    { kind, fixed: true, max: size, spares: 0, recycle, each, prefetch },
+    named,
+    problem
   )
 }
 
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
-const ahead = 4
+const prefetch = 4
 
-type Size = Pick<PoolOptions, "fixed" | "max" | "spares" | "recycle" | "each" | "ahead">
+type Size = Pick<internal.PoolOptions, "kind" | "fixed" | "max" | "spares" | "recycle" | "each" | "prefetch">
 
 const make = (
   head: string,
   options: WorkerOptions,
   size: Size,
-  defaults: Pick<Size, "max" | "spares" | "recycle">
-): Policy.Crossing => {
+  named: Readonly<Record<string, number | undefined>>,
+  wrong: string | undefined
+): Policy.Policy => {
   const { memory, queue = 1_024 } = options
-  positive(head, "queue", queue)
-  if (memory !== undefined) positive(head, "memory", memory)
-  const kind = head.startsWith("thread") ? "thread" : "process"
-  const deadlineMillis = Duration.toMillis(options.deadline ?? Duration.infinity)
+  const deadline = options.deadline ?? Duration.infinity
+  const { startTimeout = "30 seconds", gracePeriod = "1 second" } = options
+  const problem =
+    wrong ??
+    positive("queue", queue, "for 1024") ??
+    (memory === undefined ? undefined : positive("memory", memory, "for what V8 chooses")) ??
+    time("deadline", deadline, "for none", 1) ??
+    time("startTimeout", startTimeout, "for 30 seconds", 1) ??
+    time("gracePeriod", gracePeriod, "for 1 second", 0)
   const settings = {
-    max: size.max === defaults.max ? undefined : size.max,
-    spares: size.spares === defaults.spares ? undefined : size.spares,
-    each: size.each === 1 ? undefined : size.each,
-    recycle: size.recycle === defaults.recycle ? undefined : size.recycle,
+    ...named,
     queue: queue === 1_024 ? undefined : queue,
     memory,
-    deadline: deadlineMillis === Infinity ? undefined : `${deadlineMillis} millis`,
+    deadline: deadlineOf(deadline),
     idempotent: options.idempotent === true ? true : undefined,
     bundle: options.bundle === true ? true : undefined
   }
@@ -193,44 +208,49 @@ const make = (
     (name, [option, value]) => (value === undefined ? name : `${name},${option}=${value}`),
     head
   )
-  const pool: PoolOptions = {
+  const place: Policy.Policy["place"] =
+    problem === undefined
+      ? (served, server) =>
+          // Loaded where it is needed: a worker places nothing.
+          Effect.flatMap(
+            Effect.promise(() => import("./internal/worker/parent/place.ts")),
+            ({ place }) =>
+              Effect.mapError(place(served, server, pool()), (problem) => new PolicyError({ policy: name, problem }))
+          )
+      : () => Effect.fail(new PolicyError({ policy: name, problem }))
+  const pool = (): internal.PoolOptions => ({
     ...size,
     hasClaims: true,
     policy: name,
-    kind,
     queue,
     memoryMb: memory,
-    deadlineMillis,
-    startMillis: Duration.toMillis(options.startTimeout ?? "30 seconds"),
-    graceMillis: Duration.toMillis(options.grace ?? "1 second"),
+    deadlineMillis: Duration.toMillis(deadline),
+    startMillis: Duration.toMillis(startTimeout),
+    graceMillis: Duration.toMillis(gracePeriod),
     retries: options.idempotent === true ? 2 : 0,
     entry: options.entry === undefined ? undefined : String(options.entry),
     bundle: options.bundle === true
-  }
-  return {
-    name,
-    worker: kind,
-    onPeerGone: "cancel",
-    crosses: true,
-    drain: Remote.drain,
-    // Loaded where it is needed: a worker places nothing.
-    place: (handler, server) =>
-      Effect.flatMap(
-        Effect.promise(() => import("./internal/worker/place.ts")),
-        ({ place }) => Effect.catch(place(handler, server, pool), (problem) => fails(name, problem))
-      )
-  }
+  })
+  return { name, worker: size.kind, onPeerGone: "cancel", drain: Remote.drain, place }
 }
 
-/** The module of the error loads `effect/Schema`, which a worker has no use for. */
-const fails = (policy: string, problem: string): Effect.Effect<never, Policy.PolicyError> =>
-  Effect.flatMap(
-    Effect.promise(() => import("@socketserver/core/Policy")),
-    ({ PolicyError }) => Effect.fail(new PolicyError({ policy, problem, accepted: [] }))
-  )
+const deadlineOf = (deadline: Duration.Input): string | undefined =>
+  Option.match(Duration.fromInput(deadline), {
+    onNone: () => String(deadline),
+    onSome: (time) => (Duration.isFinite(time) ? Settings.formatDuration(time) : undefined)
+  })
 
-const positive = (head: string, option: string, value: number): void => {
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new RangeError(`WorkerPolicy: ${option} of ${head} must be a positive integer, not ${value}`)
-  }
+/** What is wrong with a number, and what it is without the option. */
+const positive = (option: string, value: number, without: string): string | undefined =>
+  Number.isSafeInteger(value) && value >= 1
+    ? undefined
+    : `${option} must be a positive integer, not ${value}; leave it out ${without}`
+
+const time = (option: string, input: Duration.Input, without: string, least: 0 | 1): string | undefined => {
+  const found = Duration.fromInput(input)
+  const fits =
+    Option.isSome(found) && (least === 0 ? !Duration.isNegative(found.value) : Duration.isPositive(found.value))
+  return fits
+    ? undefined
+    : `${option} must be a ${least === 0 ? "" : "positive "}time, not ${String(input)}; leave it out ${without}`
 }

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as Endpoint from "@socketserver/core/Endpoint"
-import * as Handler from "@socketserver/core/Handler"
+import type * as Handler from "@socketserver/core/Handler"
 import * as Networks from "@socketserver/core/Networks"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import type * as Transport from "@socketserver/core/Transport"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as TcpServer from "@socketserver/node/TcpServer"
@@ -14,6 +15,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -92,7 +94,12 @@ describe("a PROXY header", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        served(TcpServer.layer(Lines, { proxyProtocol: ["127.0.0.1"], verify: Networks.within("192.0.2.0/24") }))
+        served(
+          TcpServer.layer(Lines, {
+            proxyProtocol: ["127.0.0.1"],
+            verify: Result.getOrThrow(Networks.within("192.0.2.0/24"))
+          })
+        )
       )
     )
   )
@@ -253,7 +260,7 @@ describe("verify", () => {
       const events = yield* ledger
       for (let i = 0; i < 2; i++) yield* Effect.forkScoped(talkTcp(["hello\n"]))
       assert.strictEqual((yield* Queue.take(events)).outcome._tag, "Refused")
-      assert.strictEqual((yield* server.shutdown).drained, 0)
+      assert.strictEqual((yield* server.shutdown).interrupted, 0)
     }).pipe(
       Effect.scoped,
       Effect.provide(served(TcpServer.layer(Lines, { verify: () => Effect.never, maxConnections: 1 })))
@@ -278,7 +285,7 @@ describe("verify", () => {
         () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", accepted as never))
       )
       const verify = () => Effect.as(Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gone)), true)
-      const handler = Handler.perConnection(() =>
+      const handler = Session.make(() =>
         Effect.as(
           Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
           whoAmI

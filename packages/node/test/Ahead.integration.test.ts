@@ -7,10 +7,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { hasEnded, stateOf, eventually } from "./support/marked.ts"
 import { Quitter, quitter } from "./support/quitter.ts"
+import { seeded } from "./support/random.ts"
 import { Suspect, suspect } from "./support/suspect.ts"
 
 const entry = new URL("./support/suspect.ts", import.meta.url)
@@ -23,7 +25,7 @@ const on =
       Effect.provide(Logger.layer([]))
     )
 
-/** On a connection of its own; it is underway when this returns. */
+/** On a connection of its own; it is under way when this returns. */
 const asked = (line: string) =>
   Effect.gen(function* () {
     const client = yield* Suspect.client
@@ -39,13 +41,10 @@ const arrived = Effect.flatMap(Suspect, (server) => server.connections).pipe(
 
 const ask = (line: string) => Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(line)))
 
-const block = (millis: number) => {
-  for (const end = performance.now() + millis; performance.now() < end;);
+/** Nothing else happens in this program until it is so. */
+const block = (until: () => boolean) => {
+  while (!until());
 }
-
-/** This program does nothing else for a while, in a turn of its own. */
-const busy = (millis: number) =>
-  Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.sync(() => block(millis)))))
 
 const count = (tag: "Completed" | "WorkerCrashed" | "Cancelled") =>
   Effect.map(
@@ -53,24 +52,39 @@ const count = (tag: "Completed" | "WorkerCrashed" | "Cancelled") =>
     (counts) => counts[tag]
   )
 
-/** A file that requests write into when they are run. */
-const file = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "ahead-"))),
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-  ),
-  (directory) => {
-    const path = join(directory, "runs")
-    return {
-      path,
-      runs: () => (existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [])
-    }
-  }
+/** The counts of the server, once they are so. */
+const counted = (tag: "WorkerCrashed" | "Cancelled", expected: number) =>
+  Effect.repeat(count(tag), { until: (now) => now === expected })
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "ahead-"))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
 )
+
+/** A file that requests write into when they are run. */
+const file = Effect.map(directory, (directory) => {
+  const path = join(directory, "runs")
+  return {
+    path,
+    runs: () => (existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [])
+  }
+})
+
+/** A request that computes until it is released, however long that is. */
+const held = Effect.gen(function* () {
+  const path = join(yield* directory, "release")
+  const { fiber } = yield* asked(`hold ${path}`)
+  const release = Effect.sync(() => writeFileSync(path, ""))
+  // Also where the test fails, or its worker would not end.
+  yield* Effect.addFinalizer(() => release)
+  return { fiber, hasBegun: () => existsSync(`${path}.begun`), release }
+})
+
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 const kinds = [
   { kind: "thread", make: WorkerPolicy.thread },
-  { kind: "process", make: WorkerPolicy.processes }
+  { kind: "process", make: WorkerPolicy.pool }
 ] as const
 
 describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
@@ -78,20 +92,21 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
     Effect.gen(function* () {
       const { path, runs } = yield* file
       for (const worker of ["one", "two"]) yield* asked(`write ${path} 100 ${worker}`)
-      const long = yield* asked("compute 3000")
+      const long = yield* held
       // Each worker has one to do; these go ahead to both of them, and the rest waits.
       const others = yield* Effect.forEach(Array.from({ length: 20 }), (_, i) => asked(`write ${path} 1 ${i}`))
       yield* Effect.forEach(others, ({ fiber }) => Fiber.join(fiber))
       assert.isUndefined(long.fiber.pollUnsafe(), "the long one is still at it")
       assert.strictEqual(new Set(runs()).size, 22)
       assert.strictEqual(runs().length, 22)
+      yield* Effect.andThen(long.release, Fiber.join(long.fiber))
     }).pipe(Effect.scoped, on(make({ size: 2, entry })))
   )
 
   it.live("is taken back while it computes, also if the others always have something to do", () =>
     Effect.gen(function* () {
       yield* Effect.forEach([1, 2], () => ask("compute 100"), { concurrency: 2 })
-      const long = yield* asked("compute 4000")
+      const long = yield* held
       const done = Array.from({ length: 8 }, () => 0)
       // All go on until everyone has had twenty answers, so that there is always something that waits.
       const load = (i: number) =>
@@ -101,6 +116,7 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
         )
       yield* Effect.forEach(done, (_, i) => load(i), { concurrency: "unbounded" })
       assert.isUndefined(long.fiber.pollUnsafe(), "the long one is still at it")
+      yield* Effect.andThen(long.release, Fiber.join(long.fiber))
     }).pipe(Effect.scoped, on(make({ size: 2, entry })))
   )
 
@@ -122,26 +138,34 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
 
   it.live("has its deadline from when it begins", () =>
     Effect.gen(function* () {
-      const all = yield* Effect.forEach(Array.from({ length: 5 }), () => asked("compute 200"))
+      // Together they take longer than one may, and each far less.
+      const all = yield* Effect.forEach(Array.from({ length: 12 }), () => asked("compute 100"))
       yield* Effect.forEach(all, ({ fiber }) => Fiber.join(fiber))
       assert.strictEqual(yield* count("WorkerCrashed"), 0)
-      const last = yield* asked("compute 2000")
+      const last = yield* held
       assert(Exit.isFailure(yield* Fiber.await(last.fiber)))
       assert.strictEqual(yield* count("WorkerCrashed"), 1)
-    }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "600 millis" })))
+    }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "1 second" })))
   )
 
   it.live("never begins when nobody waits for it any more", () =>
     Effect.gen(function* () {
       const { path, runs } = yield* file
+      let before = yield* held
       // More than can be given ahead at a time: each of them makes room for the next.
-      for (let i = 0; i < 40; i++) {
-        yield* asked("compute 20")
+      for (let i = 1; i <= 40; i++) {
         const gone = yield* asked(`write ${path} 0 ${i}`)
-        yield* arrived
+        // Its worker has it, too.
+        yield* Effect.andThen(arrived, turn)
         yield* gone.client.reset
+        yield* counted("Cancelled", i)
+        const next = yield* held
+        yield* arrived
+        yield* Effect.andThen(before.release, Fiber.join(before.fiber))
+        before = next
       }
       const last = yield* asked(`write ${path} 0 last`)
+      yield* before.release
       yield* Fiber.join(last.fiber)
       assert.deepStrictEqual(runs(), [`write ${path} 0 last`])
       assert.strictEqual(yield* count("Cancelled"), 40)
@@ -182,23 +206,28 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
   it.live("is not charged with the deadline of another, of which this program hears late", () =>
     Effect.gen(function* () {
       yield* ask("compute 1")
-      for (let i = 0; i < 5; i++) {
-        const all = [yield* asked("compute 95"), yield* asked("compute 40")]
-        yield* Effect.sleep("80 millis")
-        yield* busy(30)
-        yield* Effect.forEach(all, ({ fiber }) => Fiber.join(fiber))
-      }
-    }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "100 millis" })))
+      const first = yield* asked("compute 40")
+      const second = yield* held
+      // Both have left.
+      yield* Effect.andThen(arrived, turn)
+      const start = performance.now()
+      // The second has begun, and the deadline of the first is over, when this program hears of either.
+      yield* Effect.sync(() => block(() => second.hasBegun() && performance.now() - start > 500))
+      yield* Fiber.join(first.fiber)
+      yield* Effect.andThen(second.release, Fiber.join(second.fiber))
+      assert.strictEqual(yield* count("WorkerCrashed"), 0)
+    }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "500 millis" })))
   )
 
   it.live("counts as waiting", () =>
     Effect.gen(function* () {
-      const long = yield* asked("compute 300")
+      const long = yield* held
       const waiting = yield* Effect.forEach(Array.from({ length: 3 }), () => asked("compute 0"))
       yield* arrived
       const one = yield* asked("compute 0")
       assert(Exit.isFailure(yield* Fiber.await(one.fiber)))
       assert.isUndefined(long.fiber.pollUnsafe())
+      yield* long.release
       yield* Effect.forEach([long, ...waiting], ({ fiber }) => Fiber.join(fiber))
     }).pipe(Effect.scoped, on(make({ size: 1, entry, queue: 3 })))
   )
@@ -217,13 +246,15 @@ describe("a process that answers, and then crashes over what it had ahead", () =
   it.live("costs one request, though this program was busy and writes to it before it reads", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 4; i++) {
-        yield* ask("compute 1")
-        const first = yield* asked("compute 30")
+        const pid = Number((yield* ask("compute 1")).split(" ")[0])
+        const first = yield* asked("compute 50")
         const crash = yield* asked("exit 3")
-        yield* Effect.sleep("10 millis")
+        // Both have left.
+        yield* Effect.andThen(arrived, turn)
         const client = yield* Suspect.client
         // In the turn in which what follows is sent, or in one of the next.
-        const later = (turns: number): void => void (turns === 0 ? block(150) : setImmediate(() => later(turns - 1)))
+        const later = (turns: number): void =>
+          void (turns === 0 ? block(() => hasEnded(pid)) : setImmediate(() => later(turns - 1)))
         setImmediate(() => later(i))
         const next = yield* Effect.forkScoped(client.send("compute 1"), { startImmediately: true })
         yield* Fiber.join(first.fiber)
@@ -231,7 +262,7 @@ describe("a process that answers, and then crashes over what it had ahead", () =
         yield* Fiber.join(next)
       }
       assert.strictEqual(yield* count("WorkerCrashed"), 4)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry })))
   )
 })
 
@@ -240,11 +271,13 @@ describe("an idle process that is killed", () => {
     Effect.gen(function* () {
       for (let i = 0; i < 3; i++) {
         const pid = Number((yield* ask("compute 1")).split(" ")[0])
-        yield* Effect.sleep("20 millis")
+        // It has said all that it has to say.
+        yield* eventually(() => stateOf(pid) === "asleep")
+        yield* turn
         process.kill(pid, "SIGKILL")
         assert.notStrictEqual(Number((yield* ask("compute 1")).split(" ")[0]), pid)
       }
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry })))
   )
 })
 
@@ -252,21 +285,16 @@ describe("workers that are killed at random", () => {
   it.live("cost one request each, and run none twice", () =>
     Effect.gen(function* () {
       const { path, runs } = yield* file
+      const random = yield* seeded
       const pids = new Set<number>()
       let kills = 0
-      const killing = yield* Effect.forkScoped(
-        Effect.forever(
-          Effect.andThen(
-            Effect.sleep("150 millis"),
-            Effect.sync(() => {
-              const [pid] = [...pids].toSorted(() => Math.random() - 0.5)
-              if (pid === undefined) return
-              pids.delete(pid)
-              if (process.kill(pid, "SIGKILL")) kills++
-            }).pipe(Effect.ignoreCause)
-          )
-        )
-      )
+      const kill = () => {
+        const all = [...pids]
+        const pid = all[Math.floor(random() * all.length)] as number
+        pids.delete(pid)
+        // It may have been killed before what it had said was read.
+        if (!hasEnded(pid) && process.kill(pid, "SIGKILL")) kills++
+      }
       let answered = 0
       let failed = 0
       let asked = 0
@@ -274,8 +302,9 @@ describe("workers that are killed at random", () => {
       const load = one.pipe(
         Effect.match({
           onSuccess: (answer) => {
-            answered++
             pids.add(Number(answer.split(" ")[0]))
+            // At any moment: some of what its workers have is begun, and some is ahead.
+            if (++answered % 25 === 0) setTimeout(kill, random() * 4)
           },
           onFailure: () => void failed++
         }),
@@ -285,11 +314,10 @@ describe("workers that are killed at random", () => {
         Array.from({ length: 16 }, () => load),
         { concurrency: "unbounded" }
       )
-      yield* Fiber.interrupt(killing)
       assert.isAtMost(failed, kills)
       assert.strictEqual(yield* count("WorkerCrashed"), failed)
       assert.strictEqual(new Set(runs()).size, runs().length, "none is run twice")
       assert.isAtLeast(runs().length, answered)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 3, entry })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 3, entry })))
   )
 })

@@ -76,7 +76,7 @@ time.sleep(60)
   it.live.each([
     {
       env: { POLICY: "nonsense" },
-      message: `POLICY: Invalid policy "nonsense": there is no policy "nonsense". Accepted: ${NodePolicy.forms.join(", ")}`
+      message: `POLICY: Invalid policy "nonsense": there is no policy "nonsense". ${["Accepted:", ...NodePolicy.forms].join("\n  ")}`
     },
     {
       env: { LISTEN: "foo://x" },
@@ -87,7 +87,7 @@ time.sleep(60)
       env: { LISTEN: "tcp://192.0.2.1:9000" },
       message: "Cannot bind tcp://192.0.2.1:9000: this machine does not have that address"
     }
-  ])("with $env does not start, and says so in one line", ({ env, message }) =>
+  ])("with $env does not start, and says so", ({ env, message }) =>
     Effect.gen(function* () {
       const program = yield* example("echo", env)
       assert.deepStrictEqual(yield* program.end, { code: 1, signal: null })

@@ -1,10 +1,12 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { directory as certificateDirectory, selfSigned } from "./support/certificates.ts"
+import { eventually } from "./support/marked.ts"
 import { example, missing, node, printed, type Program, script, socatTo } from "./support/programs.ts"
 
 const directory = Effect.acquireRelease(
@@ -81,67 +83,93 @@ const ends = (server: Program) =>
     assert.strictEqual(server.stderr, "")
   })
 
-describe.skipIf(missing("socat")).each(endpoints)("over $name", ({ datagrams, listen, socat }) => {
-  /** What socat receives that sends `text`. */
-  const ask = (address: string, text: string, expected: RegExp) =>
-    Effect.gen(function* () {
-      const client = yield* socatTo(socat(address))
-      yield* client.write(text)
-      yield* client.prints(expected)
-      // Datagrams are not ended.
-      if (datagrams !== true) {
-        yield* client.closeInput
-        assert.strictEqual((yield* client.end).code, 0)
-      }
-      return client.stdout
-    }).pipe(Effect.scoped)
+/** An example that serves all of these endpoints at once, and the address of each by its name. */
+const everywhere = (name: string, greeting: string) =>
+  Effect.gen(function* () {
+    // Each has a directory of its own: some of them are named after it.
+    const listens = yield* Effect.forEach(endpoints, ({ listen }) => Effect.map(directory, listen))
+    const server = yield* example(name, { LISTEN: listens.join(",") })
+    const [text] = yield* server.prints(new RegExp(`^(listening on \\S+\n){${endpoints.length}}${greeting}`))
+    const addresses = text.trim().split("\n")
+    return { server, addressOf: (i: number) => addresses[i]!.slice("listening on ".length) }
+  })
 
-  const serving = (name: string): Effect.Effect<{ server: Program; address: string }, never, Scope.Scope> =>
-    Effect.gen(function* () {
-      const server = yield* example(name, { LISTEN: listen(yield* directory) })
-      const [, address = ""] = yield* server.prints(/^listening on (\S+)\n/)
-      return { server, address }
-    })
+/** What socat receives that sends `text`. */
+const ask = ({ datagrams, socat }: (typeof endpoints)[number], address: string, text: string, expected: RegExp) =>
+  Effect.gen(function* () {
+    const client = yield* socatTo(socat(address))
+    yield* client.write(text)
+    yield* client.prints(expected)
+    // Datagrams are not ended.
+    if (datagrams !== true) {
+      yield* client.closeInput
+      assert.strictEqual((yield* client.end).code, 0)
+    }
+    return client.stdout
+  }).pipe(Effect.scoped)
 
-  it.live("echo returns what socat sends", () =>
-    Effect.gen(function* () {
-      const { address, server } = yield* serving("echo")
-      assert.strictEqual(yield* ask(address, "Hello, world", /^Hello, world$/), "Hello, world")
-      yield* ends(server)
-    })
-  )
+class Everywhere extends Context.Service<Everywhere, Effect.Success<ReturnType<typeof everywhere>>>()("Everywhere") {}
 
-  it.live("whoami says who took a line", () =>
-    Effect.gen(function* () {
-      const { address, server } = yield* serving("whoami")
-      assert.match(yield* ask(address, "Hello, world\n", /Hello, world/), /^fiber-\d+: Hello, world\n?$/)
-      yield* ends(server)
-    })
-  )
+const steps = [
+  "EchoServer: verify_request(PEER)",
+  "EchoServer: process_request(PEER)",
+  "EchoServer: finish_request(PEER)",
+  "EchoRequestHandler: setup",
+  "EchoRequestHandler: handle",
+  `EchoRequestHandler: recv()->"b'Hello, world'"`,
+  "EchoRequestHandler: finish",
+  "EchoServer: close_request(PEER)"
+]
 
-  it.live("traced-echo says the steps of a request in the ancestor's order", () =>
-    Effect.gen(function* () {
-      const { address, server } = yield* serving("traced-echo")
-      yield* ask(address, "Hello, world", /^Hello, world$/)
-      yield* server.prints(/close_request/)
-      const [, waiting, ...steps] = server.stdout.replaceAll(/\((?:\[|unix|127)[^)]*\)/g, "(PEER)").split("\n")
-      assert.deepStrictEqual(
-        [waiting, ...steps.slice(0, 8)],
-        [
-          "EchoServer: waiting for request",
-          "EchoServer: verify_request(PEER)",
-          "EchoServer: process_request(PEER)",
-          "EchoServer: finish_request(PEER)",
-          "EchoRequestHandler: setup",
-          "EchoRequestHandler: handle",
-          `EchoRequestHandler: recv()->"b'Hello, world'"`,
-          "EchoRequestHandler: finish",
-          "EchoServer: close_request(PEER)"
-        ]
-      )
-      yield* ends(server)
-    })
-  )
+const examples: ReadonlyArray<{
+  readonly name: string
+  readonly does: string
+  readonly text: string
+  readonly expected: RegExp
+  /** What it says when it has started, and then of each request. */
+  readonly greeting?: string
+  readonly says?: ReadonlyArray<string>
+}> = [
+  { name: "echo", does: "returns what socat sends", text: "Hello, world", expected: /^Hello, world$/ },
+  { name: "whoami", does: "says who took a line", text: "Hello, world\n", expected: /^fiber-\d+: Hello, world\n?$/ },
+  {
+    name: "traced-echo",
+    does: "says the steps of a request in the ancestor's order",
+    text: "Hello, world",
+    expected: /^Hello, world$/,
+    greeting: "EchoServer: waiting for request\n",
+    says: steps
+  }
+]
+
+describe.skipIf(missing("socat")).each(examples)("$name", ({ does, expected, greeting = "", name, says, text }) => {
+  const context = { excludeTestServices: true, timeout: "60 seconds" } as const
+  layer(
+    Layer.effect(Everywhere, everywhere(name, greeting)),
+    context
+  )((it) => {
+    it.effect.each(endpoints.map((endpoint, i) => [endpoint.name, endpoint, i] as const))(
+      `${does} over %s`,
+      ([, endpoint, i]) =>
+        Effect.gen(function* () {
+          const { addressOf, server } = yield* Everywhere
+          const before = server.stdout.length
+          const said = () =>
+            server.stdout
+              .slice(before)
+              .replaceAll(/\((?:\[|unix|127)[^)]*\)/g, "(PEER)")
+              .split("\n")
+          assert.match(yield* ask(endpoint, addressOf(i), text, expected), expected)
+          if (says === undefined) return
+          yield* eventually(() => said().includes(says.at(-1)!))
+          assert.deepStrictEqual(said().slice(0, says.length), says)
+        })
+    )
+
+    it.effect("ends when it is told to, without a complaint", () =>
+      Effect.flatMap(Everywhere, ({ server }) => ends(server))
+    )
+  })
 })
 
 describe.skipIf(missing("python3"))("inherited sockets", () => {

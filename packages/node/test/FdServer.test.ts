@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { afterAll } from "vitest"
 import { selfSigned } from "./support/certificates.ts"
 import { inet, unix } from "./support/descriptors.ts"
+import { policies } from "./support/policies.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "fd-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -24,8 +25,8 @@ if (process.platform === "linux") {
   const certificate = selfSigned(directory, "fd")
   const tls = { cert: certificate.cert, key: certificate.key }
 
-  Conformance.suite({ name: "FdServer of TCP", layer: over(() => inet("stream")), live: true })
-  Conformance.datagrams({ name: "FdServer of UDP", layer: over(() => inet("datagrams")), live: true })
+  Conformance.suite({ name: "FdServer of TCP", layer: over(() => inet("stream")), policies, live: true })
+  Conformance.datagrams({ name: "FdServer of UDP", layer: over(() => inet("datagrams")), policies, live: true })
   // The same code as under the transports' own names: once, not under every policy.
   Conformance.suite({ name: "FdServer of TLS", layer: over(() => inet("stream"), { tls }), policies: [], live: true })
   Conformance.suite({ name: "FdServer of a path", layer: over(() => unix("stream", path())), policies: [], live: true })

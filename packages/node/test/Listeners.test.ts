@@ -113,7 +113,7 @@ describe("several listeners", () => {
         `Cannot bind ${taken}: address in use; stop what listens there, or choose another (port 0 takes any free one)`
       )
       assert.isFalse(fs.existsSync(path))
-      assert.strictEqual((yield* Effect.flip(Effect.scoped(MemoryServer.connect("first")))).kind, "Refused")
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(MemoryServer.wire("first")))).kind, "Refused")
     }).pipe(Effect.provide(TcpServer.layer(Lines)))
   )
 
@@ -157,10 +157,10 @@ describe("several listeners", () => {
       const dead: Transport.Listen = (sink) =>
         Effect.sync(() => {
           sink.fail(new Error("broken"))
-          return { address: Endpoint.memory("dead"), close: () => {}, connect: MemoryServer.connect("dead") }
+          return { address: Endpoint.memory("dead"), close: () => {}, connect: MemoryServer.wire("dead") }
         })
       const context = yield* Layer.build(Transport.layer(Lines, {}, [MemoryServer.listen("living"), dead]))
-      assert.strictEqual((yield* Effect.flip(MemoryServer.connect("living"))).kind, "Refused")
+      assert.strictEqual((yield* Effect.flip(MemoryServer.wire("living"))).kind, "Refused")
       const failure = yield* Effect.flip(Effect.provide(Lines.run(where), context))
       assert.match(failure.message, /broken$/)
     }).pipe(Effect.scoped)
@@ -172,7 +172,7 @@ describe("several listeners", () => {
         Effect.as(Effect.forkScoped(Effect.sync(() => sink.fail(new Error("broken")))), {
           address: Endpoint.memory("dying"),
           close: () => {},
-          connect: MemoryServer.connect("dying")
+          connect: MemoryServer.wire("dying")
         })
       const transport = Transport.layer(Lines, {}, [MemoryServer.listen("living"), dying])
       const failure = yield* Effect.flip(Effect.provide(Lines.run(where), transport))
@@ -192,7 +192,7 @@ describe("the options of a URL", () => {
     ],
     ["tcp://127.0.0.1:0?backlog=0", 'backlog must be an integer from 1 to 2147483647, not "0". Accepted: '],
     ["tcp://127.0.0.1:0?noDelay=yes", 'noDelay must be true or false, not "yes". Accepted: '],
-    ["tcp://127.0.0.1:0?keepAlive=5", 'keepAlive must be a positive time and its unit, as in "5 seconds", not "5"'],
+    ["tcp://127.0.0.1:0?keepAlive=5", 'keepAlive must be a positive time, not "5"; write "30s"'],
     ["tcp://127.0.0.1:0?toString=1", "toString is no option of this transport. Accepted: "],
     ["unix:///tmp/s?mode=999", 'mode must be an octal mode, as in 660, not "999". Accepted: mode=, '],
     ["udp://127.0.0.1:0?multicast=", 'multicast must be a list, separated by commas, not "". Accepted: ']

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Policy, Protocol, Response, Server } from "@socketserver/core"
+import { MemoryServer, type Policy, Protocol, Response, Server, Session } from "@socketserver/core"
 import { NodePolicy, WorkerPolicy } from "@socketserver/node"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -9,21 +9,27 @@ import * as Result from "effect/Result"
 describe("NodePolicy.parse", () => {
   it.each([
     ["sequential", "sequential", "sequential"],
-    ["fiber:64,timeout=1 second", "fiber:64,timeout=1000 millis", "fiber"],
+    ["fiber:64,timeout=1 second", "fiber:64,timeout=1s", "fiber"],
+    ["connection:3", "connection:3", "fiber"],
+    ["keyed", "keyed", "fiber"],
+    ["keyed:8,timeout=250ms", "keyed:8,timeout=250ms", "fiber"],
     ["thread", "thread", "thread"],
     ["thread:2", "thread:2", "thread"],
     ["thread:2,each=4", "thread:2,each=4", "thread"],
     ["process", "process", "process"],
-    ["process,max=40,spares=2", "process", "process"],
-    ["process,max=10,spares=0,recycle=3", "process,max=10,spares=0,recycle=3", "process"],
+    ["process:40,spares=2", "process", "process"],
     ["process:2", "process:2", "process"],
-    ["process:2,recycle=100,queue=10", "process:2,recycle=100,queue=10", "process"],
+    ["process:10,spares=0", "process:10,spares=0", "process"],
+    ["process,deadline=30s,timeout=10s", "process,deadline=30s,timeout=10s", "process"],
+    ["pool", "pool", "process"],
+    ["pool:2", "pool:2", "process"],
+    ["pool:2,recycle=100,queue=10", "pool:2,recycle=100,queue=10", "process"],
     [
-      "process:2, memory=256, deadline=5 seconds, idempotent=true, bundle=true",
-      "process:2,memory=256,deadline=5000 millis,idempotent=true,bundle=true",
+      "pool:2, each=3, recycle=7, queue=9, memory=256, deadline=5 seconds, idempotent=true, bundle=true",
+      "pool:2,each=3,recycle=7,queue=9,memory=256,deadline=5s,idempotent=true,bundle=true",
       "process"
     ],
-    ["process:2,timeout=1 second,onPeerGone=finish", "process:2,timeout=1000 millis,onPeerGone=finish", "process"]
+    ["pool:2,timeout=1 second,onPeerGone=finish", "pool:2,timeout=1s,onPeerGone=finish", "process"]
   ])("takes %s", (text, name, worker) => {
     const policy = Result.getOrThrow(NodePolicy.parse(text))
     assert.deepStrictEqual([policy.name, policy.worker], [name, worker])
@@ -33,72 +39,139 @@ describe("NodePolicy.parse", () => {
 
   it.each([
     ["process:0", 'the size must be a positive integer, not "0"'],
-    ["process,max=0", 'max must be a positive integer, not "0"'],
     ["process,spares=-1", 'spares must be an integer of 0 or more, not "-1"'],
-    ["process:2,max=3", 'there is no option "max"'],
-    ["process,each=3", 'there is no option "each"'],
-    ["thread,deadline=soon", 'deadline is a duration such as "5 seconds", not "soon"'],
+    ["process,max=10", 'there is no option "max"; the number stands behind the name, write "process:10"'],
+    ["process:2,max=3", 'there is no option "max"; the number stands behind the name, write "process:3"'],
+    ["pool,size=3", 'there is no option "size"; the number stands behind the name, write "pool:3"'],
+    ["pool:2,spares=3", 'there is no option "spares"'],
+    // The old spelling of a pool.
+    [
+      "process:4,each=3",
+      'process is a process for each request and has no "each"; processes that are reused are a pool, write "pool:4,each=3"'
+    ],
+    [
+      "process:4,memory=256,recycle=1000",
+      'process is a process for each request and has no "recycle"; processes that are reused are a pool, write "pool:4,memory=256,recycle=1000"'
+    ],
+    [
+      "process,max=10,spares=0,recycle=3",
+      'process is a process for each request and has no "recycle"; processes that are reused are a pool, write "pool:10,recycle=3"'
+    ],
+    ["thread,deadline=soon", 'deadline must be a positive time, not "soon"; write "30s"'],
     ["thread,idempotent=yes", 'idempotent is true or false, not "yes"'],
     ["fiber,queue=3", 'there is no option "queue"'],
     ["process,queue=1,queue=2", "queue is given twice"],
-    ["fork", 'there is no policy "fork"']
+    ["fork", 'there is no policy "fork"'],
+    ["threads:2", 'there is no policy "threads"; did you mean "thread"?'],
+    ["Pool", 'there is no policy "Pool"; did you mean "pool"?']
   ])("says what is wrong with %s, and which forms there are", (text, problem) => {
     const parsed = NodePolicy.parse(text)
     assert(Result.isFailure(parsed))
     assert.strictEqual(
       parsed.failure.message,
-      `Invalid policy ${JSON.stringify(text)}: ${problem}. Accepted: ${NodePolicy.forms.join(", ")}`
+      [
+        `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} Accepted:`,
+        ...NodePolicy.forms
+      ].join("\n  ")
     )
   })
 
   it("is what a variable is read with", () => {
-    const provider = ConfigProvider.fromEnv({ env: { POLICY: "process:3" } })
-    assert.strictEqual(Effect.runSync(NodePolicy.config("POLICY").parse(provider)).name, "process:3")
+    const provider = ConfigProvider.fromEnv({ env: { POLICY: "pool:3" } })
+    assert.strictEqual(Effect.runSync(NodePolicy.config("POLICY").parse(provider)).name, "pool:3")
     assert.strictEqual(Effect.runSync(NodePolicy.config("OTHER").parse(provider)).name, "fiber")
     const wrong = Effect.runSyncExit(
-      NodePolicy.config("POLICY").parse(ConfigProvider.fromEnv({ env: { POLICY: "process:x" } }))
+      NodePolicy.config("POLICY").parse(ConfigProvider.fromEnv({ env: { POLICY: "pool:x" } }))
     )
     assert.strictEqual(wrong._tag, "Failure")
   })
 })
 
 describe("WorkerPolicy", () => {
-  it("has bounded defaults", () => {
-    assert.strictEqual(WorkerPolicy.process().name, "process")
-    assert.match(WorkerPolicy.processes().name, /^process:\d+$/)
-    assert.throws(() => WorkerPolicy.process({ max: 0 }), RangeError)
-    assert.throws(() => WorkerPolicy.thread({ size: 1.5 }), RangeError)
-    assert.throws(() => WorkerPolicy.processes({ queue: -1 }), RangeError)
-  })
+  class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
-  // A protocol that only the server can speak: nothing crosses with it.
-  const { client: _, ...serverOnly } = Protocol.lines()
-  class OneSided extends Server.Service<OneSided>()("OneSided", {
-    protocol: serverOnly as unknown as Protocol.Protocol<string, string>
-  }) {}
-  const echo: Server.HandlerOf<typeof OneSided> = (request) => Effect.succeed(Response.make(request.body))
+  it.effect.each([
+    [WorkerPolicy.process({ max: 0 }), "process:0", "max must be a positive integer, not 0; leave it out for 40"],
+    [
+      WorkerPolicy.process({ spares: -1 }),
+      "process,spares=-1",
+      "spares must be an integer of 0 or more, not -1; leave it out for 2"
+    ],
+    [
+      WorkerPolicy.thread({ size: 1.5 }),
+      "thread:1.5",
+      "size must be a positive integer, not 1.5; leave it out for as many as there are cores"
+    ],
+    [
+      WorkerPolicy.pool({ size: 2, each: 0 }),
+      "pool:2,each=0",
+      "each must be a positive integer, not 0; leave it out for 1"
+    ],
+    [
+      WorkerPolicy.pool({ recycle: 0.5 }),
+      "pool,recycle=0.5",
+      "recycle must be a positive integer, not 0.5; leave it out for never"
+    ],
+    [
+      WorkerPolicy.pool({ queue: -1 }),
+      "pool,queue=-1",
+      "queue must be a positive integer, not -1; leave it out for 1024"
+    ],
+    [
+      WorkerPolicy.thread({ memory: 0 }),
+      "thread,memory=0",
+      "memory must be a positive integer, not 0; leave it out for what V8 chooses"
+    ],
+    [
+      WorkerPolicy.process({ deadline: 0 }),
+      "process,deadline=0ms",
+      "deadline must be a positive time, not 0; leave it out for none"
+    ],
+    [
+      WorkerPolicy.thread({ deadline: "soon" as never }),
+      "thread,deadline=soon",
+      "deadline must be a positive time, not soon; leave it out for none"
+    ],
+    [
+      WorkerPolicy.thread({ startTimeout: -1 }),
+      "thread",
+      "startTimeout must be a positive time, not -1; leave it out for 30 seconds"
+    ],
+    [WorkerPolicy.pool({ gracePeriod: -1 }), "pool", "gracePeriod must be a time, not -1; leave it out for 1 second"]
+  ] as const)(
+    "made with an option that cannot be used is refused before anything is served: %#",
+    ([policy, name, problem]) =>
+      Effect.gen(function* () {
+        const served = Layer.provide(
+          Lines.serve(() => Effect.succeed(Response.empty), { policy }),
+          MemoryServer.layer(Lines)
+        )
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(served)))
+        assert.strictEqual(error._tag, "PolicyError")
+        assert.strictEqual(error.message, `Cannot run handlers under the policy "${name}": ${problem}`)
+      })
+  )
 
-  it("does not compile with a protocol that cannot cross", () => {
-    OneSided.serve(echo, { policy: Policy.fiber() })
-    // @ts-expect-error - requests of this protocol cannot be sent to a worker
-    OneSided.serve(echo, { policy: WorkerPolicy.process() })
-    // @ts-expect-error - neither can they here
-    OneSided.run(echo, { policy: WorkerPolicy.thread() })
+  const session = Session.make<string, string>(() =>
+    Effect.succeed((request) => Effect.succeed(Response.make(request.body)))
+  )
+
+  it("does not compile with a session where each request has a process of its own", () => {
+    Lines.serve(session, { policy: WorkerPolicy.thread() })
+    Lines.serve(session, { policy: WorkerPolicy.pool() })
+    // @ts-expect-error: there is nothing to keep its state in
+    Lines.serve(session, { policy: WorkerPolicy.process() })
+    // @ts-expect-error: neither is there here
+    Lines.run(session, { policy: WorkerPolicy.process() })
   })
 
   it.effect("says so before the first request where types cannot see it", () =>
     Effect.gen(function* () {
-      const { MemoryServer } = yield* Effect.promise(() => import("@socketserver/core"))
       const unseen: Policy.Policy = WorkerPolicy.process()
       const error = yield* Effect.flip(
-        Effect.scoped(
-          Layer.build(Layer.provide(OneSided.serve(echo, { policy: unseen }), MemoryServer.layer(OneSided)))
-        )
+        Effect.scoped(Layer.build(Layer.provide(Lines.serve(session, { policy: unseen }), MemoryServer.layer(Lines))))
       )
-      assert.match(
-        error.message,
-        /^Cannot run handlers under the policy "process": the protocol lines has no client's side/
-      )
+      assert.match(error.message, /under the policy "process": a Session keeps state for each connection/)
     })
   )
 })

@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 
-class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
 class Other extends Server.Service<Other>()("Other", { protocol: Protocol.lines() }) {}
 
 type Env = Record<string, string>
@@ -27,7 +27,7 @@ const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
   })
 
 const places = Endpoint.forms.join(", ")
-const policies = NodePolicy.forms.join(", ")
+const policies = ["Accepted:", ...NodePolicy.forms].join("\n  ")
 
 describe("NodeServer.layer", () => {
   it.effect("takes an endpoint as text or as a value", () =>
@@ -103,7 +103,8 @@ describe("NodeServer.layerConfig", () => {
       for (const [POLICY, most] of [
         ["sequential", 1],
         ["fiber:2", 2],
-        ["connection", 3]
+        ["connection", 3],
+        ["keyed", 1]
       ] as const) {
         const gate = yield* Latch.make()
         const enough = yield* Latch.make()
@@ -148,12 +149,15 @@ describe("NodeServer.layerConfig", () => {
       [{}, `LISTEN is not set. Accepted: ${places}`],
       [
         { ...valid, POLICY: "nonsense" },
-        `POLICY: Invalid policy "nonsense": there is no policy "nonsense". Accepted: ${policies}`
+        `POLICY: Invalid policy "nonsense": there is no policy "nonsense". ${policies}`
       ],
       [
         { ...valid, POLICY: "fiber:0" },
-        `POLICY: Invalid policy "fiber:0": the size must be a positive integer, not "0". Accepted: ${policies}`
+        `POLICY: Invalid policy "fiber:0": the size must be a positive integer, not "0". ${policies}`
       ],
+      [{ ...valid, IDLE_TIMEOUT: "30" }, 'IDLE_TIMEOUT: it must be a positive time, not "30"; write "30s", or "off"'],
+      [{ ...valid, IDLE_TIMEOUT: "0s" }, 'IDLE_TIMEOUT: it must be a positive time, not "0s"; write "30s", or "off"'],
+      [{ ...valid, DRAIN_TIMEOUT: "soon" }, 'DRAIN_TIMEOUT: it must be a time, not "soon"; write "30s"'],
       [{ ...valid, MAX_CONNECTIONS: "0" }, `MAX_CONNECTIONS: "0" is not a positive integer`],
       [{ ...valid, MAX_PIPELINED: "-3" }, `MAX_PIPELINED: "-3" is not a positive integer`]
     ] as ReadonlyArray<readonly [Env, string]>)("from %j", ([env, expected]) =>

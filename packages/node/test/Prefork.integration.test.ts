@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { mark, ticks, within } from "./support/marked.ts"
+import { commandOf, mark, ticks, eventually } from "./support/marked.ts"
 import { example, listening, missing, node, printed, python, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
@@ -44,18 +44,18 @@ describe.skipIf(noPython)("PREFORK=2", () => {
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       assert.strictEqual(server.stdout, `listening on tcp://127.0.0.1:${port}\n`)
       assert.strictEqual(server.stderr, "")
-      yield* within(1_000, () => pids().length === 0)
+      yield* eventually(() => pids().length === 0)
     })
   )
 
   it.live("takes any policy inside each", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", POLICY: "process:1" })
+      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", POLICY: "pool:1" })
       assert.strictEqual((yield* both(port)).size, 2)
       yield* server.signal("SIGINT")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-      yield* within(1_000, () => pids().length === 0)
+      yield* eventually(() => pids().length === 0)
     })
   )
 
@@ -111,27 +111,26 @@ print("done", count)
   it.live("lets who was accepted just before a restart still ask", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving("whoami", { PREFORK: "1" })
+      // Whoever connected before has been accepted when another is answered. It asks as soon as another copy answers.
       const early = yield* python(
         port,
         `
+def whom():
+    t = connect()
+    t.sendall(b"you\\n")
+    return line(t).decode().split(": ")[0]
 s = connect()
-print("connected")
-sys.stdin.readline()
+old = whom()
+print("accepted by", old)
+while whom() == old: pass
 s.sendall(b"hello\\n")
 print("answered by", line(s).decode())
 `
       )
-      yield* early.prints(/connected/)
-      // Whoever connected before has been accepted when this is answered.
-      const old = yield* ask(port, 1)
+      const [, old = ""] = yield* early.prints(/accepted by (\d+)/)
       yield* server.signal("SIGHUP")
-      const restarted = Effect.repeat(ask(port, 10), {
-        until: (now) => now.size === 1 && [...now].every((pid) => !old.has(pid))
-      })
-      yield* restarted
-      yield* early.write("\n")
       const [, pid = ""] = yield* early.prints(/answered by (\d+): hello/)
-      assert.deepStrictEqual([pid], [...old])
+      assert.strictEqual(pid, old)
     })
   )
 
@@ -182,33 +181,46 @@ print(line(s).decode())
       const before = pids()
       const others = () => pids().filter((pid) => !before.includes(pid))
       yield* server.signal("SIGHUP")
-      yield* within(5_000, () => others().length === 1)
+      yield* eventually(() => others().length === 1)
       const [next] = others() as [number]
       process.kill(next, "SIGSTOP")
       yield* server.signal("SIGHUP")
       process.kill(next, "SIGCONT")
-      yield* within(5_000, () => others().length === 1 && !others().includes(next))
+      yield* eventually(() => others().length === 1 && !others().includes(next))
     })
   )
 
   it.live("has one copy in each place, though the old one was killed during a restart", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "1" })
-      const [old] = yield* ask(port, 1)
-      const before = pids()
-      const others = () => pids().filter((pid) => !before.includes(pid))
+      const GATE = mkdtempSync(join(tmpdir(), "gate-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(GATE, { recursive: true })))
+      const NODE_OPTIONS = `--import=${join(import.meta.dirname, "support/gated.ts")}`
+      const server = yield* example("whoami", { ...env, PREFORK: "1", GATE, NODE_OPTIONS })
+      const known = new Set<number>()
+      /** The next copy that is started. It is not ready before it is let through. */
+      const next = Effect.gen(function* () {
+        const isCopy = (pid: number) => commandOf(pid).includes("whoami")
+        const others = () => pids().filter((pid) => pid !== server.pid && !known.has(pid) && isCopy(pid))
+        yield* eventually(() => others().length === 1)
+        const [pid] = others() as [number]
+        known.add(pid)
+        return { pid, letThrough: Effect.sync(() => writeFileSync(join(GATE, String(pid)), "")) }
+      })
+      const old = yield* next
+      yield* old.letThrough
+      const [, port = ""] = yield* server.prints(/^listening on tcp:\S+:(\d+)\n/)
+      assert.deepStrictEqual(yield* ask(port, 1), new Set([String(old.pid)]))
       yield* server.signal("SIGHUP")
-      yield* within(5_000, () => others().length === 1)
-      const [next] = others() as [number]
-      process.kill(next, "SIGSTOP")
-      process.kill(Number(old), "SIGKILL")
+      const restarted = yield* next
+      process.kill(old.pid, "SIGKILL")
       // The one that was started for the old one.
-      const [other] = yield* ask(port, 1)
-      assert.notStrictEqual(other, String(next))
-      process.kill(next, "SIGCONT")
-      yield* within(5_000, () => !pids().includes(Number(other)))
-      assert.deepStrictEqual(yield* ask(port, 5), new Set([String(next)]))
+      const other = yield* next
+      yield* other.letThrough
+      assert.deepStrictEqual(yield* ask(port, 1), new Set([String(other.pid)]))
+      yield* restarted.letThrough
+      yield* eventually(() => !pids().includes(other.pid))
+      assert.deepStrictEqual(yield* ask(port, 5), new Set([String(restarted.pid)]))
     })
   )
 
@@ -216,7 +228,7 @@ print(line(s).decode())
     Effect.gen(function* () {
       const { env, pids } = mark()
       const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", WORK: "1 hour" })
-      yield* within(5_000, () => pids().length === 4)
+      yield* eventually(() => pids().length === 4)
       const client = yield* python(
         port,
         `
@@ -227,9 +239,9 @@ sys.stdin.read()
 `
       )
       yield* client.prints(/sent/)
-      yield* within(20_000, () => pids().filter((pid) => ticks(pid) > 100).length >= 1)
+      yield* eventually(() => pids().filter((pid) => ticks(pid) > 100).length >= 1)
       yield* server.signal("SIGKILL")
-      yield* within(1_000, () => pids().length === 0)
+      yield* eventually(() => pids().length === 0)
     })
   )
 

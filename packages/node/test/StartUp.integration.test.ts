@@ -25,4 +25,22 @@ describe("start-up", () => {
       []
     )
   })
+  it("of the smallest TCP client loads no other transport, and nothing of servers", () => {
+    const run = spawnSync(process.execPath, ["--import", fixture("modules.ts"), fixture("smallestClient.ts")], {
+      encoding: "utf8",
+      timeout: 30_000
+    })
+    assert.strictEqual(run.status, 0, run.stderr)
+    const loaded = run.stdout.trim().split("\n")
+    assert.isTrue(
+      loaded.some((url) => url.endsWith("/netSocket.ts")),
+      "the list has what is used"
+    )
+    const unwanted =
+      /\/(Schema|Config|Policy|\w*Server|Transport|engine|udp\w*|tls\w*|unix\w*)\.[jt]s$|platform-node|\/index\.[jt]s$|koffi|^node:(tls|dgram|fs|worker_threads|child_process)$/
+    assert.deepStrictEqual(
+      loaded.filter((url) => unwanted.test(url)),
+      []
+    )
+  })
 })

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { descriptors, within } from "./support/marked.ts"
+import { children, descriptors, eventually } from "./support/marked.ts"
 import { Restless } from "./support/restless.ts"
 import { Keeper, keeper, Suspect, suspect } from "./support/suspect.ts"
 
@@ -71,18 +71,18 @@ const ways: ReadonlyArray<Way> = [
   },
   {
     request: "spin",
-    options: { deadline: "300 millis" },
-    process: { signal: "SIGKILL", reason: "it took longer than 300 ms for a request" },
-    thread: { signal: "termination", reason: "it took longer than 300 ms for a request" }
+    options: { deadline: "1 second" },
+    process: { signal: "SIGKILL", reason: "it took longer than 1000 ms for a request" },
+    thread: { signal: "termination", reason: "it took longer than 1000 ms for a request" }
   }
 ]
 
 const places = [
   { name: "thread:1", kind: "thread", make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.thread({ ...o, size: 1 }) },
   {
-    name: "process:1",
+    name: "pool:1",
     kind: "process",
-    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.processes({ ...o, size: 1 })
+    make: (o: WorkerPolicy.WorkerOptions) => WorkerPolicy.pool({ ...o, size: 1 })
   },
   {
     name: "process",
@@ -107,7 +107,8 @@ describe.each(places)("under $name, a worker that is asked to", ({ kind, make })
       const after = whoOf(yield* ask("after"))
       assert.notStrictEqual(after, before)
       assert.notStrictEqual(after, outcome.worker)
-    }).pipe(Effect.scoped, on(make({ entry, ...way.options })))
+      // From a bundle they start in a fifth of the time. Ahead has the same program without one.
+    }).pipe(Effect.scoped, on(make({ entry, bundle: true, ...way.options })))
   )
 })
 
@@ -121,7 +122,7 @@ describe("a request whose worker crashes", () => {
       assert.strictEqual((yield* Effect.flatMap(Suspect, (server) => server.counts)).WorkerCrashed, 1)
     }).pipe(
       Effect.scoped,
-      on(WorkerPolicy.processes({ size: 1, entry }), {
+      on(WorkerPolicy.pool({ size: 1, entry }), {
         onWorkerCrashed: ({ exitCode }) => Response.make(`ERR worker exited with ${exitCode}`)
       })
     )
@@ -138,7 +139,7 @@ describe("a request whose worker crashes", () => {
       yield* Effect.flip(ask(`note ${join(directory, "tries")}`))
       assert.strictEqual((yield* next)._tag, "WorkerCrashed")
       assert.strictEqual(readFileSync(join(directory, "tries"), "utf8").length, tries)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, idempotent })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, idempotent })))
   )
 })
 
@@ -162,7 +163,7 @@ describe("connections whose state is in a worker", () => {
       }
       const client = yield* Keeper.client
       assert.strictEqual(yield* client.send("count"), "1")
-    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.processes({ size: 2, entry }))), Effect.provide(quiet))
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.pool({ size: 2, entry }))), Effect.provide(quiet))
   )
 
   it.live("keep it after its number of requests, and it takes others meanwhile", () =>
@@ -175,18 +176,14 @@ describe("connections whose state is in a worker", () => {
           return who
         })
       )
-      yield* Effect.scoped(ask("who")).pipe(Effect.repeat({ until: (who) => whoOf(who) !== first, times: 100 }))
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 }))),
-      Effect.provide(quiet)
-    )
+      yield* Effect.scoped(ask("who")).pipe(Effect.repeat({ until: (who) => whoOf(who) !== first }))
+    }).pipe(Effect.scoped, Effect.provide(on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 }))), Effect.provide(quiet))
   )
 
   it.live("need a worker that stays", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))
-      assert.match(error.message, /a process for each request has none to keep it in. Take process:N or thread:N/)
+      assert.match(error.message, /a process for each request has none to keep it in. Take pool or thread/)
     })
   )
 })
@@ -201,7 +198,7 @@ describe("workers that end by themselves before they are used", () => {
       const entry = new URL("./support/restless.ts", import.meta.url)
       yield* Layer.build(
         Layer.provideMerge(
-          Restless.serve(() => Effect.never, { policy: WorkerPolicy.processes({ size: 1, entry }) }),
+          Restless.serve(() => Effect.never, { policy: WorkerPolicy.pool({ size: 1, entry }) }),
           MemoryServer.layer(Restless)
         )
       ).pipe(Effect.provide(logger))
@@ -226,10 +223,10 @@ describe("requests that wait for a worker", () => {
         _tag: "Refused",
         reason: "more than 1 requests wait for a worker"
       })
-      yield* Suspect.connect
+      yield* Suspect.rawClient
       assert.strictEqual((yield* server.connections).filter(({ inFlight }) => inFlight > 0).length, 2)
       for (const client of clients) yield* client.reset
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, queue: 1 })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, queue: 1 })))
   )
 })
 
@@ -240,18 +237,18 @@ describe("a timeout of a policy", () => {
       const first = whoOf(yield* ask("one"))
       yield* next
       yield* Effect.flip(ask("never"))
-      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 300 })
+      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 1_000 })
       assert.strictEqual(whoOf(yield* ask("two")), first)
       yield* next
       yield* Effect.flip(ask("spin"))
-      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 300 })
+      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 1_000 })
       // The next one waits for the worker that replaces it, so that it has no time left.
       yield* Effect.exit(ask("three"))
       const after = yield* Effect.retry(ask("four"), { times: 20 })
       assert.notStrictEqual(whoOf(after), first)
     }).pipe(
       Effect.scoped,
-      on(Policy.timeout(WorkerPolicy.processes({ size: 1, entry, grace: "100 millis" }), "300 millis"))
+      on(Policy.timeout(WorkerPolicy.pool({ size: 1, entry, gracePeriod: "1 second" }), "1 second"))
     )
   )
 })
@@ -263,8 +260,8 @@ describe("a policy of workers", () => {
   it.live("says under a test runner that it needs an entry", () =>
     Effect.gen(function* () {
       assert.strictEqual(
-        yield* problem(WorkerPolicy.processes({ size: 1 })),
-        'Cannot run handlers under the policy "process:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
+        yield* problem(WorkerPolicy.pool({ size: 1 })),
+        'Cannot run handlers under the policy "pool:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
       )
     })
   )
@@ -279,33 +276,37 @@ describe("a policy of workers", () => {
   )
 
   it.live.each([
-    { entry: new URL("./fixtures/broken.ts", import.meta.url), says: /exited with 1 before it was ready/ },
-    { entry: new URL("./fixtures/other.ts", import.meta.url), says: /it was not ready within 2000 ms/ }
-  ])("says that its workers do not start: $says", ({ entry, says }) =>
+    {
+      options: { entry: new URL("./fixtures/broken.ts", import.meta.url) },
+      says: /exited with 1 before it was ready/
+    },
+    {
+      // It never is, however long one waits.
+      options: { entry: new URL("./fixtures/other.ts", import.meta.url), startTimeout: "100 millis" },
+      says: /it was not ready within 100 ms/
+    }
+  ] as const)("says that its workers do not start: $says", ({ options, says }) =>
     Effect.gen(function* () {
-      assert.match(yield* problem(WorkerPolicy.processes({ size: 1, entry, startTimeout: "2 seconds" })), says)
-      assert.match(yield* problem(WorkerPolicy.thread({ size: 1, entry, startTimeout: "2 seconds" })), says)
+      assert.match(yield* problem(WorkerPolicy.pool({ size: 1, ...options })), says)
+      assert.match(yield* problem(WorkerPolicy.thread({ size: 1, ...options })), says)
     })
   )
 
   it.live("leaves no process and no descriptor behind", () =>
     Effect.gen(function* () {
-      const one = on(WorkerPolicy.processes({ size: 2, entry }))(Effect.scoped(ask("hello")))
+      const one = on(WorkerPolicy.pool({ size: 2, entry }))(Effect.scoped(ask("hello")))
       yield* one
-      const before = descriptors()
+      const before = { children: children(), descriptors: descriptors() }
       for (let i = 0; i < 3; i++) yield* one
-      assert.strictEqual(
-        yield* Effect.as(
-          within(2_000, () => descriptors() <= before),
-          "gone"
-        ),
-        "gone"
-      )
+      yield* eventually(() => children() <= before.children && descriptors() <= before.descriptors)
     })
   )
 
   it.live("is at work when many ask at once", () =>
     Effect.gen(function* () {
+      // It serves as soon as one worker is ready. Those that have nothing to do take turns.
+      const ready = new Set<string>()
+      while (ready.size < 2) ready.add(whoOf(yield* ask("hello")))
       const client = yield* Suspect.client
       const lines = Array.from({ length: 500 }, (_, i) => `line${i}`)
       const answers = yield* Stream.runCollect(Stream.take(client.exchange(Stream.fromIterable(lines)), 500))
@@ -314,7 +315,7 @@ describe("a policy of workers", () => {
         lines
       )
       assert.strictEqual(new Set(answers.map(whoOf)).size, 2)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 2, entry, recycle: 1000 })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 2, entry, recycle: 1_000_000 })))
   )
 
   it.live("counts its workers in metrics", () =>
@@ -326,13 +327,13 @@ describe("a policy of workers", () => {
         for (let i = 0; i < 2; i++) yield* ask("hello")
       }).pipe(
         Effect.scoped,
-        on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })),
+        on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 })),
         Effect.provideService(Metric.MetricRegistry, registry)
       )
       const snapshot = yield* Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry)
       const value = (id: string) => {
         const found = snapshot.find((metric) => metric.id === `socketserver_workers_${id}`)
-        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "process:1,recycle=2" })
+        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "pool:1,recycle=2" })
         return found?.state as { readonly count?: number; readonly value?: number }
       }
       assert.strictEqual(value("crashed").count, 1)
@@ -348,7 +349,7 @@ describe("a policy of workers", () => {
       for (let i = 0; i < 6; i++) who.push(whoOf(yield* ask("hello")))
       assert.deepStrictEqual([who[0] === who[1], who[2] === who[3], who[4] === who[5]], [true, true, true])
       assert.strictEqual(new Set(who).size, 3)
-    }).pipe(Effect.scoped, on(WorkerPolicy.processes({ size: 1, entry, recycle: 2 })))
+    }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, recycle: 2 })))
   )
 })
 
@@ -376,7 +377,7 @@ describe("a bundle", () => {
     }
     use(3)
     const run = Effect.map(
-      Effect.flip(Effect.scoped(on(WorkerPolicy.processes({ size: 1, entry, bundle: true }))(Effect.void))),
+      Effect.flip(Effect.scoped(on(WorkerPolicy.pool({ size: 1, entry, bundle: true }))(Effect.void))),
       ({ message }) => message
     )
     return { cache, use, run }

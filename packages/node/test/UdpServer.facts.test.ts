@@ -68,8 +68,6 @@ describe("binding", () => {
 
   it.live("to :: serves both families, and with ipv6Only one", () =>
     Effect.gen(function* () {
-      const both = yield* Effect.provide(port, served({ host: "::" })).pipe(Effect.as(true))
-      assert.isTrue(both)
       yield* Effect.gen(function* () {
         assert.strictEqual(yield* exchange(yield* socket("udp4"), "four", yield* port, "127.0.0.1"), "four")
         assert.strictEqual(yield* exchange(yield* socket("udp6"), "six", yield* port, "::1"), "six")
@@ -118,18 +116,21 @@ describe("binding", () => {
   )
 
   const noProc = !fs.existsSync("/proc/self/fd") && skipped("there is no /proc/self/fd to count descriptors in")
-  it.live.skipIf(noProc)("leaks no descriptor in 1,024 attempts that fail", () =>
-    Effect.gen(function* () {
-      const taken = yield* port
-      yield* bindFailure({ port: taken })
-      const before = yield* descriptors
-      yield* Effect.repeat(bindFailure({ port: taken }), { times: 1_023 })
-      yield* Effect.repeat(
-        Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, { multicast: ["192.0.2.1"] })))),
-        { times: 31 }
-      )
-      assert.strictEqual(yield* descriptors, before)
-    }).pipe(Effect.provide(served()))
+  it.live.skipIf(noProc)(
+    "leaks no descriptor in 1,024 attempts that fail",
+    () =>
+      Effect.gen(function* () {
+        const taken = yield* port
+        yield* bindFailure({ port: taken })
+        const before = yield* descriptors
+        yield* Effect.repeat(bindFailure({ port: taken }), { times: 1_023 })
+        yield* Effect.repeat(
+          Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, { multicast: ["192.0.2.1"] })))),
+          { times: 31 }
+        )
+        assert.strictEqual(yield* descriptors, before)
+      }).pipe(Effect.provide(served())),
+    60_000
   )
 })
 

@@ -1,7 +1,8 @@
 import * as UdpServer from "@socketserver/node/UdpServer"
 import * as Conformance from "@socketserver/testkit/Conformance"
+import { policies } from "./support/policies.ts"
 
-Conformance.datagrams({ name: "UdpServer", layer: UdpServer.layer, live: true })
+Conformance.datagrams({ name: "UdpServer", layer: UdpServer.layer, policies, live: true })
 
 Conformance.datagrams({
   name: "UdpServer on IPv6",

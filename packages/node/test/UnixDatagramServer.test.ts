@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
+import { policies } from "./support/policies.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "unixgram-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -13,6 +14,7 @@ if (process.platform === "linux") {
   Conformance.datagrams({
     name: "UnixDatagramServer",
     layer: (tag, options) => UnixDatagramServer.layer(tag, { ...options, path: join(directory, `${++paths}.sock`) }),
+    policies,
     live: true
   })
 

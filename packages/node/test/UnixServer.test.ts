@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
+import { policies } from "./support/policies.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "unix-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -12,5 +13,6 @@ let paths = 0
 Conformance.suite({
   name: "UnixServer",
   layer: (tag, options) => UnixServer.layer(tag, { ...options, path: join(directory, `${++paths}.sock`) }),
+  policies,
   live: true
 })

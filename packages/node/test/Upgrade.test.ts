@@ -7,9 +7,8 @@ import * as MemoryServer from "@socketserver/core/MemoryServer"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Server from "@socketserver/core/Server"
-import * as TcpClient from "@socketserver/node/TcpClient"
+import * as NodeClient from "@socketserver/node/NodeClient"
 import * as TcpServer from "@socketserver/node/TcpServer"
-import * as TlsClient from "@socketserver/node/TlsClient"
 import * as TlsServer from "@socketserver/node/TlsServer"
 import * as UnixServer from "@socketserver/node/UnixServer"
 import * as Effect from "effect/Effect"
@@ -54,7 +53,7 @@ const served = (
   Layer.unwrap(
     Effect.map(TlsServer.credentials({ ...own, ...options }), (credentials) =>
       Mail.serve(
-        Handler.conversation((connection: Line) =>
+        Handler.dialogue((connection: Line) =>
           Effect.catch(answering(credentials, seen)(connection), (error) =>
             Effect.sync(() => void failures.push(String((error as Error).message)))
           )
@@ -85,7 +84,7 @@ describe("an upgraded connection", () => {
       const inClear = client.bytesRead
       assert.strictEqual(yield* client.send("STARTTLS"), "220 go ahead")
       assert.strictEqual(client.peer.tls, undefined)
-      yield* TlsClient.upgrade(client, trust)
+      yield* NodeClient.upgrade(client, trust)
       assert.deepStrictEqual(
         [client.peer.tls?.protocol, client.peer.tls?.certificate?.subject["CN"], client.peer.transport],
         ["TLSv1.3", "own", "tcp"]
@@ -108,7 +107,7 @@ describe("an upgraded connection", () => {
     return Effect.gen(function* () {
       const client = yield* Mail.client
       assert.strictEqual(yield* client.send("STARTTLS"), "220 go ahead")
-      yield* TlsClient.upgrade(client, trust)
+      yield* NodeClient.upgrade(client, trust)
       assert.strictEqual(yield* client.send("EHLO"), "250 TLSv1.3 EHLO")
     }).pipe(Effect.scoped, Effect.provide(served({}, [], [], place)))
   })
@@ -119,7 +118,7 @@ describe("an upgraded connection", () => {
       yield* client.take
       assert.strictEqual((yield* client.take).length, 60_000)
       assert.strictEqual(yield* client.take, "go")
-      yield* TlsClient.upgrade(client, trust)
+      yield* NodeClient.upgrade(client, trust)
       assert.strictEqual(yield* client.take, "meanwhile")
       assert.strictEqual(yield* client.take, "after")
     }).pipe(
@@ -128,7 +127,7 @@ describe("an upgraded connection", () => {
         Layer.unwrap(
           Effect.map(TlsServer.credentials(own), (credentials) =>
             Mail.serve(
-              Handler.conversation((connection: Line) =>
+              Handler.dialogue((connection: Line) =>
                 Effect.gen(function* () {
                   yield* connection.write("before")
                   yield* connection.write("y".repeat(60_000))
@@ -215,7 +214,7 @@ describe("an upgrade", () => {
       const client = yield* Mail.client
       yield* client.send("STARTTLS")
       const report = yield* server.shutdown
-      assert.strictEqual(report.drained, 1)
+      assert.strictEqual(report.interrupted, 1)
       yield* Effect.exit(client.take)
     }).pipe(Effect.scoped, Effect.provide(served({}, [], [], TcpServer.layer(Mail, { drainTimeout: "40 millis" }))))
   )
@@ -225,7 +224,7 @@ describe("an upgrade", () => {
     return Effect.gen(function* () {
       const client = yield* Mail.client
       yield* client.send("STARTTLS")
-      const error = yield* Effect.flip(TlsClient.upgrade(client, { ca: other.cert, serverName: "localhost" }))
+      const error = yield* Effect.flip(NodeClient.upgrade(client, { ca: other.cert, serverName: "localhost" }))
       assert.strictEqual(error._tag, "UpgradeFailed")
       assert.match(error.message, /it cannot be upgraded: TLS: /)
       assert.strictEqual((yield* Effect.flip(client.write("PASS secret"))).reason._tag, "Closed")
@@ -238,7 +237,7 @@ describe("an upgrade", () => {
     return Effect.gen(function* () {
       const client = yield* Mail.client
       yield* client.send("STARTTLS")
-      yield* TlsClient.upgrade(client, trust)
+      yield* NodeClient.upgrade(client, trust)
       yield* client.write("STARTTLS")
       // Nothing is promised that cannot be kept.
       assert.strictEqual((yield* Effect.exit(client.take))._tag, "Failure")
@@ -259,10 +258,10 @@ describe("an upgrade", () => {
   it.live("of a client by its own wire works as well", () =>
     Effect.gen(function* () {
       const { port } = (yield* Mail).address as Endpoint.Tcp
-      const wire = yield* TcpClient.wire({ host: "127.0.0.1", port })
+      const wire = yield* NodeClient.wire(`tcp://127.0.0.1:${port}`)
       const client = yield* Client.make(wire, Protocol.lines({ terminator: "\r\n" }))
       yield* client.send("STARTTLS")
-      yield* TlsClient.upgrade(client, { ...trust, minVersion: "TLSv1.3", handshakeTimeout: "5 seconds" })
+      yield* NodeClient.upgrade(client, { ...trust, minVersion: "TLSv1.3", handshakeTimeout: "5 seconds" })
       assert.strictEqual(yield* client.send("hello"), "250 TLSv1.3 hello")
     }).pipe(Effect.scoped, Effect.provide(served()))
   )

@@ -3,7 +3,8 @@ import { closeSync } from "node:fs"
 import { spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import { bytesOf, Claims, fileCells, memoryCells, openFile } from "../src/internal/worker/claims.ts"
+import { fileCells, openFile } from "../src/internal/worker/channel/claimFile.ts"
+import { bytesOf, Claims, memoryCells } from "../src/internal/worker/channel/claims.ts"
 
 const slots = 8
 const rounds = 3_000
@@ -61,8 +62,8 @@ describe.each([
   })
 })
 
-const claims = JSON.stringify(new URL("../src/internal/worker/claims.ts", import.meta.url).href)
-const body = JSON.stringify(new URL("../src/internal/worker/body.ts", import.meta.url).href)
+const claimFile = JSON.stringify(new URL("../src/internal/worker/channel/claimFile.ts", import.meta.url).href)
+const spawn = JSON.stringify(new URL("../src/internal/worker/parent/spawn.ts", import.meta.url).href)
 
 /** What a program prints that runs after a line of shell. */
 const printed = (shell: string, program: string) =>
@@ -81,7 +82,7 @@ if (elsewhere) console.log("skipped: the descriptors of a program are counted on
 describe.skipIf(elsewhere)("a file of claims", () => {
   it("leaves no descriptor where nothing can be written", () => {
     const program = `${counting}
-const { openFile } = await import(${claims})
+const { openFile } = await import(${claimFile})
 const before = count()
 const made = Array.from({ length: 5 }, () => openFile(8))
 console.log(count() - before, made.every((descriptor) => descriptor === undefined))`
@@ -90,11 +91,11 @@ console.log(count() - before, made.every((descriptor) => descriptor === undefine
 
   it("leaves no descriptor where no process can be started", () => {
     const program = `${counting}
-const { start } = await import(${body})
+const { spawnChild } = await import(${spawn})
 process.env.LARGE = "x".repeat(200_000)
 let failures = 0
 const fail = () => {
-  try { start({ entry: "none", args: [] }, { kind: "process" }, { hasClaims: true, each: 1, ahead: 4 }) }
+  try { spawnChild({ entry: "none", args: [] }, { kind: "process" }, { hasClaims: true, each: 1, prefetch: 4 }) }
   catch (error) { if (error.code === "E2BIG") failures++ }
 }
 // What the first start opens for all of them.

@@ -1,14 +1,15 @@
 /** Pools with workers that do as `host.ts` does, in all orders in which it can happen, and what must hold at every step. */
 import { assert, describe, it } from "@effect/vitest"
-import type { Protocol } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { Body, End } from "../src/internal/worker/body.ts"
-import { bytesOf, Claims, memoryCells } from "../src/internal/worker/claims.ts"
-import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../src/internal/worker/frames.ts"
-import { type PoolOptions, slotsOf } from "../src/internal/worker/options.ts"
-import { Pool } from "../src/internal/worker/pool.ts"
+import { bytesOf, Claims, memoryCells } from "../src/internal/worker/channel/claims.ts"
+import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../src/internal/worker/channel/frames.ts"
+import type { Child, End } from "../src/internal/worker/parent/child.ts"
+import { type PoolOptions, slotsOf } from "../src/internal/worker/parent/options.ts"
+import { Pool } from "../src/internal/worker/parent/pool.ts"
 import { Asked, options as defaults } from "./support/askedPool.ts"
+import { ManualTick } from "./support/manualTick.ts"
+import { randomOf } from "./support/random.ts"
 
 type Action = () => void
 
@@ -26,7 +27,7 @@ class Simulated {
   isEnding = false
   /** What it has written its claim of, and not yet looked whether it may begin it. */
   half: Call | undefined = undefined
-  readonly body: Body
+  readonly child: Child
   private readonly cells: ReturnType<typeof memoryCells>
   private readonly inbox: Array<Action> = []
   private readonly running = new Set<number>()
@@ -50,7 +51,7 @@ class Simulated {
         if (kind === Ask.stop) this.inbox.push(() => void (this.isEnding = true))
       }
     })
-    this.body = {
+    this.child = {
       name,
       claims: new Claims(this.cells),
       kill: () => void (this.isDead = true),
@@ -122,26 +123,16 @@ class Simulated {
   }
 }
 
-/** Numbers from 0 to 1, always the same ones for a seed (mulberry32). */
-const randomOf = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (state + 0x6d_2b_79_f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
+interface Inside {
+  readonly queue: { readonly size: number; readonly line: ReadonlyArray<Asked>; readonly waiting: ReadonlySet<Asked> }
+  readonly crew: { readonly workers: ReadonlySet<{ readonly calls: InsideCalls }> }
 }
 
-interface Inside {
-  readonly backlog: { readonly size: number; readonly queue: ReadonlyArray<Asked> }
-  readonly members: ReadonlySet<{
-    readonly taken: number
-    readonly ahead: ReadonlySet<number>
-    readonly jobs: ReadonlyMap<number, Asked>
-    readonly slots: ReadonlyMap<number, number>
-    readonly freeSlots: ReadonlyArray<number>
-  }>
+interface InsideCalls {
+  readonly taken: number
+  readonly prefetchedIds: ReadonlySet<number>
+  readonly calls: ReadonlyMap<number, Asked>
+  readonly slots: { readonly taken: ReadonlyMap<number, number>; readonly free: ReadonlyArray<number> }
 }
 
 const run = async (seed: number) => {
@@ -161,39 +152,40 @@ const run = async (seed: number) => {
     retries: random() < 0.3 ? 1 : 0
   }
   const crashes = random() < 0.6
-  const jobs: Array<Asked> = []
+  const calls: Array<Asked> = []
   const workers: Array<Simulated> = []
   const ended = new Set<Simulated>()
   const pool = new Pool(options, {
     service: "Test",
-    codec: {} as Protocol.Codec<unknown, never>,
     shutdown: Effect.void,
-    pinned: false,
+    sticky: false,
     start: () => {
       const worker = new Simulated(options, `worker-${workers.length}`)
       workers.push(worker)
-      return worker.body
+      return worker.child
     },
-    context: Context.empty()
+    context: Context.empty(),
+    tick: new ManualTick()
   })
   Effect.runFork(pool.open)
-  const { backlog, members } = pool as unknown as Inside
+  const {
+    queue,
+    crew: { workers: handles }
+  } = pool as unknown as Inside
   const says = `seed ${seed}, ${JSON.stringify(options)}`
 
   const check = () => {
-    const waiting = jobs.filter((job) => job.waits).length
-    const ahead = [...members].flatMap((member) => [...member.ahead].map((id) => member.jobs.get(id) as Asked))
-    assert.strictEqual(backlog.size, waiting, says)
-    assert.strictEqual(
-      [...(pool as unknown as Inside).backlog.queue, ...ahead].filter((job) => !job.settled).length,
-      waiting,
-      says
+    const waiting = calls.filter((call) => queue.waiting.has(call)).length
+    const ahead = [...handles].flatMap((handle) =>
+      [...handle.calls.prefetchedIds].map((id) => handle.calls.calls.get(id) as Asked)
     )
-    for (const member of members) {
-      assert.strictEqual(member.taken, member.jobs.size - member.ahead.size, says)
-      assert.isAtMost(member.taken, options.each, says)
-      if (member.ahead.size > 0) assert.strictEqual(member.taken, options.each, says)
-      assert.strictEqual(member.freeSlots.length + member.slots.size, slotsOf(options), says)
+    assert.strictEqual(queue.size, waiting, says)
+    assert.strictEqual([...queue.line, ...ahead].filter((call) => !call.isFinished).length, waiting, says)
+    for (const { calls } of handles) {
+      assert.strictEqual(calls.taken, calls.calls.size - calls.prefetchedIds.size, says)
+      assert.isAtMost(calls.taken, options.each, says)
+      if (calls.prefetchedIds.size > 0) assert.strictEqual(calls.taken, options.each, says)
+      assert.strictEqual(calls.slots.free.length + calls.slots.taken.size, slotsOf(options), says)
     }
   }
 
@@ -206,14 +198,14 @@ const run = async (seed: number) => {
       if (worker.outbox.length > 0) actions.push(() => worker.deliver(1 + Math.floor(random() * worker.outbox.length)))
       else if (worker.isDead) actions.push(() => (ended.add(worker), worker.end()))
     }
-    const live = jobs.filter((job) => !job.settled)
+    const live = calls.filter((call) => !call.isFinished)
     const alive = workers.filter((worker) => !worker.isDead)
-    if (jobs.length >= 60) return actions
+    if (calls.length >= 60) return actions
     actions.push(() => {
       for (let n = pick([1, 1, 3, 6]); n > 0; n--) {
-        const job = new Asked(String(jobs.length))
-        jobs.push(job)
-        pool.submit(job)
+        const call = new Asked(String(calls.length))
+        calls.push(call)
+        pool.submit(call)
       }
     })
     if (live.length > 0 && random() < 0.3) actions.push(() => pool.cancel(pick(live)))
@@ -228,30 +220,34 @@ const run = async (seed: number) => {
     check()
     if (possible().length === 0) await new Promise(setImmediate)
   }
-  for (const job of jobs) {
-    const began = workers.filter((worker) => worker.began.includes(job.text)).length
-    assert.isTrue(job.settled, `${job.text} hangs: ${says}`)
-    assert.isAtMost(began, 1 + job.crashes, says)
-    if (job.end === "answered") assert.isAbove(began, 0, says)
+  for (const call of calls) {
+    const began = workers.filter((worker) => worker.began.includes(call.text)).length
+    assert.isTrue(call.isFinished, `${call.text} hangs: ${says}`)
+    assert.isAtMost(began, 1 + call.crashes, says)
+    if (call.end === "answered") assert.isAbove(began, 0, says)
     // A worker may be killed after it has claimed, and before it begins.
-    const crashed = typeof job.end !== "string" && job.crashes === 0
+    const crashed = typeof call.end !== "string" && call.crashes === 0
     if (crashed && began === 0)
       assert.isTrue(
-        workers.some(({ half }) => half?.text === job.text),
-        `${job.text}: ${says}`
+        workers.some(({ half }) => half?.text === call.text),
+        `${call.text}: ${says}`
       )
   }
   for (const worker of workers) assert.isAtMost(worker.began.length, options.recycle, says)
-  assert.strictEqual(backlog.size, 0, says)
-  for (const { ahead, jobs, slots, taken } of members) {
-    assert.deepStrictEqual([ahead.size, jobs.size, slots.size, taken], [0, 0, 0, 0], says)
+  assert.strictEqual(queue.size, 0, says)
+  for (const { calls } of handles) {
+    assert.deepStrictEqual(
+      [calls.prefetchedIds.size, calls.calls.size, calls.slots.taken.size, calls.taken],
+      [0, 0, 0, 0],
+      says
+    )
   }
-  if (fixed) assert.strictEqual(members.size, options.max, says)
-  return jobs.map(({ end }) => (typeof end === "string" ? end : end._tag))
+  if (fixed) assert.strictEqual(handles.size, options.max, says)
+  return calls.map(({ end }) => (typeof end === "string" ? end : end._tag))
 }
 
 describe("a pool", () => {
-  it("keeps its promises in whatever order things happen", { timeout: 60_000 }, async () => {
+  it("keeps its promises in whatever order things happen", { timeout: 300_000 }, async () => {
     const ends = new Map<string, number>()
     for (let seed = 1; seed <= 400; seed++) {
       for (const end of await run(seed)) ends.set(end, (ends.get(end) ?? 0) + 1)

@@ -1,50 +1,52 @@
 import { assert, describe, it } from "@effect/vitest"
-import { vi } from "vitest"
-import type { Outcome, Protocol } from "@socketserver/core"
+import type { Outcome } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { Job } from "../src/internal/worker/jobs.ts"
-import type { PoolOptions } from "../src/internal/worker/options.ts"
-import { Pool } from "../src/internal/worker/pool.ts"
+import type { PoolOptions } from "../src/internal/worker/parent/options.ts"
+import { Pool } from "../src/internal/worker/parent/pool.ts"
 import { Asked, options } from "./support/askedPool.ts"
+import { ManualTick } from "./support/manualTick.ts"
 import { ScriptedWorker } from "./support/scriptedWorker.ts"
 
 const setup = (some: Partial<PoolOptions> = {}) => {
   const workers: Array<ScriptedWorker> = []
+  const tick = new ManualTick()
   const pool = new Pool(
     { ...options, ...some },
     {
       service: "Test",
-      codec: {} as Protocol.Codec<unknown, never>,
       shutdown: Effect.void,
-      pinned: false,
+      sticky: false,
       start: () => {
         const worker = new ScriptedWorker()
         workers.push(worker)
-        return worker.body(`worker-${workers.length}`)
+        return worker.child(`worker-${workers.length}`)
       },
-      context: Context.empty()
+      context: Context.empty(),
+      tick
     }
   )
   Effect.runFork(pool.open)
-  const jobs = new Map<string, Asked>()
+  const calls = new Map<string, Asked>()
   return {
     pool,
     workers,
+    /** Lets so many milliseconds pass. */
+    pass: (millis: number) => tick.advance(millis),
     /** Asks for what is named by each character. */
     ask: async (names: string) => {
       for (const name of names) {
-        const job = new Asked(name)
-        jobs.set(name, job)
-        pool.submit(job)
+        const call = new Asked(name)
+        calls.set(name, call)
+        pool.submit(call)
       }
       await told
     },
     cancel: async (name: string) => {
-      pool.cancel(jobs.get(name) as Job)
+      pool.cancel(calls.get(name) as Asked)
       await told
     },
-    end: (name: string) => jobs.get(name)?.end
+    end: (name: string) => calls.get(name)?.end
   }
 }
 
@@ -316,7 +318,6 @@ describe("a worker that ends", () => {
 
   it("before it has done anything, again and again, ends what waits for it", async () => {
     const test = setup({ max: 1, startMillis: 1_000_000 })
-    vi.useFakeTimers()
     await test.ask("a")
     for (let i = 0; i < 5; i++) {
       const worker = test.workers.at(-1) as ScriptedWorker
@@ -324,10 +325,9 @@ describe("a worker that ends", () => {
       await told
       assert.strictEqual(worker.holds, "a")
       worker.crash()
-      vi.advanceTimersByTime(10_000)
+      test.pass(10_000)
       assert.strictEqual(test.workers.length, i + 2)
     }
-    vi.useRealTimers()
     assert.strictEqual((test.end("a") as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
     await close(test)
   })
@@ -335,13 +335,12 @@ describe("a worker that ends", () => {
 
 describe("a worker that is killed over a request", () => {
   it("is given nothing more, and loses what it has not begun at once", async () => {
-    vi.useFakeTimers()
     const test = setup({ max: 1, deadlineMillis: 20 })
     const [one] = test.workers as [ScriptedWorker]
     one.ready()
     await test.ask("ab")
     assert.isTrue(one.claim("a"))
-    vi.advanceTimersByTime(30)
+    test.pass(30)
     assert.isTrue(one.isKilled)
     assert.isFalse(one.claim("b"))
     // Its answer was on the way already.
@@ -349,7 +348,6 @@ describe("a worker that is killed over a request", () => {
     await test.ask("c")
     assert.strictEqual(one.holds, "b")
     one.crash()
-    vi.useRealTimers()
     const two = test.workers[1] as ScriptedWorker
     two.ready()
     await told

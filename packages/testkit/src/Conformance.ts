@@ -3,7 +3,7 @@
  * run these suites, and a transport or policy of your own can too. Transports
  * for connections run {@link suite}, those for datagrams {@link datagrams}.
  *
- * It talks to the server only through `Tag.client` and `Tag.connect`, so the
+ * It talks to the server only through `Tag.client` and `Tag.rawClient`, so the
  * same bodies run in memory with virtual time and over sockets with real time.
  *
  * What policies owe on top (an order of work, a maximum) is in `PolicyLaws`.
@@ -60,7 +60,7 @@ export const policies: ReadonlyArray<Policy.Policy> = [
   Policy.fiber(),
   Policy.fiber({ max: 2 }),
   Policy.connection(),
-  Policy.keyed((request) => request.peer.name)
+  Policy.keyed()
 ]
 
 /**
@@ -115,7 +115,7 @@ export const suite = (options: Options): void => {
  * import { MemoryServer } from "@socketserver/core"
  * import { Conformance } from "@socketserver/testkit"
  *
- * Conformance.datagrams({ name: "MemoryServer", layer: MemoryServer.datagrams, live: false })
+ * Conformance.datagrams({ name: "MemoryServer", layer: MemoryServer.layerDatagrams, live: false })
  * ```
  *
  * @category testing

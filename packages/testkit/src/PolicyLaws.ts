@@ -14,8 +14,8 @@ import type * as Request from "@socketserver/core/Request"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { echo, Lines, on } from "./internal/harness.ts"
-import { answerTo, keyOf, observe, type Observation, settle, type Span, type Work } from "./internal/workload.ts"
+import { echo, on } from "./internal/harness.ts"
+import { answerTo, Lines, observe, type Observation, settle, type Span, type Work } from "./internal/workload.ts"
 
 /**
  * A policy and what it promises.
@@ -24,14 +24,14 @@ import { answerTo, keyOf, observe, type Observation, settle, type Span, type Wor
  * @since 0.1.0
  */
 export interface Options {
-  readonly policy: Policy.Policy<string>
+  readonly policy: Policy.Policy
   /** Default: the policy's name. */
   readonly name?: string | undefined
   /** Handlers at a time. */
   readonly max: number
   /**
    * Which requests begin only when the one before them has ended: all of them
-   * (`"received"`), those of one connection, those with one {@link key}, or none.
+   * (`"received"`), those of one connection, those with one key of the suite's server, or none.
    */
   readonly order: Order
 }
@@ -54,23 +54,6 @@ export interface Law {
   readonly title: string
   readonly check: (options: Options) => Effect.Effect<void, unknown>
 }
-
-/**
- * The key of a request of these laws, for policies by key.
- *
- * **Example** (Checking a policy by key)
- *
- * ```ts no-run
- * import { Policy } from "@socketserver/core"
- * import { PolicyLaws } from "@socketserver/testkit"
- *
- * PolicyLaws.suite({ policy: Policy.keyed(PolicyLaws.key, { max: 4 }), max: 4, order: "key" })
- * ```
- *
- * @category testing
- * @since 0.1.0
- */
-export const key = (request: Request.Request<string>): string => keyOf(request.body)
 
 /**
  * Registers a test for each law.
@@ -223,7 +206,7 @@ export const laws: ReadonlyArray<Law> = [
       Effect.gen(function* () {
         const server = yield* Lines
         const begin = (request: Request.Incoming<string, string>) => Effect.runFork(request.handle(echo))
-        const drain = policy.drain(Stream.take(server.requests, 1), begin)
+        const drain = policy.drain(Stream.take(server.requests, 1), begin, { key: Lines.keyOf })
         const loop = yield* Effect.forkScoped(drain, { startImmediately: true })
         yield* Effect.scoped(Effect.flatMap(Lines.client, (client) => Effect.andThen(client.write("a 0 0"), settle)))
         assert.isDefined(loop.pollUnsafe())

@@ -41,7 +41,7 @@ const deaf: Policy.Policy = {
 
 const endless: Policy.Policy = {
   ...oneByOne,
-  drain: (requests, begin) => Effect.andThen(oneByOne.drain(requests, begin), Effect.never)
+  drain: (requests, begin, server) => Effect.andThen(oneByOne.drain(requests, begin, server), Effect.never)
 }
 
 const forgetful: Policy.Policy = {

@@ -5,7 +5,7 @@ import type * as Wire from "../Wire.ts"
 
 /** A client's datagram socket as a wire: each write is a datagram, and each datagram a message. */
 export class DatagramWire implements Transport.DatagramWire {
-  readonly keepsBoundaries = true
+  readonly carries = "datagrams"
   readonly resetsOnClose = false
   readonly peer: Peer.Peer
   readonly listener: Endpoint.Endpoint

@@ -1,36 +1,8 @@
 import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { Codec, DecodeError, Decoder, Step } from "../Protocol.ts"
-
-/** Feeds a chunk to a decoder, or the end of the input; what a decoder throws is a fault of the input. */
-export const decode = <Message>(
-  decoder: Decoder<Message>,
-  chunk: Uint8Array | undefined,
-  messages: Array<Message>,
-  bytesRead: number
-): DecodeError | undefined => {
-  // oxlint-disable-next-line socketserver/no-try -- a decoder is user code, and what it throws must not reach the event loop
-  try {
-    return chunk === undefined ? decoder.end(messages) : decoder.push(chunk, messages)
-  } catch (error) {
-    return Outcome.malformed(bytesRead, `the decoder threw: ${messageOf(error)}`)
-  }
-}
-
-/** Decodes a datagram; what a codec throws is a fault of the input. */
-export const decodeDatagram = <Read>(
-  codec: Codec<Read, never>,
-  datagram: Uint8Array
-): Result.Result<Read, DecodeError> => {
-  // oxlint-disable-next-line socketserver/no-try -- a codec is user code, and what it throws must not reach the event loop
-  try {
-    return codec.datagram.decode(datagram)
-  } catch (error) {
-    return Result.fail(Outcome.malformed(0, `the decoder threw: ${messageOf(error)}`))
-  }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+import type { Decoder } from "../Codec.ts"
+import type { DecodeError, Payload, Step } from "../Protocol.ts"
+import { messageOf } from "./errors.ts"
 
 /** Bytes that have arrived and are not a whole frame yet. */
 class Tail {
@@ -66,37 +38,38 @@ class Tail {
   }
 }
 
-/** A datagram that is one frame. */
-export const whole = <Read>(
+/** The payload of a datagram that is one whole frame: the frame. */
+export const wholeFrame = <Message>(
   datagram: Uint8Array,
-  step: (input: Uint8Array, seen: number) => Step<Read>,
+  decode: (input: Uint8Array, seen: number, state: never) => Step<Message, unknown>,
   maxFrameBytes: number
-): Result.Result<Read, DecodeError> => {
+): Result.Result<Message, DecodeError> => {
+  // As over a connection, a step never sees more than a frame may have.
   if (datagram.length > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
+  const step = decode(datagram, 0, undefined as never)
   const malformed = (reason: string) => Result.fail(Outcome.malformed(0, reason))
-  const next = step(datagram, 0)
-  if (next._tag === "Malformed") return malformed(next.reason)
-  if (next._tag === "More") return malformed(`the datagram is not a whole frame (${datagram.length} bytes)`)
-  return next.size === datagram.length
-    ? Result.succeed(next.value)
-    : malformed(`the datagram has ${datagram.length} bytes, its frame ${next.size}`)
+  if (step._tag === "Malformed") return malformed(step.reason)
+  if (step._tag === "More") return malformed(`the datagram is not a whole frame (${datagram.length} bytes)`)
+  return step.size === datagram.length
+    ? Result.succeed(step.value)
+    : malformed(`the datagram has ${datagram.length} bytes, its frame ${step.size}`)
 }
 
-/** A datagram that is a line of text. */
-export const line = (datagram: Uint8Array, maxFrameBytes: number): Result.Result<string, DecodeError> => {
+/** The payload of a datagram that is a line, with or without its end. */
+export const unframeLine = (datagram: Uint8Array, maxFrameBytes: number): Result.Result<Uint8Array, DecodeError> => {
   let end = datagram.length
   if (end > 0 && datagram[end - 1] === newline) end--
   if (end > 0 && datagram[end - 1] === carriageReturnByte) end--
   if (end > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
-  const text = textOf(end === datagram.length ? datagram : datagram.subarray(0, end))
-  if (text === undefined) return Result.fail(Outcome.malformed(0, "the line is not valid UTF-8"))
-  if (text.includes("\n")) return Result.fail(Outcome.malformed(0, "the datagram has several lines"))
-  return text.endsWith(carriageReturn) ? Result.fail(Outcome.malformed(0, endsTwice)) : Result.succeed(text)
+  const line = end === datagram.length ? datagram : datagram.subarray(0, end)
+  if (line.includes(newline)) return Result.fail(Outcome.malformed(0, "the datagram has several lines"))
+  return line[end - 1] === carriageReturnByte ? Result.fail(Outcome.malformed(0, endsTwice)) : Result.succeed(line)
 }
 
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-const textOf = (bytes: Uint8Array): string | undefined => {
+/** The text that bytes are in UTF-8, if they are. */
+export const textOf = (bytes: Uint8Array): string | undefined => {
   // oxlint-disable-next-line socketserver/no-try -- `TextDecoder` says that bytes are not UTF-8 only by throwing
   try {
     return fatal.decode(bytes)
@@ -122,32 +95,33 @@ export const chunks = (): Decoder<Uint8Array> => {
 }
 
 /**
- * Frames found by looking at the front of the input, one step at a time.
+ * Frames found by looking at the front of the input, one step at a time. The
+ * payload of a frame is the value that its step has found, or the whole frame.
  *
- * `step` sees the input from the start of a frame on, and how much of it an
- * earlier, inconclusive call has seen already.
+ * `step` sees the input from the start of a frame on, how much of it an earlier,
+ * inconclusive call has seen already, and what that has left for this one.
  */
-export const stepping = <In>(options: {
-  readonly step: (input: Uint8Array, seen: number) => Step<In>
+export const stepping = <Message, State>(options: {
+  readonly step: (input: Uint8Array, seen: number, state: State | undefined) => Step<Message, State>
   readonly maxFrameBytes: number
-  readonly end: (rest: Uint8Array, offset: number, out: Array<In>) => DecodeError | undefined
-}): Decoder<In> => {
+}): Decoder<Message> => {
   const { maxFrameBytes, step } = options
   const tail = new Tail()
   let consumed = 0
   let seen = 0
   let needed = 1
+  let state: State | undefined = undefined
   let offsets: Array<number> = []
-  const attempt = (rest: Uint8Array): Step<In> => {
+  const attempt = (rest: Uint8Array): Step<Message, State> => {
     // oxlint-disable-next-line socketserver/no-try -- a step is user code, and the frame at fault is known only here
     try {
-      return step(rest, seen)
+      return step(rest, seen, state)
     } catch (error) {
       return { _tag: "Malformed", reason: `the decoder threw: ${messageOf(error)}` }
     }
   }
   return {
-    push(chunk, out) {
+    push(chunk, out, payloads) {
       const held = tail.length > 0
       if (held) {
         tail.append(chunk)
@@ -161,10 +135,12 @@ export const stepping = <In>(options: {
         const rest = input.subarray(at, at + maxFrameBytes)
         const next = attempt(rest)
         seen = 0
+        state = undefined
         if (next._tag === "More") {
           needed = next.needed !== undefined && next.needed > rest.length ? next.needed : rest.length + 1
           if (needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
           seen = rest.length
+          state = next.state
           if (held && at === 0) return undefined
           if (held) tail.take()
           tail.append(rest)
@@ -177,6 +153,7 @@ export const stepping = <In>(options: {
         }
         offsets.push(consumed)
         out.push(next.value)
+        payloads?.push(rest.subarray(0, next.size))
         at += next.size
         consumed += next.size
       }
@@ -184,9 +161,11 @@ export const stepping = <In>(options: {
       needed = 1
       return undefined
     },
-    end(out) {
+    end() {
       offsets = [consumed]
-      return tail.length === 0 ? undefined : options.end(tail.take(), consumed, out)
+      if (tail.length === 0) return undefined
+      const { length } = tail.take()
+      return Outcome.malformed(consumed, `the input ended inside a frame (after ${length} bytes of it)`)
     },
     offsetOf: (index) => offsets[index] ?? consumed
   }
@@ -197,14 +176,36 @@ const carriageReturnByte = 13
 const carriageReturn = "\r"
 
 /**
- * Text lines, a whole chunk at a time: one UTF-8 decoding and one split per
+ * Lines of text, a whole chunk at a time: one UTF-8 decoding and one split per
  * chunk instead of one per line, which is what keeps deep pipelines near the
  * speed of hand-written code (`pnpm bench`, rows "16" and "128").
  */
-export const lines = (options: {
+export const textLines = (options: LinesLimits): Decoder<string> =>
+  lines<string>(options, {
+    all: (bytes, out) => {
+      const text = textOf(bytes)
+      return text !== undefined && split(text, out)
+    },
+    one: textOf
+  })
+
+/** Lines of any bytes. */
+export const byteLines = (options: LinesLimits): Decoder<Uint8Array> =>
+  lines<Uint8Array>(options, { all: () => false, one: (bytes) => bytes })
+
+interface LinesLimits {
   readonly maxFrameBytes: number
   readonly unterminated: "emit" | "malformed"
-}): Decoder<string> => {
+}
+
+const lines = <Line extends Payload>(
+  options: LinesLimits,
+  form: {
+    /** Cuts whole lines at once, where none of them is at fault. */
+    readonly all: (bytes: Uint8Array, out: Array<Line>) => boolean
+    readonly one: (bytes: Uint8Array) => Line | undefined
+  }
+): Decoder<Line> => {
   const { maxFrameBytes } = options
   const tail = new Tail()
   // Where the unfinished line starts, and the whole lines of the last push, for `offsetOf`.
@@ -221,26 +222,23 @@ export const lines = (options: {
     return regionStart + at
   }
 
-  const emit = (bytes: Uint8Array, out: Array<string>): DecodeError | undefined => {
+  const emit = (bytes: Uint8Array, out: Array<Line>): DecodeError | undefined => {
     region = bytes
     regionStart = start
-    if (bytes.length <= maxFrameBytes) {
-      const text = textOf(bytes)
-      if (text !== undefined && split(text, out)) return undefined
-    }
+    if (bytes.length <= maxFrameBytes && form.all(bytes, out)) return undefined
     // The slow way, for large chunks and faulty ones: line by line, to name the line at fault.
     let at = 0
     while (at <= bytes.length) {
       const found = bytes.indexOf(newline, at)
-      const end = found === -1 ? bytes.length : found
-      const size = end - at - (end > at && bytes[end - 1] === carriageReturnByte ? 1 : 0)
-      if (size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
-      const line = textOf(bytes.subarray(at, end))
-      if (line === undefined) return Outcome.malformed(start + at, "the line is not valid UTF-8")
-      const text = line.endsWith(carriageReturn) ? line.slice(0, -1) : line
-      if (text.endsWith(carriageReturn)) return Outcome.malformed(start + at, endsTwice)
-      out.push(text)
-      at = end + 1
+      let end = found === -1 ? bytes.length : found
+      const next = end + 1
+      if (end > at && bytes[end - 1] === carriageReturnByte) end--
+      if (end - at > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
+      const line = form.one(bytes.subarray(at, end))
+      if (line === undefined) return Outcome.malformed(start + at, notText)
+      if (end > at && bytes[end - 1] === carriageReturnByte) return Outcome.malformed(start + at, endsTwice)
+      out.push(line)
+      at = next
     }
     return undefined
   }
@@ -277,8 +275,10 @@ export const lines = (options: {
   }
 }
 
-// Such a line could not be sent back: it would arrive without its last character.
+/** What is wrong with a line that cannot be sent back: it would arrive without its last character. */
 const endsTwice = "the line ends with a carriage return before its own end"
+
+const notText = "the line is not valid UTF-8"
 
 /** Cuts a text into its lines, unless one of them is none. */
 const split = (text: string, out: Array<string>): boolean => {
@@ -296,38 +296,4 @@ const split = (text: string, out: Array<string>): boolean => {
   }
   out.push(at === 0 ? text : text.slice(at))
   return true
-}
-
-/** The decoder of a transformed protocol: decodes each message that `self` decodes. */
-export const transformed = <A, B>(
-  self: Decoder<A>,
-  f: (message: A) => { readonly value: B } | { readonly problem: string }
-): Decoder<B> => {
-  const apply = (messages: Array<A>, error: DecodeError | undefined, out: Array<B>): DecodeError | undefined => {
-    for (let i = 0; i < messages.length; i++) {
-      let result: ReturnType<typeof f>
-      // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
-      try {
-        result = f(messages[i] as A)
-      } catch (error) {
-        result = { problem: `the decoder threw: ${messageOf(error)}` }
-      }
-      if ("problem" in result) return Outcome.malformed(self.offsetOf(i), result.problem)
-      out.push(result.value)
-    }
-    return error
-  }
-  return {
-    push(chunk, out) {
-      const messages: Array<A> = []
-      const error = self.push(chunk, messages)
-      return apply(messages, error, out)
-    },
-    end(out) {
-      const messages: Array<A> = []
-      const error = self.end(messages)
-      return apply(messages, error, out)
-    },
-    offsetOf: self.offsetOf
-  }
 }

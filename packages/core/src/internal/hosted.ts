@@ -9,7 +9,7 @@ import { ServerError } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
 import { Engine } from "./engine.ts"
 import { resolve } from "./limits.ts"
-import { makeServer } from "./server.ts"
+import { makeServer } from "./face.ts"
 
 /**
  * A server in a worker. It binds nothing: the one that the worker runs the
@@ -23,8 +23,13 @@ export const hosted = <Self, In, Out>(
   Effect.gen(function* () {
     const limits = yield* Effect.mapError(Effect.fromResult(resolve(options)), (reason) => new ServerError({ reason }))
     // Whoever sends the requests has counted them, and watches for silence.
-    const unlimited = { ...limits, maxConnections: Infinity, idleMillis: Infinity }
-    const engine = new Engine<In, Out>(tag.key, tag.protocol, unlimited, yield* Effect.context<never>())
+    const unlimited = { ...limits, maxConnections: Infinity, idleMillis: Infinity, placeMillis: longestMillis }
+    const engine = new Engine<In, Out>({
+      service: tag.key,
+      protocol: tag.protocol,
+      limits: unlimited,
+      services: yield* Effect.context<never>()
+    })
     const mine = tag.key === host.service
     const address = mine
       ? Result.getOrElse(Endpoint.parse(host.address), () => Endpoint.memory(tag.key))
@@ -33,14 +38,17 @@ export const hosted = <Self, In, Out>(
     const connect = Effect.fail(new ConnectFailed({ endpoint: String(address), kind: "Refused", cause }))
     const listening = { address, close: () => {}, connect }
     engine.open([listening])
-    engine.ledger.silent = true
+    engine.context.ledger.silent = true
     if (mine) {
       host.open({
-        accept: (wire, id) => engine.admit(wire, id),
-        observe: (observer) => void engine.ledger.observers.add(observer),
-        stopping: engine.stopBegan
+        accept: (wire, id) => engine.gate.admit(wire, id),
+        observe: (observer) => void engine.context.ledger.observers.add(observer),
+        stopping: engine.stop.began
       })
     }
-    yield* Effect.addFinalizer(() => engine.shutdown)
+    yield* Effect.addFinalizer(() => engine.stop.shutdown)
     return makeServer(engine, [listening])
   })
+
+// A timer takes no longer time. The parent has counted, and waits itself.
+const longestMillis = 2 ** 31 - 1

@@ -1,5 +1,7 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type * as Connection from "../Connection.ts"
@@ -8,7 +10,10 @@ import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
-import type { Conversation } from "./conversation.ts"
+import type { Payload } from "../Protocol.ts"
+import { failed, responseOf } from "./endings.ts"
+import type { ServerConnection } from "./serverConnection.ts"
+import type { Runner } from "./context.ts"
 
 /** When something was received, shared by all requests that it completed. */
 export interface Heard {
@@ -23,7 +28,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   readonly id: number
   readonly body: In
   private readonly heard: Heard
-  readonly conversation: Conversation<In, Out>
+  private readonly on: ServerConnection<In, Out>
   previous: Incoming<In, Out> | undefined = undefined
   next: Incoming<In, Out> | undefined = undefined
   /** What will be answered when the requests before it have been. */
@@ -35,14 +40,21 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   /** Whether its handler runs on when the peer is gone. */
   finishes = false
   // Not initialised: few requests have them, and each field costs every request.
-  declare private turn: (() => void) | undefined
-  declare private observers: Array<(outcome: Outcome.Outcome) => void> | undefined
+  declare private place: (() => void) | undefined
+  declare private undecoded: Payload | undefined
+  declare private observers: Set<(outcome: Outcome.Outcome) => void> | undefined
 
-  constructor(id: number, body: In, heard: Heard, conversation: Conversation<In, Out>) {
+  constructor(id: number, body: In, payload: Payload | undefined, heard: Heard, on: ServerConnection<In, Out>) {
     this.id = id
     this.body = body
     this.heard = heard
-    this.conversation = conversation
+    this.on = on
+    if (payload !== body) this.undecoded = payload
+  }
+
+  /** As it was received, where it is a message. */
+  get payload(): Payload {
+    return this.undecoded ?? (this.body as Payload & In)
   }
 
   get receivedAt(): number {
@@ -50,17 +62,19 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   }
 
   get peer(): Peer.Peer {
-    return this.conversation.peer
+    return this.on.peer
   }
 
   get connection(): Connection.Ref<Out> {
-    return this.conversation
+    return this.on
   }
 
   get outcome(): Effect.Effect<Outcome.Outcome> {
     return Effect.callback((resume) => {
       if (this.settled !== undefined) return resume(Effect.succeed(this.settled))
-      ;(this.observers ??= []).push((outcome) => resume(Effect.succeed(outcome)))
+      const observer = (outcome: Outcome.Outcome) => resume(Effect.succeed(outcome))
+      ;(this.observers ??= new Set()).add(observer)
+      return Effect.sync(() => this.observers?.delete(observer))
     })
   }
 
@@ -69,11 +83,56 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   }
 
   handle<R>(handler: Handler.Handler<In, Out, R>): Effect.Effect<Outcome.Outcome, never, R> {
-    return Effect.contextWith((context) => {
-      const { engine } = this.conversation
-      const fiber = engine.begin(this, handler as never, engine.handlerRunner(context), false)
+    return Effect.contextWith((services) => {
+      const fiber = this.begin(handler as never, this.on.context.handlerRunner(services), false)
       return Effect.onInterrupt(this.outcome, () => Effect.sync(() => fiber.interruptUnsafe()))
     })
+  }
+
+  /**
+   * Starts its handler, and returns the handler's fiber. An answer that is there
+   * at once needs none, and has been given on return.
+   */
+  begin(handler: Handler.Handler<In, Out, unknown>, run: Runner, finishes: boolean): Fiber.Fiber<unknown> {
+    if (this.begun || this.settled !== undefined) return done
+    this.begun = true
+    const { on } = this
+    on.context.requestsBegun++
+    this.finishes = finishes
+    let effect: Effect.Effect<Response.Response<Out>, never, unknown>
+    // oxlint-disable-next-line socketserver/no-try -- a handler may throw before it returns its effect: a defect like any other
+    try {
+      effect = handler(this)
+    } catch (error) {
+      on.answer(this, failed(Cause.die(error)))
+      return done
+    }
+    if (Exit.isExit(effect)) {
+      const response = responseOf(effect as Exit.Exit<Response.Response<Out>>)
+      if (response._tag !== "Streamed") {
+        on.answer(this, response)
+        return done
+      }
+      effect = this.streamed(response)
+    } else {
+      effect = Effect.flatMap(effect, (response) =>
+        response?._tag === "Streamed" ? this.streamed(response) : Exit.succeed(response)
+      )
+    }
+    on.started()
+    const fiber = run(this.running(effect), this)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      on.ended(this, exit)
+      return done
+    }
+    fiber.addObserver((exit) => on.ended(this, exit))
+    return fiber
+  }
+
+  /** Nobody will take it. */
+  drop(): void {
+    this.on.drop(this)
   }
 
   settle(outcome: Outcome.Outcome): void {
@@ -82,13 +141,18 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     for (const observer of this.observers) observer(outcome)
   }
 
-  /** Called when it becomes the first of its connection. */
+  /** Whether it has an answer that waits for those before it. */
+  get isHeld(): boolean {
+    return this.place !== undefined && !this.on.isNext(this)
+  }
+
+  /** It has become the first of its connection. */
   wake(): void {
-    this.turn?.()
+    this.place?.()
   }
 
   /** Makes the fiber known before the handler does anything, so that it can be interrupted or spared. */
-  running(
+  private running(
     effect: Effect.Effect<Response.Response<Out>, never, unknown>
   ): Effect.Effect<Response.Response<Out>, never, unknown> {
     return Effect.withFiber((fiber) => {
@@ -97,18 +161,18 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     })
   }
 
-  /** Sends a stream in its turn, and leaves an empty response that ends it. */
-  streamed(response: Response.Streamed<Out>): Effect.Effect<Response.Response<Out>> {
-    const { outbox } = this.conversation
+  /** Sends a stream in its place, and leaves an empty response that ends it. */
+  private streamed(response: Response.Streamed<Out>): Effect.Effect<Response.Response<Out>> {
+    const { outbox } = this.on
     const send = Stream.runForEachArray(response.value, (messages) =>
       Effect.suspend(() => {
         const from = (start: number): Effect.Effect<void> => {
           for (let i = start; i < messages.length; i++) {
             // Nobody hears the rest, and it may have no end.
-            if (outbox.closed) return Effect.interrupt
+            if (outbox.isClosed) return Effect.interrupt
             // Its own handler has closed the connection: what can no longer leave ends it, or it might never end.
-            if (outbox.ending) {
-              this.conversation.cancel(this, Outcome.cancelled("ConnectionClosed"))
+            if (outbox.isEnding) {
+              this.on.cancel(this, Outcome.cancelled("ConnectionClosed"))
               return Effect.interrupt
             }
             const problem = outbox.add(messages[i] as Out)
@@ -121,21 +185,22 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       })
     )
     // How it ends may be known only at its end, where it comes from elsewhere.
-    const end = () =>
-      Response.withOutcome(
-        response.close ? Response.andClose(Response.empty) : Response.empty,
-        response.outcome as never
-      )
-    return Effect.map(Effect.andThen(this.waitTurn, send), end)
+    const end = (): Response.Response<never> => {
+      const last = response.close ? Response.andClose(Response.empty) : Response.empty
+      return response.outcome === undefined ? last : Response.withOutcome(last, response.outcome)
+    }
+    return Effect.map(Effect.andThen(this.waitPlace, send), end)
   }
 
-  private get waitTurn(): Effect.Effect<void> {
+  private get waitPlace(): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      if (this.conversation.isTurnOf(this)) return resume(Effect.void)
-      this.turn = () => resume(Effect.void)
+      if (this.on.isNext(this)) return resume(Effect.void)
+      this.place = () => resume(Effect.void)
     })
   }
 }
+
+const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 
 /** The request whose handler the current fiber is in: the handler's own, or one that it has started. */
 export const CurrentRequest = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentRequest", {

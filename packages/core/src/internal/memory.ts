@@ -21,7 +21,7 @@ const utf8 = new TextEncoder()
 class MemoryWire implements Wire.Wire {
   readonly peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
-  readonly keepsBoundaries = false
+  readonly carries = "stream"
   readonly resetsOnClose = false
   other!: MemoryWire
   bytesRead = 0

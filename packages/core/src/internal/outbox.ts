@@ -1,93 +1,107 @@
 import * as Effect from "effect/Effect"
-import { type Codec, Unencodable } from "../Protocol.ts"
+import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
-import type { Flushable, Turn } from "./turn.ts"
+import type { Flushable, Tick } from "./tick.ts"
+import { Unencodable } from "./unencodable.ts"
+import { type Encode, type Encoded, encoderOf } from "./writing.ts"
 
 /**
- * The writing half of a connection: encodes messages, sends what a turn has
+ * The writing half of a connection: encodes messages, sends what a tick has
  * collected in one write (over datagrams, one for each message), and knows when
  * the peer does not keep up.
  */
 export class Outbox<Out> implements Flushable {
   private readonly wire: Wire.Wire
-  private readonly codec: { readonly encode: Codec<unknown, Out>["encode"] }
-  private readonly turn: Turn
+  private readonly encode: Encode<Out>
+  /** Whether each message is written by itself, as a datagram. */
+  private readonly separate: boolean
+  private readonly tick: Tick
   private text = ""
   private bytes: Array<Uint8Array> = []
   /** Of what is collected, in bytes or characters, with what each datagram costs. */
   private collected = 0
   private marked = false
   private waiting: Array<() => void> = []
-  /** Nothing is handed to the transport, which is being changed. */
-  private held = false
-  private endsWhenReleased = false
-  /** Nothing more can be written. */
-  ending = false
+  /**
+   * `open`; `held` while the transport is being changed, and nothing is handed to
+   * it; `ending` if it is to end after that; `ended` when nothing more can be
+   * written; `finished` when all of it has left; `closed` when nobody reads it.
+   */
+  private state: "open" | "held" | "ending" | "ended" | "finished" | "closed" = "open"
   /** The peer does not keep up: the transport's high-water mark is reached. */
   blocked = false
-  closed = false
 
-  constructor(wire: Wire.Wire, codec: Codec<unknown, Out>, turn: Turn) {
+  constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick) {
     this.wire = wire
-    this.codec = wire.keepsBoundaries ? codec.datagram : codec
-    this.turn = turn
+    this.encode = encoderOf(side, wire.carries)
+    this.separate = wire.carries !== "stream"
+    this.tick = tick
+  }
+
+  /** Whether nobody reads what is written. */
+  get isClosed(): boolean {
+    return this.state === "closed"
+  }
+
+  /** Whether nothing more is written, though it may be read. */
+  get isEnding(): boolean {
+    return this.state === "ending" || this.state === "ended" || this.state === "finished"
+  }
+
+  /** Whether everything that was written has left, and nothing more will be. */
+  get isFinished(): boolean {
+    return this.state === "finished"
   }
 
   /** Adds a message; says why if it cannot be encoded. */
-  add(message: Out): string | undefined {
-    if (this.closed || this.ending) return undefined
-    let encoded: string | Uint8Array | Unencodable
-    // oxlint-disable-next-line socketserver/no-try -- a codec is user code, and what it throws must not reach the event loop
-    try {
-      encoded = this.codec.encode(message)
-    } catch (error) {
-      return `the encoder threw: ${error instanceof Error ? error.message : String(error)}`
-    }
+  add(message: Out | Encoded): string | undefined {
+    if (this.state !== "open" && this.state !== "held") return undefined
+    const encoded = this.encode(message)
     if (encoded instanceof Unencodable) return encoded.problem
-    if (typeof encoded !== "string" && !(encoded instanceof Uint8Array)) {
-      return `the encoder returned neither text nor bytes`
-    }
-    if (this.wire.keepsBoundaries) {
-      const { maxMessageBytes = Infinity } = this.wire
-      const bytes = typeof encoded === "string" ? utf8.encode(encoded) : encoded
-      if (bytes.length > maxMessageBytes) return `it has ${bytes.length} bytes, a datagram at most ${maxMessageBytes}`
-      this.bytes.push(bytes)
+    this.collected += encoded.length
+    if (this.separate) {
+      const problem = this.addDatagram(typeof encoded === "string" ? utf8.encode(encoded) : encoded)
+      if (problem !== undefined) return problem
     } else if (typeof encoded === "string") this.text += encoded
     else {
       this.sealText()
       this.bytes.push(encoded)
     }
-    this.collected += encoded.length + (this.wire.keepsBoundaries ? datagramOverhead : 0)
     if (!this.marked) {
       this.marked = true
-      this.turn.mark(this)
+      this.tick.mark(this)
     }
+    return undefined
+  }
+
+  private addDatagram(bytes: Uint8Array): string | undefined {
+    const { maxMessageBytes = Infinity } = this.wire
+    if (bytes.length > maxMessageBytes) return `it has ${bytes.length} bytes, a datagram at most ${maxMessageBytes}`
+    this.bytes.push(bytes)
+    this.collected += datagramOverhead
     return undefined
   }
 
   /** Sends bytes as they are. */
   pass(bytes: Uint8Array): void {
-    if (!this.closed && !this.ending && !this.wire.write(bytes)) this.blocked = true
+    if ((this.state === "open" || this.state === "held") && !this.wire.write(bytes)) this.blocked = true
   }
 
   /** Sends what there is, then half-closes. */
   end(): void {
-    if (this.ending || this.closed) return
-    if (this.held) {
-      this.endsWhenReleased = true
-      return
-    }
+    if (this.state === "held") this.state = "ending"
+    if (this.state !== "open") return
     this.flush()
-    this.ending = true
+    this.state = "ended"
     this.wire.end()
   }
 
   flush(): void {
     this.marked = false
-    if (this.closed || this.ending || this.held) return
+    if (this.state !== "open") return
     let writable = true
     this.collected = 0
-    if (this.wire.keepsBoundaries) {
+    if (this.separate) {
       for (let chunk = this.bytes.shift(); chunk !== undefined; chunk = this.bytes.shift()) {
         writable = this.wire.write(chunk)
       }
@@ -107,16 +121,18 @@ export class Outbox<Out> implements Flushable {
   /** Sends what there is; what is added from now on waits for {@link release}. */
   hold(): void {
     this.flush()
-    this.held = true
+    this.state = "held"
     this.blocked = true
   }
 
   release(): void {
-    this.held = false
+    const ends = this.state === "ending"
+    if (this.state !== "held" && !ends) return
+    this.state = "open"
     this.blocked = false
     this.flush()
     if (!this.blocked) this.wake()
-    if (this.endsWhenReleased) this.end()
+    if (ends) this.end()
   }
 
   /** Completes when the peer keeps up (again), or is gone. */
@@ -124,11 +140,9 @@ export class Outbox<Out> implements Flushable {
     return Effect.suspend(() => {
       const full = !this.blocked && this.full
       if (full) this.flush()
-      const drained = !this.blocked || this.closed ? Effect.void : this.drained
+      const drained = !this.blocked || this.isClosed ? Effect.void : this.drained
       // Datagrams may be taken at once, again and again: others want their turn, too.
-      return this.wire.keepsBoundaries && (full || drained !== Effect.void)
-        ? Effect.andThen(drained, Effect.yieldNow)
-        : drained
+      return this.separate && (full || drained !== Effect.void) ? Effect.andThen(drained, Effect.yieldNow) : drained
     })
   }
 
@@ -145,7 +159,7 @@ export class Outbox<Out> implements Flushable {
   private get drained(): Effect.Effect<void> {
     return Effect.callback((resume) => {
       // A fiber may yield between looking and waiting.
-      if (!this.blocked || this.closed) return resume(Effect.void)
+      if (!this.blocked || this.isClosed) return resume(Effect.void)
       const wake = () => resume(Effect.void)
       this.waiting.push(wake)
       return Effect.sync(() => {
@@ -159,8 +173,14 @@ export class Outbox<Out> implements Flushable {
     this.wake()
   }
 
+  /** Everything that was written has left. Who has been ended does not say that it has drained. */
+  onFinish(): void {
+    if (this.state === "ended") this.state = "finished"
+    this.onDrain()
+  }
+
   close(): void {
-    this.closed = true
+    this.state = "closed"
     this.text = ""
     this.bytes = []
     this.collected = 0

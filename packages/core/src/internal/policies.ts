@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import type { Policy, Sized } from "../Policy.ts"
+import type { Drained, Policy, ConcurrencyOptions } from "../Policy.ts"
 import type * as Request from "../Request.ts"
-import { carry } from "./hooks.ts"
+import { PolicyError } from "../ServerError.ts"
 
 /** The policies themselves, apart from their configuration, which loads `effect/Config`. */
 
@@ -29,10 +29,8 @@ export const sequential: Policy = {
 
 export const defaultMax = 1_024
 
-export const fiber = (options?: Sized): Policy => {
-  const max = options?.max ?? defaultMax
-  return {
-    name: max === defaultMax ? "fiber" : `fiber:${max}`,
+export const fiber = (options?: ConcurrencyOptions): Policy =>
+  sized("fiber", options, (max) => ({
     worker: "fiber",
     onPeerGone: "cancel",
     drain: (requests, begin) =>
@@ -51,73 +49,113 @@ export const fiber = (options?: Sized): Policy => {
         return Effect.andThen(each, slots.idle)
       }),
     place: Effect.succeed
+  }))
+
+export const connection = (options?: ConcurrencyOptions): Policy =>
+  sized("connection", options, (max) => ({
+    worker: "fiber",
+    onPeerGone: "cancel",
+    drain: (requests, begin) => inLanes(requests, begin, max, (request) => request.connection.id),
+    place: Effect.succeed
+  }))
+
+/** For what knows its connection, which `maxConnections` bounds: whoever is let in has a place. */
+export const perConnection = (): Policy => ({ ...connection({ max: Number.MAX_SAFE_INTEGER }), name: "connection" })
+
+export const keyed = (options?: ConcurrencyOptions): Policy =>
+  sized("keyed", options, (max, name) => {
+    const faults = new WeakMap<object, unknown>()
+    return {
+      worker: "fiber",
+      onPeerGone: "cancel",
+      drain: <A extends Request.Request<unknown>, E>(
+        requests: Stream.Stream<A, E>,
+        begin: (request: A) => Fiber.Fiber<unknown>,
+        { key }: Drained<A>
+      ) =>
+        // What has no key waits for nobody, and dies where its handler would begin.
+        inLanes(requests, begin, max, (request) => {
+          // oxlint-disable-next-line socketserver/no-try -- the key function is user code, and what it throws must not end the policy
+          try {
+            return key === undefined ? request : key(request)
+          } catch (error) {
+            faults.set(request, error)
+            return request
+          }
+        }),
+      place: (served, { key, service }) =>
+        key === undefined
+          ? refused(
+              name,
+              `${service} declares no key to keep requests in order by; declare one: Server.Service<…>()("${service}", { protocol, key: (request) => … })`
+            )
+          : Effect.succeed({
+              ...served,
+              handler: (request) => (faults.has(request) ? Effect.die(faults.get(request)) : served.handler(request))
+            })
+    }
+  })
+
+/** A policy that cannot run a handler. */
+export const refused = (policy: string, problem: string): Effect.Effect<never, PolicyError> =>
+  Effect.fail(new PolicyError({ policy, problem }))
+
+/** Where `max` cannot be used, the policy is one that cannot be placed. */
+const sized = (
+  kind: string,
+  options: ConcurrencyOptions | undefined,
+  make: (max: number, name: string) => Omit<Policy, "name">
+): Policy => {
+  const max = options?.max ?? defaultMax
+  const name = max === defaultMax ? kind : `${kind}:${max}`
+  const policy = { ...make(max, name), name }
+  if (Number.isSafeInteger(max) && max >= 1) return policy
+  return {
+    ...policy,
+    place: () => refused(name, `max must be a positive integer, not ${max}; leave it out for ${defaultMax}`)
   }
 }
 
-export const keyed = <In>(
-  name: string,
-  key: (request: Request.Request<In>) => unknown,
-  options?: Sized
-): Policy<In> => {
-  const max = options?.max ?? defaultMax
-  const faults = new WeakMap<object, unknown>()
-  // What has no key waits for nobody, and dies where its handler would begin.
-  const keyOf = (request: Request.Request<In>): unknown => {
-    // oxlint-disable-next-line socketserver/no-try -- the key function is user code, and what it throws must not end the policy
-    try {
-      return key(request)
-    } catch (error) {
-      faults.set(request, error)
-      return request
+/** Requests with the same key one after the other. */
+const inLanes = <A, E>(
+  requests: Stream.Stream<A, E>,
+  begin: (request: A) => Fiber.Fiber<unknown>,
+  max: number,
+  keyOf: (request: A) => unknown
+): Effect.Effect<void, E> =>
+  Effect.suspend(() => {
+    const slots = new Slots(max)
+    // The keys in work, with what waits behind each.
+    const lanes = new Map<unknown, Lane<A>>()
+    const work = (lane: Lane<A>, key: unknown): void => {
+      for (let request = lane.shift(); request !== undefined; request = lane.shift()) {
+        const fiber = begin(request)
+        if (fiber.pollUnsafe() !== undefined) continue
+        return slots.hold(fiber, () => work(lane, key))
+      }
+      lanes.delete(key)
     }
-  }
-  return {
-    name: max === defaultMax ? name : `${name}:${max}`,
-    worker: "fiber",
-    onPeerGone: "cancel",
-    drain: <A extends Request.Request<In>, E>(
-      requests: Stream.Stream<A, E>,
-      begin: (request: A) => Fiber.Fiber<unknown>
-    ) =>
-      Effect.suspend(() => {
-        const slots = new Slots(max)
-        // The keys in work, with what waits behind each.
-        const lanes = new Map<unknown, Lane<A>>()
-        const work = (lane: Lane<A>, key: unknown): void => {
-          for (let request = lane.shift(); request !== undefined; request = lane.shift()) {
-            const fiber = begin(request)
-            if (fiber.pollUnsafe() !== undefined) continue
-            return slots.hold(fiber, () => work(lane, key))
+    const each = Stream.runForEachArray(requests, (batch) => {
+      const from = (start: number): Effect.Effect<void> => {
+        for (let i = start; i < batch.length; i++) {
+          if (slots.full) return Effect.flatMap(slots.free, () => from(i))
+          const request = batch[i] as A
+          const key = keyOf(request)
+          const lane = lanes.get(key)
+          if (lane !== undefined) lane.push(request)
+          else {
+            const lane = new Lane<A>()
+            lane.push(request)
+            lanes.set(key, lane)
+            work(lane, key)
           }
-          lanes.delete(key)
         }
-        const each = Stream.runForEachArray(requests, (batch) => {
-          const from = (start: number): Effect.Effect<void> => {
-            for (let i = start; i < batch.length; i++) {
-              if (slots.full) return Effect.flatMap(slots.free, () => from(i))
-              const request = batch[i] as A
-              const of = keyOf(request)
-              const lane = lanes.get(of)
-              if (lane !== undefined) lane.push(request)
-              else {
-                const lane = new Lane<A>()
-                lane.push(request)
-                lanes.set(of, lane)
-                work(lane, of)
-              }
-            }
-            return Effect.void
-          }
-          return Effect.suspend(() => from(0))
-        })
-        return Effect.andThen(each, slots.idle)
-      }),
-    place: (handler) =>
-      Effect.succeed(
-        carry(handler, (request) => (faults.has(request) ? Effect.die(faults.get(request)) : handler(request)))
-      )
-  }
-}
+        return Effect.void
+      }
+      return Effect.suspend(() => from(0))
+    })
+    return Effect.andThen(each, slots.idle)
+  })
 
 /** What waits behind a key; those whose peers have left are let go of before it grows. */
 class Lane<A> {
@@ -137,11 +175,10 @@ class Lane<A> {
   }
 }
 
-export const connection = (options?: Sized): Policy => keyed("connection", (request) => request.connection.id, options)
-
-export const reference: Context.Reference<Policy> = Context.Reference<Policy>("@socketserver/core/Policy", {
-  defaultValue: () => fiber()
-})
+export const reference: Context.Reference<Policy | undefined> = Context.Reference<Policy | undefined>(
+  "@socketserver/core/Policy",
+  { defaultValue: () => undefined }
+)
 
 /** Counts what runs, up to a maximum. */
 class Slots {

@@ -1,11 +1,12 @@
 import type * as Effect from "effect/Effect"
+import type * as Wire from "../Wire.ts"
 
 export const relayKey = Symbol.for("@socketserver/core/Connection/relay")
 
 /** A connection as bytes, seen from whoever passes them on. */
 export interface Relay {
-  /** Whether each chunk is a message of its own, as with datagrams. */
-  readonly keepsBoundaries: boolean
+  /** Whether the chunks are pieces of a stream, or datagrams. */
+  readonly carries: Wire.Wire["carries"]
   /** Begins to deliver what the peer sends, what has already arrived first. */
   readonly start: (receiver: { readonly onData: (chunk: Uint8Array) => void; readonly onEnd: () => void }) => void
   /** Sends bytes. Waits while the peer does not read. */

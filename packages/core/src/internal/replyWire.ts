@@ -14,7 +14,7 @@ interface Owner {
 
 /** The way back of a datagram, as a wire that only writes. */
 export class ReplyWire implements Wire.Wire {
-  readonly keepsBoundaries = true
+  readonly carries = "datagrams"
   readonly resetsOnClose = false
   bytesWritten = 0
   bytesUnsent = 0

@@ -1,4 +1,5 @@
 /** Feeds decoders by hand: what the tests of protocols share. */
+import type * as Codec from "@socketserver/core/Codec"
 import type { Protocol } from "@socketserver/core"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
@@ -20,8 +21,8 @@ export const join = (parts: ReadonlyArray<string | Uint8Array>): Uint8Array => {
 
 /** The side of a protocol that a server reads; its types are those of the protocol. */
 export const serverOf = <In, Out, Send, Receive>(
-  protocol: Protocol.Duplex<In, Out, Send, Receive>
-): Protocol.Codec<Send, Receive> => protocol.server as never
+  protocol: Protocol.Protocol<In, Out, Send, Receive>
+): Codec.Side<Send, Receive> => protocol.server as never
 
 export interface Decoded<Message> {
   readonly messages: ReadonlyArray<Message>
@@ -32,7 +33,7 @@ export interface Decoded<Message> {
 
 /** Decodes chunks as a connection does: until the first error, then the half-close unless the input stays open. */
 export const decode = <Message>(
-  codec: Protocol.Codec<Message, never>,
+  codec: Codec.Side<Message, never>,
   chunks: ReadonlyArray<string | Uint8Array>,
   options?: { readonly open?: boolean }
 ): Decoded<Message> => {

@@ -1,5 +1,5 @@
 /** Servers in memory, with what the tests of handlers and middlewares look at. */
-import { type Handler, MemoryServer, type Outcome, Protocol, Server } from "@socketserver/core"
+import { type Handler, MemoryServer, type Outcome, Protocol, Server, type Session } from "@socketserver/core"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -7,20 +7,29 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 
-/** A server of lines. */
-export class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+/** A line whose key function throws. */
+export const noKey = "no key"
+
+/** A server of lines, all with one key. */
+export class Lines extends Server.Service<Lines>()("Lines", {
+  protocol: Protocol.lines(),
+  key: ({ body }) => {
+    if (body === noKey) throw new Error("it has no key")
+    return "one"
+  }
+}) {}
 
 export type LineHandler<R = never> = Handler.Handler<string, string, R>
 
 /** Runs a test against a handler that is served in memory. */
 export const serving = <A, E, R, R2 = never>(
-  handler: LineHandler<R2>,
+  work: LineHandler<R2> | Session.Session<string, string, R2>,
   test: Effect.Effect<A, E, R>,
   options?: Server.ServeOptions<string>
 ): Effect.Effect<A, unknown, Exclude<Exclude<R, Scope.Scope>, Lines> | Exclude<R2, Lines>> =>
   test.pipe(
     Effect.scoped,
-    Effect.provide(Layer.provideMerge(Lines.serve(handler, options), MemoryServer.layer(Lines)))
+    Effect.provide(Layer.provideMerge(Lines.serve(work as LineHandler<R2>, options), MemoryServer.layer(Lines)))
   ) as never
 
 /** A connection that sends raw text and reads lines. */
@@ -35,7 +44,7 @@ export const tell = (
 /** Waits until the server has seen what happened on other connections before; its handlers may not have. */
 export const settled = Effect.scoped(
   Effect.gen(function* () {
-    const client = yield* Lines.connect
+    const client = yield* Lines.rawClient
     yield* client.end
     yield* Effect.exit(client.take)
   })

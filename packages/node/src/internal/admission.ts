@@ -2,25 +2,24 @@ import * as Networks from "@socketserver/core/Networks"
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as net from "node:net"
 import * as ProxyProtocol from "../ProxyProtocol.ts"
+import type * as TcpServer from "../TcpServer.ts"
+import type { UnixListenOptions } from "../UnixServer.ts"
 import { inetPeer } from "./peers.ts"
+import { time } from "./times.ts"
 
 /** The options that say who may come in by a listener for connections, and who they are. */
-export interface AdmissionOptions {
-  readonly allow?: ReadonlyArray<Networks.Input> | undefined
+export interface AdmissionOptions extends Omit<TcpServer.AdmissionOptions, "proxyProtocol"> {
   /** Networks, or everybody that the listener lets in. */
-  readonly proxyProtocol?: ReadonlyArray<Networks.Input> | boolean | undefined
-  readonly proxyTimeout?: Duration.Input | undefined
+  readonly proxyProtocol?: TcpServer.AdmissionOptions["proxyProtocol"] | UnixListenOptions["proxyProtocol"]
 }
 
 /** Finds out who a peer is, and whether it may come in by this listener. */
 export interface Admission {
   readonly introduced: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused>
-  readonly allowed: (peer: Peer.Peer) => Effect.Effect<void, Outcome.Refused>
+  readonly allowed: (peer: Peer.Peer) => boolean
 }
 
 /** Resolves the options of a listener, or says what is wrong with one. */
@@ -31,10 +30,10 @@ export const admission = (options: AdmissionOptions): Effect.Effect<Admission, S
     const trusted = typeof proxyProtocol === "boolean" ? undefined : yield* networks("proxyProtocol", proxyProtocol)
     const trusts = (peer: Peer.Peer) =>
       trusted === undefined ? proxyProtocol === true : Networks.includes(trusted, peer)
-    const millis = yield* time("proxyTimeout", options.proxyTimeout ?? "5 seconds")
+    const millis = yield* Effect.fromResult(time("proxyTimeout", options.proxyTimeout ?? "5 seconds"))
     return {
       introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : Effect.succeed(peer)),
-      allowed: (peer) => (allows(peer) ? Effect.void : Effect.fail(notAllowed))
+      allowed: allows
     }
   })
 
@@ -47,19 +46,10 @@ export const allowed = (
     (networks) => (peer) => networks === undefined || Networks.includes(networks, peer)
   )
 
-const notAllowed = Outcome.refused("allow")
-
 const networks = (option: string, inputs: ReadonlyArray<Networks.Input> | undefined) =>
   inputs === undefined
     ? Effect.succeed(undefined)
-    : Effect.mapError(Effect.fromResult(Networks.parseAll(inputs)), (problem) => invalid(option, problem))
-
-const time = (option: string, input: Duration.Input): Effect.Effect<number, ServerError> => {
-  const duration = Duration.fromInput(input)
-  return Option.isSome(duration) && Duration.isPositive(duration.value) && Duration.isFinite(duration.value)
-    ? Effect.succeed(Duration.toMillis(duration.value))
-    : Effect.fail(invalid(option, `it must be a positive time that ends, not ${JSON.stringify(input)}`))
-}
+    : Effect.mapError(Effect.fromResult(Networks.parseAll(inputs)), ({ message }) => invalid(option, message))
 
 const invalid = (option: string, problem: string): ServerError =>
   new ServerError({ reason: new InvalidOption({ option, problem }) })

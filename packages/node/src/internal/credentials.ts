@@ -2,29 +2,19 @@ import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { constants } from "node:crypto"
 import * as fs from "node:fs"
 import type * as net from "node:net"
 import * as tls from "node:tls"
-import { type Identity, invalid, messageOf, type Pair, pathOf, type Pem, readIdentity } from "./pem.ts"
+import type { Pem, TlsOptions } from "../TlsServer.ts"
+import { invalid, messageOf, type Pair, pathOf, readIdentity } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
 import { reasonOf } from "./tlsFailures.ts"
-import { type Checked, check, time } from "./tlsOptions.ts"
+import { time } from "./times.ts"
+import { type Checked, check } from "./tlsOptions.ts"
 import { certificateOf, secured } from "./tlsPeer.ts"
-
-/** What a server shows and asks of its clients. */
-export interface CredentialsOptions extends Identity {
-  readonly ca?: Pem | ReadonlyArray<Pem> | undefined
-  readonly clientCertificate?: "required" | "optional" | undefined
-  readonly sni?: Readonly<Record<string, Identity>> | undefined
-  readonly alpn?: ReadonlyArray<string> | undefined
-  readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
-  readonly handshakeTimeout?: Duration.Input | undefined
-  readonly reloadAfter?: Duration.Input | undefined
-}
 
 /** Everything that is in files, read once. */
 interface Material {
@@ -39,12 +29,12 @@ interface Material {
 type Settle = (result: Effect.Effect<tls.TLSSocket, Outcome.Refused>) => void
 
 /** Reads the credentials of a server, or says what is wrong with them. */
-export const make = (options: CredentialsOptions): Effect.Effect<Credentials, ServerError> =>
+export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.fromResult(
       Result.gen(function* () {
-        const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds", 1)
-        const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", 0)
+        const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds")
+        const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", { zero: true })
         const checked = yield* check(options)
         const material = yield* load(options)
         return new Credentials(options, checked, material, { handshakeMillis, reloadMillis, lookedAt: now })
@@ -60,7 +50,7 @@ export const make = (options: CredentialsOptions): Effect.Effect<Credentials, Se
  * Node that looks whether a client's certificate was verified.
  */
 export class Credentials {
-  private readonly options: CredentialsOptions
+  private readonly options: TlsOptions
   private readonly handshakeMillis: number
   private readonly reloadMillis: number
   private readonly server: tls.Server
@@ -72,7 +62,7 @@ export class Credentials {
   private lookedAt: number
 
   constructor(
-    options: CredentialsOptions,
+    options: TlsOptions,
     { alpn }: Checked,
     material: Material,
     times: { readonly handshakeMillis: number; readonly reloadMillis: number; readonly lookedAt: number }
@@ -206,7 +196,7 @@ const left = Effect.fail(Outcome.refused("TLS: the client left before the handsh
 
 const namesOf = ({ own }: Material): string => (own.certificate.subject as string | undefined) ?? "without a subject"
 
-const load = (options: CredentialsOptions): Result.Result<Material, ServerError> =>
+const load = (options: TlsOptions): Result.Result<Material, ServerError> =>
   Result.gen(function* () {
     // Before they are read, so that what changes meanwhile is seen by the next look.
     const stamps = stampsOf(options)
@@ -244,7 +234,7 @@ const load = (options: CredentialsOptions): Result.Result<Material, ServerError>
   })
 
 /** What can be seen of the files without reading them. */
-const stampsOf = (options: CredentialsOptions): string => {
+const stampsOf = (options: TlsOptions): string => {
   const all = [options, ...Object.values(options.sni ?? {})].flatMap(({ cert, key }) => [cert, key])
   const pems = [...all, ...((options.ca === undefined ? [] : [options.ca].flat()) as Array<Pem>)]
   return pems.map((pem) => stampOf(pathOf(pem))).join()

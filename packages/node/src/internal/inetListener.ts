@@ -1,12 +1,12 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as net from "node:net"
 import type { TcpListenOptions } from "../TcpServer.ts"
 import * as netServer from "./netServer.ts"
+import { time } from "./times.ts"
 import { peerOf } from "./peers.ts"
 import { accepting, type Secure } from "./streamListener.ts"
 
@@ -29,9 +29,10 @@ export const listenInet = (
     const accept = yield* accepting(options, kind.secure)
     const asked = kind.endpoint(host, options.port ?? 0)
     const keepAlive = options.keepAlive !== undefined
+    const keepAliveInitialDelay = keepAlive ? yield* Effect.fromResult(time("keepAlive", options.keepAlive)) : 0
     const bind = netServer.listen(
       String(asked),
-      { noDelay, keepAlive, keepAliveInitialDelay: Duration.toMillis(options.keepAlive ?? 0) },
+      { noDelay, keepAlive, keepAliveInitialDelay },
       { host, port: asked.port, backlog, ipv6Only, reusePort }
     )
     const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))

@@ -5,16 +5,32 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
+import type { TcpClientOptions } from "../NodeClient.ts"
 import { connectKind } from "./errors.ts"
 import { peerOf, unixPeer } from "./peers.ts"
 import { type Secured, SocketWire } from "./socketWire.ts"
 
-/** A connected `node:net` socket as a wire, for as long as the scope is open. `secure` puts TLS over it, within the same time. */
+type Securing = (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, unknown>
+
+/** A connection to a host and a port, which `secure` encrypts. */
+export const connectInet = (
+  endpoint: Endpoint.Tcp | Endpoint.Tls,
+  options: TcpClientOptions = {},
+  secure?: Securing
+): Effect.Effect<SocketWire, ConnectFailed, Scope.Scope> => {
+  const { connectTimeout = "10 seconds", noDelay = true } = options
+  return connect(endpoint, { host: endpoint.host, port: endpoint.port, noDelay }, connectTimeout, secure)
+}
+
+/**
+ * A connected `node:net` socket as a wire, for as long as the scope is open.
+ * `secure` puts TLS over it, within the same time.
+ */
 export const connect = (
   endpoint: Endpoint.Endpoint,
   options: net.SocketConnectOpts & { readonly noDelay?: boolean },
   timeout: Duration.Input,
-  secure?: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, unknown>
+  secure?: Securing
 ): Effect.Effect<SocketWire, ConnectFailed, Scope.Scope> => {
   const fails = (kind: ConnectFailed["kind"], cause: unknown) =>
     Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind, cause }))

@@ -2,16 +2,7 @@ import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Result from "effect/Result"
 import * as crypto from "node:crypto"
 import * as fs from "node:fs"
-
-/** A PEM file's path, or what is in one: text, or bytes. */
-export type Pem = string | Uint8Array
-
-/** A certificate that a server or a client shows, and the key that proves it. */
-export interface Identity {
-  readonly cert: Pem
-  readonly key: Pem
-  readonly passphrase?: string | undefined
-}
+import type { Identity, Pem } from "../TlsServer.ts"
 
 /** An identity that has been read and holds together. */
 export interface Pair {
@@ -31,7 +22,10 @@ export const invalid = (option: string, problem: string): ServerError =>
 export const pathOf = (pem: Pem): string | undefined =>
   typeof pem === "string" && !pem.includes("-----BEGIN ") ? pem : undefined
 
-/** Reads a certificate and its key, and sees that they are a pair. `at` names the option, as in `sni["example.org"].` */
+/**
+ * Reads a certificate and its key, and sees that they are a pair. `at` names the
+ * option, as in `sni["example.org"].`
+ */
 export const readIdentity = (identity: Identity, at = ""): Result.Result<Pair, ServerError> =>
   Result.gen(function* () {
     const cert = yield* readCertificates(`${at}cert`, identity.cert)

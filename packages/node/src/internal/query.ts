@@ -1,7 +1,7 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import { InvalidEndpoint, ServerError } from "@socketserver/core/ServerError"
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
+import * as Settings from "@socketserver/core/Settings"
+import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 
 /**
@@ -25,14 +25,7 @@ const integer = (from: number, to: number) =>
     /^\d{1,15}$/.test(text) && Number(text) >= from && Number(text) <= to ? Number(text) : undefined
   )
 
-const duration = read('a positive time and its unit, as in "5 seconds"', (text) =>
-  Option.getOrUndefined(
-    Option.filter(
-      Duration.fromInput(text as Duration.Input),
-      (time) => Duration.isPositive(time) && Duration.isFinite(time)
-    )
-  )
-)
+const duration: Reader<Duration.Duration> = (text) => Settings.duration(text)
 
 const text = read("a text", (text) => (text === "" ? undefined : text))
 
@@ -58,14 +51,7 @@ const inet = {
 
 const version = read("TLSv1.2 or TLSv1.3", (text) => (text === "TLSv1.2" || text === "TLSv1.3" ? text : undefined))
 
-const atLeastZero = read('a time and its unit, as in "5 seconds"', (text) =>
-  Option.getOrUndefined(
-    Option.filter(
-      Duration.fromInput(text as Duration.Input),
-      (time) => !Duration.isNegative(time) && Duration.isFinite(time)
-    )
-  )
-)
+const atLeastZero: Reader<Duration.Duration> = (text) => Settings.duration(text, { zero: true })
 
 // A passphrase is none: what stands in a URL is seen by everybody.
 const identity = { cert: text, key: text, ca: text, alpn: list, minVersion: version }

@@ -17,7 +17,7 @@ type Handle = { readonly writeQueueSize?: number } | null | undefined
 export class SocketWire implements Wire.Wire {
   peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
-  readonly keepsBoundaries = false
+  readonly carries = "stream"
   readonly resetsOnClose = true
   private socket: net.Socket
   /** The socket below a TLS one, otherwise the same. */
@@ -55,7 +55,8 @@ export class SocketWire implements Wire.Wire {
     // Node's buffer falls only when a whole write is done; libuv's falls with what the system takes.
     const queued = queueOf(socket)
     if (raw === socket) return queued ?? socket.writableLength
-    // What TLS has encrypted counts until all of it has left, and what of it is in libuv's queue twice: it falls all the same.
+    // What TLS has encrypted counts until all of it has left, and what of it
+    // is in libuv's queue twice: it falls all the same.
     const encrypted = (queued ?? 0) + (queueOf(raw) ?? 0)
     return encrypted > 0 ? encrypted : socket.writableLength
   }

@@ -5,21 +5,10 @@ import type * as Peer from "@socketserver/core/Peer"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import type { Admission, AdmissionOptions } from "./admission.ts"
 import { SocketWire } from "./socketWire.ts"
-
-/** The options of listeners whose peers have IP addresses. */
-export interface InetAdmissionOptions {
-  /** The networks that peers may come from: `["10.0.0.0/8", "::1"]`. Others are closed before anything is read and count as `Refused`. Default: all. */
-  readonly allow?: ReadonlyArray<Networks.Input> | undefined
-  /** The networks of balancers that introduce each connection with a PROXY header (version 1 or 2), so that `Peer` is who connected to them. From these a connection without a header is refused; from others no header is read. Default: none. */
-  readonly proxyProtocol?: ReadonlyArray<Networks.Input> | undefined
-  /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
-  readonly proxyTimeout?: Duration.Input | undefined
-}
 
 /** Makes what is encrypted of a socket, once the peer may come in. */
 export type Secure = (
@@ -44,21 +33,12 @@ export const accepting = (
     return (sink, socket, peer, listener) => {
       // Without a listener an error would end the process; `close` follows it.
       socket.on("error", noop)
-      let known = peer
-      const wire = Effect.gen(function* () {
-        if (admission !== undefined) {
-          known = yield* admission.introduced(socket, peer)
-          yield* admission.allowed(known)
-        }
-        yield* sink.verify(known, listener)
-        return yield* (secure ?? plain)(socket, known, listener)
-      })
       sink.open({
-        get peer() {
-          return known
-        },
+        peer,
         listener,
-        wire,
+        introduce: admission?.introduced(socket, peer),
+        allow: admission?.allowed,
+        secure: (peer) => (secure ?? plain)(socket, peer, listener),
         destroy: () => void socket.destroy()
       })
     }

@@ -4,27 +4,17 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as net from "node:net"
 import * as tls from "node:tls"
-import { invalid, messageOf, type Pem, readIdentity } from "./pem.ts"
+import type { TlsTrustOptions } from "../NodeClient.ts"
+import { invalid, messageOf, readIdentity } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
 import { check } from "./tlsOptions.ts"
 import { secured } from "./tlsPeer.ts"
-
-/** What a client trusts and shows. */
-export interface TrustOptions {
-  readonly ca?: Pem | ReadonlyArray<Pem> | undefined
-  readonly cert?: Pem | undefined
-  readonly key?: Pem | undefined
-  readonly passphrase?: string | undefined
-  readonly serverName?: string | undefined
-  readonly alpn?: ReadonlyArray<string> | undefined
-  readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
-}
 
 /** Puts TLS over a connected socket, as its client. */
 export type Connect = (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, Error>
 
 /** Resolves the options of a client that connects to `host`, or says what is wrong with one. */
-export const connecting = (host: string | undefined, options: TrustOptions): Effect.Effect<Connect, ServerError> =>
+export const connecting = (host: string | undefined, options: TlsTrustOptions): Effect.Effect<Connect, ServerError> =>
   Effect.fromResult(
     Result.gen(function* () {
       const { alpn, ca, minVersion } = yield* check(options)

@@ -2,7 +2,8 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
-import { type CredentialsOptions, make } from "./credentials.ts"
+import type { TlsOptions } from "../TlsServer.ts"
+import { make } from "./credentials.ts"
 import { connect } from "./netSocket.ts"
 import { reachable } from "./peers.ts"
 import { SocketWire } from "./socketWire.ts"
@@ -17,7 +18,7 @@ export interface Securing {
 }
 
 /** Reads the certificates, or says what is wrong with them. */
-export const securing = (options: CredentialsOptions): Effect.Effect<Securing, ServerError> =>
+export const securing = (options: TlsOptions): Effect.Effect<Securing, ServerError> =>
   Effect.map(make(options), (own) => ({
     secure: (socket, peer, listener) =>
       Effect.map(own.secure(socket, peer), (secured) => new SocketWire(secured.socket, secured.peer, listener, socket)),

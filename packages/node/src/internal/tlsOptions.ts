@@ -1,9 +1,8 @@
 import type { ServerError } from "@socketserver/core/ServerError"
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { SecureVersion } from "node:tls"
-import { invalid, type Pem, readCertificates } from "./pem.ts"
+import type { Pem, TlsOptions } from "../TlsServer.ts"
+import { invalid, readCertificates } from "./pem.ts"
 
 /** What servers and clients check alike. */
 export interface Checked {
@@ -12,11 +11,7 @@ export interface Checked {
   readonly ca: Array<string> | undefined
 }
 
-export const check = (options: {
-  readonly alpn?: ReadonlyArray<string> | undefined
-  readonly minVersion?: string | undefined
-  readonly ca?: Pem | ReadonlyArray<Pem> | undefined
-}): Result.Result<Checked, ServerError> =>
+export const check = (options: Pick<TlsOptions, "alpn" | "ca" | "minVersion">): Result.Result<Checked, ServerError> =>
   Result.gen(function* () {
     const { alpn, minVersion = "TLSv1.2" } = options
     if (minVersion !== "TLSv1.2" && minVersion !== "TLSv1.3") {
@@ -44,19 +39,3 @@ export const check = (options: {
     for (const pem of all ?? []) ca.push(yield* readCertificates("ca", pem))
     return { alpn: alpn === undefined ? undefined : [...alpn], minVersion, ca: all === undefined ? undefined : ca }
   })
-
-/** A time of an option, in milliseconds. */
-export const time = (
-  option: string,
-  input: Duration.Input,
-  atLeastMillis: number
-): Result.Result<number, ServerError> => {
-  const duration = Duration.fromInput(input)
-  return Option.isSome(duration) &&
-    Duration.isFinite(duration.value) &&
-    Duration.toMillis(duration.value) >= atLeastMillis
-    ? Result.succeed(Duration.toMillis(duration.value))
-    : Result.fail(
-        invalid(option, `it must be a time of ${atLeastMillis} ms or more that ends, not ${JSON.stringify(input)}`)
-      )
-}

@@ -6,20 +6,10 @@ import type * as Scope from "effect/Scope"
 import * as dgram from "node:dgram"
 import * as dns from "node:dns"
 import * as net from "node:net"
+import type { UdpListenOptions } from "../UdpServer.ts"
 import * as descriptors from "./descriptors.ts"
 import { bindFailed } from "./netServer.ts"
 import { copy } from "./prefork/copy.ts"
-
-interface BindOptions {
-  readonly reusePort?: boolean | undefined
-  readonly ipv6Only?: boolean | undefined
-  readonly receiveBufferBytes?: number | undefined
-  readonly sendBufferBytes?: number | undefined
-  readonly broadcast?: boolean | undefined
-  readonly multicast?: ReadonlyArray<string> | undefined
-  readonly multicastInterface?: string | undefined
-  readonly multicastTtl?: number | undefined
-}
 
 /** The largest payload of a datagram over IPv4 and over IPv6, in bytes. */
 export const maxBytes = (family: number): number => (family === 6 ? 65_527 : 65_507)
@@ -27,7 +17,7 @@ export const maxBytes = (family: number): number => (family === 6 ? 65_527 : 65_
 /** A bound socket, for as long as the scope is open. */
 export const bind = (
   endpoint: Endpoint.Udp,
-  options: BindOptions
+  options: UdpListenOptions
 ): Effect.Effect<dgram.Socket, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
     if (endpoint.host === "") {
@@ -75,7 +65,7 @@ export const bind = (
 /** The same, in one of several copies of a program: each has a socket of its own on the same port. */
 export const bindShared = (
   endpoint: Endpoint.Udp,
-  options: BindOptions
+  options: UdpListenOptions
 ): Effect.Effect<dgram.Socket, ServerError, Scope.Scope> => {
   if (copy === undefined) return bind(endpoint, options)
   const { host, port } = endpoint
@@ -136,12 +126,7 @@ export const resolve = (host: string): Effect.Effect<Resolved, unknown> => {
 
 export const create = (
   family: number,
-  options: {
-    readonly ipv6Only?: boolean
-    readonly reusePort?: boolean
-    readonly receiveBufferBytes?: number | undefined
-    readonly sendBufferBytes?: number | undefined
-  }
+  options: Pick<UdpListenOptions, "ipv6Only" | "reusePort" | "receiveBufferBytes" | "sendBufferBytes">
 ): dgram.Socket => {
   const socket = dgram.createSocket({
     type: family === 6 ? "udp6" : "udp4",

@@ -1,11 +1,11 @@
-import type * as Endpoint from "@socketserver/core/Endpoint"
+import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as dgram from "node:dgram"
-import * as UdpClient from "../UdpClient.ts"
 import { inetPeer, reachable } from "./peers.ts"
 import * as udp from "./udp.ts"
+import { connect } from "./udpClient.ts"
 
 /** A bound UDP socket as a listener. It stays open until the last datagram has been answered. */
 export const receiving = (
@@ -24,7 +24,7 @@ export const receiving = (
     address,
     close: () => {},
     ended: () => udp.close(socket),
-    connect: UdpClient.wire({ host: reachable(address.host), port: address.port })
+    connect: connect(Endpoint.udp(reachable(address.host), address.port))
   }
 }
 

@@ -6,7 +6,10 @@ export const size = 110
 /** Of `sun_family`. */
 const AF_UNIX = 1
 
-/** A path or an abstract `@name` as a `sockaddr_un`. One without a name asks the kernel for an abstract one of its own. */
+/**
+ * A path or an abstract `@name` as a `sockaddr_un`. One without a name asks the
+ * kernel for an abstract one of its own.
+ */
 export const encode = (path: string | undefined): Uint8Array => {
   const name = Buffer.from(path === undefined ? "" : native(path))
   // A path ends with a zero byte; an abstract name is all bytes up to the end.
@@ -17,7 +20,10 @@ export const encode = (path: string | undefined): Uint8Array => {
   return address
 }
 
-/** The name in a `sockaddr_un` of `length` bytes, or `undefined` if the socket has none. A path never looks like an abstract name. */
+/**
+ * The name in a `sockaddr_un` of `length` bytes, or `undefined` if the socket has
+ * none. A path never looks like an abstract name.
+ */
 export const decode = (address: Uint8Array, length: number): string | undefined => {
   if (length <= 2) return undefined
   const bytes = Buffer.from(address.buffer, address.byteOffset + 2, length - 2)

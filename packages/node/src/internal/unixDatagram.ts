@@ -13,7 +13,11 @@ export interface Sender {
 
 /** What happens on a socket. */
 export interface Receiver {
-  /** A datagram has come. `data` is its receiver's to keep, and shorter than `sizeBytes` if the datagram was cut; `from` is absent if the sender has no address. */
+  /**
+   * A datagram has come. `data` is its receiver's to keep, and shorter than
+   * `sizeBytes` if the datagram was cut; `from` is absent if the sender has no
+   * address.
+   */
   readonly onMessage: (data: Uint8Array, from: Sender | undefined, sizeBytes: number) => void
   /** It cannot be read any more. */
   readonly onError: (error: NodeJS.ErrnoException) => void
@@ -117,7 +121,10 @@ export class UnixDatagram {
     for (let i = 0; i < maxQueued && !this.closed && this.read(); i++);
   }
 
-  /** Sends a datagram, to `to` or where the socket is connected to. Returns the code of the failure: `"EAGAIN"` if it has to wait. */
+  /**
+   * Sends a datagram, to `to` or where the socket is connected to. Returns the
+   * code of the failure: `"EAGAIN"` if it has to wait.
+   */
   send(data: Uint8Array, to?: Uint8Array): string | undefined {
     const { libc } = this
     if (this.closed) return "EBADF"
@@ -150,7 +157,8 @@ export class UnixDatagram {
     else this.poll.start(events, this.ready)
   }
 
-  // libuv calls without Node's knowledge: nobody promises to run ticks and promises afterwards. After an immediate Node does.
+  // libuv calls without Node's knowledge: nobody promises to run ticks and
+  // promises afterwards. After an immediate Node does.
   private readonly ready = (status: number): void => {
     // libuv says only that there is an error, and has stopped watching.
     this.failed ||= status < 0
@@ -256,7 +264,8 @@ const MSG_TRUNC = 0x20
 const MSG_DONTWAIT = 0x40
 const MSG_NOSIGNAL = 0x4000
 
-// Read in a turn of the event loop; and at a stop, when the kernel holds `net.unix.max_dgram_qlen`, 10 to 512, and one more.
+// Read in a turn of the event loop; and at a stop, when the kernel holds
+// `net.unix.max_dgram_qlen`, 10 to 512, and one more.
 const batch = 64
 const maxQueued = 1_024
 

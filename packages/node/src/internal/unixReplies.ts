@@ -180,7 +180,8 @@ export class Replies {
   }
 }
 
-// The first interval is short, since a peer that reads has room at once; the last is what waiting for one that does not costs.
+// The first interval is short, since a peer that reads has room at once; the
+// last is what waiting for one that does not costs.
 const firstMillis = 1
 const lastMillis = 32
 

@@ -1,8 +1,24 @@
+import type { ConnectFailed } from "@socketserver/core/Connection"
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as net from "node:net"
+import type { TcpClientOptions } from "../NodeClient.ts"
+import * as netSocket from "./netSocket.ts"
 import * as unixPath from "./unixPath.ts"
 
-/** What differs for stream sockets in the file system: how they are asked whether they are alive, and how a server leaves. */
+/** A connection to a Unix socket. */
+export const connect = (
+  endpoint: Endpoint.Unix,
+  options: Pick<TcpClientOptions, "connectTimeout"> = {}
+): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
+  netSocket.connect(endpoint, { path: unixPath.native(endpoint.path) }, options.connectTimeout ?? "10 seconds")
+
+/**
+ * What differs for stream sockets in the file system: how they are asked
+ * whether they are alive, and how a server leaves.
+ */
 export const kind: Pick<unixPath.Kind<net.Server>, "knock" | "leave"> = {
   knock: (path) =>
     Effect.callback((resume) => {

@@ -1,9 +1,11 @@
 import * as Endpoint from "@socketserver/core/Endpoint"
-import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
+import { InvalidOption, ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { bindFailed } from "./netServer.ts"
+import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import * as libc from "./libc.ts"
+import { bindFailed } from "./netServer.ts"
+import { time } from "./times.ts"
 import { knock, UnixDatagram } from "./unixDatagram.ts"
 import * as unixPath from "./unixPath.ts"
 
@@ -13,6 +15,29 @@ export const load = (endpoint: Endpoint.Endpoint): Effect.Effect<libc.Libc, Serv
     const accepted = Endpoint.forms.filter((form) => !form.startsWith("unixgram:"))
     return new ServerError({ reason: new UnsupportedEndpoint({ endpoint: String(endpoint), problem, accepted }) })
   })
+
+export interface Settings {
+  readonly maxDatagramBytes: number
+  readonly sendTimeoutMillis: number
+  readonly sendBufferBytes: number
+}
+
+/** The options with their defaults, or what is wrong with one of them. */
+export const resolve = (options: UnixDatagramSocketOptions): Effect.Effect<Settings, ServerError> => {
+  const { maxDatagramBytes = 65_536, sendBufferBytes = 1_048_576, sendTimeout = "1 second" } = options
+  const invalid = (option: string, problem: string) =>
+    Effect.fail(new ServerError({ reason: new InvalidOption({ option, problem }) }))
+  for (const [option, value] of Object.entries({ maxDatagramBytes, sendBufferBytes })) {
+    if (!Number.isSafeInteger(value) || value < 1 || value > 0x4000_0000) {
+      return invalid(option, `it must be a positive integer up to 1 GiB, not ${value}`)
+    }
+  }
+  return Effect.map(Effect.fromResult(time("sendTimeout", sendTimeout)), (sendTimeoutMillis) => ({
+    maxDatagramBytes,
+    sendBufferBytes,
+    sendTimeoutMillis
+  }))
+}
 
 /** Where a socket is bound, and how. */
 interface Binding {

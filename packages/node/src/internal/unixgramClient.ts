@@ -1,11 +1,12 @@
 import { ConnectFailed } from "@socketserver/core/Connection"
-import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { UnixDatagramClientOptions } from "../UnixDatagramClient.ts"
+import type { UnixDatagramClientOptions } from "../NodeClient.ts"
 import { connectKind } from "./errors.ts"
 import type { Libc } from "./libc.ts"
 import { unixPeer } from "./peers.ts"
@@ -13,14 +14,24 @@ import { systemError, type UnixDatagram } from "./unixDatagram.ts"
 import * as unixgram from "./unixgram.ts"
 import * as unixPath from "./unixPath.ts"
 
+/** The same for whoever has not loaded the system's calls and checked the options yet. */
+export const open = (
+  endpoint: Endpoint.Unixgram,
+  options: UnixDatagramClientOptions
+): Effect.Effect<Wire.Wire, ConnectFailed | ServerError, Scope.Scope> =>
+  Effect.flatMap(Effect.andThen(unixgram.resolve(options), unixgram.load(endpoint)), (system) =>
+    connect(system, endpoint, options)
+  )
+
 /** A socket with a name of its own, connected to a server, as a wire. */
 export const connect = (
   system: Libc,
-  options: UnixDatagramClientOptions
+  endpoint: Endpoint.Unixgram,
+  options: UnixDatagramClientOptions = {}
 ): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const { bind: name, maxDatagramBytes = 65_536, mode = 0o600, path, sendTimeout = "10 seconds" } = options
-    const endpoint = Endpoint.unixgram(path)
+    const { bind: name, maxDatagramBytes = 65_536, mode = 0o600, sendTimeout = "10 seconds" } = options
+    const { path } = endpoint
     const failed = (cause: unknown) =>
       Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind: connectKind(cause), cause }))
     yield* Effect.catch(unixPath.tooLong(path, String(endpoint)) ?? Effect.void, failed)

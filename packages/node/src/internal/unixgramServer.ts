@@ -1,41 +1,33 @@
 import { ConnectFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
-import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import type { Libc } from "./libc.ts"
+import { bindFailed } from "./netServer.ts"
 import { unixPeer } from "./peers.ts"
-import type { Sender, UnixDatagram } from "./unixDatagram.ts"
+import { type Sender, UnixDatagram } from "./unixDatagram.ts"
+import * as unixgram from "./unixgram.ts"
 import { connect } from "./unixgramClient.ts"
 import { Replies } from "./unixReplies.ts"
 
-interface Settings {
-  readonly maxDatagramBytes: number
-  readonly sendTimeoutMillis: number
-  readonly sendBufferBytes: number
-}
-
-/** The options with their defaults, or what is wrong with one of them. */
-export const resolve = (options: UnixDatagramSocketOptions): Effect.Effect<Settings, ServerError> => {
-  const { maxDatagramBytes = 65_536, sendBufferBytes = 1_048_576, sendTimeout = "1 second" } = options
-  const invalid = (option: string, problem: string) =>
-    Effect.fail(new ServerError({ reason: new InvalidOption({ option, problem }) }))
-  for (const [option, value] of Object.entries({ maxDatagramBytes, sendBufferBytes })) {
-    if (!Number.isSafeInteger(value) || value < 1 || value > 0x4000_0000) {
-      return invalid(option, `it must be a positive integer up to 1 GiB, not ${value}`)
-    }
-  }
-  const timeout = Option.getOrUndefined(Duration.fromInput(sendTimeout))
-  if (timeout === undefined || !Duration.isPositive(timeout) || !Duration.isFinite(timeout)) {
-    return invalid("sendTimeout", `it must be a positive time that ends, not ${JSON.stringify(sendTimeout)}`)
-  }
-  return Effect.succeed({ maxDatagramBytes, sendBufferBytes, sendTimeoutMillis: Duration.toMillis(timeout) })
-}
+/** Listens on a socket that the process was started with. Its path stays when the server stops: it is its maker's. */
+export const inherit =
+  (fd: number, options: UnixDatagramSocketOptions = {}): Transport.Listen =>
+  (sink) =>
+    Effect.gen(function* () {
+      const set = yield* unixgram.resolve(options)
+      const system = yield* unixgram.load(Endpoint.fd(fd))
+      const adopted = Effect.mapError(
+        Effect.suspend(() => Effect.fromResult(UnixDatagram.adopt(system, fd, set.maxDatagramBytes))),
+        (cause) => bindFailed(String(Endpoint.fd(fd)), cause)
+      )
+      const socket = yield* Effect.acquireRelease(adopted, (socket) => Effect.sync(() => socket.close()))
+      const address = socket.name === undefined ? Endpoint.fd(fd) : Endpoint.unixgram(socket.name)
+      return serve(sink, system, { socket, address, leave: () => {} }, set)
+    })
 
 /** A sender as a peer, and the way back to it. */
 type Way = Pick<Wire.Datagram, "peer" | "reply">
@@ -54,7 +46,7 @@ export const serve = (
   sink: Transport.Sink,
   system: Libc,
   { address, leave, socket }: Bound,
-  settings: Settings
+  settings: unixgram.Settings
 ): Transport.Listening => {
   socket.sendBufferBytes = settings.sendBufferBytes
   const replies = new Replies(system, socket, settings.sendTimeoutMillis)
@@ -105,7 +97,7 @@ export const serve = (
         if (!closed) socket.resume()
       }
     },
-    connect: address._tag === "Unixgram" ? connect(system, { path: address.path }) : nameless(address)
+    connect: address._tag === "Unixgram" ? connect(system, address) : nameless(address)
   }
 }
 

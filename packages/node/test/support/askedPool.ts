@@ -4,65 +4,89 @@ import type { Connection, Outcome } from "@socketserver/core"
 import * as Remote from "@socketserver/core/Remote"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { Ask, Tell, writeFacts } from "../../src/internal/worker/frames.ts"
-import type { Job } from "../../src/internal/worker/jobs.ts"
-import type { PoolOptions } from "../../src/internal/worker/options.ts"
+import * as Exit from "effect/Exit"
+import { type Kind, requestKind } from "../../src/internal/worker/channel/calls.ts"
+import { Ask, Tell, writeFacts } from "../../src/internal/worker/channel/frames.ts"
+import { Call, type Line } from "../../src/internal/worker/parent/call.ts"
+import type { PoolOptions } from "../../src/internal/worker/parent/options.ts"
 
-const connection = {
-  id: 1,
-  openedAt: 0,
-  listener: "memory://test",
-  peer: { transport: "memory", name: "test" },
-  close: Effect.void,
-  [Remote.onEndKey as unknown as symbol]: () => {}
-} as unknown as Connection.Ref<never>
+type Finalizer = (exit: Exit.Exit<void>) => Effect.Effect<void>
+
+/** A connection as far as a pool sees one. */
+export class AskedConnection {
+  readonly openedAt = 0
+  readonly listener = "memory://test"
+  readonly peer = { transport: "memory", name: "test" }
+  readonly id: number
+  isClosed = false
+  private readonly finalizers: Array<Finalizer> = []
+
+  constructor(id: number) {
+    this.id = id
+    Object.assign(this, { [Remote.onEndKey]: (finalizer: Finalizer) => void this.finalizers.push(finalizer) })
+  }
+
+  readonly close = Effect.sync(() => void (this.isClosed = true))
+
+  end(): void {
+    for (const finalizer of this.finalizers.splice(0)) Effect.runSync(finalizer(Exit.void))
+  }
+
+  get ref(): Connection.Ref<never> {
+    return this as unknown as Connection.Ref<never>
+  }
+}
+
+const theOne = new AskedConnection(1)
 
 /** A request as far as a pool sees one. */
-export class Asked implements Job {
-  readonly connection = connection
-  readonly context = Context.empty()
-  readonly id = undefined
-  readonly occupies = true
-  readonly isClaimed = true
-  readonly canRetry = true
-  settled = false
-  waits = false
-  turn = 0
-  crashes = 0
+export class Asked extends Call {
   end: string | Outcome.WorkerCrashed = "nothing yet"
   readonly text: string
 
-  constructor(text: string) {
+  constructor(text: string, connection = theOne, kind: Kind = requestKind) {
+    super(kind, connection.ref, Context.empty())
     this.text = text
   }
 
-  begin({ claim, tell }: Parameters<Job["begin"]>[0]): void {
-    const facts = { connection: 1, request: 1, receivedAt: 0, bytesRead: 0, bytesWritten: 0, inFlight: 1, claim }
+  protected override get canRetry(): boolean {
+    return true
+  }
+
+  begin({ claim, tell }: Line): void {
+    const facts = {
+      connection: this.connection.id,
+      request: 1,
+      receivedAt: 0,
+      bytesRead: 0,
+      bytesWritten: 0,
+      inFlight: 1,
+      claim
+    }
     tell(Ask.request, writeFacts(facts, this.text))
   }
 
   onFrame(kind: number): void {
     // Nobody waits any more for what was cancelled.
-    if (kind === Tell.done && !this.settled) this.settle("answered")
+    if (kind === Tell.done && !this.isFinished) this.endsWith("answered")
   }
 
   onCrash(crash: Outcome.WorkerCrashed): void {
-    this.settle(crash)
+    this.endsWith(crash)
   }
 
   onRefused(reason: string): void {
-    this.settle(reason)
+    this.endsWith(reason)
   }
 
-  private settle(end: string | Outcome.WorkerCrashed): void {
-    assert.isFalse(this.settled, `${this.text} has two ends`)
-    this.settled = true
+  private endsWith(end: string | Outcome.WorkerCrashed): void {
+    assert.isTrue(this.finish(), `${this.text} has two ends`)
     this.end = end
   }
 }
 
 export const options: PoolOptions = {
-  policy: "process:2",
+  policy: "pool:2",
   kind: "process",
   max: 2,
   fixed: true,
@@ -70,7 +94,7 @@ export const options: PoolOptions = {
   recycle: Infinity,
   each: 1,
   hasClaims: true,
-  ahead: 4,
+  prefetch: 4,
   queue: 1_024,
   memoryMb: undefined,
   deadlineMillis: Infinity,

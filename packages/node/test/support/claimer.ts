@@ -1,6 +1,7 @@
 /** A worker that claims each call in the round of its parent, and says which it got. */
 import { workerData } from "node:worker_threads"
-import { Claims, fileCells, memoryCells } from "../../src/internal/worker/claims.ts"
+import { fileCells } from "../../src/internal/worker/channel/claimFile.ts"
+import { Claims, memoryCells } from "../../src/internal/worker/channel/claims.ts"
 
 const { claimed, cells, rounds, slots, turns } = workerData as {
   readonly cells: number | SharedArrayBuffer

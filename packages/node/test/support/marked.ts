@@ -21,6 +21,15 @@ const environment = (pid: number): string => {
   }
 }
 
+/** What a process was started as; nothing once it has ended. */
+export const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+  } catch {
+    return ""
+  }
+}
+
 /** The CPU that a process has used, in hundredths of a second. */
 export const ticks = (pid: number): number => {
   try {
@@ -32,17 +41,42 @@ export const ticks = (pid: number): number => {
   }
 }
 
+/** What a process does: one that is asleep waits for something, one that is dead for its parent to hear of it. */
+export const stateOf = (pid: number): "alive" | "asleep" | "dead" | "gone" => {
+  try {
+    const [, state = ""] = /\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
+    return state === "S" ? "asleep" : /[ZX]/.test(state) ? "dead" : "alive"
+  } catch {
+    return "gone"
+  }
+}
+
+/** Whether a process has ended, though nobody may have waited for it yet. */
+export const hasEnded = (pid: number): boolean => ["dead", "gone"].includes(stateOf(pid))
+
+/** How many processes this one has started that are still there. */
+export const children = (): number => processes().filter((pid) => parentOf(pid) === process.pid).length
+
+const parentOf = (pid: number): number => {
+  try {
+    return Number(/\) . (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1])
+  } catch {
+    return -1
+  }
+}
+
 /** How many descriptors a process has open. */
 export const descriptors = (pid: number | "self" = "self"): number => readdirSync(`/proc/${pid}/fd`).length
 
-/** Waits for what has no event, looking at it again and again; dies if it takes longer than `millis`. */
-export const within = (millis: number, condition: () => boolean): Effect.Effect<number> =>
+/**
+ * Waits for what has no event, looking at it again and again. How long that takes
+ * says nothing on a machine that is busy; it dies where it does not come at all.
+ */
+export const eventually = (condition: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
     const start = performance.now()
     while (!condition()) {
-      if (performance.now() - start > millis)
-        return yield* Effect.die(new Error(`not within ${millis} ms: ${condition}`))
+      if (performance.now() - start > 30_000) return yield* Effect.die(new Error(`it does not come: ${condition}`))
       yield* Effect.sleep("10 millis")
     }
-    return performance.now() - start
   })

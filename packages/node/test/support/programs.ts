@@ -97,11 +97,14 @@ export const start = (
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { PATH: process.env["PATH"], ...env } })
+      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { ...inherited, ...env } })
       return new Program(child)
     }),
     (program) => Effect.andThen(program.signal("SIGKILL"), program.end)
   )
+
+const { NODE_COMPILE_CACHE, PATH } = process.env
+const inherited = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) }
 
 export type Environment = Readonly<Record<string, string>>
 
@@ -110,6 +113,9 @@ export const node = (path: string, env: Environment = {}, args: ReadonlyArray<st
   start(process.execPath, [path, ...args], { LISTEN: "tcp://127.0.0.1:0", ...env })
 
 export const example = (name: string, env?: Environment) => node(`examples/${name}/main.ts`, env)
+
+/** The environment of a program that says on stderr when it has waited for as long as a drain may take unless told otherwise. */
+export const deadlines: Environment = { NODE_OPTIONS: `--import=${import.meta.dirname}/deadlines.ts` }
 
 /** An example that listens, and where. */
 export const serving = (name: string, env?: Environment) => listening(example(name, env))

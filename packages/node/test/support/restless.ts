@@ -8,10 +8,22 @@ export class Restless extends Server.Service<Restless>()("Restless", { protocol:
 
 const RestlessLive = Restless.serve((request) => Effect.succeed(Response.make(request.body)))
 
+/** When this program has had next to nothing to do for a while, it has said that it is ready. */
+const whenQuiet = (f: () => void) => {
+  let last = performance.eventLoopUtilization()
+  let quiet = 0
+  setInterval(() => {
+    const { utilization } = performance.eventLoopUtilization(last)
+    last = performance.eventLoopUtilization()
+    quiet = utilization < 0.1 ? quiet + 1 : 0
+    if (quiet === 3) f()
+  }, 20)
+}
+
 const ends = Layer.effectDiscard(
   Effect.gen(function* () {
     const isWorker = (yield* Remote.host) !== undefined
-    if (process.env["ENDS"] === "copies" ? Remote.copyId() !== 0 : isWorker) setTimeout(() => process.exit(9), 50)
+    if (process.env["ENDS"] === "copies" ? Remote.copyId() !== 0 : isWorker) whenQuiet(() => process.exit(9))
   })
 )
 

@@ -1,7 +1,7 @@
 /** A worker that does what a test says, so that what a pool does can be seen frame by frame. */
-import type { Body, End } from "../../src/internal/worker/body.ts"
-import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/claims.ts"
-import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/frames.ts"
+import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/channel/claims.ts"
+import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/channel/frames.ts"
+import type { Child, End } from "../../src/internal/worker/parent/child.ts"
 
 export interface Given {
   readonly id: number
@@ -29,7 +29,7 @@ export class ScriptedWorker {
     )
   }
 
-  body(name: string): Body {
+  child(name: string): Child {
     const reader = new FrameReader({
       onFrame: (kind, id, body) => {
         if (kind === Ask.cancel) this.cancelled.push(id)
@@ -75,7 +75,9 @@ export class ScriptedWorker {
   }
 
   answer(text: string): void {
-    if (!this.begun.has(this.find(text).id) && !this.claim(text)) throw new Error(`it may not begin ${text}`)
+    const { claim, id: given } = this.find(text)
+    // What has no claim has begun as it came.
+    if (claim > 0 && !this.begun.has(given) && !this.claim(text)) throw new Error(`it may not begin ${text}`)
     const { id } = this.take(text)
     this.replies.add(Tell.message, id, text)
     this.replies.add(Tell.done, id, "0")

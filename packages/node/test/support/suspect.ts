@@ -1,14 +1,15 @@
 /** A server whose requests do what they say to the worker that has them. */
-import * as Handler from "@socketserver/core/Handler"
+import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import * as Worker from "@socketserver/core/Worker"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { appendFileSync, writeSync } from "node:fs"
+import { appendFileSync, existsSync, writeSync } from "node:fs"
 
 export class Suspect extends Server.Service<Suspect>()("Suspect", { protocol: Protocol.lines() }) {}
 
@@ -46,6 +47,11 @@ export const suspect: Handler.Handler<string, string> = (request) => {
       appendFileSync(word, `${request.body}\n`)
       compute(Number(millis))
       break
+    case "hold":
+      // Says that it has begun, and computes until a file is there.
+      appendFileSync(`${word}.begun`, "")
+      while (!existsSync(word));
+      break
     case "compute":
       compute(Number(word))
       break
@@ -63,7 +69,7 @@ const compute = (millis: number) => {
 /** Keeps a number for each connection. */
 export class Keeper extends Server.Service<Keeper>()("Keeper", { protocol: Protocol.lines() }) {}
 
-export const keeper = Handler.perConnection<string, string>(() =>
+export const keeper = Session.make<string, string>(() =>
   Effect.sync(() => {
     let count = 0
     return (request) =>

@@ -116,7 +116,7 @@ export const conversing = (subject: Subject): void => {
       assert.deepStrictEqual(yield* Stream.runCollect(client.stream), ["goodbye"])
       yield* client.close
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained], [1, 0])
+      assert.deepStrictEqual([report.completed, report.interrupted], [1, 0])
     }).pipe(
       on(
         speaking((connection) =>

@@ -3,6 +3,7 @@ import type * as Connection from "@socketserver/core/Connection"
 import * as Handler from "@socketserver/core/Handler"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Response from "@socketserver/core/Response"
+import * as Session from "@socketserver/core/Session"
 import type * as Request from "@socketserver/core/Request"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Deferred from "effect/Deferred"
@@ -58,7 +59,7 @@ export const datagramFacts = (subject: Subject): void => {
 
   test("takes a line with or without its end", () =>
     Effect.gen(function* () {
-      const raw = yield* Lines.connect
+      const raw = yield* Lines.rawClient
       for (const text of ["line", "line\n", "line\r\n"]) {
         yield* raw.write(encode(text))
         assert.strictEqual(new TextDecoder().decode(yield* raw.take), "line")
@@ -69,7 +70,7 @@ export const datagramFacts = (subject: Subject): void => {
     Effect.gen(function* () {
       const server = yield* Short
       const events = yield* ledger(server)
-      const raw = yield* Short.connect
+      const raw = yield* Short.rawClient
       yield* raw.write(encode("two\nlines"))
       yield* raw.write(Uint8Array.of(0xff))
       yield* raw.write(encode("more than sixteen bytes"))
@@ -134,7 +135,7 @@ export const datagramFacts = (subject: Subject): void => {
   })
 
   test("gives a whole-connection handler one message, and sends each of its writes", () => {
-    const handler = Handler.conversation((connection: Connection.Connection<string, string>) =>
+    const handler = Handler.dialogue((connection: Connection.Connection<string, string>) =>
       Effect.gen(function* () {
         const lines = yield* Stream.runCollect(connection.stream)
         yield* connection.write(`got ${lines.length}`)
@@ -152,7 +153,7 @@ export const datagramFacts = (subject: Subject): void => {
 
   test("lets nobody write on after a whole-connection handler has returned", () => {
     let kept: Connection.Connection<string, string> | undefined
-    const handler = Handler.conversation((connection: Connection.Connection<string, string>) => {
+    const handler = Handler.dialogue((connection: Connection.Connection<string, string>) => {
       kept = connection
       return connection.write("last")
     })
@@ -284,7 +285,7 @@ export const datagramFacts = (subject: Subject): void => {
 
   test("sets up and releases what a handler has for each connection", () => {
     const steps: Array<string> = []
-    const handler = Handler.perConnection((connection: Connection.Ref<string>) =>
+    const handler = Session.make((connection: Connection.Ref<string>) =>
       Effect.as(
         Effect.acquireRelease(
           Effect.sync(() => void steps.push(`setup ${typeof connection.id}`)),

@@ -15,7 +15,7 @@ export const direct = (subject: Subject): void => {
   test("takes as many requests as are asked for, and loses none of the others", () =>
     Effect.gen(function* () {
       const server = yield* Lines
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("1\n2\n3\n4\n5\n"))
       yield* connection.end
       yield* received(server, 5)
@@ -40,7 +40,7 @@ export const direct = (subject: Subject): void => {
       )
       yield* Effect.forkScoped(Stream.runForEach(Stream.merge(lines, chunks), (answer) => answer))
       const client = yield* Lines.client
-      const raw = yield* Bytes.connect
+      const raw = yield* Bytes.rawClient
       for (const text of ["one", "three"]) {
         assert.strictEqual(yield* client.send(text), `line ${text}`)
         yield* raw.write(encode(text))
@@ -82,7 +82,7 @@ export const direct = (subject: Subject): void => {
   test("gives a request one outcome, that of its first answer", () =>
     Effect.gen(function* () {
       const server = yield* Lines
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("a\nb\n"))
       yield* connection.end
       const [a, b] = yield* Stream.runCollect(Stream.take(server.requests, 2))
@@ -112,13 +112,13 @@ export const direct = (subject: Subject): void => {
   test("does not let what nobody takes hold up a stop", () =>
     Effect.gen(function* () {
       const server = yield* Lines
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("1\n2\n3\n4\n5\n"))
       yield* received(server, 2)
       const report = yield* server.shutdown
-      assert.strictEqual(report.answered, 0)
-      assert.strictEqual(report.drained, report.counts.Drained)
-      assert.isAtLeast(report.drained, 2)
+      assert.strictEqual(report.completed, 0)
+      assert.strictEqual(report.interrupted, report.counts.Drained)
+      assert.isAtLeast(report.interrupted, 2)
       assert.deepStrictEqual(yield* server.connections, [])
     }).pipe(on(subject.layer(Lines, { maxPipelined: 2 }))))
 }

@@ -61,7 +61,7 @@ export const faults = (subject: Subject): void => {
       return Effect.gen(function* () {
         const server = yield* Lines
         const events = yield* ledger(server)
-        const connection = yield* Lines.connect
+        const connection = yield* Lines.rawClient
         yield* connection.write(encode("before\nbroken\nafter\n"))
         yield* received(server, 3)
         yield* Effect.yieldNow
@@ -88,7 +88,7 @@ export const faults = (subject: Subject): void => {
     return Effect.gen(function* () {
       const server = yield* Short
       const events = yield* ledger(server)
-      const connection = yield* Short.connect
+      const connection = yield* Short.rawClient
       yield* connection.write(encode(`fine\n${"x".repeat(17)}`))
       yield* received(server, 1)
       assert.strictEqual((yield* server.counts).FrameTooLarge, 0)
@@ -108,7 +108,7 @@ export const faults = (subject: Subject): void => {
     return Effect.gen(function* () {
       const server = yield* Json
       const events = yield* ledger(server)
-      const connection = yield* Json.connect
+      const connection = yield* Json.rawClient
       yield* connection.write(encode('{"a":1}\n[2]\n{broken}\n{"never":"seen"}\n'))
       assert.strictEqual(yield* readAll(connection), '{"a":1}\n[2]\n')
       const outcomes = (yield* Queue.takeN(events, 3)).map(({ outcome }) => outcome)
@@ -124,7 +124,7 @@ export const faults = (subject: Subject): void => {
       const events = yield* ledger(server)
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const connection = yield* Json.connect
+          const connection = yield* Json.rawClient
           yield* connection.write(encode("1\n{broken}\n"))
           yield* received(server, 1)
         })

@@ -4,8 +4,10 @@ import type * as Handler from "@socketserver/core/Handler"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
+import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import type * as Session from "@socketserver/core/Session"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
@@ -27,14 +29,19 @@ export interface Subject {
   ) => Layer.Layer<Self, ServerError>
 }
 
-export class Lines extends Server.Service<Lines>()("Conformance/Lines", { protocol: Protocol.lines() }) {}
+/** What requests are ordered by under `keyed`. */
+const key = ({ peer }: Request.Request<unknown>): string => peer.name
+
+export class Lines extends Server.Service<Lines>()("Conformance/Lines", { protocol: Protocol.lines(), key }) {}
 export class Short extends Server.Service<Short>()("Conformance/Short", {
-  protocol: Protocol.lines({ maxFrameBytes: 16 })
+  protocol: Protocol.lines({ maxFrameBytes: 16 }),
+  key
 }) {}
-export class Json extends Server.Service<Json>()("Conformance/Json", { protocol: Protocol.ndjson() }) {}
-export class Bytes extends Server.Service<Bytes>()("Conformance/Bytes", { protocol: Protocol.bytes() }) {}
+export class Json extends Server.Service<Json>()("Conformance/Json", { protocol: Protocol.ndjson(), key }) {}
+export class Bytes extends Server.Service<Bytes>()("Conformance/Bytes", { protocol: Protocol.bytes(), key }) {}
 export class Talk extends Server.Service<Talk>()("Conformance/Talk", {
-  protocol: Protocol.connection(Protocol.lines())
+  protocol: Protocol.connection(Protocol.lines()),
+  key
 }) {}
 
 export const echo: Handler.Handler<string, string> = (request) => Effect.succeed(Response.make(request.body))
@@ -56,11 +63,11 @@ export interface ServedOptions extends Transport.ServerOptions {
 export const served = <Self, const Id extends string, In, Out>(
   subject: Subject,
   tag: Server.ServiceClass<Self, Id, In, Out>,
-  handler: Handler.Handler<In, Out, Self>,
+  work: Handler.Handler<In, Out, Self> | Session.Session<In, Out, Self>,
   options: ServedOptions = {}
 ): Layer.Layer<Self, ServerError | Policy.PolicyError> =>
   Layer.provideMerge(
-    tag.serve(handler, { policy: options.policy ?? Policy.fiber() }),
+    tag.serve(work as Handler.Handler<In, Out, Self>, { policy: options.policy ?? Policy.fiber() }),
     subject.layer(tag, options)
   ).pipe(Layer.provide(quiet))
 

@@ -18,7 +18,9 @@ export const limits = (subject: Subject): void => {
       const scope = yield* Scope.make()
       const first = yield* Scope.provide(Lines.client, scope)
       assert.strictEqual(yield* first.send("first"), "first")
-      const failure = yield* Effect.flip(Effect.scoped(Effect.flatMap(Lines.connect, (connection) => connection.take)))
+      const failure = yield* Effect.flip(
+        Effect.scoped(Effect.flatMap(Lines.rawClient, (connection) => connection.take))
+      )
       // Only where a handshake comes first is it the connecting that fails.
       if (failure._tag === "ConnectFailed") assert.strictEqual(failure.kind, "Handshake")
       const refused = (yield* Queue.takeN(events, 2))[1]
@@ -49,7 +51,7 @@ export const limits = (subject: Subject): void => {
     return Effect.gen(function* () {
       const server = yield* Lines
       const client = yield* Lines.client
-      const silent = yield* Lines.connect
+      const silent = yield* Lines.rawClient
       const answer = yield* Effect.forkScoped(client.send("slow"))
       yield* received(server, 1)
       const end = yield* Effect.forkScoped(Effect.flip(silent.take))

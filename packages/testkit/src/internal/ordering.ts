@@ -18,7 +18,7 @@ export const ordering = (subject: Subject): void => {
       Effect.map(Deferred.await(answers[Number(body)]!), Response.make)
     return Effect.gen(function* () {
       const events = yield* ledger(yield* Lines)
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("0\n1\n2\n3\n4\n"))
       yield* connection.end
       yield* Effect.flatMap(Lines, (server) => received(server, 5))
@@ -67,7 +67,7 @@ export const ordering = (subject: Subject): void => {
       )
     }
     return Effect.gen(function* () {
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("first\nsecond\nthird\n"))
       yield* connection.end
       yield* Effect.flatMap(Lines, (server) => received(server, 3))
@@ -84,7 +84,7 @@ export const ordering = (subject: Subject): void => {
       Effect.succeed(body === "quiet" ? Response.empty : Response.make(body))
     return Effect.gen(function* () {
       const server = yield* Lines
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("quiet\nloud\nquiet\n"))
       yield* connection.end
       assert.strictEqual(yield* readAll(connection), "loud\n")
@@ -103,7 +103,7 @@ export const ordering = (subject: Subject): void => {
         : Effect.succeed(body === "quit" ? Response.andClose(response) : Response.make(body))
     return Effect.gen(function* () {
       const events = yield* ledger(yield* Lines)
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("hi\nquit\nlater\n"))
       assert.strictEqual(yield* readAll(connection), `hi\n${text}`)
       assert.deepStrictEqual(

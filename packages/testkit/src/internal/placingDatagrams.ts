@@ -1,17 +1,18 @@
 import { assert, layer } from "@effect/vitest"
-import type * as Policy from "@socketserver/core/Policy"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import { ledger, quiet, type Subject } from "./harness.ts"
-import { Script, script, Talk, talk } from "./scripted.ts"
+import { ledger, quiet } from "./harness.ts"
+import { type Placing, shared } from "./placed.ts"
+import { script as scriptOf, talk } from "./scripted.ts"
 
-/** The same for datagrams: each is a request, and each message of a response a datagram. */
-export const placingDatagrams = (subject: Subject, policy: Policy.Policy, names: (worker: string) => boolean): void => {
-  const options = { excludeTestServices: true, timeout: "60 seconds" } as const
+/** Datagrams, wherever their handler runs. */
+export const placingDatagrams = ({ names, policy, spoken, subject }: Placing): void => {
+  const { script: Script, talk: Talk } = spoken
+  const script = scriptOf(spoken)
   const served = Layer.provideMerge(Script.serve(script, { policy }), subject.layer(Script)).pipe(Layer.provide(quiet))
 
-  layer(served, options)("datagrams", (it) => {
+  layer(served, shared)("datagrams", (it) => {
     it.effect("are answered, each client its own", () =>
       Effect.gen(function* () {
         const clients = yield* Effect.all([Script.client, Script.client, Script.client])
@@ -61,13 +62,13 @@ export const placingDatagrams = (subject: Subject, policy: Policy.Policy, names:
   })
 
   const talking = Layer.provideMerge(Talk.serve(talk, { policy }), subject.layer(Talk)).pipe(Layer.provide(quiet))
-  layer(talking, options)("datagrams as whole connections", (it) => {
-    it.effect("have their one message, and answer with several", () =>
+  layer(talking, shared)("datagrams as whole connections", (it) => {
+    it.effect.each(["hello", ""])("have their one message, and answer with several: %j", (message) =>
       Effect.gen(function* () {
         const client = yield* Talk.client
-        yield* client.write("hello")
+        yield* client.write(message)
         assert.match(yield* client.take, /^hello \d+ \d+$/)
-        assert.strictEqual(yield* client.take, "you said hello")
+        assert.strictEqual(yield* client.take, `you said ${message}`)
         assert.strictEqual(yield* client.take, "goodbye")
       })
     )

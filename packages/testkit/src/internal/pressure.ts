@@ -56,7 +56,7 @@ export const pressure = (subject: Subject): void => {
       const server = yield* Lines
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const connection = yield* Lines.connect
+          const connection = yield* Lines.rawClient
           const flood = encode(`${line}\n`.repeat(64))
           const writing = yield* Effect.forkScoped(
             Effect.forEach(Array.from({ length: lines / 64 }), () => connection.write(flood), { discard: true })
@@ -74,7 +74,7 @@ export const pressure = (subject: Subject): void => {
 
   test("goes on where it stopped when a slow peer reads again", () =>
     Effect.gen(function* () {
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       const count = 8_192
       const writing = yield* Effect.forkScoped(
         Effect.andThen(
@@ -122,7 +122,7 @@ export const pressure = (subject: Subject): void => {
     }
     return Effect.gen(function* () {
       const server = yield* Lines
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"))
       yield* connection.end
       yield* received(server, 3)

@@ -77,6 +77,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
         yield* Effect.scoped(Layer.build(echoing))
         const loop = yield* Effect.forkChild(Effect.provide(Lines.run(echo, { policy }), subject.layer(Lines)))
         yield* Fiber.interrupt(loop)
+        assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(loop)))
       }
     }))
 
@@ -84,7 +85,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
     Effect.gen(function* () {
       yield* Effect.scoped(Layer.build(subject.layer(Lines)))
       const report = yield* Effect.flatMap(Lines, (server) => server.shutdown).pipe(on(subject.layer(Lines)))
-      assert.strictEqual(report.answered + report.drained, 0)
+      assert.strictEqual(report.completed + report.interrupted, 0)
     }))
 
   test("can be started again after it was stopped", () =>
@@ -166,7 +167,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
         served(
           subject,
           Lines,
-          Middleware.verify(echo, ({ body }) => Effect.succeed(body !== "intruder")),
+          Middleware.filter(echo, ({ body }) => Effect.succeed(body !== "intruder")),
           { policy }
         )
       )
@@ -189,7 +190,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
     const huge = new Uint8Array(size).map((_, i) => (i * 31 + (i >> 8)) & 0xff)
     return Effect.gen(function* () {
       const events = yield* ledger(yield* Bytes)
-      const connection = yield* Bytes.connect
+      const connection = yield* Bytes.rawClient
       yield* connection.write(encode("go"))
       yield* Queue.take(events)
       const got = new Uint8Array(size)
@@ -207,7 +208,7 @@ export const serving = (subject: Subject, policy: Policy.Policy): void => {
 
   test("answers what was asked before a half-close", () =>
     Effect.gen(function* () {
-      const connection = yield* Lines.connect
+      const connection = yield* Lines.rawClient
       yield* connection.write(encode("one\ntwo\nthree"))
       yield* connection.end
       assert.strictEqual(yield* readAll(connection), "one\ntwo\nthree\n")

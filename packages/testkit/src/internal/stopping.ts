@@ -59,7 +59,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* gate.open
       for (const answers of yield* Fiber.join(clients)) assert.deepStrictEqual(answers, lines)
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Completed], [100, 0, 100])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Completed], [100, 0, 100])
     }).pipe(on(served(subject, Lines, handler, { policy })))
   })
 
@@ -76,20 +76,20 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* gate.open
       assert.strictEqual(yield* Fiber.join(answer), "early")
       yield* client.close
-      const { answered, counts } = yield* Fiber.join(stop)
-      assert.deepStrictEqual([answered, counts.Completed], [1, 1])
+      const { completed, counts } = yield* Fiber.join(stop)
+      assert.deepStrictEqual([completed, counts.Completed], [1, 1])
     }).pipe(on(served(subject, Lines, handler, { policy })))
   })
 
   test("closes idle connections at once", () =>
     Effect.gen(function* () {
       const server = yield* Lines
-      const silent = yield* Lines.connect
+      const silent = yield* Lines.rawClient
       const busy = yield* Lines.client
       yield* busy.send("hello")
       yield* until(Effect.map(server.connections, (connections) => connections.length === 2))
       const report = yield* server.shutdown
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Completed], [0, 0, 1])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Completed], [0, 0, 1])
       assert.deepStrictEqual(yield* server.connections, [])
       yield* Effect.flip(silent.take)
       yield* Effect.flip(busy.take)
@@ -111,7 +111,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       yield* pass(subject, "40 millis")
       const report = yield* Fiber.join(stop)
-      assert.deepStrictEqual([report.answered, report.drained, report.counts.Drained], [0, 2, 2])
+      assert.deepStrictEqual([report.completed, report.interrupted, report.counts.Drained], [0, 2, 2])
       yield* Deferred.await(interrupted)
       yield* Effect.flip(client.take)
       assert.deepStrictEqual(yield* server.connections, [])
@@ -130,7 +130,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       yield* begun
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       yield* pass(subject, "40 millis")
-      assert.strictEqual((yield* Fiber.join(stop)).drained, 1)
+      assert.strictEqual((yield* Fiber.join(stop)).interrupted, 1)
       assert.strictEqual(yield* reasonOf(loop), "ServerClosed")
     }).pipe(Effect.ensuring(gate.open), on(subject.layer(Lines, { drainTimeout: "40 millis" })))
   })
@@ -138,7 +138,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
   test("ends by the deadline though a peer never reads", () =>
     Effect.gen(function* () {
       const server = yield* Bytes
-      const connection = yield* Bytes.connect
+      const connection = yield* Bytes.rawClient
       yield* connection.write(encode("go"))
       yield* until(Effect.map(server.counts, ({ Completed }) => Completed === 1))
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })

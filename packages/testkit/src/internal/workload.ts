@@ -12,7 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { ledger, Lines, on, quiet, received } from "./harness.ts"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Server from "@socketserver/core/Server"
+import { ledger, on, quiet, received } from "./harness.ts"
 import * as Queue from "effect/Queue"
 
 /** One request of a workload: `key` groups it, its handler takes `millis`, `n` makes it unique. */
@@ -50,6 +52,12 @@ export interface Leaving {
   readonly millis: number
 }
 
+/** The server of the laws; its requests have keys, for policies by key. */
+export class Lines extends Server.Service<Lines>()("PolicyLaws/Lines", {
+  protocol: Protocol.lines(),
+  key: (request) => keyOf(request.body)
+}) {}
+
 const encode = ({ dies, key, millis, n }: Work): string => `${key} ${millis} ${n} ${dies === true ? "dies" : "lives"}`
 export const keyOf = (line: string): string => line.split(" ", 1)[0] as string
 export const answerTo = (work: Work): string => `answer to ${encode(work)}`
@@ -60,7 +68,7 @@ export const answerTo = (work: Work): string => `answer to ${encode(work)}`
  * one that forgets requests.
  */
 export const observe = (
-  policy: Policy.Policy<string>,
+  policy: Policy.Policy,
   connections: ReadonlyArray<ReadonlyArray<Work>>,
   leaving?: Leaving
 ): Effect.Effect<Observation, unknown> => {

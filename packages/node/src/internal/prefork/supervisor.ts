@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { activated } from "../activation.ts"
-import * as guard from "../worker/guard.ts"
+import * as guard from "../worker/parent/guard.ts"
 import { Binder } from "./binder.ts"
 import { type Asked, copyVariable } from "./copy.ts"
 

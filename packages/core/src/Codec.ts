@@ -1,0 +1,89 @@
+/**
+ * For authors of policies and transports: the two ends of a protocol, as they read
+ * and write bytes.
+ *
+ * `protocol.server` and `protocol.client` are one each. What a program needs of
+ * them stands in `Protocol`, whose constructors make them.
+ *
+ * @since 0.1.0
+ */
+import type * as Result from "effect/Result"
+import type { DecodeError, Payload, Unencodable } from "./Protocol.ts"
+
+/**
+ * One end of a protocol: what it reads and what it writes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Side<out Read, in Write> {
+  /** Whether a message is its payload, as for text and bytes. */
+  readonly plain: boolean
+  /** A new decoder for each connection. */
+  readonly decoder: () => Decoder<Read>
+  /** A message as it goes over a connection. */
+  readonly encode: (message: Write) => Payload | Unencodable
+  /** A payload that was encoded elsewhere, as it goes over a connection. */
+  readonly frame: (payload: Payload) => Payload | Unencodable
+  /** A message alone, as it goes to a worker and back. */
+  readonly payload: MessageCodec<Payload, Read, Write>
+  /** Over datagrams: each is one payload, and framing does not apply. */
+  readonly datagram: DatagramCodec<Read, Write>
+}
+
+/**
+ * From one piece of data to one message, and back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageCodec<in Data, out Read, in Write> {
+  readonly decode: (data: Data) => Result.Result<Read, DecodeError>
+  readonly encode: (message: Write) => Payload | Unencodable
+}
+
+/**
+ * One end of a protocol over datagrams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DatagramCodec<out Read, in Write> extends MessageCodec<Uint8Array, Read, Write> {
+  /** The payload of a datagram. */
+  readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
+  /** The datagram of a payload that was encoded elsewhere. */
+  readonly frame: (payload: Payload) => Payload | Unencodable
+}
+
+/**
+ * The incremental decoder of one connection.
+ *
+ * **Details**
+ *
+ * `push` takes what has arrived and appends every message that it completes, and
+ * its payload where those are asked for. Whatever the chunks are, the messages
+ * are the same. The first error ends the connection's input; messages before it
+ * stand.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Decoder<out Message> {
+  push(chunk: Uint8Array, messages: Array<Message>, payloads?: Array<Payload> | undefined): DecodeError | undefined
+  /** The peer has half-closed. */
+  end(messages: Array<Message>, payloads?: Array<Payload> | undefined): DecodeError | undefined
+  /** Where message `index` of the last call starts, in bytes from the start of the input. */
+  offsetOf(index: number): number
+}
+
+/**
+ * A framing alone: the ends of a protocol over it that carries bytes, and of one
+ * that carries text.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Framing {
+  readonly bytes: Side<Uint8Array, Uint8Array>
+  readonly text: Side<string, string>
+}

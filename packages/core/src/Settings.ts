@@ -1,0 +1,80 @@
+/**
+ * For authors of transports and policies: how values are written in configuration.
+ *
+ * A variable, an option of a URL and an option of a policy take the same forms,
+ * and say the same about what they do not take.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type * as Result from "effect/Result"
+import * as durations from "./internal/duration.ts"
+import type { InvalidOption } from "./ServerError.ts"
+
+/**
+ * What a setting takes beside a positive time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DurationForms extends durations.Accepts {}
+
+/**
+ * Reads a time: `30s`, `500ms`, `5m`, `2h`, `1d`, or in words, `"5 seconds"`.
+ * Fails with what follows the name of the setting in a message.
+ *
+ * **Example** (Reading a time)
+ *
+ * ```ts
+ * import * as Settings from "@socketserver/core/Settings"
+ * import { Duration, Result } from "effect"
+ *
+ * Result.map(Settings.duration("1.5s"), Duration.toMillis) // => Result.succeed(1500)
+ *
+ * const wrong = Settings.duration("30")
+ * Result.isFailure(wrong) && wrong.failure // => 'must be a positive time, not "30"; write "30s"'
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const duration = (text: string, forms?: DurationForms): Result.Result<Duration.Duration, string> =>
+  durations.read(text, forms)
+
+/**
+ * A time in the shortest form that {@link duration} reads.
+ *
+ * **Example** (Printing a time)
+ *
+ * ```ts
+ * import * as Settings from "@socketserver/core/Settings"
+ * import { Duration } from "effect"
+ *
+ * Settings.formatDuration(Duration.minutes(90)) // => "90m"
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const formatDuration = (duration: Duration.Duration): string => durations.format(duration)
+
+/**
+ * The milliseconds of an option that is a time, or what is wrong with it: it is
+ * positive and ends, unless `allows` says otherwise.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const millis = (
+  option: string,
+  input: Duration.Input,
+  allows?: MillisForms
+): Result.Result<number, InvalidOption> => durations.ofOption(option, input, allows)
+
+/**
+ * What else {@link millis} takes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MillisForms extends durations.Allows {}

@@ -1,0 +1,154 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Pull from "effect/Pull"
+
+type NonEmpty<A> = readonly [A, ...Array<A>]
+
+/**
+ * Hands batches from the event loop to fibers, whole and without a queue
+ * between them when a fiber is waiting. Its producers bound it: each connection
+ * has a limited number of requests in flight.
+ */
+export class BatchQueue<A, E> {
+  private items: Array<A | Fault<E>> = []
+  /** How many of the items are faults. */
+  private faults = 0
+  /** Where the items begin: `shift` copies an array of more than 50,000. */
+  private head = 0
+  private takers: Array<{
+    readonly one: boolean
+    readonly resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void
+  }> = []
+  private exit: Exit.Exit<never, E | Cause.Done> | undefined
+
+  get size(): number {
+    return this.items.length - this.head
+  }
+
+  /** How it has ended, if it has; what is there can still be taken. */
+  get ended(): Exit.Exit<never, E | Cause.Done> | undefined {
+    return this.exit
+  }
+
+  /** Hands over a batch; `false` after the end. */
+  offer(batch: Array<A>): boolean {
+    if (this.exit !== undefined) return false
+    const taker = this.takers[0]
+    if (taker !== undefined && !taker.one && this.size === 0) {
+      this.takers.shift()
+      taker.resume(Exit.succeed(batch as [A, ...Array<A>]))
+      return true
+    }
+    for (const item of batch) this.items.push(item)
+    this.serve()
+    return true
+  }
+
+  /** Fails whoever takes next, once, in its turn; what comes after it can be taken again. */
+  offerFault(error: E): void {
+    if (this.exit !== undefined) return
+    this.items.push(new Fault(error))
+    this.faults++
+    this.serve()
+  }
+
+  /** No more will come; what is there can still be taken. */
+  end(exit: Exit.Exit<never, E | Cause.Done> = ended): void {
+    if (this.exit !== undefined) return
+    this.exit = exit
+    this.dismiss(exit)
+  }
+
+  /** Tells whoever waits that nothing will come, once what has come is taken. */
+  private dismiss(exit: Exit.Exit<never, E | Cause.Done>): void {
+    if (this.size > 0) return
+    const takers = this.takers
+    this.takers = []
+    for (const taker of takers) taker.resume(exit)
+  }
+
+  /** Removes and returns what nobody has taken. */
+  clear(): Array<A> {
+    const items = this.rest()
+    this.items = []
+    this.head = 0
+    return items as Array<A>
+  }
+
+  private rest(): Array<A | Fault<E>> {
+    return this.head === 0 ? this.items : this.items.slice(this.head)
+  }
+
+  /** Lets go of what does not pass. */
+  retain(passes: (item: A) => boolean): void {
+    this.items = this.clear().filter(passes)
+  }
+
+  /** Everything there is, waiting for something. */
+  readonly takeAll: Pull.Pull<NonEmpty<A>, E> = this.taking(false)
+
+  /** One element, in an array. Nothing else is taken, so nothing is lost if the taker stops. */
+  readonly takeOne: Pull.Pull<NonEmpty<A>, E> = this.taking(true)
+
+  private taking(one: boolean): Pull.Pull<NonEmpty<A>, E> {
+    const wait: Pull.Pull<NonEmpty<A>, E> = Effect.callback((resume) => Effect.sync(this.wait(one, resume)))
+    return Effect.suspend(() => {
+      // Whoever is resumed with one element, and takes again at once, has no right to another's.
+      if (this.takers.length > 0) return wait
+      if (this.size > 0) return this.next(one)
+      return this.exit ?? wait
+    })
+  }
+
+  /** Hands the next element to `resume`, after whoever waits already; it is not called any more once the returned function was. */
+  take(resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+    if (this.takers.length > 0) return this.wait(true, resume)
+    if (this.size > 0) resume(this.next(true))
+    else if (this.exit !== undefined) resume(this.exit)
+    else return this.wait(true, resume)
+    return () => {}
+  }
+
+  private wait(one: boolean, resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+    const taker = { one, resume }
+    this.takers.push(taker)
+    return () => {
+      this.takers = this.takers.filter((other) => other !== taker)
+    }
+  }
+
+  private next(one: boolean): Exit.Exit<NonEmpty<A>, E> {
+    if (this.faults > 0 || one) {
+      const item = this.items[this.head] as A | Fault<E>
+      this.items[this.head++] = undefined as never
+      if (this.head === this.items.length || this.head > 10_000) {
+        this.items = this.rest()
+        this.head = 0
+      }
+      if (!(item instanceof Fault)) return Exit.succeed([item])
+      this.faults--
+      return Exit.fail(item.error)
+    }
+    return Exit.succeed(this.clear() as [A, ...Array<A>])
+  }
+
+  private serve(): void {
+    while (this.size > 0) {
+      const taker = this.takers.shift()
+      if (taker === undefined) return
+      taker.resume(this.next(taker.one))
+    }
+    // It may have ended meanwhile.
+    if (this.exit !== undefined) this.dismiss(this.exit)
+  }
+}
+
+class Fault<E> {
+  readonly error: E
+  constructor(error: E) {
+    this.error = error
+  }
+}
+
+const ended: Exit.Exit<never, Cause.Done> = Exit.fail(Cause.Done())

@@ -1,0 +1,115 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
+import type * as Protocol from "../Protocol.ts"
+import type * as Response from "../Response.ts"
+import type * as Connection from "../Connection.ts"
+import { CurrentRequest, type Incoming } from "./incoming.ts"
+import { Ledger } from "./ledger.ts"
+import type { Limits } from "./limits.ts"
+import type { ServerConnection } from "./serverConnection.ts"
+import { Tick } from "./tick.ts"
+
+/** Starts an effect now, with the services it needs; if it is a handler's, it knows its request. */
+export type Runner = <A>(effect: Effect.Effect<A, never, unknown>, request?: object) => Fiber.Fiber<A>
+
+/** What a connection tells its server. */
+export interface Events<In, Out> {
+  /** Requests have arrived, in this order. */
+  readonly arrived: (requests: Array<Incoming<In, Out>>) => void
+  /** A request that waits for a policy has been cancelled. */
+  readonly abandoned: () => void
+  /** A request has its outcome. */
+  readonly settled: () => void
+  /** A connection has ended, and its handlers with it. */
+  readonly released: (
+    connection: ServerConnection<In, Out>,
+    finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>
+  ) => void
+  /** What is said to a peer whose input cannot be decoded, before its connection closes. */
+  readonly lastWords: (fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out> | undefined
+}
+
+/**
+ * What the rooms of a server share: its time, its tick, its ledger, and how it
+ * starts effects. It is all that a connection knows of its server.
+ */
+export class ServerContext<In, Out> {
+  readonly service: string
+  readonly protocol: Protocol.Protocol<In, Out, never, unknown>
+  readonly limits: Limits
+  readonly events: Events<In, Out>
+  readonly tick: Tick
+  readonly ledger: Ledger
+  readonly run: Runner
+  readonly clock: Clock.Clock
+  /** Requests whose handlers have begun. */
+  requestsBegun = 0
+  private requestIds = 0
+  private connectionIds = 0
+
+  constructor(options: {
+    readonly service: string
+    readonly protocol: Protocol.Protocol<In, Out, never, unknown>
+    readonly limits: Limits
+    readonly services: Context.Context<never>
+    readonly events: Events<In, Out>
+  }) {
+    const { services } = options
+    this.service = options.service
+    this.protocol = options.protocol
+    this.limits = options.limits
+    this.events = options.events
+    this.clock = Context.get(services, Clock.Clock)
+    this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
+    this.run = this.runner(services as Context.Context<unknown>)
+    this.ledger = new Ledger((effect) => void this.run(effect))
+  }
+
+  now(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  nextConnectionId(): number {
+    return ++this.connectionIds
+  }
+
+  nextRequestId(): number {
+    return ++this.requestIds
+  }
+
+  /** Starts effects with `services`, all in the ticks of this server. */
+  runner<R>(services: Context.Context<R>): Runner {
+    const ticked = Context.add(services, Scheduler.Scheduler, this.tick) as Context.Context<unknown>
+    const run = Effect.runForkWith(ticked)
+    return (effect, request) =>
+      request === undefined ? run(effect) : Effect.runForkWith(Context.add(ticked, CurrentRequest, request))(effect)
+  }
+
+  /** Starts handlers with `services`: what runs in them knows whose handlers they are. */
+  handlerRunner<R>(services: Context.Context<R>): Runner {
+    return this.runner(Context.add(services, CurrentServer, this))
+  }
+
+  /** Does something later, unless it is cancelled before. */
+  after(millis: number, f: () => void, clock = this.clock): () => void {
+    const sleep = Effect.provideService(Effect.sleep(millis), Clock.Clock, clock)
+    const fiber = this.run(Effect.andThen(sleep, Effect.sync(f)))
+    return () => fiber.interruptUnsafe()
+  }
+
+  /** Does something when what has arrived by now has been read, which takes a turn of the event loop; or after several. */
+  afterTick(f: () => void, ticks: 1 | 2 = 1): void {
+    this.run(ticks === 1 ? aTick : Effect.andThen(aTick, aTick)).addObserver(() => this.tick.run(f))
+  }
+}
+
+const aTick = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+
+/** The server whose handler the current fiber is in. */
+export const CurrentServer = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentServer", {
+  defaultValue: () => undefined
+})

@@ -1,0 +1,172 @@
+import * as Effect from "effect/Effect"
+import type * as Connection from "../Connection.ts"
+import type * as Endpoint from "../Endpoint.ts"
+import * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
+import type * as Response from "../Response.ts"
+import type * as Wire from "../Wire.ts"
+import type { ServerContext } from "./context.ts"
+import { unencodable } from "./endings.ts"
+import type { Incoming } from "./incoming.ts"
+import { Outbox } from "./outbox.ts"
+import { awaitPlace } from "./place.ts"
+import { Reader } from "./reading.ts"
+import { ReplyWire } from "./replyWire.ts"
+import { ServerConnection } from "./serverConnection.ts"
+import { TypedConnection } from "./typedConnection.ts"
+import { Unencodable } from "./unencodable.ts"
+import { encoderOf } from "./writing.ts"
+
+/**
+ * The server's end of a datagram: one request, and the datagrams that go back.
+ *
+ * The request has its outcome when the system has taken the last of them, or
+ * would not take one. Nothing is known of the peer after that; `push` still
+ * reaches it.
+ */
+export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
+  readonly outbox: Outbox<Out>
+  private readonly datagram: Wire.Datagram
+  private readonly wire: ReplyWire
+  /** The connection that is the request, where the protocol makes it one. */
+  private dialogue: TypedConnection<unknown, Out> | undefined = undefined
+  private stopWaiting: () => void = () => {}
+  /** How the request ends once everything has been sent. */
+  private verdict: Outcome.Outcome | undefined = undefined
+
+  constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
+    super(context, id)
+    this.datagram = datagram
+    this.wire = new ReplyWire(datagram, {
+      onSent: (failure) => this.onSent(failure),
+      onEnded: () => this.dialogue?.onFinish(),
+      onReset: () => this.end(Outcome.cancelled("ConnectionClosed"))
+    })
+    this.outbox = new Outbox(this.wire, this.side, context.tick)
+  }
+
+  get peer(): Peer.Peer {
+    return this.datagram.peer
+  }
+  get listener(): Endpoint.Endpoint {
+    return this.datagram.listener
+  }
+  get bytesRead(): number {
+    return this.datagram.data.length
+  }
+  get bytesWritten(): number {
+    return this.wire.bytesWritten
+  }
+
+  /** Each push is a datagram of its own, also after the answer. */
+  get push(): Connection.Ref<Out>["push"] {
+    return (message) =>
+      Effect.suspend(() => {
+        const encoded = encoderOf(this.side, this.wire.carries)(message)
+        if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
+        return Effect.callback<void, Connection.ConnectionError>((resume) =>
+          this.wire.send(encoded, (failure) => resume(failure === undefined ? Effect.void : this.fails(failure)))
+        )
+      })
+  }
+
+  /** Makes the request, or says why the datagram is none. */
+  open(): void {
+    const { context, datagram, outbox, side, wire } = this
+    if (context.protocol.kind === "connection") {
+      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true })
+      this.dialogue = dialogue
+      dialogue.onData(datagram.data)
+      dialogue.onEnd()
+      const request = this.receive(dialogue as never, undefined)
+      this.stopWaiting = awaitPlace(context, (refused) => {
+        if (!request.begun) this.cancel(request, refused)
+      })
+      return context.events.arrived([request])
+    }
+    const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
+    const fault = reader.read(datagram.data, 0)
+    if (fault === undefined) {
+      return context.events.arrived([this.receive(reader.messages[0] as In, reader.payloads[0])])
+    }
+    context.ledger.record(fault, undefined, this)
+    const last = context.events.lastWords(fault, this)
+    if (last?._tag === "Reply") outbox.add(last.value)
+    this.closed()
+  }
+
+  answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
+    if (incoming.settled !== undefined) return
+    if (response._tag === "Reply") {
+      // A reply that can no longer leave must not be recorded as if it had.
+      if (this.outbox.isEnding) return this.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
+      const problem = this.outbox.add(response.value)
+      if (problem !== undefined) return this.settle(incoming, unencodable(problem))
+    }
+    this.dialogue?.deliver()
+    // The connection ends with its handler.
+    if (this.dialogue !== undefined) this.outbox.end()
+    this.verdict = response.outcome ?? this.dialogue?.fault ?? Outcome.completed
+    this.progress()
+  }
+
+  override started(): void {
+    super.started()
+    this.stopWaiting()
+    this.dialogue?.deliver()
+  }
+
+  isNext(): boolean {
+    return true
+  }
+
+  activeSince(): boolean {
+    return true
+  }
+
+  /** A datagram that was received is answered. */
+  stop(): void {}
+
+  cut(): void {
+    this.abandonHandlers()
+    this.outbox.close()
+    this.release()
+  }
+
+  /** Nothing more is sent; the handler that asks for it may go on. */
+  protected shut(): void {
+    this.outbox.end()
+  }
+
+  protected override settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
+    super.settle(incoming, outcome)
+    this.closed()
+  }
+
+  private onSent(failure: Outcome.Undelivered | undefined): void {
+    this.context.tick.run(() => {
+      if (failure !== undefined) return this.end(failure)
+      // With the first of many only a little room is made.
+      if (this.wire.unsent === 0) this.outbox.onDrain()
+      this.progress()
+    })
+  }
+
+  private end(outcome: Outcome.Outcome): void {
+    this.outbox.close()
+    this.dialogue?.onClose(undefined)
+    if (this.first !== undefined) this.cancel(this.first, outcome)
+  }
+
+  private progress(): void {
+    if (this.first !== undefined && this.verdict !== undefined && !this.outbox.pending && this.wire.unsent === 0) {
+      this.settle(this.first, this.verdict)
+    }
+  }
+
+  private closed(): void {
+    this.stopWaiting()
+    this.state = "closed"
+    this.release()
+  }
+}

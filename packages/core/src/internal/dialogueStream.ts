@@ -1,0 +1,88 @@
+import type * as Connection from "../Connection.ts"
+import * as Outcome from "../Outcome.ts"
+import type { Side } from "../Codec.ts"
+import type * as Wire from "../Wire.ts"
+import { answers } from "./connectionState.ts"
+import type { ServerContext } from "./context.ts"
+import type { Incoming } from "./incoming.ts"
+import type { Outbox } from "./outbox.ts"
+import { awaitPlace } from "./place.ts"
+import { StreamConnection } from "./streamConnection.ts"
+import { TypedConnection } from "./typedConnection.ts"
+
+/** A connection that is one request: its handler reads and writes, until it ends. */
+export class DialogueStream<In, Out> extends StreamConnection<Connection.Connection<In, Out>, never> {
+  private readonly dialogue: TypedConnection<In, Out>
+  private stopWaiting: () => void = () => {}
+
+  constructor(context: ServerContext<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
+    super(context, wire, id)
+    this.dialogue = new TypedConnection({
+      wire,
+      side: this.side as Side<unknown, never> as Side<In, Out>,
+      outbox: this.outbox as Outbox<never> as Outbox<Out>,
+      info: this,
+      holds: true
+    })
+  }
+
+  /** Makes the request, when the connection is accepted. */
+  open(): void {
+    const request = this.receive(this.dialogue, undefined)
+    this.stopWaiting = awaitPlace(this.context, (refused) => this.refuse(request, refused))
+    this.context.events.arrived([request])
+  }
+
+  private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {
+    if (request.begun) return
+    this.cancel(request, refused)
+    this.shut()
+  }
+
+  override started(): void {
+    super.started()
+    this.stopWaiting()
+    this.dialogue.deliver()
+  }
+
+  protected readonly hasInput = false
+
+  onData(chunk: Uint8Array): void {
+    if (this.state !== "open") return
+    this.heard = { at: this.context.now() }
+    this.context.tick.run(() => this.dialogue.onData(chunk))
+  }
+
+  onEnd(): void {
+    this.context.tick.run(() => {
+      // Only the handler's reading ends; it may still write.
+      const answering = answers(this.state)
+      this.enter("ended")
+      if (answering) this.dialogue.onEnd()
+      this.inputEnded()
+    })
+  }
+
+  override onClose(error: unknown): void {
+    this.stopWaiting()
+    this.dialogue.onClose(error)
+    super.onClose(error)
+  }
+
+  override stop(): void {
+    this.dialogue.stop()
+    super.stop()
+  }
+
+  protected override get verdict(): Outcome.Outcome {
+    this.dialogue.deliver()
+    return this.dialogue.fault ?? Outcome.completed
+  }
+
+  protected advance(): void {}
+
+  protected override progress(): void {
+    // The connection ends with its handler.
+    if (answers(this.state) && this.inFlight === 0) this.shut()
+  }
+}

@@ -1,0 +1,69 @@
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { InvalidOption } from "../ServerError.ts"
+
+/** Durations as configuration writes them, in one place: how they are read, how they are printed, and what is said of one that is none. */
+
+const words = { ms: "millis", s: "seconds", m: "minutes", h: "hours", d: "days" } as const
+
+/** What a setting takes beside a positive time. */
+export interface Accepts {
+  /** Whether no time at all is one: `0s`. */
+  readonly zero?: boolean | undefined
+  /** Whether `off` is for ever. */
+  readonly off?: boolean | undefined
+}
+
+/** Reads `30s`, `500ms`, `5m`, `2h`, `1d`, or effect's words; fails with what follows the name of a setting: `must be …`. */
+export const read = (text: string, accepts: Accepts = {}): Result.Result<Duration.Duration, string> => {
+  if (accepts.off === true && text === "off") return Result.succeed(Duration.infinity)
+  const short = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text)
+  const input = short === null ? text : `${short[1]} ${words[short[2] as keyof typeof words]}`
+  const time = Option.filter(
+    Duration.fromInput(input as Duration.Input),
+    (time) =>
+      Duration.isFinite(time) && (accepts.zero === true ? !Duration.isNegative(time) : Duration.isPositive(time))
+  )
+  if (Option.isSome(time)) return Result.succeed(time.value)
+  const kind = accepts.zero === true ? "a time" : "a positive time"
+  return Result.fail(`must be ${kind}, not "${text}"; write "30s"${accepts.off === true ? ', or "off"' : ""}`)
+}
+
+/** What an option takes beside a positive time that ends. */
+export interface Allows {
+  /** Whether no time at all is one. */
+  readonly zero?: boolean | undefined
+  /** Whether it may be for ever. */
+  readonly forever?: boolean | undefined
+}
+
+/** The milliseconds of an option of a program, or what is wrong with it. */
+export const ofOption = (
+  option: string,
+  input: Duration.Input,
+  allows: Allows = {}
+): Result.Result<number, InvalidOption> => {
+  const { forever = false, zero = false } = allows
+  const time = Option.getOrUndefined(Duration.fromInput(input))
+  const fits =
+    time !== undefined &&
+    (zero ? !Duration.isNegative(time) : Duration.isPositive(time)) &&
+    (forever || Duration.isFinite(time))
+  if (fits) return Result.succeed(Duration.toMillis(time))
+  const kind = `a ${zero ? "" : "positive "}time${forever ? "" : " that ends"}`
+  return Result.fail(new InvalidOption({ option, problem: `it must be ${kind}, not ${JSON.stringify(input)}` }))
+}
+
+/** The shortest text that {@link read} reads as this time. */
+export const format = (duration: Duration.Duration): string => {
+  const millis = Duration.toMillis(duration)
+  const unit = units.find(([, size]) => millis !== 0 && millis % size === 0)
+  return unit === undefined ? `${millis}ms` : `${millis / unit[1]}${unit[0]}`
+}
+
+const units = [
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1_000]
+] as const

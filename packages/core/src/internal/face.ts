@@ -1,0 +1,47 @@
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import type * as Outcome from "../Outcome.ts"
+import type * as Server from "../Server.ts"
+import type { Listening } from "../Transport.ts"
+import type { Engine } from "./engine.ts"
+
+const engineKey = Symbol.for("@socketserver/core/Server/engine")
+const listeningKey = Symbol.for("@socketserver/core/Server/listening")
+
+/** The public face of an engine. */
+export const makeServer = <In, Out>(
+  engine: Engine<In, Out>,
+  listeners: readonly [Listening, ...Array<Listening>]
+): Server.Server<In, Out> => {
+  const [listening, ...others] = listeners
+  const server: Server.Server<In, Out> = {
+    address: listening.address,
+    addresses: [listening.address, ...others.map(({ address }) => address)],
+    protocol: engine.context.protocol,
+    requests: engine.intake.requests,
+    connections: Effect.sync(() => [...engine.gate.connections.values()]),
+    counts: Effect.sync(() => ({ ...engine.context.ledger.counts })),
+    outcomes: Stream.callback<Outcome.Event>(
+      (queue) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const observer = (event: Outcome.Event) => Queue.offerUnsafe(queue, event)
+            engine.context.ledger.observers.add(observer)
+            return observer
+          }),
+          (observer) => Effect.sync(() => engine.context.ledger.observers.delete(observer))
+        ),
+      { bufferSize: 4_096, strategy: "sliding" }
+    ),
+    shutdown: engine.stop.shutdown,
+    stopping: engine.stop.began
+  }
+  return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })
+}
+
+export const engineOf = <In, Out>(server: Server.Server<In, Out>): Engine<In, Out> =>
+  (server as never as { readonly [engineKey]: Engine<In, Out> })[engineKey]
+
+export const listeningOf = (server: object): Listening =>
+  (server as { readonly [listeningKey]: Listening })[listeningKey]

@@ -1,0 +1,224 @@
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Handler from "../Handler.ts"
+import type * as Outcome from "../Outcome.ts"
+import type * as Policy from "../Policy.ts"
+import * as Remote from "../Remote.ts"
+import type * as Request from "../Request.ts"
+import * as Response from "../Response.ts"
+import type * as Server from "../Server.ts"
+import { AlreadyServed, PolicyFailed, ServerError } from "../ServerError.ts"
+import { isSession, type Session } from "../Session.ts"
+import * as Worker from "../Worker.ts"
+import { engineOf } from "./face.ts"
+import type { Incoming } from "./incoming.ts"
+import * as policies from "./policies.ts"
+import { ofSession } from "./sessions.ts"
+
+/** How a declared server is served: what its `serve`, `run` and `handleRequest` do. */
+
+/** What a server is served with. */
+export type Work<In, Out, R> = Handler.Handler<In, Out, R> | Session<In, Out, R>
+
+/** Everything that can go wrong at the start, and then the loop that serves. */
+const prepare = <Self, In, Out, R>(
+  tag: Server.Tag<Self, In, Out>,
+  work: Work<In, Out, R>,
+  options: Server.ServeOptions<In, Out> | undefined
+): Effect.Effect<Effect.Effect<never, ServerError>, ServerError | Policy.PolicyError, Self | R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const server = yield* tag
+    const engine = engineOf(server)
+    const { context, intake, stop } = engine
+    const host = yield* Remote.host
+    const mine = host?.service === tag.key
+    const policy = yield* policyOf(tag, isSession(work), options?.policy, mine ? host : undefined)
+    const placement = {
+      service: tag.key,
+      protocol: tag.protocol,
+      key: tag.keyOf,
+      address: String(server.address),
+      shutdown: stop.shutdown
+    }
+    const served: Policy.Served<In, Out, R> = isSession(work)
+      ? ofSession(work as Session<In, Out, R>)
+      : { handler: work as Handler.Handler<In, Out, R>, onConnect: undefined }
+    const placed = yield* policy.place(served, placement)
+    const handler = whenCrashed(placed.handler, options?.onWorkerCrashed) as Handler.Handler<In, Out, unknown>
+    const worker = mine ? host.worker : inProcess(policy.worker, context)
+    const run = context.handlerRunner(Context.add(yield* Effect.context<R>(), Worker.Worker, worker))
+    const finishes = policy.onPeerGone === "finish"
+    const begin = (request: Incoming<In, Out>) => request.begin(handler, run, finishes)
+    yield* Effect.acquireRelease(
+      Effect.suspend(() => {
+        const release = engine.serve({
+          onConnect: placed.onConnect as never,
+          onUndecodable: options?.onUndecodable,
+          run
+        })
+        const twice = new ServerError({ reason: new AlreadyServed({ service: tag.key }) })
+        return release === undefined ? Effect.fail(twice) : Effect.succeed(release)
+      }),
+      (release) => Effect.sync(release)
+    )
+    return Effect.scoped(
+      Effect.gen(function* () {
+        const draining = yield* Effect.forkScoped(policy.drain(intake.batches, begin, { key: tag.keyOf }))
+        // A handler that cannot be interrupted holds the drain, but not the end of the stop.
+        // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
+        const drained = Effect.onExit(joined(draining), (exit) =>
+          Effect.sync(() => {
+            if (Exit.isFailure(exit) && !Cause.hasDies(exit.cause)) return
+            const cause = Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error("it takes no more requests")
+            stop.fail(new PolicyFailed({ policy: policy.name, cause }))
+          })
+        )
+        const ended = Effect.raceFirst(Effect.andThen(Effect.exit(drained), stop.ended), stop.ended)
+        yield* Effect.onInterrupt(ended, () => stop.shutdown)
+        return yield* Effect.fail(stop.error)
+      })
+    )
+  })
+
+/** The policy that was chosen: in a worker by its parent, else for the call, for the server or for all servers. */
+const policyOf = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>,
+  knowsConnection: boolean,
+  chosen: Policy.Policy | undefined,
+  host: Remote.Host | undefined
+): Effect.Effect<Policy.Policy> =>
+  Effect.gen(function* () {
+    // Elsewhere in a worker's program nothing is served.
+    if ((yield* Remote.host) !== undefined) return host?.policy ?? policies.sequential
+    const configured = yield* tag.policy
+    if (chosen !== undefined && configured !== undefined && !Remote.isSilent()) {
+      // An operator who sets the variable would see nothing change.
+      yield* Effect.logWarning(
+        `${tag.key} is served under ${chosen.name}, the policy that its program names; the configured ${configured.name} has no effect`
+      )
+    }
+    return (
+      chosen ??
+      configured ??
+      (yield* policies.reference) ??
+      // What knows its connection is bounded by `maxConnections`, and its requests build on each other.
+      (knowsConnection || tag.protocol.kind === "connection" ? policies.perConnection() : policies.fiber())
+    )
+  })
+
+/** Answers requests whose worker has crashed with what a program says about it. */
+const whenCrashed = <In, Out, R>(
+  handler: Handler.Handler<In, Out, R>,
+  say: ((crash: Outcome.WorkerCrashed, request: Request.Request<In>) => Response.Response<Out>) | undefined
+): Handler.Handler<In, Out, R> =>
+  say === undefined
+    ? handler
+    : (request) =>
+        Effect.map(handler(request), (response) => {
+          const { outcome } = response
+          return outcome?._tag !== "WorkerCrashed" ? response : Response.withOutcome(say(outcome, request), outcome)
+        })
+
+/** The worker of handlers that run where their server does. */
+const inProcess = (kind: Policy.Policy["worker"], context: { readonly requestsBegun: number }): Worker.Worker => ({
+  kind,
+  id: Remote.copyId(),
+  get requests() {
+    return context.requestsBegun
+  }
+})
+
+const joined = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
+  Effect.callback((resume) => {
+    const stop = fiber.addObserver(resume)
+    return Effect.sync(stop)
+  })
+
+export const run = <Self, In, Out, R>(
+  tag: Server.Tag<Self, In, Out>,
+  work: Work<In, Out, R>,
+  options: Server.ServeOptions<In, Out> | undefined
+): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R> =>
+  Effect.scoped(Effect.flatMap(prepare(tag, work, options), (loop) => loop)) as never
+
+export const layer = <Self, In, Out, R>(
+  tag: Server.Tag<Self, In, Out>,
+  work: Work<In, Out, R>,
+  options: Server.ServeOptions<In, Out> | undefined
+): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R> =>
+  Layer.effectDiscard(
+    Effect.withFiber((builder) =>
+      Effect.gen(function* () {
+        const waiting = lineOf(builder)
+        const loop = yield* prepare(tag, work, options)
+        let died: Exit.Failure<never, ServerError> | undefined
+        // A layer that has been built has no error channel of its own: its scope's end carries the error.
+        yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
+        const services = yield* Effect.context<never>()
+        const onListenerDied = yield* OnListenerDied
+        const fiber = yield* Effect.forkScoped(loop)
+        fiber.addObserver((exit) => {
+          if (exit._tag === "Success") return
+          const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+          if (error === undefined || error.reason._tag === "ServerClosed") return
+          died = exit
+          Effect.runForkWith(services)(onListenerDied?.(error) ?? endWaiting(waiting, error))
+        })
+      })
+    )
+  ) as Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
+
+/** What is told when the listener of a served layer dies. */
+export const OnListenerDied = Context.Reference<((error: ServerError) => Effect.Effect<void>) | undefined>(
+  "@socketserver/core/Server/OnListenerDied",
+  { defaultValue: () => undefined }
+)
+
+/** Interrupts whoever waits for what was built. An error that nobody waits for is an unhandled one. */
+const endWaiting = (waiting: ReadonlyArray<Fiber.Fiber<unknown, unknown>>, error: ServerError): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.logFatal(error.message),
+    Effect.sync(() => {
+      const alive = waiting.find((fiber) => fiber.pollUnsafe() === undefined)
+      if (alive === undefined) void Promise.reject(error)
+      else alive.interruptUnsafe()
+    })
+  )
+
+/**
+ * A fiber and those that it was forked from, which may wait for what it builds.
+ * Effect knows the parent of a fiber, and does not show it (`_parent` in
+ * `internal/effect.ts` of effect 4.1). It knows none of those that build the
+ * layers which `Layer.mergeAll` merges.
+ */
+const lineOf = (fiber: Fiber.Fiber<unknown, unknown>): ReadonlyArray<Fiber.Fiber<unknown, unknown>> => {
+  const line = [fiber]
+  for (let next = parentOf(fiber); next !== undefined; next = parentOf(next)) line.push(next)
+  return line
+}
+
+const parentOf = (fiber: object): Fiber.Fiber<unknown, unknown> | undefined =>
+  (fiber as { readonly _parent?: Fiber.Fiber<unknown, unknown> | undefined })._parent
+
+export const handleRequest = <Self, In, Out, R>(
+  tag: Server.Tag<Self, In, Out>,
+  handler: Handler.Handler<In, Out, R>,
+  options: Server.HandleRequestOptions | undefined
+): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R> =>
+  Effect.gen(function* () {
+    const { intake, stop } = engineOf(yield* tag)
+    const take = Effect.catchTag(intake.next, "Done", () => Effect.fail(stop.error))
+    const handleOne = Effect.gen(function* () {
+      const taken =
+        options?.timeout === undefined ? Option.some(yield* take) : yield* Effect.timeoutOption(take, options.timeout)
+      if (Option.isNone(taken)) return Option.none()
+      return Option.some(yield* taken.value[0].handle(handler))
+    })
+    return yield* intake.consuming(handleOne)
+  })

@@ -1,0 +1,122 @@
+import * as Result from "effect/Result"
+import * as Outcome from "../Outcome.ts"
+import type { Decoder, Side } from "../Codec.ts"
+import type { DecodeError, Payload } from "../Protocol.ts"
+import { messageOf } from "./errors.ts"
+import { Unencodable } from "./unencodable.ts"
+
+/** How the ends of protocols are put together: a framing's, and what is converted over it. */
+
+/** A payload or message that a codec cannot read, with the reason. */
+export class Undecodable {
+  readonly problem: string
+  constructor(problem: string) {
+    this.problem = problem
+  }
+}
+
+/** What makes one end of a protocol; the rest follows from it. */
+export interface Parts<Read, Write> {
+  readonly plain: boolean
+  readonly decoder: () => Decoder<Read>
+  readonly encode: (message: Write) => Payload | Unencodable
+  readonly frame: (payload: Payload) => Payload | Unencodable
+  readonly payload: Side<Read, Write>["payload"]
+  readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
+  readonly frameDatagram: (payload: Payload) => Payload | Unencodable
+}
+
+export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> => {
+  const { decoder, encode, frame, frameDatagram, payload, plain, unframe } = parts
+  return {
+    plain,
+    decoder,
+    encode,
+    frame,
+    payload,
+    datagram: {
+      unframe,
+      frame: frameDatagram,
+      decode: (datagram) => Result.flatMap(unframe(datagram), payload.decode),
+      encode: (message) => whenEncoded(payload.encode(message), frameDatagram)
+    }
+  }
+}
+
+export const whenEncoded = <A, B>(value: A | Unencodable, f: (value: A) => B | Unencodable): B | Unencodable =>
+  value instanceof Unencodable ? value : f(value)
+
+/** A side whose messages are converted: `read` after it has decoded them, `write` before it encodes them. */
+export const mapped = <A, B, A2, B2>(
+  self: Side<A, B>,
+  read: (message: A) => A2 | Undecodable,
+  write: (message: B2) => B | Unencodable
+): Side<A2, B2> =>
+  make<A2, B2>({
+    plain: false,
+    decoder: () => mappedDecoder(self.decoder(), self.plain, read),
+    encode: (message) => whenEncoded(write(message), (message) => self.encode(message)),
+    frame: self.frame,
+    payload: {
+      decode: (payload) =>
+        Result.flatMap(self.payload.decode(payload), (message) => {
+          const converted = read(message)
+          return converted instanceof Undecodable
+            ? Result.fail(Outcome.malformed(0, converted.problem))
+            : Result.succeed(converted)
+        }),
+      encode: (message) => whenEncoded(write(message), (message) => self.payload.encode(message))
+    },
+    unframe: self.datagram.unframe,
+    frameDatagram: self.datagram.frame
+  })
+
+/** The decoder of a converted side: converts each message that `self` decodes. */
+const mappedDecoder = <A, B>(self: Decoder<A>, plain: boolean, read: (message: A) => B | Undecodable): Decoder<B> => {
+  const convert = (
+    messages: Array<A>,
+    error: DecodeError | undefined,
+    out: Array<B>,
+    payloads: Array<Payload> | undefined
+  ): DecodeError | undefined => {
+    for (let i = 0; i < messages.length; i++) {
+      let converted: B | Undecodable
+      // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
+      try {
+        converted = read(messages[i] as A)
+      } catch (error) {
+        converted = new Undecodable(`the decoder threw: ${messageOf(error)}`)
+      }
+      if (converted instanceof Undecodable) return Outcome.malformed(self.offsetOf(i), converted.problem)
+      out.push(converted)
+      if (plain) payloads?.push(messages[i] as Payload & A)
+    }
+    return error
+  }
+  return {
+    push(chunk, out, payloads) {
+      const messages: Array<A> = []
+      return convert(messages, self.push(chunk, messages, plain ? undefined : payloads), out, payloads)
+    },
+    end(out, payloads) {
+      const messages: Array<A> = []
+      return convert(messages, self.end(messages, plain ? undefined : payloads), out, payloads)
+    },
+    offsetOf: self.offsetOf
+  }
+}
+
+/** An end that cannot be spoken: what it reads is malformed, and what it is to write is refused. */
+export const refusing = (problem: string): Side<never, never> => {
+  const fault = () => Outcome.malformed(0, problem)
+  const refuse = () => new Unencodable(problem)
+  return make<never, never>({
+    plain: false,
+    decoder: () => ({ push: fault, end: () => undefined, offsetOf: () => 0 }),
+    encode: refuse,
+    frame: refuse,
+    payload: { decode: () => Result.fail(fault()), encode: refuse },
+    unframe: () => Result.fail(fault()),
+    frameDatagram: refuse
+  })
+}

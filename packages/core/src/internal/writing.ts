@@ -1,0 +1,49 @@
+import type { Side } from "../Codec.ts"
+import type { Payload } from "../Protocol.ts"
+import type * as Wire from "../Wire.ts"
+import { messageOf } from "./errors.ts"
+import { Unencodable } from "./unencodable.ts"
+
+/** A message that was encoded elsewhere: its payload, which is only framed here. */
+export class Encoded {
+  readonly payload: Payload
+  constructor(payload: Payload) {
+    this.payload = payload
+  }
+}
+
+/** Makes the frame of a message, or says why it has none. */
+export type Encode<Write> = (message: Write | Encoded) => Payload | Unencodable
+
+/**
+ * From messages to what a wire carries: the one place that looks at it when
+ * messages are encoded, and that catches what an encoder throws.
+ */
+export const encoderOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
+  const { encode, frame } = formOf(side, carries)
+  return (message) => {
+    let encoded: unknown
+    // oxlint-disable-next-line socketserver/no-try -- an encoder is user code, and what it throws must not reach the event loop
+    try {
+      encoded = typeof message === "object" && message instanceof Encoded ? frame(message.payload) : encode(message)
+    } catch (error) {
+      return new Unencodable(`the encoder threw: ${messageOf(error)}`)
+    }
+    if (typeof encoded === "string" || encoded instanceof Uint8Array || encoded instanceof Unencodable) return encoded
+    return new Unencodable("the encoder returned neither text nor bytes")
+  }
+}
+
+const formOf = <Write>(
+  side: Side<unknown, Write>,
+  carries: Wire.Wire["carries"]
+): Pick<Side<unknown, Write>, "encode" | "frame"> => {
+  switch (carries) {
+    case "stream":
+      return side
+    case "datagrams":
+      return side.datagram
+    case "payloads":
+      return { encode: side.payload.encode, frame: (payload) => payload }
+  }
+}

@@ -1,0 +1,162 @@
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
+import * as jsonText from "../internal/json.ts"
+import { build, framed } from "../internal/protocols.ts"
+import * as sides from "../internal/sides.ts"
+import { Unencodable } from "../internal/unencodable.ts"
+import type { Side } from "../Codec.ts"
+import type { Framed, Protocol } from "../Protocol.ts"
+import { type LinesOptions, lines } from "./framings.ts"
+
+/** The part of `Protocol` that gives payloads their types. */
+
+/**
+ * UTF-8 text over a framing.
+ *
+ * **Gotchas**
+ *
+ * Bytes that are not UTF-8 are `Malformed`, and so is text that UTF-8 cannot
+ * express (a lone surrogate) when it is written: its request ends as `Failed`.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const text = (of: Framed<string> | Framed<Uint8Array>): Framed<string> =>
+  framed(`text(${of.name})`, of.framing, "text", of.problem)
+
+/**
+ * A JSON value for each payload of a framing.
+ *
+ * **When to use**
+ *
+ * With {@link schema}, which gives the values their types.
+ *
+ * **Gotchas**
+ *
+ * What JSON would leave out or change is not written: `NaN`, a `Date`, a `Map`,
+ * a function. Such a response ends its request as `Failed`. A property that is
+ * `undefined` is the same as none, and -0 is 0.
+ *
+ * **Example** (JSON after its length)
+ *
+ * ```ts
+ * import { Protocol } from "@socketserver/core"
+ *
+ * const messages = Protocol.json(Protocol.lengthPrefixed({ lengthBytes: 2 }))
+ *
+ * messages.client.encode({ a: 1 }) // => Uint8Array.of(0, 7, ...new TextEncoder().encode('{"a":1}'))
+ * ```
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const json = (of: Framed<string> | Framed<Uint8Array>): Protocol<unknown, unknown> => {
+  const side = sides.mapped(of.framing.text, jsonText.parse, jsonText.format)
+  return build({ name: `json(${of.name})`, problem: of.problem, server: side, client: side })
+}
+
+/**
+ * A JSON value a line (newline-delimited JSON): {@link json} over {@link lines}.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const ndjson = (options?: LinesOptions): Protocol<unknown, unknown> => ({
+  ...json(lines(options)),
+  name: "ndjson"
+})
+
+/**
+ * A two-way conversion of messages; a `Failure` says what is wrong.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Conversion<From, To> {
+  readonly decode: (from: From) => Result.Result<To, string>
+  readonly encode: (to: To) => Result.Result<From, string>
+}
+
+/**
+ * Converts the requests and responses of a protocol.
+ *
+ * @see {@link schema} to convert with a `Schema`
+ * @category combinators
+ * @since 0.1.0
+ */
+export const transform = <In, Out, In2, Out2>(
+  self: Protocol<In, Out>,
+  options: { readonly request: Conversion<In, In2>; readonly response: Conversion<Out, Out2> }
+): Protocol<In2, Out2> => {
+  const read =
+    <From, To>({ decode }: Conversion<From, To>) =>
+    (from: From): To | sides.Undecodable => {
+      const result = decode(from)
+      return Result.isSuccess(result) ? result.success : new sides.Undecodable(result.failure)
+    }
+  const write =
+    <From, To>({ encode }: Conversion<From, To>) =>
+    (to: To): From | Unencodable => {
+      const result = encode(to)
+      return Result.isSuccess(result) ? result.success : new Unencodable(result.failure)
+    }
+  const { request, response } = options
+  return build({
+    name: self.name,
+    kind: self.kind,
+    // Its ids are those of the messages that it had.
+    problem: self.correlation === undefined ? self.problem : "give its messages their types first, and correlate those",
+    server: sides.mapped(self.server as Side<In, never> as Side<In, Out>, read(request), write(response)),
+    client: sides.mapped(self.client, read(response), write(request))
+  })
+}
+
+/**
+ * Gives a protocol's messages the types of two schemas, in both directions.
+ *
+ * **Details**
+ *
+ * A request that does not fit ends as `Malformed` with the schema's message and
+ * its place in the input. A response that does not fit ends as `Failed`.
+ *
+ * **Example** (Typing newline-delimited JSON)
+ *
+ * ```ts
+ * import { Protocol } from "@socketserver/core"
+ * import { Schema } from "effect"
+ *
+ * const calculator = Protocol.schema(Protocol.ndjson(), {
+ *   request: Schema.Struct({ add: Schema.Array(Schema.Finite) }),
+ *   response: Schema.Struct({ sum: Schema.Finite })
+ * })
+ *
+ * calculator.client.encode({ add: [1, 2] }) // => '{"add":[1,2]}\n'
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const schema = <In, Out, In2, EncodedIn extends In, Out2, EncodedOut extends Out>(
+  self: Protocol<In, Out>,
+  options: {
+    readonly request: Schema.Codec<In2, EncodedIn>
+    readonly response: Schema.Codec<Out2, EncodedOut>
+  }
+): Protocol<In2, Out2> =>
+  transform(self, { request: conversion<In, In2>(options.request), response: conversion<Out, Out2>(options.response) })
+
+const formatter = SchemaIssue.makeFormatterDefault()
+
+// In one line, for logs.
+const formatIssue = (issue: SchemaIssue.Issue): string => formatter(issue).replaceAll(/\s+/g, " ")
+
+const conversion = <From, To>(schema: Schema.Codec<To, From>): Conversion<From, To> => {
+  const decode = SchemaParser.decodeUnknownResult(schema)
+  const encode = SchemaParser.encodeUnknownResult(schema)
+  return {
+    decode: (from) => Result.mapError(decode(from), formatIssue),
+    encode: (to) => Result.mapError(encode(to), formatIssue) as Result.Result<From, string>
+  }
+}

@@ -1,0 +1,78 @@
+/** Who comes in while the server stops. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import * as Transport from "@socketserver/core/Transport"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import { listener, Scripted, turns } from "./support/scripted.ts"
+
+class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
+
+/** A server that greets every peer that it lets in. */
+const greeting = (verify: Transport.Verify) =>
+  Effect.gen(function* () {
+    const { accept, listen } = listener()
+    const layer = Layer.provideMerge(
+      Talk.serve(({ body }) => Effect.as(Effect.ignore(body.write("welcome")), Response.empty)),
+      Transport.layer(Talk, { verify }, listen)
+    )
+    const server = Context.get(yield* Layer.build(layer), Talk)
+    const wire = new Scripted()
+    yield* Effect.addFinalizer(() => Effect.sync(() => wire.gone()))
+    return {
+      server,
+      wire,
+      accept: Effect.andThen(
+        Effect.sync(() => accept(wire)),
+        turns
+      )
+    }
+  })
+
+describe("a peer whose verification", () => {
+  it.effect("ends well is let in", () =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { accept, wire } = yield* greeting(() => Effect.as(latch.await, true))
+      yield* accept
+      assert.isFalse(wire.started)
+      yield* Effect.andThen(latch.open, turns)
+      assert.deepStrictEqual(wire.asked(), ["write welcome", "end"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("stops the server is not let in, though it ends well", () =>
+    Effect.gen(function* () {
+      let stop: Fiber.Fiber<unknown> | undefined
+      const { accept, server, wire } = yield* greeting(() =>
+        Effect.sync(() => {
+          stop = Effect.runFork(server.shutdown)
+          return true
+        })
+      )
+      yield* accept
+      assert.isFalse(wire.started)
+      assert.deepStrictEqual(wire.asked(), ["destroy"])
+      assert.strictEqual((yield* server.counts).Cancelled, 0)
+      yield* Fiber.join(stop!)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("cannot be interrupted is not let in once the server has stopped", () =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { accept, server, wire } = yield* greeting(() => Effect.uninterruptible(Effect.as(latch.await, true)))
+      yield* accept
+      yield* server.shutdown
+      assert.deepStrictEqual(wire.asked(), ["destroy"])
+      yield* Effect.andThen(latch.open, turns)
+      assert.isFalse(wire.started)
+      assert.deepStrictEqual(wire.asked(), [])
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,295 @@
+/** What comes before a connection: introduce, allow, verify, secure, each once and in this order. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Outcome from "@socketserver/core/Outcome"
+import * as Peer from "@socketserver/core/Peer"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import * as Transport from "@socketserver/core/Transport"
+import type * as Wire from "@socketserver/core/Wire"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { Scripted, turns } from "./support/scripted.ts"
+import { logs } from "./support/serving.ts"
+
+class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
+
+const address = Endpoint.memory("front")
+const proxy = Peer.make({ transport: "memory", name: "proxy" })
+const behind = Peer.make({ transport: "memory", name: "behind the proxy" })
+
+/** A server that is told of peers by hand, and what it made of them. */
+const front = (options: Transport.ServerOptions = {}) =>
+  Effect.gen(function* () {
+    let sink!: Transport.Sink
+    const listen: Transport.Listen = (given) => {
+      sink = given
+      return Effect.succeed({ address, close: () => {}, connect: MemoryServer.wire("front") })
+    }
+    const echo = Lines.serve(({ body }) => Effect.succeed(Response.make(body)))
+    const server = Context.get(
+      yield* Layer.build(Layer.provideMerge(echo, Transport.layer(Lines, options, listen))),
+      Lines
+    )
+    const events: Array<Outcome.Event> = []
+    yield* Effect.forkScoped(
+      Stream.runForEach(server.outcomes, (event) => Effect.sync(() => events.push(event))),
+      { startImmediately: true }
+    )
+    yield* turns
+    return {
+      server,
+      sink,
+      /** Who was refused, and why. */
+      refused: () =>
+        events
+          .filter(({ outcome }) => outcome._tag !== "Completed")
+          .map(
+            ({ connection, outcome }) =>
+              `${connection.peer.name}: ${outcome._tag === "Refused" ? outcome.reason : outcome._tag}`
+          )
+    }
+  })
+
+type Step = "introduce" | "allow" | "verify" | "secure"
+
+/** A peer with all steps, one of which may do something else; and what was done. */
+const peer = (instead: { readonly [S in Step]?: Effect.Effect<any, any> } = {}) => {
+  const steps: Array<string> = []
+  const wire = new Scripted()
+  const step = <A>(name: Step, who: Peer.Peer, result: A): Effect.Effect<A, any> =>
+    Effect.andThen(
+      Effect.sync(() => steps.push(`${name} ${who.name}`)),
+      (instead[name] as Effect.Effect<A, any> | undefined) ?? Effect.succeed(result)
+    )
+  const opening: Transport.Opening = {
+    peer: proxy,
+    listener: address,
+    introduce: step("introduce", proxy, behind),
+    allow: (who) => Effect.runSync(step("allow", who, true)),
+    secure: (who) => step<Wire.Wire>("secure", who, wire),
+    destroy: () => {
+      steps.push("destroy")
+      wire.destroy()
+    }
+  }
+  const verify: Transport.Verify = (who) => step("verify", who, true) as Effect.Effect<boolean>
+  return { steps, wire, opening, verify }
+}
+
+const all = ["introduce proxy", "allow behind the proxy", "verify behind the proxy", "secure behind the proxy"]
+const [, quiet] = logs()
+
+describe("a peer that comes in", () => {
+  it.effect("is introduced, allowed, verified and secured, and then served", () =>
+    Effect.gen(function* () {
+      const { opening, steps, verify, wire } = peer()
+      const { refused, sink } = yield* front({ verify })
+      sink.open(opening)
+      yield* turns
+      assert.deepStrictEqual(steps, all)
+      wire.data("hello\n")
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), ["write hello"])
+      assert.deepStrictEqual(refused(), [])
+      wire.gone()
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("needs no introduction and no list", () =>
+    Effect.gen(function* () {
+      const { opening, steps, verify, wire } = peer()
+      const { sink } = yield* front({ verify })
+      const { allow: _, introduce: __, ...others } = opening
+      sink.open(others)
+      yield* turns
+      assert.deepStrictEqual(steps, ["verify proxy", "secure proxy"])
+      assert.isTrue(wire.started)
+      wire.gone()
+    }).pipe(Effect.scoped)
+  )
+
+  const no = Effect.fail(Outcome.refused("no"))
+  it.effect.each([
+    { step: "introduce", instead: no, done: 1, said: "proxy: no" },
+    { step: "allow", instead: Effect.succeed(false), done: 2, said: "behind the proxy: allow" },
+    { step: "verify", instead: Effect.succeed(false), done: 3, said: "behind the proxy: verify" },
+    { step: "verify", instead: Effect.die("a bug"), done: 3, said: "behind the proxy: verify failed" },
+    { step: "verify", instead: Effect.interrupt, done: 3, said: "behind the proxy: verify failed" },
+    { step: "secure", instead: no, done: 4, said: "behind the proxy: no" }
+  ] as const)("is turned away by $step ($said), and nothing comes after that", ({ done, instead, said, step }) =>
+    Effect.gen(function* () {
+      const { opening, steps, verify, wire } = peer({ [step]: instead })
+      const { refused, server, sink } = yield* front({ verify })
+      sink.open(opening)
+      yield* turns
+      assert.deepStrictEqual(steps, [...all.slice(0, done), "destroy"])
+      assert.deepStrictEqual(refused(), [said])
+      assert.strictEqual((yield* server.counts).Refused, 1)
+      assert.isFalse(wire.started)
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect.each(["introduce", "verify", "secure"] as const)(
+    "is refused after a minute in which %s does not end",
+    (step) =>
+      Effect.gen(function* () {
+        const { opening, steps, verify } = peer({ [step]: Effect.never })
+        let verified = verify
+        const { refused, sink } = yield* front({ verify: (...who) => verified(...who), maxConnections: 1 })
+        sink.open(opening)
+        yield* turns
+        yield* TestClock.adjust("59999 millis")
+        assert.deepStrictEqual(refused(), [])
+        yield* TestClock.adjust("1 millis")
+        yield* turns
+        assert.strictEqual(steps.at(-1), "destroy")
+        assert.deepStrictEqual(refused(), [
+          `${step === "introduce" ? "proxy" : "behind the proxy"}: it was not ready within 60000 ms`
+        ])
+        // Its place is free again.
+        const next = peer()
+        verified = next.verify
+        sink.open(next.opening)
+        yield* turns
+        assert.isTrue(next.wire.started)
+        next.wire.gone()
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("is refused after a minute, where a listener accepts without steps and verify does not end", () =>
+    Effect.gen(function* () {
+      const { refused, sink } = yield* front({ verify: () => Effect.never })
+      const wire = new Scripted()
+      sink.accept(wire)
+      yield* turns
+      yield* TestClock.adjust("1 minute")
+      yield* turns
+      assert.deepStrictEqual([refused(), wire.asked()], [["peer: it was not ready within 60000 ms"], ["destroy"]])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("by a datagram is refused after a minute in which verify does not end, and its place is free", () =>
+    Effect.gen(function* () {
+      let ends = false
+      const { refused, sink } = yield* front({ maxConnections: 1, verify: () => (ends ? true : Effect.never) })
+      const replies: Array<string> = []
+      const datagram = (text: string): Wire.Datagram => ({
+        data: new TextEncoder().encode(text),
+        peer: proxy,
+        listener: address,
+        reply: (data, sent) => {
+          replies.push(new TextDecoder().decode(data as Uint8Array))
+          sent()
+        }
+      })
+      sink.receive(datagram("one"))
+      yield* turns
+      ends = true
+      sink.receive(datagram("two"))
+      yield* turns
+      assert.deepStrictEqual(refused(), ["proxy: more than 1 datagrams"])
+      yield* TestClock.adjust("1 minute")
+      yield* turns
+      sink.receive(datagram("three"))
+      yield* turns
+      assert.deepStrictEqual(refused().slice(0, 2), [
+        "proxy: more than 1 datagrams",
+        "proxy: it was not ready within 60000 ms"
+      ])
+      assert.deepStrictEqual(replies, ["three"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect.each(["introduce", "verify", "secure"] as const)(
+    "is destroyed, and not refused, where a stop comes in the middle of %s",
+    (step) =>
+      Effect.gen(function* () {
+        let interrupted = 0
+        const { opening, steps, verify } = peer({
+          [step]: Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
+        })
+        const { refused, server, sink } = yield* front({ verify })
+        sink.open(opening)
+        yield* turns
+        yield* server.shutdown
+        yield* turns
+        assert.deepStrictEqual(steps.filter((step) => step === "destroy").length, 1)
+        assert.strictEqual(interrupted, 1)
+        assert.deepStrictEqual(refused(), [])
+        // Who comes later is not even introduced.
+        const late = peer()
+        sink.open(late.opening)
+        yield* turns
+        assert.deepStrictEqual(late.steps, ["destroy"])
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect.each([
+    { step: "introduce", how: "dies", instead: Effect.die(new Error("a bug")) },
+    { step: "allow", how: "dies", instead: Effect.die(new Error("a bug")) },
+    { step: "secure", how: "dies", instead: Effect.die(new Error("a bug")) },
+    { step: "introduce", how: "interrupts itself", instead: Effect.interrupt },
+    { step: "secure", how: "interrupts itself", instead: Effect.interrupt }
+  ])("costs nobody else anything where $step $how, and is counted", ({ instead, step }) => {
+    const [entries, logged] = logs()
+    return Effect.gen(function* () {
+      const { opening, steps } = peer({ [step]: instead })
+      const { server, sink } = yield* front({ maxConnections: 1 })
+      sink.open(opening)
+      yield* turns
+      assert.strictEqual(steps.at(-1), "destroy")
+      assert.strictEqual((yield* server.counts).Refused, 1)
+      assert.isTrue(entries.some(({ message }) => message.includes("could not accept a connection")))
+      const next = peer()
+      sink.open(next.opening)
+      yield* turns
+      assert.isTrue(next.wire.started)
+      next.wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(logged))
+  })
+
+  it.effect("is refused before any step where there is no room", () =>
+    Effect.gen(function* () {
+      const { opening: first, wire } = peer()
+      const { opening, steps, verify } = peer()
+      const { refused, sink } = yield* front({ maxConnections: 1, verify })
+      sink.open(first)
+      yield* turns
+      steps.length = 0
+      sink.open(opening)
+      yield* turns
+      assert.deepStrictEqual(steps, ["destroy"])
+      assert.deepStrictEqual(refused(), ["proxy: more than 1 connections"])
+      wire.gone()
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("after the stop is closed at once, or refused where it is a datagram", () =>
+    Effect.gen(function* () {
+      const { refused, server, sink } = yield* front()
+      yield* server.shutdown
+      const wire = new Scripted()
+      sink.accept(wire)
+      const replies: Array<unknown> = []
+      sink.receive({
+        data: new TextEncoder().encode("late"),
+        peer: proxy,
+        listener: address,
+        reply: (data, sent) => {
+          replies.push(data)
+          sent()
+        }
+      })
+      yield* turns
+      assert.isFalse(wire.started)
+      assert.deepStrictEqual(wire.asked(), ["destroy"])
+      assert.deepStrictEqual([refused(), replies], [["proxy: the server stops"], []])
+    }).pipe(Effect.scoped)
+  )
+})

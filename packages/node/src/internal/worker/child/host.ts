@@ -1,0 +1,212 @@
+/** The worker's end of the channel: look here for what becomes of a frame of the parent. */
+import type * as Connection from "@socketserver/core/Connection"
+import type * as Outcome from "@socketserver/core/Outcome"
+import type * as Policy from "@socketserver/core/Policy"
+import * as Remote from "@socketserver/core/Remote"
+import type * as Worker from "@socketserver/core/Worker"
+import * as Effect from "effect/Effect"
+import { connectionKind, type Kind, requestKind, setUpKind } from "../channel/calls.ts"
+import type { Claims } from "../channel/claims.ts"
+import type { Described } from "../channel/description.ts"
+import { Ask, factsBytes, type FrameReceiver, FrameReader, FrameWriter, readFacts, Tell } from "../channel/frames.ts"
+import type { Role } from "../channel/given.ts"
+import type { Link } from "../channel/link.ts"
+import type { Tick } from "../channel/tick.ts"
+import { Call, type Encode } from "./call.ts"
+import { CallWire } from "./callWire.ts"
+import { Intake } from "./intake.ts"
+import { placing } from "./placing.ts"
+import { Pushes, RemoteRef } from "./remoteRef.ts"
+
+/** A call that has begun: a connection of this program's server. */
+interface Begun {
+  readonly call: Call
+  readonly wire: CallWire
+}
+
+/**
+ * The worker's end: takes calls from the channel, hands each to the server of
+ * this program as a connection, and sends back what the handler answers.
+ */
+export class WorkerHost implements Remote.Host, FrameReceiver {
+  readonly service: string
+  readonly address: string
+  readonly worker: Worker.Worker
+  readonly policy: Policy.Policy
+  private readonly writer: FrameWriter
+  private readonly onStop: () => void
+  private readonly tick: Tick
+  private readonly intake: Intake
+  private readonly begun = new Map<number, Begun>()
+  private readonly refs = new Map<number, RemoteRef<unknown>>()
+  private readonly pushes = new Pushes()
+  private taker: Remote.Taker | undefined = undefined
+  private encode: Encode | undefined = undefined
+  private ending = false
+
+  constructor(options: {
+    readonly role: Role
+    readonly id: number
+    readonly link: Link
+    readonly claims: Claims
+    readonly tick: Tick
+    readonly onStop: () => void
+    readonly onLost: () => void
+  }) {
+    const { claims, link, role, tick } = options
+    this.service = role.service
+    this.address = role.address
+    this.onStop = options.onStop
+    this.tick = tick
+    // An answer, and that there is room for the next call, leave together: half the writes, and half the wakes of the parent.
+    const writer = new FrameWriter(link.send, tick.afterTurn)
+    this.writer = writer
+    this.intake = new Intake({ each: role.each, claims, link, writer, tick, begin: (call) => this.begin(call) })
+    let requests = 0
+    this.worker = {
+      kind: role.kind,
+      id: options.id,
+      get requests() {
+        return requests
+      }
+    }
+    this.policy = {
+      name: role.kind,
+      worker: role.kind,
+      onPeerGone: "cancel",
+      drain: (requests, begin, server) =>
+        Effect.suspend(() => {
+          writer.add(Tell.ready, 0)
+          return Remote.drain(requests, begin, server)
+        }),
+      place: (served, server) => {
+        this.encode = Remote.payloadEncoder(server.protocol.server)
+        return Effect.succeed(
+          placing(served as never, {
+            encode: this.encode,
+            begunOf: (id) => this.begun.get(id),
+            onRequest: () => {
+              // What others have answered does not wait for a handler that computes, or that ends this worker.
+              writer.flush()
+              requests++
+            },
+            onConnected: ({ call, wire }) => {
+              writer.add(Tell.connected, call.id)
+              wire.input(undefined)
+            },
+            onFree: (call) => this.free(call)
+          }) as never
+        )
+      }
+    }
+    const reader = new FrameReader(this)
+    link.start({ onBytes: (chunk) => reader.push(chunk), onEnd: options.onLost })
+  }
+
+  open(taker: Remote.Taker): void {
+    this.taker = taker
+    taker.observe(({ connection, outcome }: Outcome.Event) => this.begun.get(connection.id)?.call.onOutcome(outcome))
+    Effect.runFork(taker.stopping).addObserver(() => {
+      if (!this.ending) this.writer.add(Tell.shutdown, 0)
+      this.intake.stop()
+    })
+  }
+
+  onFrame(kind: number, id: number, body: Buffer): void {
+    switch (kind) {
+      case Ask.connection:
+        this.refs.set(id, this.refOf(id, JSON.parse(body.toString()) as Described))
+        return
+      case Ask.request:
+        return this.take(id, requestKind, body)
+      case Ask.open:
+        return this.take(id, connectionKind, body)
+      case Ask.connect:
+        return this.take(id, setUpKind, body)
+      case Ask.data:
+        return this.begun.get(id)?.wire.input(body)
+      case Ask.end:
+        return this.begun.get(id)?.wire.input(undefined)
+      case Ask.cancel:
+        return this.intake.cancel(id) ? undefined : this.begun.get(id)?.wire.cancel()
+      case Ask.credit:
+        return this.credited(id, body.readUInt32LE(0))
+      case Ask.gone: {
+        const ref = this.refs.get(id)
+        this.refs.delete(id)
+        if (ref !== undefined) Effect.runFork(ref.end())
+        return
+      }
+      case Ask.pushed:
+        return this.pushes.confirm(
+          id,
+          body.length === 0 ? undefined : (JSON.parse(body.toString()) as Connection.Reason)
+        )
+      case Ask.stop:
+        this.ending = true
+        return this.onStop()
+    }
+  }
+
+  private refOf(id: number, described: Described): RemoteRef<unknown> {
+    return new RemoteRef(id, described, this.writer, this.pushes, () => this.encode as Encode)
+  }
+
+  private take(id: number, kind: Kind, body: Buffer): void {
+    const facts = readFacts(body)
+    const ref = this.refs.get(facts.connection)
+    if (ref === undefined) return
+    const payload = body.subarray(factsBytes)
+    this.intake.add(new Call({ id, kind, facts, ref, payload, writer: this.writer }))
+  }
+
+  private begin(call: Call): void {
+    if (this.taker === undefined) return
+    const { facts, id, kind, ref } = call
+    const payload = call.takePayload()
+    ref.update(facts)
+    const wire = new CallWire({
+      id,
+      peer: ref.peer,
+      listener: ref.listener,
+      writer: this.writer,
+      tick: this.tick,
+      whole: kind === connectionKind,
+      // What a whole connection carries is said by what it came with.
+      carries: kind !== connectionKind ? "payloads" : payload?.length === 0 ? "stream" : "datagrams",
+      isOver: () => call.isOver,
+      onClosed: (started) => this.closed(call, started)
+    })
+    this.begun.set(id, { call, wire })
+    this.intake.began(call)
+    if (kind === requestKind) {
+      wire.input(payload)
+      wire.input(undefined)
+    }
+    this.taker.accept(wire, id)
+  }
+
+  private credited(id: number, bytes: number): void {
+    const begun = this.begun.get(id)
+    if (begun?.call.kind === connectionKind) begun.wire.taken(bytes)
+    else begun?.call.messages.credited(bytes)
+  }
+
+  /** Its server has no connection for the call any more. */
+  private closed(call: Call, started: boolean): void {
+    if (!started) {
+      // The server was stopping: nothing has begun, so that another worker may do it.
+      this.writer.add(Tell.returned, call.id)
+      return this.free(call)
+    }
+    if (call.kind === connectionKind) call.tellOutcome()
+    if (!call.isPlaced) this.free(call)
+  }
+
+  /** The call and everything of it has ended. */
+  private free(call: Call): void {
+    if (!this.begun.delete(call.id)) return
+    this.writer.add(Tell.freed, call.id)
+    this.intake.ended(call)
+  }
+}

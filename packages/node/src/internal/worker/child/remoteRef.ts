@@ -1,0 +1,116 @@
+/** The connection that a handler in a worker sees. */
+import * as Connection from "@socketserver/core/Connection"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import type * as Peer from "@socketserver/core/Peer"
+import { Unencodable } from "@socketserver/core/Protocol"
+import * as Remote from "@socketserver/core/Remote"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import { type Described, peerOf } from "../channel/description.ts"
+import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
+import type { Encode } from "./call.ts"
+
+/** The call whose handler the current fiber is in: what that does to its connection is known by it. */
+export const CurrentCall = Context.Reference<number>("@socketserver/node/internal/CurrentCall", {
+  defaultValue: () => 0
+})
+
+type Pushed = (reason: Connection.Reason | undefined) => void
+
+/** The pushes of a worker that its parent has not confirmed yet. */
+export class Pushes {
+  private ids = 0
+  private readonly waiting = new Map<number, Pushed>()
+
+  add(pushed: Pushed): number {
+    this.ids = (this.ids + 1) >>> 0
+    this.waiting.set(this.ids, pushed)
+    return this.ids
+  }
+
+  forget(id: number): void {
+    this.waiting.delete(id)
+  }
+
+  /** Its parent says what has become of a push. */
+  confirm(id: number, reason: Connection.Reason | undefined): void {
+    const pushed = this.waiting.get(id)
+    this.waiting.delete(id)
+    pushed?.(reason)
+  }
+}
+
+/**
+ * A connection of the parent, in a worker: one for each, so that what hangs on
+ * its identity (the state of a `Session`) finds it again.
+ */
+export class RemoteRef<Out> implements Connection.Ref<Out> {
+  readonly id: number
+  readonly peer: Peer.Peer
+  readonly openedAt: number
+  readonly listener: Endpoint.Endpoint
+  bytesRead = 0
+  bytesWritten = 0
+  inFlight = 0
+  private readonly writer: FrameWriter
+  private readonly pushes: Pushes
+  private readonly encode: () => Encode
+  private gone = false
+  private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
+
+  constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, encode: () => Encode) {
+    this.id = id
+    this.peer = peerOf(described.peer)
+    this.openedAt = described.openedAt
+    this.listener = Result.getOrElse(Endpoint.parse(described.listener), () => Endpoint.memory(described.listener))
+    this.writer = writer
+    this.pushes = pushes
+    this.encode = encode
+  }
+
+  /** What its parent knew of it when it sent the latest request. */
+  update(facts: Facts): void {
+    this.bytesRead = facts.bytesRead
+    this.bytesWritten = facts.bytesWritten
+    this.inFlight = facts.inFlight
+  }
+
+  readonly push = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
+    Effect.suspend(() => {
+      if (this.gone) return this.fails({ _tag: "Closed" })
+      const payload = this.encode()(message)
+      if (payload instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: payload.problem })
+      return Effect.callback<void, Connection.ConnectionError>((resume) => {
+        const id = this.pushes.add((reason) => resume(reason === undefined ? Effect.void : this.fails(reason)))
+        const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
+        this.writer.add(Tell.push, id, Buffer.concat([count(this.id), bytes]))
+        return Effect.sync(() => this.pushes.forget(id))
+      })
+    })
+
+  readonly close: Effect.Effect<void> = Effect.withFiber((fiber) =>
+    Effect.sync(() => {
+      if (!this.gone) this.writer.add(Tell.close, fiber.getRef(CurrentCall), count(this.id))
+    })
+  )
+
+  readonly [Remote.onEndKey] = (finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): void => {
+    this.finalizers.push(finalizer)
+  }
+
+  /** The connection has ended. */
+  end(): Effect.Effect<void> {
+    this.gone = true
+    const finalizers = this.finalizers
+    this.finalizers = []
+    return Effect.forEach(finalizers.reverse(), (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), {
+      discard: true
+    })
+  }
+
+  private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
+    return Effect.fail(new Connection.ConnectionError({ reason, peer: this.peer }))
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Whether this program is a worker of another one that has started it. It is
+ * looked at as soon as this module is loaded, and what it says is taken out of
+ * the environment, so that programs which a handler starts do not inherit it.
+ */
+import * as Remote from "@socketserver/core/Remote"
+import { type Role, roleVariable } from "../channel/given.ts"
+
+export const role: Role | undefined = take(roleVariable)
+
+/** Takes a variable out of the environment. */
+function take(name: string): Role | undefined {
+  const text = process.env[name]
+  if (text === undefined) return undefined
+  delete process.env[name]
+  return JSON.parse(text) as Role
+}
+
+if (role !== undefined) {
+  // What a worker needs is loaded only in one, while the program loads the rest.
+  const host = import("./become.ts").then(({ become }) => become(role))
+  Remote.setHost(() => host)
+}

@@ -1,0 +1,153 @@
+/** How many workers there are: starting them, replacing them, and what is said of it. */
+import * as Outcome from "@socketserver/core/Outcome"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { Backoff, longestDelay } from "./backoff.ts"
+import { noEnd } from "./child.ts"
+import type { PoolMetrics } from "./metrics.ts"
+import type { PoolOptions } from "./options.ts"
+import type { Setting } from "./setting.ts"
+import { type Ending, type Owner, WorkerHandle } from "./workerHandle.ts"
+
+/** What a crew has to be told. */
+export interface Demand {
+  /** How many calls wait. */
+  readonly waiting: () => number
+  /** Whether a worker takes nothing more. */
+  readonly isDone: (worker: WorkerHandle) => boolean
+  /** So many starts have failed, and none is ready, that nobody should wait for the next. */
+  readonly onHopeless: (crash: Outcome.WorkerCrashed) => void
+}
+
+/**
+ * The workers of a pool: as many are started as there should be, and those that
+ * end are replaced; after a start that failed, with back-off.
+ */
+export class Crew {
+  readonly workers = new Set<WorkerHandle>()
+  private readonly startedAt = new WeakMap<WorkerHandle, number>()
+  private readonly options: PoolOptions
+  private readonly setting: Setting
+  private readonly owner: Owner
+  private readonly demand: Demand
+  private readonly metrics: PoolMetrics
+  readonly backoff: Backoff
+  private closed = false
+  private watchers: Array<() => void> = []
+
+  constructor(options: PoolOptions, setting: Setting, owner: Owner, demand: Demand, metrics: PoolMetrics) {
+    this.options = options
+    this.setting = setting
+    this.owner = owner
+    this.demand = demand
+    this.metrics = metrics
+    this.backoff = new Backoff(setting.tick)
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  /** Starts the first workers, and waits until one of them is ready; fails with what is wrong if none will be. */
+  readonly open: Effect.Effect<void, string> = Effect.callback((resume) => {
+    const look = () => {
+      if (hasReady(this.workers)) resume(Effect.void)
+      else if (this.backoff.lastFailure !== undefined) resume(Effect.fail(this.backoff.lastFailure))
+      else this.watchers.push(look)
+    }
+    this.grow()
+    // One shows whether workers can be had, also where none is kept.
+    if (this.workers.size === 0) this.add()
+    look()
+  })
+
+  /** No worker is started any more. */
+  close(): void {
+    this.closed = true
+    this.backoff.stop()
+    this.metrics.stop()
+  }
+
+  /** Waits until all workers have ended. */
+  readonly ended: Effect.Effect<void> = Effect.callback((resume) => {
+    const look = () => {
+      if (this.workers.size === 0) resume(Effect.void)
+      else this.watchers.push(look)
+    }
+    look()
+  })
+
+  /** Starts as many workers as there should be. */
+  grow(): void {
+    this.changed()
+    if (this.closed || this.backoff.isPaused) return
+    const { fixed, max, spares } = this.options
+    let busy = 0
+    let ending = 0
+    for (const worker of this.workers) {
+      if (worker.state === "retiring" || this.demand.isDone(worker)) ending++
+      else if (worker.calls.taken > 0) busy++
+    }
+    // Those that end make room in a pool of a fixed size, and count where the number of processes is what is bounded.
+    const want = fixed ? max + ending : Math.min(max, busy + ending + this.demand.waiting() + spares)
+    while (this.workers.size < want && !this.backoff.isPaused) this.add()
+  }
+
+  onReady(worker: WorkerHandle): void {
+    this.backoff.succeeded()
+    this.metrics.start(this.ageOf(worker))
+  }
+
+  /** A worker has ended, with so many calls that it had begun. */
+  onEnd(worker: WorkerHandle, { wasAsked, wasReady }: Ending, crash: Outcome.WorkerCrashed, begun: number): void {
+    if (wasAsked || this.closed) return
+    this.metrics.crashed(1)
+    // One that ends of itself before it has done anything is no better than one that does not start.
+    const unused = worker.calls.done === 0 && begun === 0 && !isFromOutside(crash)
+    if (this.ageOf(worker) > longestDelay) this.backoff.isWell()
+    if (!wasReady || unused) this.failedToStart(crash, wasReady ? "before it was used" : "before it was ready")
+  }
+
+  /** Something that somebody may wait for has changed. */
+  changed(): void {
+    this.metrics.changed()
+    const { watchers } = this
+    this.watchers = []
+    for (const watch of watchers) watch()
+  }
+
+  private add(): void {
+    const { setting } = this
+    const started = Result.try({ try: setting.start, catch: (error) => error })
+    if (Result.isFailure(started)) {
+      const reason = started.failure instanceof Error ? started.failure.message : String(started.failure)
+      const crash = Outcome.workerCrashed({ worker: "that could not be started", ...noEnd, reason })
+      return this.failedToStart(crash, "before it was ready")
+    }
+    const worker = new WorkerHandle(started.success, this.owner, this.options, setting.tick)
+    this.startedAt.set(worker, setting.tick.now())
+    this.workers.add(worker)
+  }
+
+  /** Tries again later; whoever waits meanwhile does not wait for ever. */
+  private failedToStart(crash: Outcome.WorkerCrashed, when: string): void {
+    const { context, service } = this.setting
+    const problem = Outcome.describe(crash).replace("before it had answered", when)
+    const delay = this.backoff.failed(problem, !isFromOutside(crash), () => this.grow())
+    Effect.runForkWith(context)(Effect.logError(`${service}: ${problem}; the next start is in ${delay} ms`))
+    if (!hasReady(this.workers) && this.backoff.isHopeless) this.demand.onHopeless(crash)
+  }
+
+  private ageOf(worker: WorkerHandle): number {
+    return this.setting.tick.now() - (this.startedAt.get(worker) ?? 0)
+  }
+}
+
+const hasReady = (workers: Iterable<WorkerHandle>): boolean => {
+  for (const { state } of workers) if (state === "ready") return true
+  return false
+}
+
+/** Who is killed from outside has not failed by itself. */
+const isFromOutside = ({ reason, signal }: Outcome.WorkerCrashed): boolean =>
+  signal === "SIGKILL" && reason === undefined

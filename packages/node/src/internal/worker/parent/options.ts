@@ -1,0 +1,39 @@
+/** The options of a pool of workers. Their defaults are those of the policies, which make them. */
+export interface PoolOptions {
+  /** The policy, as it is written in configuration. */
+  readonly policy: string
+  readonly kind: "thread" | "process"
+  /** Workers at a time. */
+  readonly max: number
+  /** Whether there are always `max` of them; otherwise as many as there are requests, and `spares`. */
+  readonly fixed: boolean
+  /** Workers that wait, started ahead, if the number is not fixed. */
+  readonly spares: number
+  /** Requests that a worker handles before it is replaced. */
+  readonly recycle: number
+  /** Requests that a worker handles at a time. */
+  readonly each: number
+  /** Whether a request has a claim, so that it is known whether it has begun. */
+  readonly hasClaims: boolean
+  /** Requests that a worker is given ahead of their turn, beyond those that it handles. */
+  readonly prefetch: number
+  /** Requests that wait for a worker. */
+  readonly queue: number
+  /** The heap of a worker in MiB, if it is limited. */
+  readonly memoryMb: number | undefined
+  /** How long a worker may take for a request before it is killed. */
+  readonly deadlineMillis: number
+  /** How long a worker may take to start. */
+  readonly startMillis: number
+  /** How long a worker that was told to end, or to let go of a request, may take before it is killed. */
+  readonly graceMillis: number
+  /** How often a request is given to another worker when the one that had it crashed. */
+  readonly retries: number
+  /** The module that is started, if not the program itself. */
+  readonly entry: string | undefined
+  /** Whether the program is bundled into one file first. */
+  readonly bundle: boolean
+}
+
+/** How many calls of a worker have a claim at a time, also those of which it has yet to hear that they were revoked. */
+export const slotsOf = ({ each, hasClaims, prefetch }: PoolOptions): number => (hasClaims ? each + 4 * prefetch : 0)

@@ -1,0 +1,177 @@
+/** The pool of a server's workers, whole: whoever has a call done by a worker starts here. */
+import type * as Connection from "@socketserver/core/Connection"
+import * as Outcome from "@socketserver/core/Outcome"
+import * as Effect from "effect/Effect"
+import { Affinity } from "./affinity.ts"
+import type { Call } from "./call.ts"
+import { noEnd } from "./child.ts"
+import { Connections } from "./connections.ts"
+import { Crew } from "./crew.ts"
+import { Dispatcher } from "./dispatcher.ts"
+import { PoolMetrics } from "./metrics.ts"
+import type { PoolOptions } from "./options.ts"
+import { Pace } from "./pace.ts"
+import { Queue } from "./queue.ts"
+import { Quota } from "./quota.ts"
+import type { Setting } from "./setting.ts"
+import type { Ending, Owner, WorkerHandle } from "./workerHandle.ts"
+
+/**
+ * The workers of one server, and the calls that wait for them.
+ *
+ * It has each call done by a worker, and answers for those whose worker ends
+ * badly. What that takes are rooms of their own: the {@link Crew} has the workers,
+ * the {@link Dispatcher} decides who gets what. It knows neither threads nor
+ * processes, and no handler.
+ */
+export class Pool {
+  private readonly retries: number
+  private readonly setting: Setting
+  private readonly affinity = new Affinity()
+  private readonly pace: Pace
+  private readonly queue: Queue
+  private readonly quota: Quota
+  private readonly connections: Connections
+  private readonly crew: Crew
+  private readonly dispatcher: Dispatcher
+
+  constructor(options: PoolOptions, setting: Setting) {
+    const { affinity } = this
+    const { context, service, sticky, tick } = setting
+    this.retries = options.retries
+    this.setting = setting
+    this.pace = new Pace(options.prefetch)
+    this.queue = new Queue(options.queue)
+    this.quota = new Quota(options.recycle, affinity)
+    this.connections = new Connections(context)
+    const metrics = new PoolMetrics(context, { service, policy: options.policy }, tick, () => {
+      const starting = [...this.crew.workers].filter(({ state }) => state === "starting").length
+      return { alive: this.crew.workers.size - starting, starting, queued: this.queue.size }
+    })
+    this.crew = new Crew(options, setting, this.owner, this.demand, metrics)
+    const { connections, pace, queue, quota } = this
+    const parts = { workers: this.crew.workers, affinity, connections, pace, queue, quota }
+    this.dispatcher = new Dispatcher(options, sticky, parts, this.crew, () => metrics.recycled(1))
+  }
+
+  /** Starts the first workers, and waits until one of them is ready; fails with what is wrong if none will be. */
+  get open(): Effect.Effect<void, string> {
+    return this.crew.open
+  }
+
+  /** Ends all workers; those that do not end by themselves are killed. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.crew.close()
+    for (const call of this.queue.takeAll()) call.onRefused("the server has stopped")
+    for (const worker of this.crew.workers) this.dispatcher.retire(worker)
+    return this.crew.ended
+  })
+
+  /** Has a call done, now or when a worker has room; refuses it if too many wait. */
+  submit(call: Call): void {
+    if (this.crew.isClosed) call.onRefused("the server has stopped")
+    else this.dispatcher.submit(call)
+  }
+
+  /** Gives a connection to one worker for good, and lets that set up its state. */
+  setUp(call: Call): void {
+    if (this.crew.isClosed) return call.onRefused("the server has stopped")
+    this.connections.atEnd(call.connection, () => {
+      call.finish()
+      const worker = this.affinity.unbind(call.connection)
+      if (worker !== undefined) this.dispatcher.dispatch(worker)
+    })
+    this.dispatcher.bind(call)
+  }
+
+  /** Nobody waits for a call any more. */
+  cancel(call: Call): void {
+    if (call.finish()) this.dispatcher.cancel(call)
+  }
+
+  /** Calls `f` when a connection ends; see {@link Connections.atEnd}. */
+  atEnd(connection: Connection.Ref<never>, f: () => void): () => void {
+    return this.connections.atEnd(connection, f)
+  }
+
+  /** What workers report. */
+  private get owner(): Owner {
+    return {
+      onReady: (worker) => {
+        this.crew.onReady(worker)
+        for (const call of this.affinity.takePostponed()) this.dispatcher.bind(call)
+        this.dispatcher.dispatch(worker)
+        this.crew.changed()
+      },
+      onFreed: (worker, call) => this.freed(worker, call),
+      onReturned: (worker, call) => {
+        this.quota.exhaust(worker)
+        this.dispatcher.requeue([call])
+        this.dispatcher.dispatch(worker)
+      },
+      onDropped: (worker, call) => {
+        this.dispatcher.requeue([call])
+        this.dispatcher.dispatch(worker)
+      },
+      onKill: (worker) => this.dispatcher.withdraw(worker),
+      onEnd: (worker, ending) => this.ended(worker, ending),
+      onPush: (worker, id, connection, message) => this.connections.push(worker, id, connection, message),
+      onClose: (call, connection) => this.connections.close(call, connection),
+      onShutdown: (worker) => {
+        Effect.runForkWith(this.setting.context)(this.setting.shutdown)
+        // Its own server takes nothing any more; what it has begun it ends.
+        this.dispatcher.exclude(worker)
+        this.quota.exhaust(worker)
+        this.dispatcher.dispatch(worker)
+      }
+    }
+  }
+
+  private get demand() {
+    return {
+      waiting: () => this.queue.size,
+      isDone: (worker: WorkerHandle) => this.quota.isDone(worker),
+      onHopeless: (crash: Outcome.WorkerCrashed) => {
+        for (const call of this.queue.takeAll()) call.onCrash(crash)
+        for (const call of this.affinity.takePostponed()) call.onCrash(crash)
+      }
+    }
+  }
+
+  private freed(worker: WorkerHandle, call: Call): void {
+    this.crew.backoff.isWell()
+    this.pace.did(worker)
+    if (!call.isFinished) {
+      call.onCrash(Outcome.workerCrashed({ worker: worker.name, ...noEnd, reason: "it gave no answer" }))
+    }
+    this.dispatcher.takeFromLate()
+    this.dispatcher.dispatch(worker)
+  }
+
+  private ended(worker: WorkerHandle, ending: Ending): void {
+    this.crew.workers.delete(worker)
+    this.dispatcher.exclude(worker)
+    this.connections.drop(worker)
+    this.pace.drop(worker)
+    const crash = Outcome.workerCrashed({ worker: worker.name, ...ending.end })
+    const { begun, others } = worker.calls.partition()
+    // What has its state there cannot go on elsewhere, begun or not.
+    const lost = this.setting.sticky ? [...begun, ...others] : begun
+    if (!this.setting.sticky) this.dispatcher.putBack(others)
+    this.crew.onEnd(worker, ending, crash, lost.length)
+    const own = this.affinity.drop(worker)
+    for (const call of [...lost, ...own.line]) this.crashed(call, crash)
+    this.dispatcher.feed()
+    // Their state is lost with their worker.
+    for (const connection of own.connections) Effect.runForkWith(this.setting.context)(connection.close)
+    this.crew.grow()
+    this.crew.changed()
+  }
+
+  private crashed(call: Call, crash: Outcome.WorkerCrashed): void {
+    this.queue.leave(call)
+    if (call.isFinished) return
+    if (call.mayRetry(this.retries)) this.submit(call)
+    else call.onCrash(crash)
+  }
+}

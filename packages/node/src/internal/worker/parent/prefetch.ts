@@ -1,0 +1,94 @@
+/** Giving calls ahead of their turn, and taking them back. */
+import type { Affinity } from "./affinity.ts"
+import type { Call } from "./call.ts"
+import type { Connections } from "./connections.ts"
+import type { PoolOptions } from "./options.ts"
+import type { Pace } from "./pace.ts"
+import type { Queue } from "./queue.ts"
+import type { Quota } from "./quota.ts"
+import type { WorkerHandle } from "./workerHandle.ts"
+
+/** What those who give out calls share. */
+export interface Parts {
+  readonly workers: ReadonlySet<WorkerHandle>
+  readonly queue: Queue
+  readonly affinity: Affinity
+  readonly connections: Connections
+  readonly quota: Quota
+  readonly pace: Pace
+}
+
+/**
+ * What busy workers are given ahead of their turn, before they run dry: they go
+ * from one call to the next without a way to here and back, and are sent many at
+ * a time. These calls still wait: who has nothing to do takes them back.
+ */
+export class Prefetch {
+  private readonly options: PoolOptions
+  private readonly sticky: boolean
+  private readonly parts: Parts
+
+  constructor(options: PoolOptions, sticky: boolean, parts: Parts) {
+    this.options = options
+    this.sticky = sticky
+    this.parts = parts
+  }
+
+  /** Gives a busy worker several of what waits. */
+  fill(worker: WorkerHandle): void {
+    const { each, prefetch } = this.options
+    const { affinity, connections, pace, queue, quota } = this.parts
+    const { calls } = worker
+    if (calls.taken < each || calls.prefetched > prefetch / 2) return
+    if (quota.isDone(worker) || pace.isLate(worker)) return
+    const most = affinity.countOf(worker) > 0 ? prefetch : Math.min(prefetch, quota.roomOf(worker))
+    while (calls.prefetched < most && canHaveMore(worker)) {
+      const call = this.sticky ? queue.next(affinity.lineOf(worker) ?? []) : queue.next()
+      if (call === undefined) return
+      connections.introduce(worker, call.connection)
+      calls.give(call, true)
+    }
+  }
+
+  /** Gives some to all that have little. */
+  fillAll(): void {
+    if (this.parts.queue.size > 0) for (const worker of this.parts.workers) this.fill(worker)
+  }
+
+  /** Gives some to who has least of those with enough to do. */
+  fillLeast(): void {
+    const { pace, workers } = this.parts
+    let least: WorkerHandle | undefined
+    for (const worker of workers) {
+      if (worker.calls.taken < this.options.each || !canHaveMore(worker) || pace.isLate(worker)) continue
+      if (least === undefined || worker.calls.prefetched < least.calls.prefetched) least = worker
+    }
+    if (least !== undefined) this.fill(least)
+  }
+
+  /** Takes one call back from whoever has one. */
+  takeBack(): Call | undefined {
+    if (this.sticky) return undefined
+    for (const worker of this.parts.workers) {
+      const call = worker.calls.takeBackPrefetched()
+      if (call !== undefined) return call
+    }
+    return undefined
+  }
+
+  /** Takes everything back from those that take much longer than others, whom it would wait for. */
+  takeBackFromLate(): ReadonlyArray<Call> {
+    const taken: Array<Call> = []
+    if (this.sticky) return taken
+    for (const worker of this.parts.workers) {
+      const { calls } = worker
+      if (calls.prefetched === 0 || !this.parts.pace.isLate(worker)) continue
+      for (let call = calls.takeBackPrefetched(); call !== undefined; call = calls.takeBackPrefetched())
+        taken.push(call)
+    }
+    return taken
+  }
+}
+
+/** Whether it can be given a call that can be taken back. */
+const canHaveMore = ({ calls, state }: WorkerHandle): boolean => state === "ready" && calls.canClaim

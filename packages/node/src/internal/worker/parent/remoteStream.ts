@@ -1,0 +1,71 @@
+/** Streamed responses of workers, on the parent's side. */
+import type * as Outcome from "@socketserver/core/Outcome"
+import type * as Response from "@socketserver/core/Response"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+
+/** A streamed response that comes from a worker. How it ends is known when it has. */
+export class RemoteStream<Out> implements Response.Streamed<Out> {
+  readonly _tag = "Streamed"
+  close: boolean
+  outcome: Outcome.Outcome | undefined = undefined
+  private messages: Array<Out> = []
+  private bytes = 0
+  private ended: Exit.Exit<never, Cause.Done> | undefined = undefined
+  private wake: (() => void) | undefined = undefined
+  private readonly on: { readonly taken: (bytes: number) => void; readonly left: () => void }
+
+  constructor(close: boolean, on: { readonly taken: (bytes: number) => void; readonly left: () => void }) {
+    this.close = close
+    this.on = on
+  }
+
+  offer(message: Out, bytes: number): void {
+    this.messages.push(message)
+    this.bytes += bytes
+    this.wake?.()
+  }
+
+  end(close: boolean, outcome: Outcome.Outcome | undefined): void {
+    this.close ||= close
+    this.outcome = outcome
+    this.finish(Exit.fail(Cause.Done()))
+  }
+
+  fail(exit: Exit.Exit<never>): void {
+    this.finish(exit)
+  }
+
+  get value(): Stream.Stream<Out> {
+    const left = Effect.sync(() => {
+      if (this.ended === undefined) this.on.left()
+    })
+    return Stream.ensuring(Stream.fromPull(Effect.succeed(this.pull)), left)
+  }
+
+  private readonly pull: Pull.Pull<readonly [Out, ...Array<Out>]> = Effect.suspend(() => {
+    const { bytes, messages } = this
+    if (messages.length === 0) return this.ended ?? Effect.andThen(this.something, this.pull)
+    this.messages = []
+    this.bytes = 0
+    this.on.taken(bytes)
+    return Exit.succeed(messages as unknown as readonly [Out, ...Array<Out>])
+  })
+
+  private readonly something: Effect.Effect<void> = Effect.callback((resume) => {
+    // A fiber may yield between looking and waiting.
+    if (this.messages.length > 0 || this.ended !== undefined) return resume(Effect.void)
+    this.wake = () => {
+      this.wake = undefined
+      resume(Effect.void)
+    }
+  })
+
+  private finish(exit: Exit.Exit<never, Cause.Done>): void {
+    this.ended ??= exit
+    this.wake?.()
+  }
+}

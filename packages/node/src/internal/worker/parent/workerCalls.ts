@@ -1,0 +1,155 @@
+/** What one worker has been given. */
+import { Ask } from "../channel/frames.ts"
+import type { Call } from "./call.ts"
+import type { Slots } from "./slots.ts"
+
+interface Channel {
+  readonly tell: (kind: number, id: number, body?: Uint8Array | string) => void
+  /** The turn of a call has come: it takes a place from now on. */
+  readonly onTurn: (id: number) => void
+  /** It has no call under an id any more. */
+  readonly onGone: (id: number) => void
+}
+
+/** The calls that one worker has been given and has not let go of, by their ids there: those whose turn has come, and those ahead of it. */
+export class WorkerCalls {
+  private readonly calls = new Map<number, Call>()
+  /** Of those, what it was given ahead of its turn, which comes first for the first. */
+  private readonly prefetchedIds = new Set<number>()
+  private readonly slots: Slots
+  private readonly channel: Channel
+  private readonly nextId: () => number
+  private occupied = 0
+  private ended = 0
+
+  constructor(slots: Slots, channel: Channel) {
+    this.slots = slots
+    this.channel = channel
+    this.nextId = counting((id) => !this.calls.has(id) && !slots.has(id))
+  }
+
+  get size(): number {
+    return this.calls.size
+  }
+
+  /** How many of those whose turn has come take a place. */
+  get taken(): number {
+    return this.occupied
+  }
+
+  /** How many it has ahead of their turn. */
+  get prefetched(): number {
+    return this.prefetchedIds.size
+  }
+
+  /** How many it has let go of. */
+  get done(): number {
+    return this.ended
+  }
+
+  /** Whether there is a claim for one more, without which none can be taken back. */
+  get canClaim(): boolean {
+    return this.slots.hasFree
+  }
+
+  get(id: number): Call | undefined {
+    return this.calls.get(id)
+  }
+
+  /** Gives it a call, whose id tells its frames apart from those of others; ahead of its turn, if it is told so. */
+  give(call: Call, prefetched = false): void {
+    // A whole connection is a connection of the worker's server, by the same id.
+    const id = call.kind.name === "connection" ? call.connection.id : this.nextId()
+    const takesPlace = !prefetched && call.kind.occupies
+    if (prefetched) this.prefetchedIds.add(id)
+    if (takesPlace) this.occupied++
+    this.calls.set(id, call)
+    const claim = call.kind.isClaimed ? this.slots.take(id) : 0
+    call.begin({ claim, tell: (kind, body) => this.channel.tell(kind, id, body) })
+    if (takesPlace) this.channel.onTurn(id)
+  }
+
+  /** Lets the turn come of what it was given ahead first; that call. */
+  promote(): Call | undefined {
+    for (const id of this.prefetchedIds) {
+      this.prefetchedIds.delete(id)
+      this.occupied++
+      this.channel.onTurn(id)
+      return this.calls.get(id)
+    }
+    return undefined
+  }
+
+  /** It has let go of a call: it has handled it, or says that it will not. */
+  release(id: number, how: "handled" | "returned" | "dropped"): Call | undefined {
+    this.slots.release(id)
+    const hadItsTurn = !this.prefetchedIds.has(id)
+    const call = this.take(id)
+    // One that was dropped in its turn counts: another worker may have been started for what comes next.
+    if (call !== undefined && (how === "handled" || (how === "dropped" && hadItsTurn))) this.ended++
+    return call
+  }
+
+  /** Takes the first call back of those that it was given ahead and has not begun. */
+  takeBackPrefetched(): Call | undefined {
+    for (const id of this.prefetchedIds) {
+      const call = this.takeBack(id)
+      if (call !== undefined) return call
+    }
+    return undefined
+  }
+
+  /** Takes everything back that it has not begun. */
+  takeBackAll(): ReadonlyArray<Call> {
+    return [...this.calls.keys()].flatMap((id) => this.takeBack(id) ?? [])
+  }
+
+  /** Nobody waits for a call any more. The id under which it has one that it may have begun, or whether it has it no more, or never had. */
+  cancel(call: Call): number | "taken back" | "not mine" {
+    for (const [id, mine] of this.calls) {
+      if (mine !== call) continue
+      const hadItsTurn = !this.prefetchedIds.has(id)
+      if (this.takeBack(id) === undefined) {
+        this.channel.tell(Ask.cancel, id)
+        return id
+      }
+      // It counts as handled, as one that was cancelled a moment later.
+      if (hadItsTurn) this.ended++
+      return "taken back"
+    }
+    return "not mine"
+  }
+
+  /** What it may have begun, and the others. */
+  partition(): { readonly begun: ReadonlyArray<Call>; readonly others: ReadonlyArray<Call> } {
+    const begun: Array<Call> = []
+    const others: Array<Call> = []
+    for (const [id, call] of this.calls) (this.slots.mayHaveBegun(id) ? begun : others).push(call)
+    return { begun, others }
+  }
+
+  private takeBack(id: number): Call | undefined {
+    if (!this.slots.revoke(id)) return undefined
+    this.channel.tell(Ask.cancel, id)
+    return this.take(id)
+  }
+
+  private take(id: number): Call | undefined {
+    const call = this.calls.get(id)
+    if (call === undefined) return undefined
+    this.calls.delete(id)
+    if (!this.prefetchedIds.delete(id) && call.kind.occupies) this.occupied--
+    this.channel.onGone(id)
+    return call
+  }
+}
+
+/** Counts in 32 bits from 1, without what is in use. */
+const counting = (isFree: (id: number) => boolean): (() => number) => {
+  let id = 0
+  return () => {
+    do id = (id + 1) >>> 0 || 1
+    while (!isFree(id))
+    return id
+  }
+}

@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { type Environment, listening, missing, node, printed, python } from "./support/programs.ts"
+
+const root = fileURLToPath(new URL("../../../", import.meta.url))
+const page = "docs/how-to/run-handlers-in-processes.md"
+
+/** The program of the page, as it stands there. */
+const documented = (): string => {
+  const program = /^```ts no-run\n(.*?)^```/ms.exec(readFileSync(root + page, "utf8"))?.[1]
+  assert.isDefined(program, `${page} has no program`)
+  return program
+}
+
+/** Exchanges a text that must be there once. */
+const exchanged = (program: string, what: string | RegExp, by: string): string => {
+  assert.lengthOf(program.split(what), 2, `${page} has ${String(what)} once`)
+  return program.replace(what, by)
+}
+
+/** The program on a free port, which it says. What it imports is found from inside the workspace only. */
+const started = (program: string, env: Environment) =>
+  Effect.gen(function* () {
+    const announced = exchanged(
+      program,
+      /^ThumbnailsLive\.pipe/m,
+      "Layer.merge(ThumbnailsLive, Thumbnails.announce).pipe"
+    )
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        mkdirSync(`${root}.programs`, { recursive: true })
+        return mkdtempSync(`${root}.programs/`)
+      }),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+    )
+    writeFileSync(`${folder}/server.ts`, announced)
+    return yield* listening(node(`${folder}/server.ts`, { ...env, LISTEN: "tcp://127.0.0.1:0" }))
+  })
+
+/** Sends an empty frame, every byte, the largest frame there may be, and one byte by byte; prints whether all come back. */
+const client = `
+import struct
+s = connect()
+payloads = [b"", bytes(range(256)), b"\\xff" * (65536 - 4), b"in pieces"]
+frames = [struct.pack(">I", len(payload)) + payload for payload in payloads]
+s.sendall(b"".join(frames[:-1]))
+for byte in frames[-1]: s.send(bytes([byte]))
+s.shutdown(socket.SHUT_WR)
+print(rest(s) == b"".join(frames))
+`
+
+describe.skipIf(missing("python3"))(page, () => {
+  const answers = (program: string, env: Environment) =>
+    Effect.gen(function* () {
+      const { port, server } = yield* started(program, env)
+      assert.strictEqual(yield* printed(python(port, client)), "True\n")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.strictEqual(server.stderr, "")
+    })
+
+  it.live.each(["fiber", "thread:2", "pool:2", "process"])("has a program that answers Python under %s", (policy) =>
+    Effect.suspend(() => answers(documented(), { POLICY: policy }))
+  )
+})
