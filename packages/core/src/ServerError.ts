@@ -130,7 +130,7 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
     const policy = JSON.stringify(this.policy)
     if (accepted.length === 0) return `Cannot run handlers under the policy ${policy}: ${problem}`
     const said = `Invalid policy ${policy}: ${problem}${problem.endsWith("?") ? "" : "."}`
-    return [`${said} Accepted:`, ...accepted].join("\n  ")
+    return `${said} Accepted: ${accepted.join(", ")}`
   }
 }
 
