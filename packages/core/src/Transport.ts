@@ -20,7 +20,6 @@ import type * as Endpoint from "./Endpoint.ts"
 import * as datagrams from "./internal/datagramWire.ts"
 import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
-import { hosted } from "./internal/hosted.ts"
 import { makeServer } from "./internal/face.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
@@ -155,7 +154,11 @@ export const layer = <Self, In, Out>(
     tag,
     Effect.gen(function* () {
       const host = yield* Remote.host
-      if (host !== undefined) return yield* hosted(tag, options, host)
+      if (host !== undefined) {
+        // Only a worker has a use for it.
+        const { hosted } = yield* Effect.promise(() => import("./internal/hosted.ts"))
+        return yield* hosted(tag, options, host)
+      }
       const limits = yield* Effect.mapError(
         Effect.fromResult(resolve(options)),
         (reason) => new ServerError({ reason })
