@@ -1,0 +1,21 @@
+/**
+ * What `Guards.test.ts` holds, in bytes, on the Node of this repository.
+ *
+ * A test fails where it is 3 % more. Then find what the commit allocates, and make it less. Where it is worth its
+ * price, write the new figure here, in the same commit, whose body names the reason.
+ *
+ * Where it has become a tenth less, write that here too: a figure that is too large guards nothing. A new Node may move
+ * all of them, in a commit of its own.
+ */
+export const figures = {
+  /** Allocated for each request, lines of 32 bytes, 16 outstanding; by a handler that answers at once, or yields once. */
+  allocated: { atOnce: 390, yields: 2107 },
+  /**
+   * Left in the old generation by each datagram, and each connection of one request. Nothing should be. Today all is:
+   * connections are kept in a `Map`, and each table that V8 has outgrown keeps what stood in it.
+   */
+  promoted: {
+    datagrams: { atOnce: 1296, yields: 1308 },
+    connections: { atOnce: 2434, yields: 2444 }
+  }
+}
