@@ -43,7 +43,7 @@ export default defineConfig({
       // Most of them wait for others most of the time, so that more than one keeps two cores busy.
       programs("integration", `packages/node/test/${integration}`, 60_000, 3),
       // They count, and take no time: one after the other, since each takes a core.
-      programs("bench", "packages/bench/test/**/*.test.ts", 60_000, 1),
+      programs("bench", "packages/bench/test/**/*.test.ts", 120_000, 1),
       programs("docs", "scripts/*.test.ts", 30_000, 3)
     ]
   }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { figures } from "./figures.ts"
-import { allocated, promoted } from "./support/measure.ts"
+import { allocated, promoted, promotedOver } from "./support/measure.ts"
 
 const handlers = ["atOnce", "yields"] as const
 
@@ -16,14 +16,28 @@ for (const what of ["datagrams", "connections"] as const) {
     for (const handler of handlers) {
       const figure = figures.promoted[what][handler]
       it(`leaves about ${figure} bytes in the old generation (${handler})`, () =>
-        hold(`promoted.${what}.${handler}`, figure, promoted(what, handler), 16))
+        hold(`promoted.${what}.${handler}`, figure, promoted(what, handler), { bytes: 16 }))
     }
   })
 }
 
-/** `slack` is what chance may add where the figure is near nothing: what happens to be on its way at a collection. */
-const hold = (name: string, figure: number, found: number, slack = 0): void => {
+describe("over the system's sockets", () => {
+  for (const [transport, what] of [
+    ["udp", "each of 50,000 datagrams"],
+    ["unix", "each of 20,000 connections"]
+  ] as const) {
+    const figure = figures.promotedOver[transport]
+    it(`${what} leaves about ${figure} bytes in the old generation (${transport})`, () =>
+      hold(`promotedOver.${transport}`, figure, promotedOver(transport), { bytes: 100, share: 0.1 }))
+  }
+})
+
+/**
+ * `share` and `bytes` are what a figure may grow by: what is on its way at a collection is bytes of chance, and over
+ * sockets the system says when something comes.
+ */
+const hold = (name: string, figure: number, found: number, { bytes = 0, share = 0.03 } = {}): void => {
   const change = `change ${name} in packages/bench/test/figures.ts, or what this commit allocates`
-  assert.isAtMost(found, figure * 1.03 + slack, `it was ${figure} bytes and is ${found}: ${change}`)
-  assert.isAtLeast(found, figure * 0.9 - slack, `it has become less: write ${found} to ${name} in figures.ts`)
+  assert.isAtMost(found, figure * (1 + share) + bytes, `it was ${figure} bytes and is ${found}: ${change}`)
+  assert.isAtLeast(found, figure * 0.9 - bytes, `it has become less: write ${found} to ${name} in figures.ts`)
 }

@@ -1,8 +1,8 @@
 /**
  * What `Guards.test.ts` holds, in bytes, on the Node of this repository.
  *
- * A test fails where it is 3 % more. Then find what the commit allocates, and make it less. Where it is worth its
- * price, write the new figure here, in the same commit, whose body names the reason.
+ * A test fails where it is 3 % more, over sockets a tenth. Then find what the commit allocates, and make it less. Where
+ * it is worth its price, write the new figure here, in the same commit, whose body names the reason.
  *
  * Where it has become a tenth less, write that here too: a figure that is too large guards nothing. A new Node may move
  * all of them, in a commit of its own.
@@ -17,5 +17,7 @@ export const figures = {
   promoted: {
     datagrams: { atOnce: 1296, yields: 1308 },
     connections: { atOnce: 2434, yields: 2444 }
-  }
+  },
+  /** The same over sockets. Without the `Map` UDP leaves 7, and a connection 3,840: the rest is of the wire and its socket. */
+  promotedOver: { udp: 1170, unix: 3900 }
 }

@@ -14,7 +14,12 @@ export const allocated = (handler: string): number => run("allocation.ts", [hand
 
 /** Bytes that each of 100,000 leaves in the old generation. */
 export const promoted = (what: "datagrams" | "connections", handler: string): number =>
-  run("promotion.ts", [what, handler], [...newSpace(4), "--initial-heap-size=512"])
+  run("promotion.ts", [what, handler], smallHeap)
+
+/** The same of what comes through the system's sockets. */
+export const promotedOver = (transport: "udp" | "unix"): number => run("sockets.ts", [transport], smallHeap)
+
+const smallHeap = [...newSpace(4), "--initial-heap-size=512"]
 
 const run = (program: string, args: ReadonlyArray<string>, flags: ReadonlyArray<string>): number => {
   const file = fileURLToPath(new URL(program, import.meta.url))
@@ -22,7 +27,7 @@ const run = (program: string, args: ReadonlyArray<string>, flags: ReadonlyArray<
     encoding: "utf8",
     // What is compiled before, or counted for coverage, would be compiled in another order.
     env: {},
-    timeout: 55_000
+    timeout: 110_000
   })
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`)
   return Number(stdout)
