@@ -20,7 +20,7 @@ import * as Data from "effect/Data"
  * **Gotchas**
  *
  * The errors here extend `Data.TaggedError`, not `Schema.TaggedError`: loading
- * `Schema` would double the start-up time of the smallest server.
+ * `Schema` costs about a third of the start-up of the smallest server.
  *
  * @category errors
  * @since 0.1.0

@@ -30,7 +30,7 @@ import { InvalidOption, ListenerFailed, ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
- * The options that all transports share. Every one of them is bounded.
+ * The options that all transports share. Each has a default, and a sentence on what happens at the limit.
  *
  * @category models
  * @since 0.1.0
@@ -46,7 +46,7 @@ export interface ServerOptions {
   readonly idleTimeout?: Duration.Input | undefined
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
   readonly verify?: Verify | undefined
-  /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed, whatever a peer or a handler does. */
+  /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
   readonly drainTimeout?: Duration.Input | undefined
 }
 
