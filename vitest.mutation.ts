@@ -11,5 +11,6 @@ export default defineConfig({
       }
     ]
   },
-  test: { include: ["packages/core/test/**/*.test.ts"] }
+  // A slow test is no kill: a busy machine is slow.
+  test: { include: ["packages/core/test/**/*.test.ts"], testTimeout: 20_000 }
 })
