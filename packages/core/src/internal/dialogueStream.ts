@@ -19,7 +19,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     super(context, wire, id)
     this.dialogue = new TypedConnection({
       wire,
-      side: this.side as Side<unknown, never> as Side<In, Out>,
+      side: context.side as Side<unknown, never> as Side<In, Out>,
       outbox: this.outbox as Outbox<never> as Outbox<Out>,
       info: this,
       holds: true
@@ -28,14 +28,14 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   /** Makes the request, when the connection is accepted. */
   open(): void {
-    const request = this.receive(this.dialogue, undefined)
+    const request = this.line.add(this.dialogue, undefined)
     this.stopWaiting = awaitPlace(this.context, (refused) => this.refuse(request, refused))
     this.context.events.arrived([request])
   }
 
   private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {
     if (request.begun) return
-    this.cancel(request, refused)
+    this.line.cancel(request, refused)
     this.shut()
   }
 
@@ -83,6 +83,6 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected override progress(): void {
     // The connection ends with its handler.
-    if (answers(this.state) && this.inFlight === 0) this.shut()
+    if (answers(this.state) && this.line.inFlight === 0) this.shut()
   }
 }

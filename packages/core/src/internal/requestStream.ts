@@ -17,7 +17,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
-    this.reader = new Reader(this.side, wire.carries) as Reader<unknown> as Reader<In>
+    this.reader = new Reader(context.side, wire.carries) as Reader<unknown> as Reader<In>
   }
 
   protected get hasInput(): boolean {
@@ -50,11 +50,11 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.dispatching = true
     const { maxPipelined } = this.context.limits
     const { messages, payloads } = this.reader
-    while (this.hasInput && this.inFlight < maxPipelined && answers(this.state) && !this.outbox.blocked) {
-      const count = Math.min(maxPipelined - this.inFlight, messages.length - this.taken)
+    while (this.hasInput && this.line.inFlight < maxPipelined && answers(this.state) && !this.outbox.blocked) {
+      const count = Math.min(maxPipelined - this.line.inFlight, messages.length - this.taken)
       const batch = new Array<Incoming<In, Out>>(count)
       for (let i = 0; i < count; i++) {
-        batch[i] = this.receive(messages[this.taken] as In, payloads[this.taken])
+        batch[i] = this.line.add(messages[this.taken] as In, payloads[this.taken])
         this.taken++
       }
       this.context.events.arrived(batch)
@@ -66,7 +66,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
       this.taken = 0
     }
     this.read(!this.hasInput && !this.outbox.blocked)
-    if (this.inFlight === 0 && !this.hasInput) this.recordFault()
+    if (this.line.inFlight === 0 && !this.hasInput) this.recordFault()
   }
 
   private recordFault(): void {

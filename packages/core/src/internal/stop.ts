@@ -6,6 +6,7 @@ import type * as Outcome from "../Outcome.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
 import { CurrentServer, type ServerContext } from "./context.ts"
 import type { Gate } from "./gate.ts"
+import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest } from "./incoming.ts"
 import type { Intake } from "./intake.ts"
 
@@ -111,7 +112,7 @@ export class Stop<In, Out> {
   /** Whether a handler is at work that does not wait for the end itself. */
   private get othersWork(): boolean {
     for (const connection of this.gate.connections.values()) {
-      if (connection.isAtWork((request) => !this.callers.has(request))) return true
+      if (connection.line.isAtWork((request) => !this.callers.has(request))) return true
     }
     return false
   }
@@ -171,7 +172,7 @@ export class Stop<In, Out> {
   }
 
   /** A connection has ended, and its finalizers are run. */
-  released(finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>): void {
+  released(finalizers: ReadonlyArray<Finalizer>): void {
     if (finalizers.length > 0) {
       this.releasing++
       const all = Effect.forEach(finalizers, (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), { discard: true })

@@ -1,15 +1,11 @@
 import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
-import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
-import type * as Peer from "../Peer.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
-import { answers, type Event, isOver, transitions } from "./connectionState.ts"
-import type { ServerContext } from "./context.ts"
+import { answers, type Event, isOver, type State, transitions } from "./connectionState.ts"
 import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
-import { Outbox } from "./outbox.ts"
 import { ServerConnection } from "./serverConnection.ts"
 
 /**
@@ -18,41 +14,14 @@ import { ServerConnection } from "./serverConnection.ts"
  * `connectionState.ts`.
  */
 export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out> implements Wire.Receiver {
-  readonly wire: Wire.Wire
-  readonly outbox: Outbox<Out>
+  protected state: State = "open"
   private movedBytes = 0
   private movedAt = 0
   private cancelTimer: (() => void) | undefined = undefined
 
-  constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
-    super(context, id)
-    this.wire = wire
-    this.outbox = new Outbox(wire, this.side, context.tick)
-  }
-
-  get peer(): Peer.Peer {
-    return this.wire.peer
-  }
-  get listener(): Endpoint.Endpoint {
-    return this.wire.listener
-  }
-  get bytesRead(): number {
-    return this.wire.bytesRead
-  }
-  get bytesWritten(): number {
-    return this.wire.bytesWritten
-  }
-
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
-      Effect.suspend(() => {
-        if (!answers(this.state)) return this.fails({ _tag: "Closed" })
-        const problem = this.outbox.add(message)
-        if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
-        return Effect.flatMap(this.outbox.writable, () =>
-          this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void
-        )
-      })
+      Effect.suspend(() => (answers(this.state) ? this.sent(message) : this.fails({ _tag: "Closed" })))
   }
 
   abstract onData(chunk: Uint8Array): void
@@ -65,6 +34,10 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
   /** Goes on after something has been settled or has drained. */
   protected abstract advance(): void
+
+  protected get isOver(): boolean {
+    return isOver(this.state)
+  }
 
   /** Takes an event to the state where it leads; whether that is another one. */
   protected enter(event: Event): boolean {
@@ -113,7 +86,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** The server stops: what was received is answered, then the connection closes. */
   stop(): void {
     const wasOpen = answers(this.state)
-    const isIdle = this.inFlight === 0 && !this.hasInput
+    const isIdle = this.line.inFlight === 0 && !this.hasInput
     this.enter(isIdle ? "stopIdle" : "stopBusy")
     if (wasOpen && isIdle) return this.finishWriting(undefined)
     // A handler that has half-closed before may still have work to do.
@@ -124,6 +97,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** The deadline of a stop has passed. */
   cut(): void {
     this.abandonHandlers()
+    this.state = "closed"
     this.outbox.close()
     if (this.wire.bytesUnsent > 0) this.wire.reset()
     else this.wire.destroy()
@@ -131,7 +105,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   isNext(incoming: Incoming<In, Out>): boolean {
-    return incoming === this.first || this.context.protocol.correlation !== undefined
+    return incoming === this.line.first || this.context.protocol.correlation !== undefined
   }
 
   answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
@@ -139,26 +113,26 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     incoming.response = response
     if (this.isNext(incoming)) {
       this.emit(incoming, response)
-      while (this.first?.response !== undefined) this.emit(this.first, this.first.response)
-      this.first?.wake()
+      while (this.line.first?.response !== undefined) this.emit(this.line.first, this.line.first.response)
+      this.line.first?.wake()
     }
     // While others are in flight and nothing waits there is nothing to do: the hot path of a pipeline.
-    if (this.inFlight === 0 || this.hasInput) this.progress()
+    if (this.line.inFlight === 0 || this.hasInput) this.progress()
   }
 
   private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     // A reply that can no longer leave must not be recorded as if it had.
     if (!answers(this.state) && (response._tag === "Reply" || this.state === "gone")) {
-      return this.cancel(incoming, this.lost)
+      return this.line.cancel(incoming, this.lost)
     }
     if (response._tag === "Reply") {
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) {
-        this.settle(incoming, unencodable(problem))
+        this.line.settle(incoming, unencodable(problem))
         return this.shut()
       }
     }
-    this.settle(incoming, response.outcome ?? this.verdict)
+    this.line.settle(incoming, response.outcome ?? this.verdict)
     if (response.close) this.shut()
   }
 
@@ -174,7 +148,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
       this.movedBytes = moved
       this.movedAt = Math.max(this.heard.at, this.context.now())
     }
-    return Math.max(this.heard.at, this.answeredAt, this.movedAt) > time
+    return Math.max(this.heard.at, this.line.emptyAt, this.movedAt) > time
   }
 
   override drop(incoming: Incoming<In, Out>): void {
@@ -184,12 +158,12 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   private cancelAll(except: object | undefined): void {
     const all: Array<Incoming<In, Out>> = []
-    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
+    for (let incoming = this.line.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
     for (const incoming of all) {
       if (incoming === except) incoming.finishes = true
-      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, this.lost)
+      if (!incoming.finishes || incoming.fiber === undefined) this.line.cancel(incoming, this.lost)
     }
-    this.first?.wake()
+    this.line.first?.wake()
   }
 
   /** Closes the connection once what was written has left, within a bound. */
@@ -221,7 +195,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   protected progress(): void {
     if (!answers(this.state)) return
     this.advance()
-    if (!answers(this.state) || this.inFlight > 0 || this.hasInput) return
+    if (!answers(this.state) || this.line.inFlight > 0 || this.hasInput) return
     if (this.state !== "open") this.shut()
   }
 }
