@@ -2,7 +2,6 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
-import { answers } from "./connectionState.ts"
 import type { ServerContext } from "./context.ts"
 import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
@@ -48,16 +47,16 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   protected readonly hasInput = false
 
   onData(chunk: Uint8Array): void {
-    if (this.state !== "open") return
-    this.heard = { at: this.context.now() }
+    if (this.closing.state !== "open") return
+    this.activity.heard = { at: this.context.now() }
     this.context.tick.run(() => this.dialogue.onData(chunk))
   }
 
   onEnd(): void {
     this.context.tick.run(() => {
       // Only the handler's reading ends; it may still write.
-      const answering = answers(this.state)
-      this.enter("ended")
+      const answering = this.closing.answers
+      this.closing.enter("ended")
       if (answering) this.dialogue.onEnd()
       this.inputEnded()
     })
@@ -83,6 +82,6 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected override progress(): void {
     // The connection ends with its handler.
-    if (answers(this.state) && this.line.inFlight === 0) this.shut()
+    if (this.closing.answers && this.line.inFlight === 0) this.shut()
   }
 }

@@ -11,8 +11,6 @@ export class Line<In, Out> {
   inFlight = 0
   first: Incoming<In, Out> | undefined = undefined
   private last: Incoming<In, Out> | undefined = undefined
-  /** When the last request was settled that left none, if connections may be idle too long. */
-  emptyAt = 0
   private readonly on: ServerConnection<In, Out>
 
   constructor(on: ServerConnection<In, Out>) {
@@ -21,8 +19,8 @@ export class Line<In, Out> {
 
   /** Makes a request of a message, at the end of the line. */
   add(body: In, payload: Payload | undefined): Incoming<In, Out> {
-    const { context, heard } = this.on
-    const incoming = new Incoming(context.nextRequestId(), body, payload, heard, this.on)
+    const { activity, context } = this.on
+    const incoming = new Incoming(context.nextRequestId(), body, payload, activity.heard, this.on)
     incoming.previous = this.last
     if (this.last === undefined) this.first = incoming
     else this.last.next = incoming
@@ -33,9 +31,9 @@ export class Line<In, Out> {
 
   /** A request has its outcome, and leaves the line. */
   settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
-    const { context } = this.on
+    const { activity, context } = this.on
     this.remove(incoming)
-    if (this.inFlight === 0 && context.limits.idleMillis < Infinity) this.emptyAt = context.now()
+    if (this.inFlight === 0 && context.limits.idleMillis < Infinity) activity.answeredAt = context.now()
     incoming.settle(outcome)
     context.ledger.record(outcome, incoming, this.on)
     this.on.settled()
@@ -57,6 +55,17 @@ export class Line<In, Out> {
     this.settle(incoming, outcome)
     if (!incoming.begun) this.on.context.events.abandoned()
     incoming.fiber?.interruptUnsafe()
+  }
+
+  /** Ends all that wait for an answer, but those whose handlers run on. `except` is one of those from now on. */
+  cancelAll(outcome: Outcome.Outcome, except?: object): void {
+    const all: Array<Incoming<In, Out>> = []
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
+    for (const incoming of all) {
+      if (incoming === except) incoming.finishes = true
+      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, outcome)
+    }
+    this.first?.wake()
   }
 
   /** The deadline of a stop has passed: nobody is waited for. */

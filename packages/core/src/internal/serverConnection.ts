@@ -4,10 +4,11 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
+import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
-import { CurrentRequest, type Heard, type Incoming } from "./incoming.ts"
+import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Line } from "./line.ts"
 import { Outbox } from "./outbox.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
@@ -21,15 +22,14 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements Connection.Ref<Out>, Releasable {
   readonly context: ServerContext<In, Out>
-  /** When the peer was last heard of. */
-  heard: Heard
+  readonly activity: Activity
   readonly line: Line<In, Out> = new Line(this)
   private readonly handlers = new Handlers()
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(wire, new Outbox(wire, context.side, context.tick), id, context.now())
     this.context = context
-    this.heard = { at: this.openedAt }
+    this.activity = new Activity(this.openedAt)
   }
 
   get inFlight(): number {
