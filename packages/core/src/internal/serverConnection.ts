@@ -43,7 +43,9 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
     return Effect.withFiber((fiber) => Effect.sync(() => this.shut(fiber.getRef(CurrentRequest))))
   }
 
-  readonly [onRelease.key] = (finalizer: Finalizer): void => this.handlers.onRelease(finalizer)
+  [onRelease.key](finalizer: Finalizer): void {
+    this.handlers.onRelease(finalizer)
+  }
 
   /** Answers a request, in its place. */
   abstract answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void
