@@ -69,7 +69,10 @@ describe("NodePolicy.parse", () => {
     assert(Result.isFailure(parsed))
     assert.strictEqual(
       parsed.failure.message,
-      `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} Accepted: ${NodePolicy.forms.join(", ")}`
+      [
+        `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} Accepted:`,
+        ...NodePolicy.forms
+      ].join("\n  ")
     )
   })
 

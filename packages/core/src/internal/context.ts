@@ -1,12 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
+import type { Side } from "../Codec.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
+import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
@@ -25,10 +26,7 @@ export interface Events<In, Out> {
   /** A request has its outcome. */
   readonly settled: () => void
   /** A connection has ended, and its handlers with it. */
-  readonly released: (
-    connection: ServerConnection<In, Out>,
-    finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>
-  ) => void
+  readonly released: (connection: ServerConnection<In, Out>, finalizers: ReadonlyArray<Finalizer>) => void
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
   readonly lastWords: (fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out> | undefined
 }
@@ -67,6 +65,11 @@ export class ServerContext<In, Out> {
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
     this.run = this.runner(services as Context.Context<unknown>)
     this.ledger = new Ledger((effect) => void this.run(effect))
+  }
+
+  /** The server's side of its protocol. */
+  get side(): Side<unknown, Out> {
+    return this.protocol.server as Side<unknown, never> as Side<unknown, Out>
   }
 
   now(): number {

@@ -1,17 +1,14 @@
 import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
-import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
-import type * as Peer from "../Peer.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
-import { Outbox } from "./outbox.ts"
 import { awaitPlace } from "./place.ts"
 import { Reader } from "./reading.ts"
-import { ReplyWire } from "./replyWire.ts"
+import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import { TypedConnection } from "./typedConnection.ts"
 import { Unencodable } from "./unencodable.ts"
@@ -24,45 +21,25 @@ import { encoderOf } from "./writing.ts"
  * would not take one. Nothing is known of the peer after that; `push` still
  * reaches it.
  */
-export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
-  readonly outbox: Outbox<Out>
-  private readonly datagram: Wire.Datagram
-  private readonly wire: ReplyWire
+export class DatagramConnection<In, Out> extends ServerConnection<In, Out> implements ReplyOwner {
+  declare readonly wire: ReplyWire
   /** The connection that is the request, where the protocol makes it one. */
   private dialogue: TypedConnection<unknown, Out> | undefined = undefined
   private stopWaiting: () => void = () => {}
   /** How the request ends once everything has been sent. */
   private verdict: Outcome.Outcome | undefined = undefined
+  protected isOver = false
 
   constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
-    super(context, id)
-    this.datagram = datagram
-    this.wire = new ReplyWire(datagram, {
-      onSent: (failure) => this.onSent(failure),
-      onEnded: () => this.dialogue?.onFinish(),
-      onReset: () => this.end(Outcome.cancelled("ConnectionClosed"))
-    })
-    this.outbox = new Outbox(this.wire, this.side, context.tick)
-  }
-
-  get peer(): Peer.Peer {
-    return this.datagram.peer
-  }
-  get listener(): Endpoint.Endpoint {
-    return this.datagram.listener
-  }
-  get bytesRead(): number {
-    return this.datagram.data.length
-  }
-  get bytesWritten(): number {
-    return this.wire.bytesWritten
+    super(context, new ReplyWire(datagram), id)
+    this.wire.belongTo(this)
   }
 
   /** Each push is a datagram of its own, also after the answer. */
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
       Effect.suspend(() => {
-        const encoded = encoderOf(this.side, this.wire.carries)(message)
+        const encoded = encoderOf(this.context.side, this.wire.carries)(message)
         if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
         return Effect.callback<void, Connection.ConnectionError>((resume) =>
           this.wire.send(encoded, (failure) => resume(failure === undefined ? Effect.void : this.fails(failure)))
@@ -72,22 +49,23 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
 
   /** Makes the request, or says why the datagram is none. */
   open(): void {
-    const { context, datagram, outbox, side, wire } = this
+    const { context, outbox, wire } = this
+    const { side } = context
     if (context.protocol.kind === "connection") {
       const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true })
       this.dialogue = dialogue
-      dialogue.onData(datagram.data)
+      dialogue.onData(wire.datagram.data)
       dialogue.onEnd()
-      const request = this.receive(dialogue as never, undefined)
+      const request = this.line.add(dialogue as never, undefined)
       this.stopWaiting = awaitPlace(context, (refused) => {
-        if (!request.begun) this.cancel(request, refused)
+        if (!request.begun) this.line.cancel(request, refused)
       })
       return context.events.arrived([request])
     }
     const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
-    const fault = reader.read(datagram.data, 0)
+    const fault = reader.read(wire.datagram.data, 0)
     if (fault === undefined) {
-      return context.events.arrived([this.receive(reader.messages[0] as In, reader.payloads[0])])
+      return context.events.arrived([this.line.add(reader.messages[0] as In, reader.payloads[0])])
     }
     context.ledger.record(fault, undefined, this)
     const last = context.events.lastWords(fault, this)
@@ -99,9 +77,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
     if (incoming.settled !== undefined) return
     if (response._tag === "Reply") {
       // A reply that can no longer leave must not be recorded as if it had.
-      if (this.outbox.isEnding) return this.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
+      if (this.outbox.isEnding) return this.line.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
       const problem = this.outbox.add(response.value)
-      if (problem !== undefined) return this.settle(incoming, unencodable(problem))
+      if (problem !== undefined) return this.line.settle(incoming, unencodable(problem))
     }
     this.dialogue?.deliver()
     // The connection ends with its handler.
@@ -129,6 +107,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
 
   cut(): void {
     this.abandonHandlers()
+    this.isOver = true
     this.outbox.close()
     this.release()
   }
@@ -138,12 +117,12 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
     this.outbox.end()
   }
 
-  protected override settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
-    super.settle(incoming, outcome)
+  override settled(): void {
+    super.settled()
     this.closed()
   }
 
-  private onSent(failure: Outcome.Undelivered | undefined): void {
+  onSent(failure: Outcome.Undelivered | undefined): void {
     this.context.tick.run(() => {
       if (failure !== undefined) return this.end(failure)
       // With the first of many only a little room is made.
@@ -152,21 +131,29 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
     })
   }
 
+  onEnded(): void {
+    this.dialogue?.onFinish()
+  }
+
+  onReset(): void {
+    this.end(Outcome.cancelled("ConnectionClosed"))
+  }
+
   private end(outcome: Outcome.Outcome): void {
     this.outbox.close()
     this.dialogue?.onClose(undefined)
-    if (this.first !== undefined) this.cancel(this.first, outcome)
+    if (this.line.first !== undefined) this.line.cancel(this.line.first, outcome)
   }
 
   private progress(): void {
-    if (this.first !== undefined && this.verdict !== undefined && !this.outbox.pending && this.wire.unsent === 0) {
-      this.settle(this.first, this.verdict)
+    if (this.line.first !== undefined && this.verdict !== undefined && !this.outbox.pending && this.wire.unsent === 0) {
+      this.line.settle(this.line.first, this.verdict)
     }
   }
 
   private closed(): void {
     this.stopWaiting()
-    this.state = "closed"
+    this.isOver = true
     this.release()
   }
 }

@@ -2,7 +2,6 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
-import { answers } from "./connectionState.ts"
 import type { ServerContext } from "./context.ts"
 import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
@@ -19,7 +18,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     super(context, wire, id)
     this.dialogue = new TypedConnection({
       wire,
-      side: this.side as Side<unknown, never> as Side<In, Out>,
+      side: context.side as Side<unknown, never> as Side<In, Out>,
       outbox: this.outbox as Outbox<never> as Outbox<Out>,
       info: this,
       holds: true
@@ -28,14 +27,14 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   /** Makes the request, when the connection is accepted. */
   open(): void {
-    const request = this.receive(this.dialogue, undefined)
+    const request = this.line.add(this.dialogue, undefined)
     this.stopWaiting = awaitPlace(this.context, (refused) => this.refuse(request, refused))
     this.context.events.arrived([request])
   }
 
   private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {
     if (request.begun) return
-    this.cancel(request, refused)
+    this.line.cancel(request, refused)
     this.shut()
   }
 
@@ -48,16 +47,16 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   protected readonly hasInput = false
 
   onData(chunk: Uint8Array): void {
-    if (this.state !== "open") return
-    this.heard = { at: this.context.now() }
+    if (this.closing.state !== "open") return
+    this.activity.heard = { at: this.context.now() }
     this.context.tick.run(() => this.dialogue.onData(chunk))
   }
 
   onEnd(): void {
     this.context.tick.run(() => {
       // Only the handler's reading ends; it may still write.
-      const answering = answers(this.state)
-      this.enter("ended")
+      const answering = this.closing.answers
+      this.closing.enter("ended")
       if (answering) this.dialogue.onEnd()
       this.inputEnded()
     })
@@ -83,6 +82,6 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected override progress(): void {
     // The connection ends with its handler.
-    if (answers(this.state) && this.inFlight === 0) this.shut()
+    if (this.closing.answers && this.line.inFlight === 0) this.shut()
   }
 }

@@ -172,7 +172,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
             if (outbox.isClosed) return Effect.interrupt
             // Its own handler has closed the connection: what can no longer leave ends it, or it might never end.
             if (outbox.isEnding) {
-              this.on.cancel(this, Outcome.cancelled("ConnectionClosed"))
+              this.on.line.cancel(this, Outcome.cancelled("ConnectionClosed"))
               return Effect.interrupt
             }
             const problem = outbox.add(messages[i] as Out)

@@ -3,7 +3,8 @@ import type * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Wire from "../Wire.ts"
 
-interface Owner {
+/** Whose replies they are. */
+export interface ReplyOwner {
   /** A reply has been sent, or could not be. */
   readonly onSent: (failure: Outcome.Undelivered | undefined) => void
   /** No more replies will be written. */
@@ -20,11 +21,14 @@ export class ReplyWire implements Wire.Wire {
   bytesUnsent = 0
   /** Replies that the system has not taken yet. */
   unsent = 0
-  private readonly datagram: Wire.Datagram
-  private readonly owner: Owner
+  readonly datagram: Wire.Datagram
+  private owner: ReplyOwner | undefined = undefined
 
-  constructor(datagram: Wire.Datagram, owner: Owner) {
+  constructor(datagram: Wire.Datagram) {
     this.datagram = datagram
+  }
+
+  belongTo(owner: ReplyOwner): void {
     this.owner = owner
   }
 
@@ -42,7 +46,7 @@ export class ReplyWire implements Wire.Wire {
     this.unsent++
     this.send(data, (failure) => {
       this.unsent--
-      this.owner.onSent(failure)
+      this.owner?.onSent(failure)
     })
     return this.unsent === 0
   }
@@ -59,7 +63,7 @@ export class ReplyWire implements Wire.Wire {
   }
 
   end(): void {
-    this.owner.onEnded()
+    this.owner?.onEnded()
   }
 
   start(): void {}
@@ -67,7 +71,7 @@ export class ReplyWire implements Wire.Wire {
   resume(): void {}
   destroy(): void {}
   reset(): void {
-    this.owner.onReset()
+    this.owner?.onReset()
   }
 }
 

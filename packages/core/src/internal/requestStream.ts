@@ -1,6 +1,5 @@
 import type { DecodeError } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
-import { answers } from "./connectionState.ts"
 import type { ServerContext } from "./context.ts"
 import type { Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
@@ -17,7 +16,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
-    this.reader = new Reader(this.side, wire.carries) as Reader<unknown> as Reader<In>
+    this.reader = new Reader(context.side, wire.carries) as Reader<unknown> as Reader<In>
   }
 
   protected get hasInput(): boolean {
@@ -25,14 +24,14 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.state !== "open") return
-    this.heard = { at: this.context.now() }
+    if (this.closing.state !== "open") return
+    this.activity.heard = { at: this.context.now() }
     this.decode(chunk)
     this.progress()
   }
 
   onEnd(): void {
-    if (this.state === "open") this.decode(undefined)
+    if (this.closing.state === "open") this.decode(undefined)
     this.inputEnded()
   }
 
@@ -41,7 +40,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     const fault = this.reader.read(chunk, this.bytesRead)
     if (fault === undefined) return
     this.fault = fault
-    this.enter("faulty")
+    this.closing.enter("faulty")
   }
 
   /** Makes requests of what is decoded, as many as may be in flight, and reads on when all are. */
@@ -50,23 +49,23 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.dispatching = true
     const { maxPipelined } = this.context.limits
     const { messages, payloads } = this.reader
-    while (this.hasInput && this.inFlight < maxPipelined && answers(this.state) && !this.outbox.blocked) {
-      const count = Math.min(maxPipelined - this.inFlight, messages.length - this.taken)
+    while (this.hasInput && this.line.inFlight < maxPipelined && this.closing.answers && !this.outbox.blocked) {
+      const count = Math.min(maxPipelined - this.line.inFlight, messages.length - this.taken)
       const batch = new Array<Incoming<In, Out>>(count)
       for (let i = 0; i < count; i++) {
-        batch[i] = this.receive(messages[this.taken] as In, payloads[this.taken])
+        batch[i] = this.line.add(messages[this.taken] as In, payloads[this.taken])
         this.taken++
       }
       this.context.events.arrived(batch)
     }
     this.dispatching = false
-    if (!answers(this.state)) return
+    if (!this.closing.answers) return
     if (!this.hasInput && this.taken > 0) {
       this.reader.clear()
       this.taken = 0
     }
     this.read(!this.hasInput && !this.outbox.blocked)
-    if (this.inFlight === 0 && !this.hasInput) this.recordFault()
+    if (this.line.inFlight === 0 && !this.hasInput) this.recordFault()
   }
 
   private recordFault(): void {

@@ -4,10 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Outcome from "../Outcome.ts"
 import { type Reason, ServerClosed, ServerError } from "../ServerError.ts"
+import { Callers } from "./callers.ts"
 import { CurrentServer, type ServerContext } from "./context.ts"
 import type { Gate } from "./gate.ts"
+import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest } from "./incoming.ts"
 import type { Intake } from "./intake.ts"
+import { Tally } from "./tally.ts"
+import { Waiters } from "./waiters.ts"
 
 /**
  * How a server ends: nobody new is let in, what was received is answered, and
@@ -22,23 +26,19 @@ export class Stop<In, Out> {
   private readonly intake: Intake<In, Out>
   private phase: "running" | "announced" | "stopping" | "stopped" = "running"
   private failure: ServerError | undefined = undefined
-  private before: { readonly at: number; readonly counts: Outcome.Counts; readonly connections: number } | undefined
+  private tally: Tally | undefined = undefined
   private report: Outcome.Report | undefined = undefined
   private cancelDeadline: () => void = () => {}
   /** Connections that have ended, and whose finalizers run. */
   private releasing = 0
-  private readonly onBegin = new Set<() => void>()
-  /** Who waits for the end; each looks itself whether it is there. */
-  private readonly waiting = new Set<() => void>()
-  /** Of those, how many are within this server: its handlers, which would wait for themselves. */
-  private within = 0
-  /** The requests of such handlers, with how often each waits. */
-  private readonly callers = new Map<object, number>()
+  private readonly waiting = new Waiters()
+  private readonly callers: Callers<In, Out>
 
   constructor(context: ServerContext<In, Out>, gate: Gate<In, Out>, intake: Intake<In, Out>) {
     this.context = context
     this.gate = gate
     this.intake = intake
+    this.callers = new Callers(context, gate.connections)
   }
 
   /** Whether nothing new is taken any more. */
@@ -47,74 +47,20 @@ export class Stop<In, Out> {
   }
 
   /** Waits until a stop begins. */
-  readonly began: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.phase !== "running") return resume(Effect.void)
-    const wake = () => resume(Effect.void)
-    this.onBegin.add(wake)
-    return Effect.sync(() => this.onBegin.delete(wake))
-  })
+  readonly began: Effect.Effect<void> = this.waiting.until(() => (this.phase === "running" ? undefined : true))
 
   /** Waits until everything has ended. */
-  readonly ended: Effect.Effect<Outcome.Report> = this.until(() => this.report)
+  readonly ended: Effect.Effect<Outcome.Report> = this.waiting.until(() => this.report)
 
   /** Stops, and waits until everything has ended: at most the drain timeout. */
   readonly shutdown: Effect.Effect<Outcome.Report> = Effect.withFiber((fiber) => {
     this.begin()
-    return fiber.getRef(CurrentServer) === this.context
-      ? this.endedButCallers(fiber.getRef(CurrentRequest))
-      : this.ended
-  })
-
-  /**
-   * For handlers that stop their own server: waits for the others that are at
-   * work. Of what has not begun, and of answers that are held in line, some wait
-   * for the very handler that would wait for them.
-   */
-  private endedButCallers(request: object | undefined): Effect.Effect<Outcome.Report> {
-    const calls = (by: 1 | -1) =>
-      Effect.sync(() => {
-        this.within += by
-        if (request === undefined) return
-        const waits = (this.callers.get(request) ?? 0) + by
-        if (waits === 0) this.callers.delete(request)
-        else this.callers.set(request, waits)
-      })
-    const idle = this.until(() => this.report ?? (this.isStopping && !this.othersWork ? this.makeReport() : undefined))
-    // What is to begin has begun a tick later, where its turn had come.
-    const answered = Effect.flatMap(idle, () =>
-      Effect.flatMap(this.aTick, () => (this.report === undefined && this.othersWork ? answered : idle))
-    ) as Effect.Effect<Outcome.Report>
-    // A handler that waits no longer is one that others wait for.
-    return Effect.acquireUseRelease(
-      calls(1),
-      () => answered,
-      () => calls(-1)
+    if (fiber.getRef(CurrentServer) !== this.context) return this.ended
+    const othersEnded = this.waiting.until(
+      () => this.report ?? (this.isStopping && !this.callers.othersWork ? this.tally?.report() : undefined)
     )
-  }
-
-  private readonly aTick: Effect.Effect<void> = Effect.callback((resume) =>
-    this.context.afterTick(() => resume(Effect.void), 2)
-  )
-
-  private until(look: () => Outcome.Report | undefined): Effect.Effect<Outcome.Report> {
-    return Effect.callback((resume) => {
-      const check = () => {
-        const report = look()
-        if (report !== undefined) resume(Exit.succeed(report))
-      }
-      this.waiting.add(check)
-      check()
-      return Effect.sync(() => this.waiting.delete(check))
-    })
-  }
-
-  /** Whether a handler is at work that does not wait for the end itself. */
-  private get othersWork(): boolean {
-    for (const connection of this.gate.connections.values()) {
-      if (connection.isAtWork((request) => !this.callers.has(request))) return true
-    }
-    return false
-  }
+    return this.callers.wait(fiber.getRef(CurrentRequest), othersEnded, () => this.report !== undefined)
+  })
 
   /** The listener died, or the policy. What was received is still answered. */
   fail(reason: Reason): void {
@@ -132,16 +78,14 @@ export class Stop<In, Out> {
     if (this.phase !== "running") return
     const { context, gate } = this
     // Before anything that could throw: a stop always ends.
-    this.armDeadline()
+    this.cancelDeadline = deadline(context, () => {
+      for (const connection of gate.connections.values()) connection.cut()
+      this.finish()
+    })
     this.phase = "announced"
-    this.before = {
-      at: context.now(),
-      counts: { ...context.ledger.counts },
-      connections: gate.connections.size
-    }
+    this.tally = new Tally(context, gate.connections.size)
     gate.close()
-    for (const wake of this.onBegin) wake()
-    this.onBegin.clear()
+    this.waiting.look()
     // What has arrived but was not read yet is read in the next turn of the event loop, and counts as received.
     context.afterTick(() => {
       if (this.phase !== "announced") return
@@ -153,25 +97,13 @@ export class Stop<In, Out> {
     })
   }
 
-  private armDeadline(): void {
-    const { clock, limits } = this.context
-    const cut = () => {
-      for (const connection of this.gate.connections.values()) connection.cut()
-      this.finish()
-    }
-    const deadlines = [this.context.after(limits.drainMillis, cut)]
-    // Virtual time may stand still for ever once a test is over.
-    if (clock !== liveClock) deadlines.push(this.context.after(virtualDrainMillis, cut, liveClock))
-    this.cancelDeadline = () => deadlines.forEach((cancel) => cancel())
-  }
-
   /** A request has its outcome. */
   settled(): void {
-    if (this.within > 0) this.look()
+    if (this.callers.any) this.look()
   }
 
   /** A connection has ended, and its finalizers are run. */
-  released(finalizers: ReadonlyArray<(exit: Exit.Exit<void>) => Effect.Effect<void>>): void {
+  released(finalizers: ReadonlyArray<Finalizer>): void {
     if (finalizers.length > 0) {
       this.releasing++
       const all = Effect.forEach(finalizers, (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), { discard: true })
@@ -186,15 +118,15 @@ export class Stop<In, Out> {
   private look(): void {
     if (this.phase !== "stopping") return
     if (this.gate.connections.size === 0 && this.releasing === 0) return this.finish()
-    for (const check of this.waiting) check()
+    this.waiting.look()
   }
 
   private finish(): void {
-    if (this.phase === "stopped") return
+    if (this.phase === "stopped" || this.tally === undefined) return
     this.phase = "stopped"
     this.cancelDeadline()
     const { context } = this
-    this.report = this.makeReport()
+    this.report = this.tally.report()
     const { interrupted, millis } = this.report
     if (interrupted > 0) {
       const requests = `${interrupted} request${interrupted === 1 ? "" : "s"}`
@@ -202,22 +134,19 @@ export class Stop<In, Out> {
     }
     this.gate.end()
     this.intake.end(this.failure === undefined ? undefined : Exit.fail(this.failure))
-    for (const check of this.waiting) check()
-    this.waiting.clear()
+    this.waiting.end()
   }
+}
 
-  private makeReport(): Outcome.Report {
-    const { counts } = this.context.ledger
-    const { at, connections, counts: before } = this.before as NonNullable<typeof this.before>
-    return {
-      millis: this.context.now() - at,
-      completed: counts.Completed - before.Completed,
-      interrupted: counts.Drained - before.Drained,
-      refused: counts.Refused - before.Refused,
-      connections,
-      counts: { ...counts }
-    }
-  }
+/** Does something after the drain timeout, unless it is cancelled before. */
+const deadline = (
+  context: Pick<ServerContext<never, never>, "after" | "clock" | "limits">,
+  cut: () => void
+): (() => void) => {
+  const deadlines = [context.after(context.limits.drainMillis, cut)]
+  // Virtual time may stand still for ever once a test is over.
+  if (context.clock !== liveClock) deadlines.push(context.after(virtualDrainMillis, cut, liveClock))
+  return () => deadlines.forEach((cancel) => cancel())
 }
 
 const liveClock = Context.get(Context.empty(), Clock.Clock)

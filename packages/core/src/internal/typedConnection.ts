@@ -11,14 +11,13 @@ import { BatchQueue } from "./batchQueue.ts"
 import type { Outbox } from "./outbox.ts"
 import { Reader } from "./reading.ts"
 import { type Relay, relayKey } from "./relay.ts"
+import { WireEnd } from "./wireEnd.ts"
 
 /**
  * A typed connection over a wire: what a `Protocol.connection` handler holds,
  * and what a client holds.
  */
-export class TypedConnection<In, Out> implements Connection.Connection<In, Out>, Wire.Receiver {
-  private readonly wire: Wire.Wire
-  protected readonly outbox: Outbox<Out>
+export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection.Connection<In, Out>, Wire.Receiver {
   private readonly reader: Reader<In>
   private readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
   protected readonly inbox = new BatchQueue<In, Connection.ConnectionError>()
@@ -40,33 +39,14 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
     /** Whether what arrives is held until {@link deliver}. */
     readonly holds?: boolean
   }) {
-    this.wire = options.wire
-    this.outbox = options.outbox
+    super(options.wire, options.outbox, options.info.id, options.info.openedAt)
     this.reader = new Reader(options.side, options.wire.carries)
     this.info = options.info
     this.held = options.holds === true ? [] : undefined
   }
 
-  get id(): number {
-    return this.info.id
-  }
-  get openedAt(): number {
-    return this.info.openedAt
-  }
   get inFlight(): number {
     return this.info.inFlight
-  }
-  get peer() {
-    return this.wire.peer
-  }
-  get listener() {
-    return this.wire.listener
-  }
-  get bytesRead(): number {
-    return this.wire.bytesRead
-  }
-  get bytesWritten(): number {
-    return this.wire.bytesWritten
   }
 
   readonly pull: Pull.Pull<readonly [In, ...Array<In>], Connection.ConnectionError> = Effect.suspend(() => {
@@ -91,11 +71,7 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
   readonly write = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
     Effect.suspend(() => {
       if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
-      const problem = this.outbox.add(message)
-      if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
-      return Effect.flatMap(this.outbox.writable, () =>
-        this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void
-      )
+      return this.sent(message)
     })
 
   readonly end: Effect.Effect<void> = Effect.sync(() => {
@@ -285,9 +261,5 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
 
   protected error(reason: Connection.Reason): Connection.ConnectionError {
     return new Connection.ConnectionError({ reason, peer: this.peer })
-  }
-
-  protected fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
-    return Effect.fail(this.error(reason))
   }
 }

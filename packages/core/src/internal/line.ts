@@ -1,0 +1,84 @@
+import * as Outcome from "../Outcome.ts"
+import type { Payload } from "../Protocol.ts"
+import { Incoming } from "./incoming.ts"
+import type { ServerConnection } from "./serverConnection.ts"
+
+/**
+ * The requests of a connection that have no outcome yet, in the order in which
+ * they came: a list whose links are the requests themselves.
+ */
+export class Line<In, Out> {
+  inFlight = 0
+  first: Incoming<In, Out> | undefined = undefined
+  private last: Incoming<In, Out> | undefined = undefined
+  private readonly on: ServerConnection<In, Out>
+
+  constructor(on: ServerConnection<In, Out>) {
+    this.on = on
+  }
+
+  /** Makes a request of a message, at the end of the line. */
+  add(body: In, payload: Payload | undefined): Incoming<In, Out> {
+    const { activity, context } = this.on
+    const incoming = new Incoming(context.nextRequestId(), body, payload, activity.heard, this.on)
+    incoming.previous = this.last
+    if (this.last === undefined) this.first = incoming
+    else this.last.next = incoming
+    this.last = incoming
+    this.inFlight++
+    return incoming
+  }
+
+  /** A request has its outcome, and leaves the line. */
+  settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
+    const { activity, context } = this.on
+    this.remove(incoming)
+    if (this.inFlight === 0 && context.limits.idleMillis < Infinity) activity.answeredAt = context.now()
+    incoming.settle(outcome)
+    context.ledger.record(outcome, incoming, this.on)
+    this.on.settled()
+  }
+
+  private remove(incoming: Incoming<In, Out>): void {
+    if (incoming.previous === undefined) this.first = incoming.next
+    else incoming.previous.next = incoming.next
+    if (incoming.next === undefined) this.last = incoming.previous
+    else incoming.next.previous = incoming.previous
+    // Whoever keeps a request does not keep those around it.
+    incoming.previous = incoming.next = undefined
+    this.inFlight--
+  }
+
+  /** Ends a request without an answer. */
+  cancel(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
+    if (incoming.settled !== undefined) return
+    this.settle(incoming, outcome)
+    if (!incoming.begun) this.on.context.events.abandoned()
+    incoming.fiber?.interruptUnsafe()
+  }
+
+  /** Ends all that wait for an answer, but those whose handlers run on. `except` is one of those from now on. */
+  cancelAll(outcome: Outcome.Outcome, except?: object): void {
+    const all: Array<Incoming<In, Out>> = []
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
+    for (const incoming of all) {
+      if (incoming === except) incoming.finishes = true
+      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, outcome)
+    }
+    this.first?.wake()
+  }
+
+  /** The deadline of a stop has passed: nobody is waited for. */
+  cut(): void {
+    for (let incoming = this.first; incoming !== undefined; incoming = this.first)
+      this.cancel(incoming, Outcome.drained)
+  }
+
+  /** Whether a handler is at work on a request that `counts`, and does not wait in line with its answer. */
+  isAtWork(counts: (request: Incoming<In, Out>) => boolean): boolean {
+    for (let request = this.first; request !== undefined; request = request.next) {
+      if (request.fiber !== undefined && !request.isHeld && counts(request)) return true
+    }
+    return false
+  }
+}

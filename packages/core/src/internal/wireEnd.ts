@@ -1,0 +1,52 @@
+import * as Effect from "effect/Effect"
+import * as Connection from "../Connection.ts"
+import type * as Endpoint from "../Endpoint.ts"
+import type * as Peer from "../Peer.ts"
+import type * as Wire from "../Wire.ts"
+import type { Outbox } from "./outbox.ts"
+
+/**
+ * An end of a wire, whoever holds it: what is known of the connection, and how a
+ * message is sent on it.
+ */
+export abstract class WireEnd<Out> implements Connection.Info {
+  readonly wire: Wire.Wire
+  readonly outbox: Outbox<Out>
+  readonly id: number
+  readonly openedAt: number
+
+  constructor(wire: Wire.Wire, outbox: Outbox<Out>, id: number, openedAt: number) {
+    this.wire = wire
+    this.outbox = outbox
+    this.id = id
+    this.openedAt = openedAt
+  }
+
+  abstract get inFlight(): number
+
+  get peer(): Peer.Peer {
+    return this.wire.peer
+  }
+  get listener(): Endpoint.Endpoint {
+    return this.wire.listener
+  }
+  get bytesRead(): number {
+    return this.wire.bytesRead
+  }
+  get bytesWritten(): number {
+    return this.wire.bytesWritten
+  }
+
+  /** Sends a message now. The effect waits while the peer does not read. */
+  protected sent(message: Out): Effect.Effect<void, Connection.ConnectionError> {
+    const problem = this.outbox.add(message)
+    if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
+    return Effect.flatMap(this.outbox.writable, () =>
+      this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void
+    )
+  }
+
+  protected fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
+    return Effect.fail(new Connection.ConnectionError({ reason, peer: this.peer }))
+  }
+}
