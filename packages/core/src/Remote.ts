@@ -115,11 +115,22 @@ export const drain: Policy.Policy["drain"] = policies.fiber({ max: Number.MAX_SA
 /**
  * The payload of a request as it was received: what is sent to a worker.
  *
+ * **Gotchas**
+ *
+ * Only the server's own request has it. Of one that was made from it, by
+ * `Handler.mapRequest` or `mapResponse`, it throws: convert where the handler
+ * runs, and not around what stands in for it.
+ *
  * @category payloads
  * @since 0.1.0
  */
-export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload =>
-  (request as Request.Request<unknown> & { readonly payload: Protocol.Payload }).payload
+export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload => {
+  const { payload } = request as Request.Request<unknown> & { readonly payload?: Protocol.Payload }
+  if (payload !== undefined) return payload
+  throw new TypeError(
+    "A request that is not the server's own has no payload to send to a worker. Convert requests and responses in the handler, not around a policy's"
+  )
+}
 
 /**
  * A message of a response whose payload a worker has made. It is framed and
