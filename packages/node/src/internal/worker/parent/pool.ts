@@ -77,7 +77,7 @@ export class Pool {
   setUp(call: Call): void {
     if (this.crew.isClosed) return call.onRefused("the server has stopped")
     this.connections.atEnd(call.connection, () => {
-      call.finish()
+      this.cancel(call)
       const worker = this.affinity.unbind(call.connection)
       if (worker !== undefined) this.dispatcher.dispatch(worker)
     })
