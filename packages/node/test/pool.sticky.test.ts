@@ -155,4 +155,15 @@ describe("a pool whose workers have the state of connections", () => {
     pass(1)
     assert.isTrue(one.isKilled)
   })
+
+  it("lets nothing wait for a set-up that no worker will do", async () => {
+    const { ask, connect, pass, workers } = setup({ max: 1, retries: 2 })
+    const { call, connection } = await connect("A")
+    const waiting = await ask("1", connection)
+    for (let starts = 1; starts <= 5; starts++) {
+      workers.at(-1)?.crash()
+      pass(10_000)
+    }
+    for (const { end } of [call, waiting]) assert.strictEqual((end as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
+  })
 })

@@ -133,7 +133,13 @@ export class Pool {
       isDone: (worker: WorkerHandle) => this.quota.isDone(worker),
       onHopeless: (crash: Outcome.WorkerCrashed) => {
         for (const call of this.queue.takeAll()) call.onCrash(crash)
-        for (const call of this.affinity.takePostponed()) call.onCrash(crash)
+        for (const setUp of this.affinity.takePostponed()) {
+          setUp.onCrash(crash)
+          for (const call of this.affinity.takeHeld(setUp.connection)) {
+            this.queue.leave(call)
+            if (!call.isFinished) call.onCrash(crash)
+          }
+        }
       }
     }
   }
