@@ -80,7 +80,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
       dialogue.onEnd()
       const request = this.receive(dialogue as never, undefined)
       this.stopWaiting = awaitPlace(context, (refused) => {
-        if (!request.begun) this.cancel(request, refused)
+        if (!request.begun || dialogue.isHandedOn) this.cancel(request, refused)
       })
       return context.events.arrived([request])
     }
@@ -112,7 +112,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> {
 
   override started(): void {
     super.started()
-    this.stopWaiting()
+    // Where it goes to a worker, it waits until one has room for it.
+    if (this.dialogue?.isHandedOn === true) this.dialogue.onTaken = this.stopWaiting
+    else this.stopWaiting()
     this.dialogue?.deliver()
   }
 

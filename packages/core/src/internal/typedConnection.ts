@@ -31,6 +31,8 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
   private held: Array<Uint8Array> | undefined
   /** Who takes the bytes, if a handler has asked for them. */
   private relayed: Parameters<Relay["start"]>[0] | "waiting" | undefined = undefined
+  /** Called when it is taken that was handed on. */
+  onTaken: () => void = () => {}
 
   constructor(options: {
     readonly wire: Wire.Wire
@@ -202,6 +204,11 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
     this.endInbox()
   }
 
+  /** Whether a handler has asked for the bytes, for somebody who has not taken them yet. */
+  get isHandedOn(): boolean {
+    return this.relayed === "waiting"
+  }
+
   /** A handler takes it, by bytes: nothing is decoded here any more. */
   readonly [relayKey] = (): Relay => {
     this.relayed = "waiting"
@@ -209,6 +216,7 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
       carries: this.wire.carries,
       start: (receiver) => {
         this.relayed = receiver
+        this.onTaken()
         const held = this.held ?? []
         this.held = undefined
         for (const chunk of held) receiver.onData(chunk)
