@@ -52,6 +52,8 @@ export interface Host {
 export interface Taker {
   /** Makes a connection of a wire. Its `id` is the host's, unique among those that are open. */
   readonly accept: (wire: Wire.Wire, id: number) => void
+  /** Stops a connection whose input has ended because its server stops: what has come of a message is none. */
+  readonly stop: (id: number) => void
   /** Hears every outcome. */
   readonly observe: (observer: (event: Outcome.Event) => void) => void
   /** Completes when its own program stops it. */

@@ -10,7 +10,7 @@ import type * as Wire from "../Wire.ts"
 import { BatchQueue } from "./batchQueue.ts"
 import type { Outbox } from "./outbox.ts"
 import { Reader } from "./reading.ts"
-import { type Relay, relayKey } from "./relay.ts"
+import { type InputEnd, type Relay, relayKey } from "./relay.ts"
 
 /**
  * A typed connection over a wire: what a `Protocol.connection` handler holds,
@@ -24,7 +24,7 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
   protected readonly inbox = new BatchQueue<In, Connection.ConnectionError>()
   private reading = true
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
-  private input: "open" | "ended" | "stopped" = "open"
+  private input: "open" | InputEnd = "open"
   /** Why the input could not be decoded, or the connection not be upgraded. */
   fault: DecodeError | Outcome.Refused | undefined = undefined
   /** What arrived before the handler began, which may want it as bytes. */
@@ -220,7 +220,7 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
         const held = this.held ?? []
         this.held = undefined
         for (const chunk of held) receiver.onData(chunk)
-        if (this.input !== "open") receiver.onEnd()
+        if (this.input !== "open") receiver.onEnd(this.input)
       },
       write: (bytes) =>
         Effect.suspend(() => {
@@ -234,10 +234,10 @@ export class TypedConnection<In, Out> implements Connection.Connection<In, Out>,
   }
 
   /** The input has ended: by the peer, or because the server stops. */
-  private endInput(input: "ended" | "stopped"): void {
+  private endInput(input: InputEnd): void {
     this.input = input
     if (this.held !== undefined) return
-    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd()
+    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd(input)
     this.endInbox()
   }
 
