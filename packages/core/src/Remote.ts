@@ -52,6 +52,8 @@ export interface Host {
 export interface Taker {
   /** Makes a connection of a wire. Its `id` is the host's, unique among those that are open. */
   readonly accept: (wire: Wire.Wire, id: number) => void
+  /** Stops a connection whose input has ended because its server stops: what has come of a message is none. */
+  readonly stop: (id: number) => void
   /** Hears every outcome. */
   readonly observe: (observer: (event: Outcome.Event) => void) => void
   /** Completes when its own program stops it. */
@@ -115,11 +117,22 @@ export const drain: Policy.Policy["drain"] = policies.fiber({ max: Number.MAX_SA
 /**
  * The payload of a request as it was received: what is sent to a worker.
  *
+ * **Gotchas**
+ *
+ * Only the server's own request has it. Of one that was made from it, by
+ * `Handler.mapRequest` or `mapResponse`, it throws: convert where the handler
+ * runs, and not around what stands in for it.
+ *
  * @category payloads
  * @since 0.1.0
  */
-export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload =>
-  (request as Request.Request<unknown> & { readonly payload: Protocol.Payload }).payload
+export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload => {
+  const { payload } = request as Request.Request<unknown> & { readonly payload?: Protocol.Payload }
+  if (payload !== undefined) return payload
+  throw new TypeError(
+    "A request that is not the server's own has no payload to send to a worker. Convert requests and responses in the handler, not around a policy's"
+  )
+}
 
 /**
  * A message of a response whose payload a worker has made. It is framed and

@@ -41,7 +41,7 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
-  /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy bounds how many run. Default: 10 seconds. After it, it is closed, and counted as `Refused`. */
+  /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy or its workers bound how many run. Default: 10 seconds. After it, it is closed, and counted as `Refused`. */
   readonly placeTimeout?: Duration.Input | undefined
   /** How long a connection may stay silent before it is closed: nothing read or written, and no request in flight (a whole-connection protocol always has one, which does not count). Default: for ever. */
   readonly idleTimeout?: Duration.Input | undefined

@@ -6,10 +6,12 @@ import * as MemoryServer from "@socketserver/core/MemoryServer"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
+import * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import * as Session from "@socketserver/core/Session"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -227,6 +229,38 @@ describe("a policy with fewer places than there are connections", () => {
     }).pipe(Effect.scoped, talking({ policy }))
   )
 
+  it.effect.each([
+    { when: "is taken in time", after: "9999 millis", refused: 0 },
+    { when: "is not taken in time", after: "10001 millis", refused: 1 }
+  ] as const)("does so to one that is handed to a worker and $when, and to a datagram", ({ after, refused }) => {
+    const test = (log: Array<string>) =>
+      Effect.gen(function* () {
+        const server = yield* Talk
+        const client = yield* Talk.client
+        yield* client.write("hello")
+        yield* turns
+        yield* TestClock.adjust("10 seconds")
+        yield* turns
+        yield* TestClock.adjust("1 hour")
+        yield* turns
+        assert.strictEqual((yield* server.counts).Refused, refused)
+        assert.strictEqual((yield* server.connections).length, 1 - refused)
+        assert.deepStrictEqual(log.splice(0), [refused === 1 ? "given up" : "taken"])
+      }).pipe(Effect.scoped)
+    const [streams, datagrams]: [Array<string>, Array<string>] = [[], []]
+    return Effect.andThen(
+      test(streams).pipe(talking({ policy: handedOn(after, streams) })),
+      test(datagrams).pipe(
+        Effect.provide(
+          Layer.provideMerge(
+            Talk.serve(() => Effect.succeed(Response.empty), { policy: handedOn(after, datagrams) }),
+            MemoryServer.layerDatagrams(Talk, { drainTimeout: 0 })
+          )
+        )
+      )
+    )
+  })
+
   it.effect("lets a whole connection in whose place is there in time, for as long as it likes", () =>
     Effect.gen(function* () {
       const [first, second] = [yield* Talk.client, yield* Talk.client]
@@ -281,6 +315,26 @@ describe("a policy with fewer places than there are connections", () => {
 })
 
 /** Greets, says what it hears, and ends at `bye`. */
+/** As if a worker took each connection after a while. */
+const handedOn = (after: Duration.Input, log: Array<string>): Policy.Policy => ({
+  ...Policy.fiber(),
+  name: "handed on",
+  place: (served) =>
+    Effect.succeed({
+      ...served,
+      handler: (request) => {
+        const relay = Remote.relay(request.body as object)
+        const taken = Effect.sync(() => {
+          relay.start({ onData: () => {}, onEnd: () => {} })
+          log.push("taken")
+        })
+        return Effect.andThen(Effect.andThen(Effect.sleep(after), taken), Effect.never).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => log.push("given up")))
+        )
+      }
+    })
+})
+
 const talking = (options?: Server.ServeOptions<any>, transport?: MemoryServer.MemoryServerOptions) =>
   Effect.provide(
     Layer.provideMerge(

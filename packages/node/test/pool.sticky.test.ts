@@ -14,6 +14,7 @@ const told = Promise.resolve()
 
 const setup = (some: Partial<PoolOptions> = {}) => {
   const workers: Array<ScriptedWorker> = []
+  const tick = new ManualTick()
   const pool = new Pool(
     { ...options, ...some },
     {
@@ -26,7 +27,7 @@ const setup = (some: Partial<PoolOptions> = {}) => {
         return worker.child(`worker-${workers.length}`)
       },
       context: Context.empty(),
-      tick: new ManualTick()
+      tick
     }
   )
   Effect.runFork(pool.open)
@@ -34,6 +35,8 @@ const setup = (some: Partial<PoolOptions> = {}) => {
   return {
     pool,
     workers,
+    /** Lets so many milliseconds pass. */
+    pass: (millis: number) => tick.advance(millis),
     /** A peer connects; the set-up of its connection is named. */
     connect: async (name: string) => {
       const connection = new AskedConnection(++connections)
@@ -131,5 +134,36 @@ describe("a pool whose workers have the state of connections", () => {
     a.connection.end()
     await told
     assert.strictEqual(workers.length, 3)
+  })
+
+  it("kills a worker that does not let go of the set-up of a connection that has ended", async () => {
+    const { connect, pass, workers } = setup({ max: 1 })
+    const [one] = workers as [ScriptedWorker]
+    one.ready()
+    const done = await connect("A")
+    one.answer("A")
+    done.connection.end()
+    await told
+    pass(10_000)
+    assert.isFalse(one.isKilled)
+    const stuck = await connect("B")
+    stuck.connection.end()
+    await told
+    assert.strictEqual(one.cancelled.length, 1)
+    pass(9_999)
+    assert.isFalse(one.isKilled)
+    pass(1)
+    assert.isTrue(one.isKilled)
+  })
+
+  it("lets nothing wait for a set-up that no worker will do", async () => {
+    const { ask, connect, pass, workers } = setup({ max: 1, retries: 2 })
+    const { call, connection } = await connect("A")
+    const waiting = await ask("1", connection)
+    for (let starts = 1; starts <= 5; starts++) {
+      workers.at(-1)?.crash()
+      pass(10_000)
+    }
+    for (const { end } of [call, waiting]) assert.strictEqual((end as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
   })
 })

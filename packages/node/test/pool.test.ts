@@ -180,6 +180,23 @@ describe("what a worker was given ahead", () => {
     await close(test)
   })
 
+  it("is given to nobody when nobody waits for it, though both had wanted it and neither had it", async () => {
+    const test = setup()
+    const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]
+    one.ready()
+    two.ready()
+    await test.ask("abc")
+    const [has, other] = one.holds.includes("c") ? [one, two] : [two, one]
+    has.wants("c")
+    await test.cancel("c")
+    assert.isFalse(has.claim("c"))
+    // It has not said so yet.
+    other.answer(other.holds)
+    await told
+    assert.strictEqual(other.holds, "")
+    await close(test)
+  })
+
   it("goes to another when its worker stops", async () => {
     const test = setup()
     const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]

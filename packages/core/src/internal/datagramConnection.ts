@@ -58,7 +58,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       dialogue.onEnd()
       const request = this.line.add(dialogue as never, undefined)
       this.stopWaiting = awaitPlace(context, (refused) => {
-        if (!request.begun) this.line.cancel(request, refused)
+        if (!request.begun || dialogue.isHandedOn) this.line.cancel(request, refused)
       })
       return context.events.arrived([request])
     }
@@ -90,7 +90,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   override started(): void {
     super.started()
-    this.stopWaiting()
+    // Where it goes to a worker, it waits until one has room for it.
+    if (this.dialogue?.isHandedOn === true) this.dialogue.onTaken = this.stopWaiting
+    else this.stopWaiting()
     this.dialogue?.deliver()
   }
 

@@ -33,14 +33,16 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {
-    if (request.begun) return
+    if (request.begun && !this.dialogue.isHandedOn) return
     this.line.cancel(request, refused)
     this.shut()
   }
 
   override started(): void {
     super.started()
-    this.stopWaiting()
+    // Where it goes to a worker, it waits until one has room for it.
+    if (this.dialogue.isHandedOn) this.dialogue.onTaken = this.stopWaiting
+    else this.stopWaiting()
     this.dialogue.deliver()
   }
 

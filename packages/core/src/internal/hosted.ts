@@ -42,6 +42,7 @@ export const hosted = <Self, In, Out>(
     if (mine) {
       host.open({
         accept: (wire, id) => engine.gate.admit(wire, id),
+        stop: (id) => engine.gate.connections.get(id)?.stop(),
         observe: (observer) => void engine.context.ledger.observers.add(observer),
         stopping: engine.stop.began
       })

@@ -10,7 +10,7 @@ import type * as Wire from "../Wire.ts"
 import { BatchQueue } from "./batchQueue.ts"
 import type { Outbox } from "./outbox.ts"
 import { Reader } from "./reading.ts"
-import { type Relay, relayKey } from "./relay.ts"
+import { type InputEnd, type Relay, relayKey } from "./relay.ts"
 import { WireEnd } from "./wireEnd.ts"
 
 /**
@@ -23,13 +23,15 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   protected readonly inbox = new BatchQueue<In, Connection.ConnectionError>()
   private reading = true
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
-  private input: "open" | "ended" | "stopped" = "open"
+  private input: "open" | InputEnd = "open"
   /** Why the input could not be decoded, or the connection not be upgraded. */
   fault: DecodeError | Outcome.Refused | undefined = undefined
   /** What arrived before the handler began, which may want it as bytes. */
   private held: Array<Uint8Array> | undefined
   /** Who takes the bytes, if a handler has asked for them. */
   private relayed: Parameters<Relay["start"]>[0] | "waiting" | undefined = undefined
+  /** Called when it is taken that was handed on. */
+  onTaken: () => void = () => {}
 
   constructor(options: {
     readonly wire: Wire.Wire
@@ -178,6 +180,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     this.endInbox()
   }
 
+  /** Whether a handler has asked for the bytes, for somebody who has not taken them yet. */
+  get isHandedOn(): boolean {
+    return this.relayed === "waiting"
+  }
+
   /** A handler takes it, by bytes: nothing is decoded here any more. */
   readonly [relayKey] = (): Relay => {
     this.relayed = "waiting"
@@ -185,10 +192,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
       carries: this.wire.carries,
       start: (receiver) => {
         this.relayed = receiver
+        this.onTaken()
         const held = this.held ?? []
         this.held = undefined
         for (const chunk of held) receiver.onData(chunk)
-        if (this.input !== "open") receiver.onEnd()
+        if (this.input !== "open") receiver.onEnd(this.input)
       },
       write: (bytes) =>
         Effect.suspend(() => {
@@ -202,10 +210,10 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   }
 
   /** The input has ended: by the peer, or because the server stops. */
-  private endInput(input: "ended" | "stopped"): void {
+  private endInput(input: InputEnd): void {
     this.input = input
     if (this.held !== undefined) return
-    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd()
+    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd(input)
     this.endInbox()
   }
 

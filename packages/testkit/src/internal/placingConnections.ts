@@ -1,4 +1,4 @@
-import { assert, layer } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -9,9 +9,11 @@ import { defectOf, type Placing, shared } from "./placed.ts"
 import { state, talk } from "./scripted.ts"
 
 /** Whole connections, wherever their handler runs. */
-export const placingTalks = ({ policy, spoken, subject }: Placing): void => {
+export const placingTalks = (placing: Placing): void => {
+  const { policy, spoken, subject } = placing
   const { frame, talk: Talk } = spoken
   const talking = Layer.provideMerge(Talk.serve(talk, { policy }), subject.layer(Talk)).pipe(Layer.provide(quiet))
+  placingStops(placing)
   layer(talking, shared)("whole connections", (it) => {
     it.effect("greet, answer, and see a half-close", () =>
       Effect.gen(function* () {
@@ -89,6 +91,39 @@ export const placingTalks = ({ policy, spoken, subject }: Placing): void => {
       })
     )
   })
+}
+
+/** The stop of a server whose connections are whole ones. */
+const placingStops = ({ policy, spoken: { frame, talk: Talk }, subject }: Placing): void => {
+  it.live("whole connections see a stop as the end of what was said, and no part of a message", () =>
+    Effect.gen(function* () {
+      const server = yield* Talk
+      const events = yield* ledger(server)
+      const client = yield* Talk.rawClient
+      const half = frame("half").subarray(0, -1)
+      yield* client.write(Uint8Array.of(...frame("whole"), ...half))
+      const text = yield* Stream.runFoldEffect(
+        Stream.decodeText(client.stream),
+        () => "",
+        (text, more) => {
+          const heard = text + more
+          const isAnswered = heard.includes("you said whole") && !text.includes("you said whole")
+          return isAnswered ? Effect.as(Effect.forkScoped(server.shutdown), heard) : Effect.succeed(heard)
+        }
+      )
+      yield* client.close
+      assert.include(text, "goodbye")
+      assert.notInclude(text, "half")
+      assert.strictEqual((yield* Queue.take(events)).outcome._tag, "Completed")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(Talk.serve(talk, { policy }), subject.layer(Talk, { drainTimeout: "20 seconds" })).pipe(
+          Layer.provide(quiet)
+        )
+      )
+    )
+  )
 }
 
 /** Connections with state, wherever their handler runs. */

@@ -29,6 +29,9 @@ export const setUpKind: Kind = { name: "setUp", ask: Ask.connect, occupies: fals
 /** What may be on its way in one direction, for one call, before the receiver has taken it. */
 export const windowBytes = 65_536
 
+/** What stands in the end of the input of a connection whose server stops. */
+export const stoppedInput = "1"
+
 /** Whether the connection closes after a response, as a byte. */
 export const writeClose = (close: boolean): string => (close ? "1" : "0")
 

@@ -15,7 +15,7 @@ export const Ask = {
   /** A peer has connected, for a handler with state for each connection: facts. */
   connect: 4,
   data: 5,
-  /** The peer has half-closed. */
+  /** The peer has half-closed; or, with one byte, the server stops and reads no more. */
   end: 6,
   /** Nobody waits for the call any more. */
   cancel: 7,

@@ -16,6 +16,8 @@ interface Options {
   readonly carries: Wire.Wire["carries"]
   /** Whether the handler has ended. */
   readonly isOver: () => boolean
+  /** Its server in the parent stops, and everything that was read before was delivered. */
+  readonly onStopped: () => void
   /** It is gone; if it was never started, nobody has seen the call. */
   readonly onClosed: (started: boolean) => void
 }
@@ -39,14 +41,14 @@ export class CallWire implements Wire.Wire {
   private closed = false
 
   constructor(options: Options) {
-    const { id, whole, writer } = options
+    const { id, onStopped, whole, writer } = options
     this.peer = options.peer
     this.listener = options.listener
     this.carries = options.carries
     this.options = options
     this.inbox = new CallInput((bytes) => {
       if (whole) writer.add(Tell.credit, id, count(bytes))
-    })
+    }, onStopped)
   }
 
   get bytesRead(): number {
@@ -61,6 +63,11 @@ export class CallWire implements Wire.Wire {
   /** The parent has sent bytes, or the end of them. */
   input(chunk: Uint8Array | undefined): void {
     this.inbox.add(chunk)
+  }
+
+  /** The parent reads no more, because its server stops. */
+  stop(): void {
+    this.inbox.stop()
   }
 
   /** The parent has taken what was written. */
@@ -133,13 +140,16 @@ class CallInput {
   private receiver: Wire.Receiver | undefined = undefined
   private readonly chunks: Array<Uint8Array> = []
   private bytes = 0
+  private readonly onStopped: () => void
   private ended = false
+  private stopped = false
   private endDelivered = false
   private paused = false
   private closed = false
 
-  constructor(onTaken: (bytes: number) => void) {
+  constructor(onTaken: (bytes: number) => void, onStopped: () => void) {
     this.onTaken = onTaken
+    this.onStopped = onStopped
   }
 
   get bytesRead(): number {
@@ -156,6 +166,12 @@ class CallInput {
     if (chunk === undefined) this.ended = true
     else this.chunks.push(chunk)
     this.deliver()
+  }
+
+  /** No more bytes, and no end of them either. */
+  stop(): void {
+    this.stopped = true
+    this.add(undefined)
   }
 
   pause(): void {
@@ -184,6 +200,7 @@ class CallInput {
     }
     if (this.paused || this.closed || this.chunks.length > 0 || !this.ended || this.endDelivered) return
     this.endDelivered = true
-    receiver.onEnd()
+    if (this.stopped) this.onStopped()
+    else receiver.onEnd()
   }
 }

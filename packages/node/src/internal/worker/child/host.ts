@@ -126,7 +126,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       case Ask.data:
         return this.begun.get(id)?.wire.input(body)
       case Ask.end:
-        return this.begun.get(id)?.wire.input(undefined)
+        return body.length === 0 ? this.begun.get(id)?.wire.input(undefined) : this.begun.get(id)?.wire.stop()
       case Ask.cancel:
         return this.intake.cancel(id) ? undefined : this.begun.get(id)?.wire.cancel()
       case Ask.credit:
@@ -175,6 +175,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       // What a whole connection carries is said by what it came with.
       carries: kind !== connectionKind ? "payloads" : payload?.length === 0 ? "stream" : "datagrams",
       isOver: () => call.isOver,
+      onStopped: () => this.taker?.stop(id),
       onClosed: (started) => this.closed(call, started)
     })
     this.begun.set(id, { call, wire })

@@ -42,6 +42,11 @@ export class Affinity {
     const own = this.owned.get(worker) ?? { connections: new Set(), line: [] }
     own.connections.add(connection)
     this.owned.set(worker, own)
+    return this.takeHeld(connection)
+  }
+
+  /** What has waited until its connection has a worker, and waits no more. */
+  takeHeld(connection: Ref): ReadonlyArray<Call> {
     const waiting = this.held.get(connection) ?? []
     this.held.delete(connection)
     return waiting

@@ -5,7 +5,7 @@ import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { connectionKind, readDefect, readDone, windowBytes } from "../channel/calls.ts"
+import { connectionKind, readDefect, readDone, stoppedInput, windowBytes } from "../channel/calls.ts"
 import { Ask, count, Tell, writeFacts } from "../channel/frames.ts"
 import { Call, decorated, died, factsOf, type Line } from "./call.ts"
 
@@ -35,7 +35,7 @@ export class ConnectionCall extends Call {
         this.unsent += chunk.length
         this.relay.read(this.unsent <= windowBytes)
       },
-      onEnd: () => line.tell(Ask.end)
+      onEnd: (how) => line.tell(Ask.end, how === "stopped" ? stoppedInput : undefined)
     })
     this.relay.read(true)
   }

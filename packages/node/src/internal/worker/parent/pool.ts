@@ -77,7 +77,7 @@ export class Pool {
   setUp(call: Call): void {
     if (this.crew.isClosed) return call.onRefused("the server has stopped")
     this.connections.atEnd(call.connection, () => {
-      call.finish()
+      this.cancel(call)
       const worker = this.affinity.unbind(call.connection)
       if (worker !== undefined) this.dispatcher.dispatch(worker)
     })
@@ -133,7 +133,13 @@ export class Pool {
       isDone: (worker: WorkerHandle) => this.quota.isDone(worker),
       onHopeless: (crash: Outcome.WorkerCrashed) => {
         for (const call of this.queue.takeAll()) call.onCrash(crash)
-        for (const call of this.affinity.takePostponed()) call.onCrash(crash)
+        for (const setUp of this.affinity.takePostponed()) {
+          setUp.onCrash(crash)
+          for (const call of this.affinity.takeHeld(setUp.connection)) {
+            this.queue.leave(call)
+            if (!call.isFinished) call.onCrash(crash)
+          }
+        }
       }
     }
   }

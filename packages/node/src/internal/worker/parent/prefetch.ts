@@ -70,7 +70,9 @@ export class Prefetch {
   takeBack(): Call | undefined {
     if (this.sticky) return undefined
     for (const worker of this.parts.workers) {
-      const call = worker.calls.takeBackPrefetched()
+      let call = worker.calls.takeBackPrefetched()
+      // One that was cancelled stays there until its worker has heard of it.
+      while (call?.isFinished === true) call = worker.calls.takeBackPrefetched()
       if (call !== undefined) return call
     }
     return undefined
