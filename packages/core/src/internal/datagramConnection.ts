@@ -81,17 +81,17 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.line.settle(incoming, unencodable(problem))
     }
-    this.dialogue?.deliver()
+    this.dialogue?.input.deliver()
     // The connection ends with its handler.
     if (this.dialogue !== undefined) this.outbox.end()
-    this.verdict = response.outcome ?? this.dialogue?.fault ?? Outcome.completed
+    this.verdict = response.outcome ?? this.dialogue?.input.fault ?? Outcome.completed
     this.progress()
   }
 
   override started(): void {
     super.started()
     this.stopWaiting()
-    this.dialogue?.deliver()
+    this.dialogue?.input.deliver()
   }
 
   isNext(): boolean {

@@ -41,7 +41,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   override started(): void {
     super.started()
     this.stopWaiting()
-    this.dialogue.deliver()
+    this.dialogue.input.deliver()
   }
 
   protected readonly hasInput = false
@@ -69,13 +69,13 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   override stop(): void {
-    this.dialogue.stop()
+    this.dialogue.input.stop()
     super.stop()
   }
 
   protected override get verdict(): Outcome.Outcome {
-    this.dialogue.deliver()
-    return this.dialogue.fault ?? Outcome.completed
+    this.dialogue.input.deliver()
+    return this.dialogue.input.fault ?? Outcome.completed
   }
 
   protected advance(): void {}
