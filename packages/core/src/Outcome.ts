@@ -2,8 +2,8 @@
  * How a request ended: for programs that count, log or test it.
  *
  * Every request ends in exactly one outcome, and so does every connection that
- * is refused or breaks its protocol before a request exists. Logs, counts and
- * spans are all drawn from this one ledger.
+ * is refused or breaks its protocol before a request exists. Logs and counts are
+ * drawn from this one ledger.
  *
  * @since 0.1.0
  */

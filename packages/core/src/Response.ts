@@ -108,7 +108,7 @@ export const stream = <Out>(stream: Stream.Stream<Out>): Response<Out> =>
 
 /**
  * Closes the connection once this response has left. Later requests of the
- * same connection end as `Cancelled` (under an unordered protocol, all others).
+ * same connection end as `Cancelled` (under a correlated protocol, all others).
  *
  * **Example** (Saying goodbye)
  *

@@ -38,7 +38,6 @@ import type * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
 import { listeningOf } from "./internal/face.ts"
 import * as serving from "./internal/serving.ts"
-import { fromWire } from "./internal/typedClient.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
@@ -47,6 +46,7 @@ import type * as Request from "./Request.ts"
 import type * as Response from "./Response.ts"
 import type { ServerError } from "./ServerError.ts"
 import type * as Session from "./Session.ts"
+import type * as Wire from "./Wire.ts"
 
 /**
  * A server that listens: what a transport layer provides.
@@ -271,8 +271,8 @@ export const Service =
           host === undefined ? Effect.forkScoped(Stream.runForEach(server.outcomes, logOutcome)) : Effect.void
         )
       ),
-      client: Effect.flatMap(wire, (wire) => fromWire(wire, protocol)),
-      rawClient: Effect.flatMap(wire, (wire) => fromWire(wire, Protocol.bytes()))
+      client: Effect.flatMap(wire, (wire) => clientOf(wire, protocol)),
+      rawClient: Effect.flatMap(wire, (wire) => clientOf(wire, Protocol.bytes()))
     }
     return Object.assign(key, service) as never
   }
@@ -345,6 +345,16 @@ export type HandlerOf<S, R = never> = S extends {
 }
   ? Handler.Handler<In, Out, R>
   : never
+
+/** A server loads what a client takes when there is one. */
+const clientOf = <In, Out, Send, Receive>(
+  wire: Wire.Wire,
+  protocol: Protocol.Protocol<In, Out, Send, Receive>
+): Effect.Effect<Client.Client<Send, Receive>, never, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.promise(() => import("./internal/typedClient.ts")),
+    ({ fromWire }) => fromWire(wire, protocol)
+  )
 
 const logOutcome = ({ connection, outcome, request }: Outcome.Event): Effect.Effect<void> =>
   outcome._tag === "Completed" || outcome._tag === "Failed" || outcome._tag === "WorkerCrashed"

@@ -20,7 +20,6 @@ import type * as Endpoint from "./Endpoint.ts"
 import * as datagrams from "./internal/datagramWire.ts"
 import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
-import { hosted } from "./internal/hosted.ts"
 import { makeServer } from "./internal/face.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
@@ -31,7 +30,7 @@ import { InvalidOption, ListenerFailed, ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
- * The options that all transports share. Every one of them is bounded.
+ * The options that all transports share. Each has a default, and a sentence on what happens at the limit.
  *
  * @category models
  * @since 0.1.0
@@ -47,7 +46,7 @@ export interface ServerOptions {
   readonly idleTimeout?: Duration.Input | undefined
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
   readonly verify?: Verify | undefined
-  /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed, whatever a peer or a handler does. */
+  /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
   readonly drainTimeout?: Duration.Input | undefined
 }
 
@@ -155,7 +154,11 @@ export const layer = <Self, In, Out>(
     tag,
     Effect.gen(function* () {
       const host = yield* Remote.host
-      if (host !== undefined) return yield* hosted(tag, options, host)
+      if (host !== undefined) {
+        // Only a worker has a use for it.
+        const { hosted } = yield* Effect.promise(() => import("./internal/hosted.ts"))
+        return yield* hosted(tag, options, host)
+      }
       const limits = yield* Effect.mapError(
         Effect.fromResult(resolve(options)),
         (reason) => new ServerError({ reason })

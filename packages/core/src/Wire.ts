@@ -18,8 +18,9 @@ import type * as Peer from "./Peer.ts"
  *
  * **Details**
  *
- * Nothing is delivered before `start`. After `onClose` nothing is delivered any
- * more, and every method is a no-op.
+ * Nothing is delivered before `start`, and nothing from inside a call of a
+ * method: what `end` or `destroy` brings about is told later. After `onClose`
+ * nothing is delivered any more, and every method is a no-op.
  *
  * @category models
  * @since 0.1.0

@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { counts, peer, rest, serving, tell } from "./support/serving.ts"
 
-const accepted = ["Accepted:", ...Policy.forms].join("\n  ")
+const accepted = `Accepted: ${Policy.forms.join(", ")}`
 
 const parsed = (text: string) => {
   const result = Policy.parse(text)

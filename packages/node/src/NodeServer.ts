@@ -27,6 +27,7 @@ import * as Runtime from "effect/Runtime"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import * as query from "./internal/query.ts"
+import { lineOf } from "./internal/startError.ts"
 import { copy } from "./internal/prefork/copy.ts"
 import { role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
@@ -112,15 +113,8 @@ const prefork = (text: string | undefined): number | undefined => {
 // An expected error says what is wrong in its message; a defect needs its stack.
 const report = (cause: Cause.Cause<unknown>) => {
   const expected = cause.reasons.filter(Cause.isFailReason)
-  if (expected.length > 0) return Effect.forEach(expected, ({ error }) => Console.error(messageOf(error)))
+  if (expected.length > 0) return Effect.forEach(expected, ({ error }) => Console.error(lineOf(error)))
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
-}
-
-// A `ConfigError` puts the class of its cause before the message, and that of a schema may break the line anywhere.
-const messageOf = (error: unknown): string => {
-  const said = error instanceof Config.ConfigError ? error.cause : error
-  if (said instanceof ConfigProvider.SourceError) return said.message
-  return said instanceof Error ? said.message.replaceAll(/\s+/g, " ") : String(said)
 }
 
 /**

@@ -76,7 +76,7 @@ time.sleep(60)
   it.live.each([
     {
       env: { POLICY: "nonsense" },
-      message: `POLICY: Invalid policy "nonsense": there is no policy "nonsense". ${["Accepted:", ...NodePolicy.forms].join("\n  ")}`
+      message: `POLICY: Invalid policy "nonsense": there is no policy "nonsense". Accepted: ${NodePolicy.forms.join(", ")}`
     },
     {
       env: { LISTEN: "foo://x" },

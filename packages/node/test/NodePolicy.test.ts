@@ -69,10 +69,7 @@ describe("NodePolicy.parse", () => {
     assert(Result.isFailure(parsed))
     assert.strictEqual(
       parsed.failure.message,
-      [
-        `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} Accepted:`,
-        ...NodePolicy.forms
-      ].join("\n  ")
+      `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} Accepted: ${NodePolicy.forms.join(", ")}`
     )
   })
 

@@ -27,7 +27,7 @@ const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
   })
 
 const places = Endpoint.forms.join(", ")
-const policies = ["Accepted:", ...NodePolicy.forms].join("\n  ")
+const policies = `Accepted: ${NodePolicy.forms.join(", ")}`
 
 describe("NodeServer.layer", () => {
   it.effect("takes an endpoint as text or as a value", () =>

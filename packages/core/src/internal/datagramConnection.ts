@@ -58,7 +58,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       dialogue.onEnd()
       const request = this.line.add(dialogue as never, undefined)
       this.stopWaiting = awaitPlace(context, (refused) => {
-        if (!request.begun || dialogue.isHandedOn) this.line.cancel(request, refused)
+        if (!request.begun || dialogue.input.isHandedOn) this.line.cancel(request, refused)
       })
       return context.events.arrived([request])
     }
@@ -81,19 +81,19 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) return this.line.settle(incoming, unencodable(problem))
     }
-    this.dialogue?.deliver()
+    this.dialogue?.input.deliver()
     // The connection ends with its handler.
     if (this.dialogue !== undefined) this.outbox.end()
-    this.verdict = response.outcome ?? this.dialogue?.fault ?? Outcome.completed
+    this.verdict = response.outcome ?? this.dialogue?.input.fault ?? Outcome.completed
     this.progress()
   }
 
   override started(): void {
     super.started()
     // Where it goes to a worker, it waits until one has room for it.
-    if (this.dialogue?.isHandedOn === true) this.dialogue.onTaken = this.stopWaiting
+    if (this.dialogue?.input.isHandedOn === true) this.dialogue.input.onTaken = this.stopWaiting
     else this.stopWaiting()
-    this.dialogue?.deliver()
+    this.dialogue?.input.deliver()
   }
 
   isNext(): boolean {

@@ -33,7 +33,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {
-    if (request.begun && !this.dialogue.isHandedOn) return
+    if (request.begun && !this.dialogue.input.isHandedOn) return
     this.line.cancel(request, refused)
     this.shut()
   }
@@ -41,9 +41,9 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   override started(): void {
     super.started()
     // Where it goes to a worker, it waits until one has room for it.
-    if (this.dialogue.isHandedOn) this.dialogue.onTaken = this.stopWaiting
+    if (this.dialogue.input.isHandedOn) this.dialogue.input.onTaken = this.stopWaiting
     else this.stopWaiting()
-    this.dialogue.deliver()
+    this.dialogue.input.deliver()
   }
 
   protected readonly hasInput = false
@@ -71,13 +71,13 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   override stop(): void {
-    this.dialogue.stop()
+    this.dialogue.input.stop()
     super.stop()
   }
 
   protected override get verdict(): Outcome.Outcome {
-    this.dialogue.deliver()
-    return this.dialogue.fault ?? Outcome.completed
+    this.dialogue.input.deliver()
+    return this.dialogue.input.fault ?? Outcome.completed
   }
 
   protected advance(): void {}

@@ -8,8 +8,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Client from "../Client.ts"
 import type * as Connection from "../Connection.ts"
-import type { Correlation, Protocol } from "../Protocol.ts"
+import type { Protocol } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
+import { type Answered, Answers, idOf } from "./answers.ts"
 import { Outbox } from "./outbox.ts"
 import { Tick } from "./tick.ts"
 import { TypedConnection } from "./typedConnection.ts"
@@ -35,7 +36,8 @@ export const fromWire = <In, Out, Send, Receive>(
       inFlight: 0
     }
     const maxInFlight = yield* MaxInFlight
-    const client = new TypedClient<Send, Receive>({ wire, side, outbox, info }, protocol.correlation, maxInFlight)
+    const answers = new Answers<Receive>(protocol.correlation)
+    const client = new TypedClient<Send, Receive>({ wire, side, outbox, info, taker: answers }, answers, maxInFlight)
     wire.start(client)
     // What was written still leaves; the wire's own scope destroys it.
     yield* Effect.addFinalizer(() => client.close)
@@ -46,24 +48,19 @@ let ids = 0
 
 /** The end of a connection that asks: each request is written at once, and gets the answer that is its own. */
 class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implements Client.Client<Send, Receive> {
-  private readonly correlation: Correlation | undefined
+  private readonly answers: Answers<Receive>
   private readonly places: Places
   private readonly wireLoses: boolean
   /** Why nothing can be sent. */
   private readonly problem: string | undefined
-  /** Who waits for the answer with an id. Those who gave up wait on, so that their late answer is nobody else's. */
-  private readonly byId = new Map<unknown, Answered<Receive>>()
-  /** How many answers to an id may still come that nobody waits for, where they may also be lost. */
-  private readonly late = new Map<unknown, number>()
-  private awaited = 0
 
   constructor(
     options: ConstructorParameters<typeof TypedConnection<Receive, Send>>[0],
-    correlation: Correlation | undefined,
+    answers: Answers<Receive>,
     maxInFlight: number
   ) {
     super(options)
-    this.correlation = correlation
+    this.answers = answers
     this.places = new Places(maxInFlight)
     const isSize = Number.isSafeInteger(maxInFlight) && maxInFlight >= 1
     this.problem = isSize ? undefined : `Client.MaxInFlight must be a positive integer, not ${maxInFlight}`
@@ -80,32 +77,28 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
     })
 
   private ask(request: Send, place: Place): Effect.Effect<Receive, Connection.ConnectionError> {
+    const { answers } = this
+    const { correlation } = answers
     return Effect.callback((resume) => {
       place.asked = true
       let given = false
       const settle = (effect: Effect.Effect<Receive, Connection.ConnectionError>) => {
-        if (given) this.awaited--
+        if (given) answers.awaited--
         place.giveBack()
         resume(effect)
       }
-      const { correlation } = this
       let id: unknown
       if (correlation !== undefined) {
         id = idOf(correlation.request, request)
-        const problem =
-          id === undefined
-            ? "it has no id, by which its answer could be known"
-            : this.byId.has(id)
-              ? `an answer with its id (${String(id)}) is awaited already`
-              : undefined
+        const problem = answers.problemOf(id)
         if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))
       }
       if (this.outbox.isClosed || this.outbox.isEnding) return settle(this.fails({ _tag: "Closed" }))
       const problem = this.outbox.add(request)
       if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))
       given = true
-      this.awaited++
-      this.read(true)
+      answers.awaited++
+      this.input.read(true)
       const answered: Answered<Receive> = (exit) =>
         settle(
           exit._tag === "Failure" &&
@@ -114,69 +107,28 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
             : (exit as Exit.Exit<Receive, Connection.ConnectionError>)
         )
       if (correlation !== undefined) {
-        if (this.inbox.ended !== undefined) return answered(this.inbox.ended)
-        this.byId.set(id, answered)
-        return this.wireLoses ? Effect.sync(() => this.giveUp(id, place)) : undefined
+        if (this.input.inbox.ended !== undefined) return answered(this.input.inbox.ended)
+        answers.expect(id, answered)
+        return this.wireLoses
+          ? Effect.sync(() => {
+              answers.giveUp(id)
+              place.giveBack()
+            })
+          : undefined
       }
-      const forget = this.inbox.take((exit) => answered(Exit.map(exit, (messages) => messages[0])))
+      const forget = this.input.inbox.take((exit) => answered(Exit.map(exit, (messages) => messages[0])))
       return Effect.suspend(() => {
         if (this.wireLoses) {
           // A datagram may be lost, and its answer never come: whoever asks next would wait behind it.
           forget()
-          this.awaited--
+          answers.awaited--
           place.giveBack()
           return Effect.void
         }
         // Where others wait behind it, its answer is taken when it comes, and is nobody's. Alone, it is called off.
-        return this.awaited === 1 ? this.reset : Effect.void
+        return answers.awaited === 1 ? this.reset : Effect.void
       })
     })
-  }
-
-  /** A datagram may be lost, and its answer never come; if it comes after all, it is nobody's. */
-  private giveUp(id: unknown, place: Place): void {
-    this.byId.delete(id)
-    this.awaited--
-    this.late.set(id, (this.late.get(id) ?? 0) + 1)
-    for (const oldest of this.late.keys()) {
-      if (this.late.size <= maxLate) break
-      this.late.delete(oldest)
-    }
-    place.giveBack()
-  }
-
-  /** Whether a message is the answer to a request that was given up. */
-  private isLate(id: unknown): boolean {
-    const expected = this.late.get(id)
-    if (expected === undefined) return false
-    if (expected === 1) this.late.delete(id)
-    else this.late.set(id, expected - 1)
-    return true
-  }
-
-  protected override received(messages: Array<Receive>): void {
-    const { correlation } = this
-    if (correlation === undefined) return super.received(messages)
-    const others = messages.filter((message) => {
-      const id = idOf(correlation.response, message)
-      const answered = id === undefined ? undefined : this.byId.get(id)
-      if (answered === undefined) return !this.isLate(id)
-      this.byId.delete(id)
-      answered(Exit.succeed(message))
-      return false
-    })
-    if (others.length > 0) super.received(others)
-  }
-
-  protected override get isAwaited(): boolean {
-    return this.awaited > 0 && this.inbox.size < maxUnread
-  }
-
-  protected override endInbox(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
-    super.endInbox(exit)
-    const waiting = [...this.byId.values()]
-    this.byId.clear()
-    for (const answered of waiting) answered(exit ?? Exit.fail(Cause.Done()))
   }
 
   readonly exchange = <E, R>(
@@ -187,23 +139,6 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
       this.end
     )
     return Stream.merge(this.stream, Stream.drain(Stream.fromEffect(sending)))
-  }
-}
-
-type Answered<Receive> = (exit: Exit.Exit<Receive, Connection.ConnectionError | Cause.Done>) => void
-
-/** How many messages that answer nobody are read while answers are awaited. */
-const maxUnread = 1_024
-
-/** How many ids are remembered that were given up. */
-const maxLate = 1_024
-
-const idOf = (id: (message: never) => unknown, message: unknown): unknown => {
-  // oxlint-disable-next-line socketserver/no-try -- the function is user code: what it throws for has no id
-  try {
-    return id(message as never)
-  } catch {
-    return undefined
   }
 }
 

@@ -1,0 +1,161 @@
+import * as Exit from "effect/Exit"
+import type * as Cause from "effect/Cause"
+import type { Side } from "../Codec.ts"
+import * as Connection from "../Connection.ts"
+import type * as Outcome from "../Outcome.ts"
+import type { DecodeError } from "../Protocol.ts"
+import type * as Wire from "../Wire.ts"
+import { BatchQueue } from "./batchQueue.ts"
+import { Reader } from "./reading.ts"
+import type { InputEnd, Relay } from "./relay.ts"
+
+/** Who takes messages before those who read: a client, whose answers they may be. */
+export interface Taker<In> {
+  /** Takes what is its own; returns the others. */
+  readonly take: (messages: Array<In>) => Array<In>
+  /** Whether it waits for more, with so many that nobody has read. */
+  readonly waits: (unread: number) => boolean
+  /** Nothing more will come. */
+  readonly end: (exit: Exit.Exit<never, Connection.ConnectionError | Cause.Done> | undefined) => void
+}
+
+type Receiver = Parameters<Relay["start"]>[0]
+
+/**
+ * The reading half of a typed connection: what arrives is held until a handler
+ * begins, then decoded for those who read, or passed on as bytes. What nobody
+ * waits for stays in the kernel.
+ */
+export class Input<In> {
+  readonly inbox = new BatchQueue<In, Connection.ConnectionError>()
+  readonly reader: Reader<In>
+  /** Why it could not be decoded, or the connection not be upgraded. */
+  fault: DecodeError | Outcome.Refused | undefined = undefined
+  private readonly wire: Wire.Wire
+  private readonly taker: Taker<In> | undefined
+  private reading = true
+  /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
+  private state: "open" | InputEnd = "open"
+  /** What arrived before the handler began, which may want it as bytes. */
+  private held: Array<Uint8Array> | undefined
+  /** Who takes the bytes, if a handler has asked for them. */
+  private relayed: Receiver | "waiting" | undefined = undefined
+  /** Called when it is taken that was handed on. */
+  onTaken: () => void = () => {}
+
+  constructor(wire: Wire.Wire, side: Side<In, never>, holds: boolean, taker: Taker<In> | undefined) {
+    this.wire = wire
+    this.reader = new Reader(side, wire.carries)
+    this.held = holds ? [] : undefined
+    this.taker = taker
+  }
+
+  get isOpen(): boolean {
+    return this.state === "open"
+  }
+
+  /** Whether a handler has asked for the bytes, for somebody who has not taken them yet. */
+  get isHandedOn(): boolean {
+    return this.relayed === "waiting"
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.isOpen) this.decode(chunk)
+  }
+
+  onEnd(): void {
+    if (!this.isOpen) return
+    if (this.held === undefined) this.decode(undefined)
+    this.endAs("ended")
+  }
+
+  /** Nothing more will be read. What has arrived of a message is none. */
+  stop(): void {
+    if (this.isOpen) this.endAs("stopped")
+  }
+
+  /** Nothing more will come, nor is wanted. */
+  close(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
+    if (this.isOpen) this.state = "ended"
+    this.endInbox(exit)
+  }
+
+  /** A handler takes what was held, by messages unless it has asked for the bytes. */
+  deliver(): void {
+    const { held } = this
+    if (held === undefined || this.relayed !== undefined) return
+    this.held = undefined
+    for (const chunk of held) this.decode(chunk)
+    if (this.isOpen) return
+    if (this.state === "ended") this.decode(undefined)
+    this.endInbox()
+  }
+
+  /** A handler takes it, by bytes: nothing is decoded here any more, once they are taken. */
+  relay(): Relay["start"] {
+    this.relayed = "waiting"
+    return (receiver) => {
+      this.relayed = receiver
+      this.onTaken()
+      const held = this.held ?? []
+      this.held = undefined
+      for (const chunk of held) receiver.onData(chunk)
+      if (this.state !== "open") receiver.onEnd(this.state)
+    }
+  }
+
+  read(reading: boolean): void {
+    if (this.reading === reading) return
+    this.reading = reading
+    if (reading) this.wire.resume()
+    else this.wire.pause()
+  }
+
+  /** The input has ended: by the peer, or because the server stops. */
+  private endAs(state: InputEnd): void {
+    this.state = state
+    if (this.held !== undefined) return
+    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onEnd(state)
+    this.endInbox()
+  }
+
+  private endInbox(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
+    this.inbox.end(exit)
+    this.taker?.end(exit)
+  }
+
+  /** Decodes a chunk, or the end of the input. */
+  private decode(chunk: Uint8Array | undefined): void {
+    if (chunk !== undefined && this.held !== undefined) {
+      this.held.push(chunk)
+      return this.read(false)
+    }
+    if (this.relayed !== undefined && this.relayed !== "waiting") {
+      if (chunk !== undefined) this.relayed.onData(chunk)
+      return
+    }
+    const fault = this.reader.read(chunk, this.wire.bytesRead)
+    const { messages } = this.reader
+    if (messages.length > 0) {
+      this.reader.clear()
+      this.receive(messages)
+    }
+    if (fault !== undefined) this.fail(fault)
+    this.read(this.inbox.size === 0 || this.taker?.waits(this.inbox.size) === true)
+  }
+
+  private receive(messages: Array<In>): void {
+    const others = this.taker === undefined ? messages : this.taker.take(messages)
+    if (others.length > 0) this.inbox.offer(others)
+  }
+
+  private fail(fault: DecodeError): void {
+    this.fault = fault
+    const error = new Connection.ConnectionError({ reason: fault, peer: this.wire.peer })
+    if (this.reader.separate) this.inbox.offerFault(error)
+    else {
+      this.state = "ended"
+      this.endInbox(Exit.fail(error))
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Endpoint from "../Endpoint.ts"
+import * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
+import type * as Transport from "../Transport.ts"
+import type { Runner } from "./context.ts"
+
+/** Whether a peer may come in; `Exit.void` where that can be said at once. */
+export type Verifying = (peer: Peer.Peer, listener: Endpoint.Endpoint) => Effect.Effect<void, Outcome.Refused>
+
+/** Asks a server's `verify`. What it throws refuses this peer and nothing more. */
+export const verifying = (verify: Transport.Verify | undefined, run: Runner): Verifying => {
+  if (verify === undefined) return () => Exit.void
+  return (peer, listener) => {
+    const threw = (cause: unknown) => {
+      run(Effect.logError(`verify failed for ${peer.name}, which is refused`, cause))
+      return Exit.fail(Outcome.refused("verify failed"))
+    }
+    let allowed: ReturnType<Transport.Verify>
+    // oxlint-disable-next-line socketserver/no-try -- verify is user code; what it throws refuses this peer and nothing more
+    try {
+      allowed = verify(peer, listener)
+    } catch (error) {
+      return threw(error)
+    }
+    if (typeof allowed === "boolean") return allowed ? Exit.void : turnedAway
+    return Effect.matchCauseEffect(allowed, {
+      // Also where it was interrupted from within; at a stop nobody is asked any more.
+      onFailure: threw,
+      onSuccess: (allowed) => (allowed ? Exit.void : turnedAway)
+    })
+  }
+}
+
+const turnedAway = Exit.fail(Outcome.refused("verify"))
