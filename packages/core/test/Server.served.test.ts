@@ -61,7 +61,11 @@ describe("a server that is served", () => {
       const slow = (name: string): Policy.Policy => ({
         ...Policy.fiber(),
         name,
-        place: (served) => Effect.andThen(Effect.sync(() => placed.push(name)), Effect.as(Effect.yieldNow, served))
+        place: (served) =>
+          Effect.andThen(
+            Effect.sync(() => placed.push(name)),
+            Effect.as(Effect.yieldNow, served)
+          )
       })
       yield* Effect.forkScoped(Lines.run(echo, { policy: slow("first") }), { startImmediately: true })
       assert.strictEqual(reasonOf(yield* Effect.flip(Lines.run(echo, { policy: slow("second") }))), "AlreadyServed")
