@@ -56,8 +56,8 @@ export interface Taker {
   readonly stop: (id: number) => void
   /** Hears every outcome. */
   readonly observe: (observer: (event: Outcome.Event) => void) => void
-  /** Completes when its own program stops it. */
-  readonly stopping: Effect.Effect<void>
+  /** Completes when its own program stops it, or it has failed. */
+  readonly stopping: Effect.Effect<"asked" | "failed">
 }
 
 /**

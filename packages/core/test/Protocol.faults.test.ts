@@ -101,6 +101,20 @@ describe("A server whose peer sends", () => {
       assert.deepStrictEqual(fault, Outcome.malformed(3, "the decoder threw: decoder bug"))
     })
   )
+
+  it("is a fault also where what is thrown has no text", () => {
+    const odd = Protocol.make<string>({
+      name: "odd",
+      decode: () => {
+        throw Object.create(null)
+      },
+      encode: () => {
+        throw Object.create(null)
+      }
+    })
+    const fault = odd.client.decoder().push(utf8("a"), [])
+    assert.deepStrictEqual(fault, Outcome.malformed(0, "the decoder threw: [object Object]"))
+  })
 })
 
 describe("A response that its protocol cannot express", () => {

@@ -55,6 +55,25 @@ describe("a server that is served", () => {
     }).pipe(Effect.scoped, Effect.provide(MemoryServer.layer(Lines)))
   )
 
+  it.effect("says so before a second policy starts anything, also while the first still does", () =>
+    Effect.gen(function* () {
+      const placed: Array<string> = []
+      const slow = (name: string): Policy.Policy => ({
+        ...Policy.fiber(),
+        name,
+        place: (served) =>
+          Effect.andThen(
+            Effect.sync(() => placed.push(name)),
+            Effect.as(Effect.yieldNow, served)
+          )
+      })
+      yield* Effect.forkScoped(Lines.run(echo, { policy: slow("first") }), { startImmediately: true })
+      assert.strictEqual(reasonOf(yield* Effect.flip(Lines.run(echo, { policy: slow("second") }))), "AlreadyServed")
+      assert.deepStrictEqual(placed, ["first"])
+      assert.strictEqual(yield* (yield* Lines.client).send("a"), "a")
+    }).pipe(Effect.scoped, Effect.provide(MemoryServer.layer(Lines)))
+  )
+
   it.effect("can be served again where it could not be served at all", () =>
     Effect.gen(function* () {
       const policy = Policy.fiber({ max: 0 })

@@ -38,6 +38,7 @@ export class Engine<In, Out> {
   readonly gate: Gate<In, Out>
   readonly intake: Intake<In, Out>
   readonly stop: Stop<In, Out>
+  private claimed = false
   private served: Served<Out> | undefined = undefined
 
   constructor(options: {
@@ -75,9 +76,19 @@ export class Engine<In, Out> {
     this.context.run(this.stop.began).addObserver(sweepIdle(this.context, this.gate.connections))
   }
 
-  /** Serves it until the returned function is called, or says that somebody does already. */
-  serve(served: Served<Out>): (() => void) | undefined {
-    if (this.served !== undefined) return undefined
+  /** Whether nobody serves it yet; somebody does from now on, until it is {@link disclaim}ed. */
+  claim(): boolean {
+    if (this.claimed) return false
+    this.claimed = true
+    return true
+  }
+
+  disclaim(): void {
+    this.claimed = false
+  }
+
+  /** Serves it until the returned function is called. */
+  serve(served: Served<Out>): () => void {
     this.served = served
     for (const connection of this.gate.connections.values()) this.connected(connection)
     return () => {

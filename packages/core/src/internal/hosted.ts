@@ -44,7 +44,7 @@ export const hosted = <Self, In, Out>(
         accept: (wire, id) => engine.gate.admit(wire, id),
         stop: (id) => engine.gate.connections.get(id)?.stop(),
         observe: (observer) => void engine.context.ledger.observers.add(observer),
-        stopping: engine.stop.began
+        stopping: Effect.map(engine.stop.began, () => (engine.stop.hasFailed ? "failed" : "asked"))
       })
     }
     yield* Effect.addFinalizer(() => engine.stop.shutdown)

@@ -36,6 +36,11 @@ const prepare = <Self, In, Out, R>(
     const server = yield* tag
     const engine = engineOf(server)
     const { context, intake, stop } = engine
+    // Before anything is placed: workers would be started for nothing.
+    const claim = Effect.suspend(() =>
+      engine.claim() ? Effect.void : Effect.fail(new ServerError({ reason: new AlreadyServed({ service: tag.key }) }))
+    )
+    yield* Effect.acquireRelease(claim, () => Effect.sync(() => engine.disclaim()))
     const host = yield* Remote.host
     const mine = host?.service === tag.key
     const policy = yield* policyOf(tag, isSession(work), options?.policy, mine ? host : undefined)
@@ -56,15 +61,9 @@ const prepare = <Self, In, Out, R>(
     const finishes = policy.onPeerGone === "finish"
     const begin = (request: Incoming<In, Out>) => request.begin(handler, run, finishes)
     yield* Effect.acquireRelease(
-      Effect.suspend(() => {
-        const release = engine.serve({
-          onConnect: placed.onConnect as never,
-          onUndecodable: options?.onUndecodable,
-          run
-        })
-        const twice = new ServerError({ reason: new AlreadyServed({ service: tag.key }) })
-        return release === undefined ? Effect.fail(twice) : Effect.succeed(release)
-      }),
+      Effect.sync(() =>
+        engine.serve({ onConnect: placed.onConnect as never, onUndecodable: options?.onUndecodable, run })
+      ),
       (release) => Effect.sync(release)
     )
     return Effect.scoped(

@@ -46,6 +46,11 @@ export class Stop<In, Out> {
     return this.phase === "stopping" || this.phase === "stopped"
   }
 
+  /** Whether it stops because its listener died, or its policy. */
+  get hasFailed(): boolean {
+    return this.failure !== undefined
+  }
+
   /** Waits until a stop begins. */
   readonly began: Effect.Effect<void> = this.waiting.until(() => (this.phase === "running" ? undefined : true))
 

@@ -4,6 +4,7 @@
  */
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Cause from "effect/Cause"
+import * as Result from "effect/Result"
 import { Ask } from "./frames.ts"
 
 /** What is peculiar to a kind of calls. */
@@ -49,10 +50,17 @@ export const readDone = (body: Buffer): { readonly close: boolean; readonly outc
 /** A defect as it crosses: its text, and where it happened. */
 export const writeDefect = (cause: Cause.Cause<unknown>): string => {
   const defect = cause.reasons.find(Cause.isDieReason)?.defect
-  const message = defect instanceof Error ? defect.message : defect === undefined ? "interrupted" : String(defect)
+  const message = defect instanceof Error ? defect.message : defect === undefined ? "interrupted" : textOf(defect)
   const name = defect instanceof Error ? defect.name : "Error"
   return JSON.stringify({ name, message, stack: Cause.pretty(cause) })
 }
+
+/** Anything may be thrown, also what has no text. */
+const textOf = (defect: unknown): string =>
+  Result.getOrElse(
+    Result.try(() => String(defect)),
+    () => Object.prototype.toString.call(defect)
+  )
 
 /** What a handler died of, with the stack that it has in its worker. */
 export const readDefect = (body: Buffer): Error => {

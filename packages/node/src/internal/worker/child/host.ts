@@ -106,10 +106,12 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   open(taker: Remote.Taker): void {
     this.taker = taker
     taker.observe(({ connection, outcome }: Outcome.Event) => this.begun.get(connection.id)?.call.onOutcome(outcome))
-    Effect.runFork(taker.stopping).addObserver(() => {
-      if (!this.ending) this.writer.add(Tell.shutdown, 0)
+    const stopped = Effect.map(taker.stopping, (why) => {
+      // A handler that stops its server stops it for all; a worker that has failed is one less.
+      if (!this.ending && why === "asked") this.writer.add(Tell.shutdown, 0)
       this.intake.stop()
     })
+    Effect.runFork(stopped)
   }
 
   onFrame(kind: number, id: number, body: Buffer): void {
