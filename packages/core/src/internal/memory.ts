@@ -53,7 +53,7 @@ class MemoryWire implements Wire.Wire {
 
   write(data: string | Uint8Array): boolean {
     if (this.ended || this.closed) return true
-    const bytes = typeof data === "string" ? utf8.encode(data) : data.slice()
+    const bytes = typeof data === "string" ? utf8.encode(data) : new Uint8Array(data)
     this.bytesWritten += bytes.length
     const { other } = this
     if (other.closed) {

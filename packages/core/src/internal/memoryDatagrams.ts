@@ -17,7 +17,7 @@ export const datagramPair = (
   const peer = Peer.make({ transport: "memory", name })
   const reply: Wire.Datagram["reply"] = (data, sent) => {
     if (data.length > maxMessageBytes) return sent(Outcome.undelivered("TooLarge"))
-    const bytes = data.slice()
+    const bytes = new Uint8Array(data)
     queueMicrotask(() => {
       if (left) return sent(Outcome.undelivered("PeerGone"))
       client.received(bytes)
@@ -29,7 +29,7 @@ export const datagramPair = (
     listener,
     maxMessageBytes,
     send: (data, sent) => {
-      const bytes = data.slice()
+      const bytes = new Uint8Array(data)
       queueMicrotask(() => {
         receive({ data: bytes, peer, listener, reply })
         sent()
