@@ -32,7 +32,11 @@ export interface Compared {
 
 /** Puts a commit beside this tree, with its dependencies and with this tree's benchmarks; gone when this program ends. */
 export const checkout = async (root: string, commit: string): Promise<string> => {
-  const hash = (await git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", `${commit}^{commit}`)).trim()
+  const parsed = spawnSync("git", ["-C", root, "rev-parse", "--verify", "--quiet", `${commit}^{commit}`], {
+    encoding: "utf8"
+  })
+  const hash = parsed.stdout.trim()
+  if (parsed.status !== 0) throw new Error(`--against: there is no commit ${JSON.stringify(commit)}`)
   const place = mkdtempSync(join(tmpdir(), "bench-against-"))
   const tree = join(place, "tree")
   process.on("exit", () => {
@@ -78,41 +82,45 @@ export interface AgainstOptions {
   readonly effort: Effort
   /** Seconds for the rounds of one benchmark. */
   readonly seconds: (bench: Bench) => number
-  /** A row that looks slower or quicker is only looked at again before that. */
+  /** No round is begun after that. */
   readonly until: number
+  /** Whether there is time for rows that were disturbed; those that look slower or quicker are looked at again in any case. */
+  readonly leisure: () => boolean
 }
 
 export const compare = async (
   { bench, cases }: Chosen,
   options: AgainstOptions
 ): Promise<{ readonly rows: ReadonlyArray<Compared>; readonly wrong: boolean }> => {
+  if (performance.now() > options.until) return { rows: untold(bench, cases), wrong: false }
   const variants = variantsOf(bench, options.root, options.old)
-  const measured = (which: ReadonlyArray<Case>, only: ReadonlyArray<Variant>, seconds: number) =>
+  const measured = (which: ReadonlyArray<Case>, only: ReadonlyArray<Variant>, most: number) =>
     measure(
       bench,
       only,
       which,
       {
-        rounds: [3, 15],
-        until: Math.min(performance.now() + seconds * 1000, options.until),
+        rounds: [1, most],
+        until: Math.min(performance.now() + options.seconds(bench) * 1000, options.until),
         effort: options.effort,
-        windows: bench.fine === true ? 3 : 2,
+        windows: 1,
         fresh: true
       },
       options.load
     )
-  const first = await measured(cases, variants, options.seconds(bench))
+  const first = await measured(cases, variants, 12)
   const all = cases.flatMap((which) =>
     bench.programs
       .filter(({ ours }) => ours)
       .map(({ name }) => ({ which, name, judged: judgeRow(first, bench, which, name) }))
   )
   // What looks like a difference, or was disturbed, is looked at once more, alone.
+  const leisure = options.leisure()
   const doubtful = all.filter(
     ({ judged, name, which }) =>
       judged.verdict === "slower" ||
       judged.verdict === "quicker" ||
-      othersOf(first, which, [now(name), then(name)]) > disturbed
+      (leisure && othersOf(first, which, [now(name), then(name)]) > disturbed)
   )
   const timeLeft = performance.now() < options.until
   let second: Results | undefined
@@ -121,7 +129,7 @@ export const compare = async (
     const names = new Set(doubtful.map(({ name }) => name))
     const again = bench.alone === true ? cases : cases.filter((which) => doubtful.some((one) => one.which === which))
     const only = variants.filter(({ program }) => !program.ours || names.has(program.name))
-    second = await measured(again, only, options.seconds(bench))
+    second = await measured(again, only, Math.max(8, first.rounds))
   }
   const rows = all.map(({ judged, name, which }): Compared => {
     const isDoubtful = doubtful.some((one) => one.which === which && one.name === name)
@@ -156,6 +164,29 @@ export const compare = async (
   return { rows, wrong: first.wrong || second?.wrong === true }
 }
 
+/** The rows of a benchmark for which there was no time. */
+const untold = (bench: Bench, cases: ReadonlyArray<Case>): ReadonlyArray<Compared> =>
+  cases.flatMap(({ depth, row, unit }) =>
+    bench.programs
+      .filter(({ ours }) => ours)
+      .map(({ name }) => ({
+        row,
+        server: name,
+        depth,
+        unit,
+        verdict: "cannot tell",
+        ratio: null,
+        low: null,
+        high: null,
+        sees: null,
+        rounds: 0,
+        now: null,
+        before: null,
+        othersBusy: 0,
+        note: "no time was left"
+      }))
+  )
+
 /** A difference holds when it was seen twice. */
 const settle = (first: Judged, second: Judged | undefined, doubtful: boolean): Judged & { readonly note?: string } => {
   const differs = first.verdict === "slower" || first.verdict === "quicker"
@@ -186,7 +217,10 @@ const costs = (results: Results, bench: Bench, which: Case, mine: string, theirs
 }
 
 const judgeRow = (results: Results, bench: Bench, which: Case, name: string): Judged =>
-  judge(costs(results, bench, which, now(name), then(name)))
+  judge(
+    costs(results, bench, which, now(name), then(name)),
+    othersOf(results, which, [now(name), then(name)]) > disturbed
+  )
 
 const beside = (results: Results, bench: Bench, which: Case, id: string): number | null => {
   const [first] = bench.programs

@@ -56,9 +56,7 @@ export interface Bench {
   readonly more?: boolean
   /** How often it is measured in a full run and in a quick one, where that is not as often as all the others. */
   readonly rounds?: { readonly full?: number; readonly quick?: number }
-  /** Rows where a difference of 5 % has to be seen: they get more rounds beside another commit. */
-  readonly fine?: boolean
-  /** Whether its servers are those of other rows, so that another commit is not measured by it again. */
+  /** Whether its code is that of other rows, so that another commit is not measured by it again. */
   readonly repeats?: boolean
   /** Whether each of its programs is alone while it is measured; else all are alive at once. */
   readonly alone?: boolean

@@ -178,8 +178,7 @@ export const benches: ReadonlyArray<Bench> = [
       }
     ),
     cases: cases("lines", [1, 16, 128]),
-    open: load(),
-    fine: true
+    open: load()
   },
   {
     name: "python",
@@ -206,8 +205,7 @@ export const benches: ReadonlyArray<Bench> = [
       ...cases("frames 4 KiB", [1], { message: "frame", size: 4 * kib }),
       ...cases("frames 1 MiB", [1], { message: "frame", size: 1024 * kib, connections: 8 })
     ],
-    open: load(),
-    fine: true
+    open: load()
   },
   {
     name: "connection",
@@ -264,8 +262,7 @@ export const benches: ReadonlyArray<Bench> = [
       ours("lines", "yields", "tls://127.0.0.1:0")
     ),
     cases: cases("tls", [1, 16], { transport: "tls" }),
-    open: load(),
-    fine: true
+    open: load()
   },
   {
     name: "udp",
@@ -275,8 +272,7 @@ export const benches: ReadonlyArray<Bench> = [
       ours("lines", "yields", "udp://127.0.0.1:0")
     ),
     cases: cases("udp", [1, 8], { kind: "udp", ...sixteen }),
-    open: load(),
-    fine: true
+    open: load()
   },
   {
     name: "unixgram",
@@ -357,6 +353,7 @@ export const benches: ReadonlyArray<Bench> = [
     ),
     cases: [{ row: "a millisecond of work", depth: 1, unit: "requests per second", warmUp: 1, load: sixteen }],
     open: load("rate"),
-    more: true
+    more: true,
+    repeats: true
   }
 ]

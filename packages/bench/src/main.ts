@@ -138,12 +138,26 @@ const sideBySide = async (): Promise<boolean> => {
   return !wrong
 }
 
-/** Seconds for the rounds of each: all of them take twelve minutes, and three are left for what has to be looked at again. */
-const share: Readonly<Record<string, number>> = { lines: 160, frames: 75, tls: 55, udp: 45, "idle tls": 30, start: 30 }
+/** Seconds for the rounds of each: all of them take twelve minutes, and what has to be looked at again two more. */
+const shares: Readonly<Record<string, number>> = {
+  lines: 170,
+  frames: 75,
+  tls: 55,
+  udp: 45,
+  unixgram: 40,
+  worker: 40,
+  many: 40,
+  "process sustained": 40,
+  start: 35,
+  "process latency": 30,
+  "idle tls": 30
+}
+const share = ({ name }: Bench): number => shares[name] ?? 20
 
 const against = async (commit: string): Promise<boolean> => {
   const begun = performance.now()
-  const old = await checkout(root, commit)
+  const until = begun + 840_000
+  const old = await checkout(root, commit).catch((error: Error) => refuse(error.message))
   console.log(
     Report.header(card(root), [
       `Beside ${commit}: × is what it costs now as a multiple of what it cost then, with the range that holds its median with 95 %.`,
@@ -155,16 +169,18 @@ const against = async (commit: string): Promise<boolean> => {
   let wrong = false
   const { load, stop } = makeLoader(root)
   try {
-    for (const one of chosen()) {
-      if (one.bench.repeats === true) continue
+    const all = chosen().filter(({ bench }) => bench.repeats !== true)
+    for (const [index, one] of all.entries()) {
       progress(`${((performance.now() - begun) / 1000).toFixed(0)} s: ${one.bench.name}`)
       const measured = await compare(one, {
         root,
         old,
         load,
-        effort: { seconds: seconds ?? 0.25, warmUp: 0.1, idle },
-        seconds: ({ name }) => share[name] ?? 18,
-        until: begun + 840_000
+        effort: { seconds: seconds ?? 0.3, warmUp: 0.08, idle },
+        seconds: share,
+        until,
+        leisure: () =>
+          performance.now() + all.slice(index).reduce((sum, { bench }) => sum + share(bench) * 1000, 0) < until
       })
       wrong ||= measured.wrong
       rows.push(...measured.rows)

@@ -44,27 +44,31 @@ export interface Judged {
 
 /** What two processes of one and the same program may differ in for as long as they live. */
 const margin = 0.015
+/** With fewer rounds than `enough` chance alone puts all of them on one side too often, so that more is asked for. */
+const enough = 5
+const largeMargin = 0.05
 const tooNoisy = 0.1
 
 /**
  * Whether a cost has grown, from its ratios to what it was, one for each round: only where all of the range lies
- * above what chance makes of an unchanged program. Fewer than three rounds say nothing.
+ * above what chance makes of an unchanged program. On a machine that others use, few rounds say nothing.
  */
-export const judge = (ratios: ReadonlyArray<number>): Judged => {
-  if (ratios.length === 0)
-    return { verdict: "not there", ratio: Number.NaN, low: Number.NaN, high: Number.NaN, sees: Number.NaN }
+export const judge = (ratios: ReadonlyArray<number>, disturbed: boolean): Judged => {
+  const none = Number.NaN
+  if (ratios.length === 0) return { verdict: "not there", ratio: none, low: none, high: none, sees: none }
   const ratio = median(ratios)
   const { high, low } = range(ratios)
-  const sees = Math.max(high / ratio - 1, 1 - low / ratio) + margin
-  const verdict =
-    ratios.length < 3
-      ? "cannot tell"
-      : low > 1 + margin
-        ? "slower"
-        : high < 1 / (1 + margin)
-          ? "quicker"
-          : sees > tooNoisy
-            ? "cannot tell"
-            : "no difference"
+  const least = ratios.length < enough ? largeMargin : margin
+  const sees = Math.max(high / ratio - 1, 1 - low / ratio) + least
+  const tooFew = ratios.length < 3 || (ratios.length < enough && disturbed)
+  const verdict = tooFew
+    ? "cannot tell"
+    : low > 1 + least
+      ? "slower"
+      : high < 1 / (1 + least)
+        ? "quicker"
+        : sees > tooNoisy
+          ? "cannot tell"
+          : "no difference"
   return { verdict, ratio, low, high, sees }
 }
