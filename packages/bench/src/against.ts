@@ -82,6 +82,8 @@ export interface AgainstOptions {
   readonly effort: Effort
   /** Seconds for the rounds of one benchmark. */
   readonly seconds: (bench: Bench) => number
+  /** How many rounds, where that was asked for. */
+  readonly rounds: number | undefined
   /** No round is begun after that. */
   readonly until: number
   /** Whether there is time for rows that were disturbed; those that look slower or quicker are looked at again in any case. */
@@ -108,7 +110,7 @@ export const compare = async (
       },
       options.load
     )
-  const first = await measured(cases, variants, 12)
+  const first = await measured(cases, variants, options.rounds ?? 12)
   const all = cases.flatMap((which) =>
     bench.programs
       .filter(({ ours }) => ours)

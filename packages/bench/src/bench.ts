@@ -41,6 +41,8 @@ export interface Case {
 export interface Effort {
   readonly seconds: number
   readonly warmUp: number
+  /** Seconds of CPU until a new process is taken as compiled. */
+  readonly cold: number
   /** Idle connections that are opened. */
   readonly idle: number
 }

@@ -11,7 +11,7 @@ type Open = Bench["open"]
 const listening = /listening on (?:\w+:\/\/127\.0\.0\.1:|unix:|unixgram:)?(\S+)/
 const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
 
-const task = (load: Partial<Task>): Omit<Task, "target" | "pids" | "warmUp" | "seconds"> => ({
+const task = (load: Partial<Task>): Omit<Task, "target" | "pids" | "warmUp" | "cold" | "seconds"> => ({
   kind: "tape",
   transport: "tcp",
   message: "line",
@@ -38,9 +38,9 @@ export const load =
       stop: server.stop,
       sample: async (which, effort) => {
         const options = task({ ...(which["load"] as Partial<Task>), depth: which.depth })
-        // A process that has just started is compiled yet.
-        const warmUp = effort.warmUp + (warm++ === 0 ? effort.seconds : 0) + ((which["warmUp"] as number) ?? 0)
-        const window = { ...options, target, warmUp, seconds: effort.seconds, pids: family(server.pid) }
+        const warmUp = effort.warmUp + ((which["warmUp"] as number) ?? 0)
+        const cold = warm++ === 0 ? effort.cold : 0
+        const window = { ...options, target, warmUp, cold, seconds: effort.seconds, pids: family(server.pid) }
         const report = await ask(loader, window)
         const { cpu, loadCpu, othersCpu, requests, seconds } = report
         const bound = by === "rate" && loadCpu / seconds > 0.9 && cpu / seconds < 0.9
@@ -70,11 +70,11 @@ export const idle: Open = async (program, root, loader) => {
   let cost: Sample | undefined
   return {
     stop: server.stop,
-    sample: async (which, { idle, seconds, warmUp }) => {
+    sample: async (which, { cold, idle, seconds, warmUp }) => {
       if (which["cost"] === true) return cost!
-      const base = { ...task({ ...(which["load"] as Partial<Task>), depth: 1 }), target, pids: [server.pid] }
+      const base = { ...task({ ...(which["load"] as Partial<Task>), depth: 1 }), target, pids: [server.pid], cold: 0 }
       const memory = () => server.ask<{ readonly heap: number; readonly rss: number }>("memory", 60_000)
-      await ask(loader, { ...base, warmUp, seconds })
+      await ask(loader, { ...base, warmUp, cold, seconds })
       const before = await memory()
       const clock = machineBusy() - ownCpu()
       const at = performance.now()

@@ -18,7 +18,7 @@ const usage = `pnpm bench [flags]
   --only ROWS        comma-separated: the name of a benchmark, or text that names of rows contain
   --depth LIST       only with that many requests outstanding, such as 1,16
   --quick            every row in less than five minutes: three short rounds, idle rows once and with 2,000 connections
-  --rounds N         that many rounds, in each every program once (7; with --quick 3)
+  --rounds N         that many rounds, in each every program once (7; with --quick 3; with --against as many as there is time for)
   --seconds S        measured window (0.5; with --quick 0.2)
   --json FILE        writes the rows, and the card of the machine
   --against COMMIT   beside the packages of another commit, at most 15 minutes: which rows are slower or quicker
@@ -103,7 +103,12 @@ const limited = (bench: Bench): ReadonlyArray<string> =>
 
 const sideBySide = async (): Promise<boolean> => {
   const begun = performance.now()
-  const effort = { seconds: seconds ?? (quick ? 0.2 : 0.5), warmUp: quick ? 0.08 : 0.2, idle }
+  const effort = {
+    seconds: seconds ?? (quick ? 0.2 : 0.5),
+    warmUp: quick ? 0.08 : 0.15,
+    cold: rounds === 1 ? 0 : quick ? 0.2 : 0.5,
+    idle
+  }
   const mode = quick ? "quick" : "full"
   const roundsOf = (bench: Bench) => rounds ?? bench.rounds?.[mode] ?? (quick ? 3 : 7)
   const how = quick
@@ -176,8 +181,9 @@ const against = async (commit: string): Promise<boolean> => {
         root,
         old,
         load,
-        effort: { seconds: seconds ?? 0.3, warmUp: 0.08, idle },
-        seconds: share,
+        effort: { seconds: seconds ?? 0.3, warmUp: 0.08, cold: 0.3, idle },
+        seconds: rounds === undefined ? share : () => 840,
+        rounds,
         until,
         leisure: () =>
           performance.now() + all.slice(index).reduce((sum, { bench }) => sum + share(bench) * 1000, 0) < until

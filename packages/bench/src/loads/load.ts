@@ -12,6 +12,8 @@ export interface Task {
   /** Bytes of a message on the wire. */
   readonly size: number
   readonly warmUp: number
+  /** Seconds of CPU that a server has to have used before the window, so that it is compiled: on a busy machine that takes longer. */
+  readonly cold: number
   readonly seconds: number
   /** The processes whose CPU is counted. */
   readonly pids: ReadonlyArray<number>

@@ -27,7 +27,11 @@ const measure = async (task: Task): Promise<Report | string> => {
     return broken ?? { requests: load.completed(), seconds: 0, cpu: 0, loadCpu: 0, othersCpu: 0 }
   }
   try {
+    const start = cpuOfAll(task.pids)
     await sleep(task.warmUp)
+    const patience = performance.now() + task.cold * 4_000
+    while (cpuOfAll(task.pids) - start < task.cold && performance.now() < patience && broken === undefined)
+      await sleep(0.02)
     load.starved()
     const now = () => ({
       requests: load.completed(),
