@@ -1,135 +1,211 @@
-/**
- * Side-by-side benchmark of line echo servers: `pnpm bench`, `pnpm bench --help`.
- *
- * Tables go to standard output, progress to standard error.
- */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
+/** Side-by-side benchmarks: `pnpm bench --help`. Tables go to standard output, progress to standard error. */
+import { writeFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import type { ChildError } from "./child.ts"
-import * as Measure from "./measure.ts"
+import { checkout, compare, type Compared } from "./against.ts"
+import type { Bench } from "./bench.ts"
+import { card, openFiles } from "./card.ts"
+import { benches } from "./catalogue.ts"
 import * as Report from "./report.ts"
-import { select, transports } from "./servers.ts"
+import { type Chosen, measureRows, type Row } from "./rows.ts"
+import { makeLoader, progress } from "./run.ts"
+
+const root = fileURLToPath(new URL("../../../", import.meta.url)).replace(/\/$/, "")
 
 const usage = `pnpm bench [flags]
 
-  --transport <t>    tcp (the default), tls, udp or unixgram (on Linux)
-  --only <names>     comma-separated: a server's whole name, or text that names contain; the baseline is always measured
-  --depth <list>     requests outstanding per connection (1,16,128; over datagrams 1,8)
-  --rounds <n>       rounds, in each every server once (3)
-  --seconds <s>      measured window (2)
-  --warm-up <s>      time before the window (1)
-  --startup          only what starting each server costs (else at the end of a run without --only and --depth)
-  --check            exit 1 if a target does not hold
-  --help`
+  --only ROWS        comma-separated: the name of a benchmark, or text that names of rows contain
+  --depth LIST       only with that many requests outstanding, such as 1,16
+  --quick            every row in less than five minutes: three short rounds, idle rows once and with 2,000 connections
+  --rounds N         that many rounds, in each every program once (7; with --quick 3; with --against as many as there is time for)
+  --seconds S        measured window (0.5; with --quick 0.2)
+  --json FILE        writes the rows, and the card of the machine
+  --against COMMIT   beside the packages of another commit, at most 15 minutes: which rows are slower or quicker
+  --check            status 1 where a row is slower than COMMIT; a wrong answer is always status 1
+  --help
 
-const starts = 5
+Benchmarks: ${benches.map(({ name }) => name).join(", ")}`
 
-const { values: flags } = parseArgs({
-  options: {
-    transport: { type: "string", default: "tcp" },
-    only: { type: "string" },
-    depth: { type: "string" },
-    rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "2" },
-    "warm-up": { type: "string", default: "1" },
-    startup: { type: "boolean", default: false },
-    check: { type: "boolean", default: false },
-    help: { type: "boolean", default: false }
+const refuse = (reason: string): never => {
+  console.error(reason)
+  process.exit(2)
+}
+
+const parse = () => {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: "string" },
+        depth: { type: "string" },
+        quick: { type: "boolean", default: false },
+        rounds: { type: "string" },
+        seconds: { type: "string" },
+        json: { type: "string" },
+        against: { type: "string" },
+        check: { type: "boolean", default: false },
+        help: { type: "boolean", default: false }
+      }
+    }).values
+  } catch (error) {
+    return refuse((error as Error).message)
   }
-})
+}
+const flags = parse()
 
-const within = (flag: string, text: string, least: number, most: number): number => {
+const within = (flag: string, text: string | undefined, least: number, most: number): number | undefined => {
+  if (text === undefined) return undefined
   const value = Number(text)
-  if (value >= least && value <= most) return value
-  console.error(`--${flag} is ${text}, must be a number from ${least} to ${most}`)
-  process.exit(2)
+  return value >= least && value <= most
+    ? value
+    : refuse(`--${flag} is ${text}, must be a number from ${least} to ${most}`)
 }
 
-const transport = transports[flags.transport]
-if (transport === undefined) {
-  console.error(`--transport is ${flags.transport}, must be one of ${Object.keys(transports).join(", ")}`)
-  process.exit(2)
-}
-
-const options = {
-  connections: transport.connections,
-  rounds: Math.floor(within("rounds", flags.rounds, 1, 50)),
-  seconds: within("seconds", flags.seconds, 0.1, 60),
-  warmUp: within("warm-up", flags["warm-up"], 0.1, 60)
-}
-const depths = (flags.depth ?? transport.depths).split(",").map((depth) => Math.floor(within("depth", depth, 1, 1024)))
-const names = select(transport, flags.only)
-
-const main = Effect.gen(function* () {
-  /** Servers that failed once, and why; they are left out of what remains. */
-  const unavailable = new Map<string, string>()
-  const cells: Array<Report.Cell<Measure.Measurement>> = []
-  const startCells: Array<Report.Cell<Measure.Start>> = []
-
-  const record = <A>(
-    into: Array<Report.Cell<A>>,
-    where: Omit<Report.Cell<A>, "value">,
-    measure: Effect.Effect<A, ChildError | Measure.UnderLoad>,
-    show: (value: A) => string
-  ) =>
-    Effect.gen(function* () {
-      if (unavailable.has(where.server)) return
-      const label = `round ${where.round}  ${where.depth === 0 ? "start" : `depth ${where.depth}`}  ${where.server}`
-      yield* Effect.matchEffect(measure, {
-        onSuccess: (value) => {
-          into.push({ ...where, value })
-          return Console.error(`${label}  ${show(value)}`)
-        },
-        onFailure: ({ _tag, reason }) => {
-          // A server that cannot start may not exist yet; one that answers wrongly must never pass unseen.
-          if (_tag === "UnderLoad") process.exitCode = 1
-          const why = _tag === "UnderLoad" ? `**failed** with ${where.depth} outstanding: ${reason}` : reason
-          unavailable.set(where.server, why)
-          return Console.error(`${label}  not available: ${why}`)
-        }
-      })
+/** What `--only` and `--depth` leave. */
+const chosen = (): ReadonlyArray<Chosen> => {
+  const terms = flags.only?.split(",").map((term) => term.trim())
+  const depths = flags.depth?.split(",").map((depth) => within("depth", depth, 1, 1024))
+  const wants = (bench: Bench, row: string, term: string) =>
+    benches.some(({ name }) => name === term) ? bench.name === term : row.includes(term)
+  const unknown = terms?.find(
+    (term) => !benches.some((bench) => bench.cases.some(({ row }) => wants(bench, row, term)))
+  )
+  if (unknown !== undefined) refuse(`--only: there is no row ${JSON.stringify(unknown)}`)
+  return benches
+    .map((bench) => {
+      const cases = bench.cases.filter(
+        ({ depth, row }) =>
+          (terms === undefined || terms.some((term) => wants(bench, row, term))) &&
+          (depths === undefined || depths.includes(depth))
+      )
+      // What is measured beside idle connections needs them.
+      return { bench, cases: cases.length > 0 && cases.every(({ cost }) => cost === true) ? bench.cases : cases }
     })
+    .filter(({ cases }) => cases.length > 0)
+}
 
-  yield* Console.log(Report.header(options, transport, names))
+const save = (rows: ReadonlyArray<Row | Compared>, mode: string) => {
+  if (flags.json === undefined) return
+  writeFileSync(flags.json, `${JSON.stringify({ card: card(root), mode, rows }, undefined, 2)}\n`)
+}
 
-  if (!flags.startup) {
-    for (let round = 1; round <= options.rounds; round++) {
-      for (const depth of depths) {
-        for (const server of names) {
-          yield* record(
-            cells,
-            { server, depth, round },
-            Measure.throughput({ ...options, server, depth, load: transport.load, loadMode: transport.loadMode }),
-            ({ cpu, perSecond }) => `${cpu.toFixed(2)} µs/request, ${Math.round(perSecond)} requests/s`
-          )
-        }
-      }
-    }
-    for (const depth of depths) yield* Console.log("\n" + Report.depthTable(cells, depth, names))
+const quick = flags.quick
+const rounds = within("rounds", flags.rounds, 1, 50)
+const seconds = within("seconds", flags.seconds, 0.05, 60)
+const room = openFiles() - 200
+const wantedIdle = quick || flags.against !== undefined ? 2_000 : 10_000
+const idle = Math.min(wantedIdle, room)
+
+const limited = (bench: Bench): ReadonlyArray<string> =>
+  bench.name.startsWith("idle") && idle < wantedIdle
+    ? [`not ${wantedIdle}: no more than ${room + 200} files may be open`]
+    : []
+
+const sideBySide = async (): Promise<boolean> => {
+  const begun = performance.now()
+  const effort = {
+    seconds: seconds ?? (quick ? 0.2 : 0.5),
+    warmUp: quick ? 0.08 : 0.15,
+    cold: rounds === 1 ? 0 : quick ? 0.2 : 0.5,
+    idle
   }
-
-  if (flags.startup || (flags.only === undefined && flags.depth === undefined)) {
-    for (let round = 1; round <= starts; round++) {
-      for (const server of names) {
-        yield* record(
-          startCells,
-          { server, depth: 0, round },
-          Measure.startUp(server),
-          ({ cpu }) => `${cpu.toFixed(0)} ms of CPU`
-        )
-      }
+  const mode = quick ? "quick" : "full"
+  const roundsOf = (bench: Bench) => rounds ?? bench.rounds?.[mode] ?? (quick ? 3 : 7)
+  const how = quick
+    ? `Quick: ${rounds ?? 3} short rounds, idle rows once and with ${idle} connections.`
+    : "× is the median of the rounds' ratios, with the lowest and the highest; each round starts every program anew."
+  console.log(Report.header(card(root), [how, `Windows of ${effort.seconds} s; every answer is compared.`]))
+  console.log(`\n${Report.rowHead}`)
+  const rows: Array<Row> = []
+  let wrong = false
+  const { load, stop } = makeLoader(root)
+  try {
+    for (const one of chosen()) {
+      progress(`${((performance.now() - begun) / 1000).toFixed(0)} s: ${one.bench.name}`)
+      const count = roundsOf(one.bench)
+      const measured = await measureRows(one, {
+        root,
+        load,
+        plan: { rounds: [count, count], until: 0, effort, windows: 1, fresh: !quick },
+        // One round is asked for to see that it works.
+        rerunUntil: rounds === 1 ? 0 : begun + (quick ? 100_000 : 1_200_000),
+        notes: [...(quick ? [`quick: ${count} short round${count === 1 ? "" : "s"}`] : []), ...limited(one.bench)]
+      })
+      wrong ||= measured.wrong
+      rows.push(...measured.rows)
+      for (const row of measured.rows) console.log(Report.rowLine(row))
     }
-    yield* Console.log("\n" + Report.startUpTable(startCells, names))
+  } finally {
+    await stop()
   }
+  save(rows, mode)
+  progress(`${((performance.now() - begun) / 1000).toFixed(0)} s in all`)
+  return !wrong
+}
 
-  if (unavailable.size > 0) yield* Console.log("\n" + Report.unavailableList(unavailable))
-  if (flags.startup) return
-  const verdicts = Report.verdicts(cells, { names, depths })
-  yield* Console.log("\n" + Report.targetTable(verdicts))
-  if (flags.check && verdicts.some(({ holds }) => holds === false)) process.exitCode = 1
-})
+/** Seconds for the rounds of each: all of them take twelve minutes, and what has to be looked at again two more. */
+const shares: Readonly<Record<string, number>> = {
+  lines: 170,
+  frames: 75,
+  tls: 55,
+  udp: 45,
+  unixgram: 40,
+  worker: 40,
+  many: 40,
+  "process sustained": 40,
+  start: 35,
+  "process latency": 30,
+  "idle tls": 30
+}
+const share = ({ name }: Bench): number => shares[name] ?? 20
 
-if (flags.help) console.log(usage)
-else NodeRuntime.runMain(main)
+const against = async (commit: string): Promise<boolean> => {
+  const begun = performance.now()
+  const until = begun + 840_000
+  const old = await checkout(root, commit).catch((error: Error) => refuse(error.message))
+  console.log(
+    Report.header(card(root), [
+      `Beside ${commit}: × is what it costs now as a multiple of what it cost then, with the range that holds its median with 95 %.`,
+      "A row is slower or quicker where it was twice, each time with all of that range."
+    ])
+  )
+  console.log(`\n${Report.comparedHead}`)
+  const rows: Array<Compared> = []
+  let wrong = false
+  const { load, stop } = makeLoader(root)
+  try {
+    const all = chosen().filter(({ bench }) => bench.repeats !== true)
+    for (const [index, one] of all.entries()) {
+      progress(`${((performance.now() - begun) / 1000).toFixed(0)} s: ${one.bench.name}`)
+      const measured = await compare(one, {
+        root,
+        old,
+        load,
+        effort: { seconds: seconds ?? 0.3, warmUp: 0.08, cold: 0.3, idle },
+        seconds: rounds === undefined ? share : () => 840,
+        rounds,
+        until,
+        leisure: () =>
+          performance.now() + all.slice(index).reduce((sum, { bench }) => sum + share(bench) * 1000, 0) < until
+      })
+      wrong ||= measured.wrong
+      rows.push(...measured.rows)
+      for (const row of measured.rows) console.log(Report.comparedLine(row))
+    }
+  } finally {
+    await stop()
+  }
+  save(rows, "against")
+  progress(`${((performance.now() - begun) / 1000).toFixed(0)} s in all`)
+  return !wrong && !(flags.check && rows.some(({ verdict }) => verdict === "slower"))
+}
+
+if (flags.help) {
+  console.log(usage)
+} else if (process.platform !== "linux" || availableParallelism() < 2) {
+  refuse("It needs Linux, whose clocks of other processes it reads, and two cores.")
+} else {
+  chosen()
+  const good = await (flags.against === undefined ? sideBySide() : against(flags.against))
+  process.exit(good ? 0 : 1)
+}
