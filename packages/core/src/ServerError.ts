@@ -226,4 +226,4 @@ const bindProblems: Record<BindFailed["kind"], string | undefined> = {
 
 const freePort = " (port 0 takes any free one)"
 
-const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.message || cause.name : String(cause))

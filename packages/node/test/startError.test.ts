@@ -1,5 +1,6 @@
 /** What a program says whose start fails: one line, whatever fails. */
 import { assert, describe, it } from "@effect/vitest"
+import { BindFailed, PolicyFailed, ServerError } from "@socketserver/core/ServerError"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -15,6 +16,9 @@ class Told extends Data.TaggedError("Told")<{ readonly cause: unknown }> {
   }
 }
 
+const bind = (kind: BindFailed["kind"]): ServerError =>
+  new ServerError({ reason: new BindFailed({ endpoint: "tcp://192.0.2.1:9", kind, cause: new Error("listen EXYZ") }) })
+
 const cyclic: Record<string, unknown> = { _tag: "Cyclic" }
 cyclic["itself"] = cyclic
 
@@ -24,6 +28,12 @@ describe("a start that failed", () => {
     [new Wrapped({ cause: new Error("ECONNREFUSED 192.0.2.1:5432") }), "Wrapped: ECONNREFUSED 192.0.2.1:5432"],
     [new Wrapped({ cause: new Wrapped({ cause: "deep" }) }), "Wrapped: Wrapped: deep"],
     [new Told({ cause: new Error("no route") }), "it did not work: no route"],
+    [bind("AddressNotAvailable"), "Cannot bind tcp://192.0.2.1:9: this machine does not have that address"],
+    [bind("Other"), "Cannot bind tcp://192.0.2.1:9: listen EXYZ"],
+    [
+      new ServerError({ reason: new PolicyFailed({ policy: "p", cause: new NoDatabase({ host: "h", port: 1 }) }) }),
+      'The policy p failed: NoDatabase: NoDatabase {"host":"h","port":1}'
+    ],
     [{ _tag: "Plain", code: 5 }, 'Plain {"code":5}'],
     [{ code: 5 }, '{"code":5}'],
     [cyclic, "Cyclic {itself}"],

@@ -1,3 +1,4 @@
+import { ServerError } from "@socketserver/core/ServerError"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 
@@ -22,8 +23,9 @@ const describe = (error: unknown, depth: number): string => {
   const name = typeof _tag === "string" ? _tag : error instanceof Error ? error.name : undefined
   const text = typeof message === "string" && message !== "" ? message : undefined
   const said = text ?? [name, fieldsOf(error)].filter((part) => part !== undefined && part !== "").join(" ")
-  // A cause that the message has told already is not told again.
-  const because = cause === undefined || depth === 3 ? "" : describe(cause, depth + 1)
+  // A cause that the message has told already is not told again. `BindFailed` tells it in its own words, with the mend.
+  const told = error instanceof ServerError && error.reason._tag === "BindFailed"
+  const because = told || cause === undefined || depth === 3 ? "" : describe(cause, depth + 1)
   return because === "" || said.includes(because) ? said : `${said}: ${because}`
 }
 
