@@ -224,7 +224,7 @@ export interface DatagramWireOptions {
  * @since 0.1.0
  */
 export interface DatagramWire extends Wire.Wire {
-  /** A datagram has arrived. What nobody reads waits, up to 1,024 datagrams; more are dropped. */
+  /** A datagram has arrived. What nobody reads waits, up to 1,024 datagrams and 1 MiB; more are dropped. */
   readonly received: (data: Uint8Array) => void
   /** The server cannot be reached (any more). */
   readonly broken: (error: unknown) => void

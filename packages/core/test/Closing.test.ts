@@ -51,6 +51,7 @@ const connected = (options?: { readonly resetsOnClose?: boolean; readonly maxPip
           turns
         ),
       open: Effect.map(server.connections, (all) => all.length === 1),
+      inFlight: Effect.map(server.connections, (all) => all.map((connection) => connection.inFlight)),
       counts: Effect.map(server.counts, (all) =>
         Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0))
       )
@@ -276,6 +277,18 @@ for (const [state, rows] of Object.entries(table)) {
     }
   })
 }
+
+describe("a connection of 3 requests at once", () => {
+  it.effect("begins no more while some of them are answered", () =>
+    Effect.gen(function* () {
+      const { inFlight, says, wire } = yield* connected({ maxPipelined: 3 })
+      yield* says("wait\nwait\n")
+      yield* says("wait\nwait\nwait\nwait\n")
+      assert.isTrue(wire.paused)
+      assert.deepStrictEqual(yield* inFlight, [3])
+    }).pipe(Effect.scoped)
+  )
+})
 
 describe("a connection that closes", () => {
   it.effect("reads on, so that its peer can come to its end", () =>

@@ -21,6 +21,7 @@ export class DatagramWire implements Transport.DatagramWire {
   private ending = false
   private blocked = false
   private waiting: Array<Uint8Array> = []
+  private waitingBytes = 0
 
   constructor(options: Transport.DatagramWireOptions) {
     this.options = options
@@ -32,8 +33,10 @@ export class DatagramWire implements Transport.DatagramWire {
   received(data: Uint8Array): void {
     if (this.closed) return
     this.bytesRead += data.length
-    if (this.receiver !== undefined && !this.paused) this.receiver.onData(data)
-    else if (this.waiting.length < maxWaiting) this.waiting.push(data)
+    if (this.receiver !== undefined && !this.paused) return this.receiver.onData(data)
+    if (this.waiting.length === maxWaiting || this.waitingBytes + data.length > maxWaitingBytes) return
+    this.waiting.push(data)
+    this.waitingBytes += data.length
   }
 
   broken(error: unknown): void {
@@ -96,6 +99,7 @@ export class DatagramWire implements Transport.DatagramWire {
     while (!this.paused && !this.closed && this.receiver !== undefined) {
       const data = this.waiting.shift()
       if (data === undefined) return
+      this.waitingBytes -= data.length
       this.receiver.onData(data)
     }
   }
@@ -118,5 +122,6 @@ const utf8 = new TextEncoder()
 
 const highWaterMark = 65_536
 
-// What nobody reads is bounded, as it is in the kernel.
+// What nobody reads is bounded, as it is in the kernel: in datagrams, and in bytes.
 const maxWaiting = 1_024
+const maxWaitingBytes = 1_048_576
