@@ -18,14 +18,15 @@ const unit = (name: string, include: string, testTimeout = 9_000) => ({
 })
 
 /** Programs are spawned here and ports are bound, after the unit tests, with patience. */
-const programs = (name: string, include: string, testTimeout: number, maxWorkers: number, groupOrder = 1) => ({
+const programs = (name: string, include: string, testTimeout: number) => ({
   test: {
     name,
     include: [include],
     env: { NODE_COMPILE_CACHE: compiled },
-    maxWorkers,
+    // Most of them wait for others most of the time, so that more than one keeps two cores busy.
+    maxWorkers: 3,
     testTimeout,
-    sequence: { groupOrder }
+    sequence: { groupOrder: 1 }
   }
 })
 
@@ -40,11 +41,10 @@ export default defineConfig({
       unit("node", "packages/node/test/**/*.test.ts", 60_000),
       unit("testkit", "packages/testkit/test/**/*.test.ts"),
       unit("examples", "examples/**/*.test.ts"),
-      // Most of them wait for others most of the time, so that more than one keeps two cores busy.
-      programs("integration", `packages/node/test/${integration}`, 60_000, 3),
-      programs("docs", "scripts/*.test.ts", 30_000, 3),
-      // They count, and take no time: two at once, since each takes a core.
-      programs("bench", "packages/bench/test/**/*.test.ts", 120_000, 2, 2)
+      programs("integration", `packages/node/test/${integration}`, 60_000),
+      programs("docs", "scripts/*.test.ts", 30_000),
+      // They count, and take no time.
+      programs("bench", "packages/bench/test/**/*.test.ts", 120_000)
     ]
   }
 })
