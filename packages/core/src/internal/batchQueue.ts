@@ -92,7 +92,8 @@ export class BatchQueue<A, E> {
   readonly takeOne: Pull.Pull<NonEmpty<A>, E> = this.taking(true)
 
   private taking(one: boolean): Pull.Pull<NonEmpty<A>, E> {
-    const wait: Pull.Pull<NonEmpty<A>, E> = Effect.callback((resume) => Effect.sync(this.wait(one, resume)))
+    // A fiber may yield between looking and waiting: whoever waits looks again.
+    const wait: Pull.Pull<NonEmpty<A>, E> = Effect.callback((resume) => Effect.sync(this.taken(one, resume)))
     return Effect.suspend(() => {
       // Whoever is resumed with one element, and takes again at once, has no right to another's.
       if (this.takers.length > 0) return wait
@@ -103,14 +104,14 @@ export class BatchQueue<A, E> {
 
   /** Hands the next element to `resume`, after whoever waits already; it is not called any more once the returned function was. */
   take(resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
-    if (this.takers.length > 0) return this.wait(true, resume)
-    if (this.size > 0) resume(this.next(true))
-    else if (this.exit !== undefined) resume(this.exit)
-    else return this.wait(true, resume)
-    return () => {}
+    return this.taken(true, resume)
   }
 
-  private wait(one: boolean, resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+  private taken(one: boolean, resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
+    if (this.takers.length === 0 && (this.size > 0 || this.exit !== undefined)) {
+      resume(this.size > 0 ? this.next(one) : (this.exit as Exit.Exit<never, E | Cause.Done>))
+      return () => {}
+    }
     const taker = { one, resume }
     this.takers.push(taker)
     return () => {
