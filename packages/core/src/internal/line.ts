@@ -60,18 +60,34 @@ export class Line<In, Out> {
   /** Ends all that wait for an answer, but those whose handlers run on. `except` is one of those from now on. */
   cancelAll(outcome: Outcome.Outcome, except?: object): void {
     const all: Array<Incoming<In, Out>> = []
-    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
-    for (const incoming of all) {
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) {
       if (incoming === except) incoming.finishes = true
-      if (!incoming.finishes || incoming.fiber === undefined) this.cancel(incoming, outcome)
+      if (!incoming.finishes || incoming.fiber === undefined) all.push(incoming)
     }
+    this.endAll(all, outcome)
     this.first?.wake()
   }
 
   /** The deadline of a stop has passed: nobody is waited for. */
   cut(): void {
-    for (let incoming = this.first; incoming !== undefined; incoming = this.first)
-      this.cancel(incoming, Outcome.drained)
+    const all: Array<Incoming<In, Out>> = []
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) all.push(incoming)
+    this.endAll(all, Outcome.drained)
+  }
+
+  /**
+   * All have their outcome before the first handler is interrupted: its end lets a
+   * policy begin the next, which must not be one of them.
+   */
+  private endAll(all: ReadonlyArray<Incoming<In, Out>>, outcome: Outcome.Outcome): void {
+    const fibers: Array<Incoming<In, Out>["fiber"]> = []
+    for (const incoming of all) {
+      if (incoming.settled !== undefined) continue
+      fibers.push(incoming.fiber)
+      this.settle(incoming, outcome)
+      if (!incoming.begun) this.on.context.events.abandoned()
+    }
+    for (const fiber of fibers) fiber?.interruptUnsafe()
   }
 
   /** Whether a handler is at work on a request that `counts`, and does not wait in line with its answer. */
