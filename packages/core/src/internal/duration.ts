@@ -22,8 +22,7 @@ export const read = (text: string, accepts: Accepts = {}): Result.Result<Duratio
   const input = short === null ? text : `${short[1]} ${words[short[2] as keyof typeof words]}`
   const time = Option.filter(
     Duration.fromInput(input as Duration.Input),
-    (time) =>
-      Duration.isFinite(time) && (accepts.zero === true ? !Duration.isNegative(time) : Duration.isPositive(time))
+    (time) => Duration.isFinite(time) && isTime(time, accepts.zero)
   )
   if (Option.isSome(time)) return Result.succeed(time.value)
   const kind = accepts.zero === true ? "a time" : "a positive time"
@@ -34,26 +33,51 @@ export const read = (text: string, accepts: Accepts = {}): Result.Result<Duratio
 export interface Allows {
   /** Whether no time at all is one. */
   readonly zero?: boolean | undefined
-  /** Whether it may be for ever. */
+  /** Whether it may be for ever, which is also written `"off"`. */
   readonly forever?: boolean | undefined
+  /** The shortest and the longest that the platform takes, in milliseconds. */
+  readonly least?: number | undefined
+  readonly most?: number | undefined
 }
+
+/** A time as options take it: effect's forms, the short ones of configuration, and `"off"`. */
+export type Input = Duration.Input | Short | "off"
+
+type Short = `${number}${keyof typeof words}`
 
 /** The milliseconds of an option of a program, or what is wrong with it. */
 export const ofOption = (
   option: string,
-  input: Duration.Input,
-  allows: Allows = {}
+  input: Input,
+  { forever = false, least = 0, most = Infinity, zero = false }: Allows = {}
 ): Result.Result<number, InvalidOption> => {
-  const { forever = false, zero = false } = allows
-  const time = Option.getOrUndefined(Duration.fromInput(input))
-  const fits =
-    time !== undefined &&
-    (zero ? !Duration.isNegative(time) : Duration.isPositive(time)) &&
-    (forever || Duration.isFinite(time))
-  if (fits) return Result.succeed(Duration.toMillis(time))
-  const kind = `a ${zero ? "" : "positive "}time${forever ? "" : " that ends"}`
-  return Result.fail(new InvalidOption({ option, problem: `it must be ${kind}, not ${JSON.stringify(input)}` }))
+  const time = Option.getOrUndefined(fromInput(input))
+  if (time !== undefined && isTime(time, zero) && (forever || Duration.isFinite(time))) {
+    const millis = Duration.toMillis(time)
+    if (millis === Infinity || (millis >= least && millis <= most)) return Result.succeed(millis)
+  }
+  const bounds = [
+    least > 0 ? `of at least ${format(Duration.millis(least))}` : "",
+    most < Infinity ? `of at most ${format(Duration.millis(most))}` : ""
+  ].filter((bound) => bound !== "")
+  const ends = forever || bounds.length > 0 ? "" : " that ends"
+  const kind = `a ${zero ? "" : "positive "}time${ends}${bounds.length > 0 ? ` ${bounds.join(" and ")}` : ""}`
+  const mend = `write "30 seconds"${forever ? ', or "off"' : ""}`
+  return Result.fail(new InvalidOption({ option, problem: `it must be ${kind}, not ${said(input)}; ${mend}` }))
 }
+
+const said = (input: Input): string => (typeof input === "string" ? JSON.stringify(input) : String(input))
+
+const fromInput = (input: Input): Option.Option<Duration.Duration> => {
+  if (input === "off") return Option.some(Duration.infinity)
+  const short = typeof input === "string" ? read(input, { zero: true }) : undefined
+  return short !== undefined && Result.isSuccess(short)
+    ? Option.some(short.success)
+    : Duration.fromInput(input as Duration.Input)
+}
+
+const isTime = (time: Duration.Duration, zero = false): boolean =>
+  zero ? !Duration.isNegative(time) : Duration.isPositive(time)
 
 /** The shortest text that {@link read} reads as this time. */
 export const format = (duration: Duration.Duration): string => {
