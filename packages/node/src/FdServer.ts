@@ -16,6 +16,7 @@ import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Server from "@socketserver/core/Server"
 import { BindFailed, InvalidOption, ServerError } from "@socketserver/core/ServerError"
+import type * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -27,6 +28,7 @@ import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
 import { accepting, allowing } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
+import { keepAliveOf } from "./internal/times.ts"
 import { receiving } from "./internal/udpListener.ts"
 import * as unixStream from "./internal/unixStream.ts"
 import type { AdmissionOptions } from "./TcpServer.ts"
@@ -52,6 +54,8 @@ export interface FdListenOptions extends AdmissionOptions {
   readonly fd: number
   /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
   readonly tls?: TlsOptions | undefined
+  /** As for a TCP listener, where it is a TCP socket. Default: 60 seconds; `"off"` is off. */
+  readonly keepAlive?: Settings.Time | undefined
   /** What holds if it is a Unix datagram socket. */
   readonly unixgram?: UnixDatagramSocketOptions | undefined
 }
@@ -126,8 +130,9 @@ export const listen =
         const { address, port } = socket.address()
         return receiving(sink, socket, Endpoint.udp(address, port), allows)
       }
+      const keepAlive = yield* Effect.fromResult(keepAliveOf(options.keepAlive))
       const server = yield* Effect.acquireRelease(
-        Effect.mapError(netServer.listen(String(Endpoint.fd(fd)), {}, { fd }), (error) =>
+        Effect.mapError(netServer.listen(String(Endpoint.fd(fd)), keepAlive, { fd }), (error) =>
           error.reason._tag === "BindFailed" && error.reason.kind === "InvalidOption"
             ? noSocket(fd, error.cause)
             : error

@@ -7,6 +7,7 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Networks from "@socketserver/core/Networks"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
 import type * as Layer from "effect/Layer"
@@ -43,8 +44,8 @@ export interface TcpListenOptions extends AdmissionOptions {
   readonly backlog?: number | undefined
   /** Sends small writes at once instead of collecting them (TCP_NODELAY). Default: `true`. */
   readonly noDelay?: boolean | undefined
-  /** Probes a silent peer after this time. Default: off. */
-  readonly keepAlive?: Duration.Input | undefined
+  /** Probes a peer that has been silent for this time, from 1 second to 9 hours, so that one which has vanished is noticed: where it does not answer, the system ends the connection (Linux: after nine probes, 75 seconds apart). Default: 60 seconds; `"off"` is off. */
+  readonly keepAlive?: Settings.Time | undefined
   /**
    * Lets several processes bind the same port, with connections spread among them
    * (SO_REUSEPORT), where the platform has it. Default: `false`.

@@ -23,6 +23,7 @@ import * as Settings from "@socketserver/core/Settings"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { availableParallelism } from "node:os"
 import type * as internal from "./internal/worker/parent/options.ts"
 import "./internal/worker/child/role.ts"
@@ -194,8 +195,8 @@ const make = (
     positive("queue", queue, "for 1024") ??
     (memory === undefined ? undefined : positive("memory", memory, "for what V8 chooses")) ??
     time("deadline", deadline, "for none", 1) ??
-    time("startTimeout", startTimeout, "for 30 seconds", 1) ??
-    time("gracePeriod", gracePeriod, "for 1 second", 0)
+    time("startTimeout", startTimeout, "for 30 seconds", 1, true) ??
+    time("gracePeriod", gracePeriod, "for 1 second", 0, true)
   const settings = {
     ...named,
     queue: queue === 1_024 ? undefined : queue,
@@ -246,11 +247,16 @@ const positive = (option: string, value: number, without: string): string | unde
     ? undefined
     : `${option} must be a positive integer, not ${value}; leave it out ${without}`
 
-const time = (option: string, input: Duration.Input, without: string, least: 0 | 1): string | undefined => {
-  const found = Duration.fromInput(input)
-  const fits =
-    Option.isSome(found) && (least === 0 ? !Duration.isNegative(found.value) : Duration.isPositive(found.value))
-  return fits
-    ? undefined
-    : `${option} must be a ${least === 0 ? "" : "positive "}time, not ${String(input)}; leave it out ${without}`
+const time = (
+  option: string,
+  input: Duration.Input,
+  without: string,
+  least: 0 | 1,
+  /** Whether it is what a stop or a start waits for. */
+  ends = false
+): string | undefined => {
+  const allows = (forever: boolean) => Result.isSuccess(Settings.millis(option, input, { zero: least === 0, forever }))
+  if (allows(!ends)) return undefined
+  const kind = `a ${least === 0 ? "" : "positive "}time${allows(true) ? " that ends" : ""}`
+  return `${option} must be ${kind}, not ${String(input)}; leave it out ${without}`
 }

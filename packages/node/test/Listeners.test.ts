@@ -192,7 +192,7 @@ describe("the options of a URL", () => {
     ],
     ["tcp://127.0.0.1:0?backlog=0", 'backlog must be an integer from 1 to 2147483647, not "0". Accepted: '],
     ["tcp://127.0.0.1:0?noDelay=yes", 'noDelay must be true or false, not "yes". Accepted: '],
-    ["tcp://127.0.0.1:0?keepAlive=5", 'keepAlive must be a positive time, not "5"; write "30s"'],
+    ["tcp://127.0.0.1:0?keepAlive=5", 'keepAlive must be a positive time, not "5"; write "30s", or "off"'],
     ["tcp://127.0.0.1:0?toString=1", "toString is no option of this transport. Accepted: "],
     ["unix:///tmp/s?mode=999", 'mode must be an octal mode, as in 660, not "999". Accepted: mode=, '],
     ["udp://127.0.0.1:0?multicast=", 'multicast must be a list, separated by commas, not "". Accepted: ']

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type * as net from "node:net"
 import type { TcpListenOptions } from "../TcpServer.ts"
 import * as netServer from "./netServer.ts"
-import { time } from "./times.ts"
+import { keepAliveOf } from "./times.ts"
 import { peerOf } from "./peers.ts"
 import { accepting, type Secure } from "./streamListener.ts"
 
@@ -28,11 +28,10 @@ export const listenInet = (
     }
     const accept = yield* accepting(options, kind.secure)
     const asked = kind.endpoint(host, options.port ?? 0)
-    const keepAlive = options.keepAlive !== undefined
-    const keepAliveInitialDelay = keepAlive ? yield* Effect.fromResult(time("keepAlive", options.keepAlive)) : 0
+    const keepAlive = yield* Effect.fromResult(keepAliveOf(options.keepAlive))
     const bind = netServer.listen(
       String(asked),
-      { noDelay, keepAlive, keepAliveInitialDelay },
+      { noDelay, ...keepAlive },
       { host, port: asked.port, backlog, ipv6Only, reusePort }
     )
     const server = yield* Effect.acquireRelease(bind, (server) => Effect.sync(() => server.close()))

@@ -45,10 +45,10 @@ export const listenerOf = (
       return using(
         query.ofServer(endpoint),
         () => import("../FdServer.ts"),
-        ({ listen }, { allow, proxyProtocol, proxyTimeout, ...tls }) =>
+        ({ listen }, { allow, keepAlive, proxyProtocol, proxyTimeout, ...tls }) =>
           listen({
             ...options.fd,
-            ...defined({ allow, proxyProtocol, proxyTimeout }),
+            ...defined({ allow, keepAlive, proxyProtocol, proxyTimeout }),
             ...(Object.keys(tls).length > 0 && { tls: { cert: "", key: "", ...options.fd?.tls, ...tls } }),
             fd: Number(endpoint.fd)
           })

@@ -27,6 +27,8 @@ const integer = (from: number, to: number) =>
 
 const duration: Reader<Duration.Duration> = (text) => Settings.duration(text)
 
+const orOff: Reader<Duration.Duration> = (text) => Settings.duration(text, { off: true })
+
 const text = read("a text", (text) => (text === "" ? undefined : text))
 
 const list = read("a list, separated by commas", (text) => {
@@ -43,7 +45,7 @@ const admission = { allow: list, proxyProtocol: list, proxyTimeout: duration }
 const inet = {
   backlog: integer(1, 2_147_483_647),
   noDelay: flag,
-  keepAlive: duration,
+  keepAlive: orOff,
   reusePort: flag,
   ipv6Only: flag,
   ...admission
@@ -87,7 +89,7 @@ const servers = {
   },
   Unix: { mode, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
   Unixgram: { mode, sendTimeout: duration, sendBufferBytes: bytes, maxDatagramBytes: bytes },
-  Fd: { ...admission, ...secured },
+  Fd: { keepAlive: orOff, ...admission, ...secured },
   Memory: {}
 } satisfies Tables
 

@@ -136,7 +136,8 @@ export class Replies {
     const again = () => this.retry(waiting)
     clearTimeout(waiting.timer)
     if (watched) watcher?.onWritable(again)
-    waiting.timer = setTimeout(again, watched && watcher !== undefined ? lastMillis : waiting.delayMillis)
+    const delay = watched && watcher !== undefined ? lastMillis : waiting.delayMillis
+    waiting.timer = setTimeout(again, delay)
   }
 
   private retry(waiting: Waiting): void {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { UnixDatagramClientOptions } from "../NodeClient.ts"
 import { connectKind } from "./errors.ts"
+import { type Later, later } from "./later.ts"
 import type { Libc } from "./libc.ts"
 import { unixPeer } from "./peers.ts"
 import { systemError, type UnixDatagram } from "./unixDatagram.ts"
@@ -75,7 +76,7 @@ class Outgoing {
   private readonly socket: UnixDatagram
   private readonly timeoutMillis: number
   private messages: Array<Message> = []
-  private timer: NodeJS.Timeout | undefined = undefined
+  private timer: Later | undefined = undefined
   private emptied: (() => void) | undefined = undefined
 
   constructor(socket: UnixDatagram, timeoutMillis: number) {
@@ -91,7 +92,7 @@ class Outgoing {
   /** Waits until everything has left, a second at most. */
   readonly end: Effect.Effect<void> = Effect.callback((resume) => {
     const ended = () => {
-      clearTimeout(this.timer)
+      this.timer?.cancel()
       resume(Effect.void)
     }
     if (this.messages.length === 0) return ended()
@@ -100,7 +101,7 @@ class Outgoing {
   })
 
   private readonly flush = (): void => {
-    clearTimeout(this.timer)
+    this.timer?.cancel()
     for (let message = this.messages[0]; message !== undefined; message = this.messages[0]) {
       const code = this.socket.send(message.data)
       if (code === "EAGAIN") return this.wait()
@@ -111,15 +112,11 @@ class Outgoing {
   }
 
   private wait(): void {
-    this.timer = setTimeout(
-      () => {
-        const { messages } = this
-        this.messages = []
-        for (const { sent } of messages) sent(systemError("ETIMEDOUT", "send"))
-        // A longer time does not fit into a timer.
-      },
-      Math.min(this.timeoutMillis, 2_147_483_647)
-    )
+    this.timer = later(this.timeoutMillis, () => {
+      const { messages } = this
+      this.messages = []
+      for (const { sent } of messages) sent(systemError("ETIMEDOUT", "send"))
+    })
     this.socket.onWritable(this.flush)
   }
 }

@@ -1,12 +1,10 @@
 /** The time and the turns of Node's event loop: the tick of everything but tests and simulations. */
+import { later } from "../../later.ts"
 import type { Tick } from "./tick.ts"
 
 export const platformTick: Tick = {
   now: () => performance.now(),
   soon: (f) => queueMicrotask(f),
   afterTurn: (f) => void setImmediate(f),
-  after: (millis, f) => {
-    const timer = setTimeout(f, millis)
-    return () => clearTimeout(timer)
-  }
+  after: (millis, f) => later(millis, f).cancel
 }

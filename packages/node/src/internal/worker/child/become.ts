@@ -2,6 +2,7 @@
 import * as net from "node:net"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
+import { later } from "../../later.ts"
 import { fileCells } from "../channel/claimFile.ts"
 import { Claims, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
@@ -28,7 +29,7 @@ export const become = (role: Role): WorkerHost => {
   const own = thread ? 0 : 1
   const given = thread ? (threads.workerData as { readonly [roleVariable]: Given })[roleVariable] : undefined
   const stop = () => {
-    setTimeout(() => process.exit(0), role.graceMillis).unref()
+    later(role.graceMillis, () => process.exit(0)).unref()
     if (stopper !== undefined) return stopper()
     // A program that another runner has started ends as that runner ends programs.
     if (process.listenerCount("SIGTERM") > own) process.emit("SIGTERM", "SIGTERM")
