@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import type * as Handler from "./Handler.ts"
+import { elapsed } from "./internal/elapsed.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Request from "./Request.ts"
 import * as Response from "./Response.ts"
@@ -196,11 +197,11 @@ export const logging: {
       self,
       (handler) => (request) =>
         Effect.clockWith((clock) => {
-          const start = clock.currentTimeMillisUnsafe()
+          const start = elapsed(clock)
           return Effect.onExit(
             Effect.suspend(() => handler(request)),
             (exit) => {
-              const millis = clock.currentTimeMillisUnsafe() - start
+              const millis = Math.floor(elapsed(clock) - start)
               const facts = { request: request.id, peer: request.peer.name, millis }
               if (Exit.isFailure(exit)) {
                 return Effect.annotateLogs(

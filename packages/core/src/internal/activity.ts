@@ -1,5 +1,5 @@
 import type * as Wire from "../Wire.ts"
-import type { Heard } from "./incoming.ts"
+import { Heard } from "./incoming.ts"
 
 /** When something last happened on a connection, so that one which is silent for too long can be closed. */
 export class Activity {
@@ -11,7 +11,7 @@ export class Activity {
   private movedAt = 0
 
   constructor(now: number) {
-    this.heard = { at: now }
+    this.heard = new Heard(now)
   }
 
   /** Whether anything was received, sent or answered since, as far as a look now and then can tell. */

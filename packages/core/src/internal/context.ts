@@ -7,6 +7,7 @@ import type { Side } from "../Codec.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
+import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
@@ -46,6 +47,7 @@ export class ServerContext<In, Out> {
   readonly clock: Clock.Clock
   /** Requests whose handlers have begun. */
   requestsBegun = 0
+  private readonly origin: number
   private requestIds = 0
   private connectionIds = 0
 
@@ -62,6 +64,7 @@ export class ServerContext<In, Out> {
     this.limits = options.limits
     this.events = options.events
     this.clock = Context.get(services, Clock.Clock)
+    this.origin = Math.floor(elapsed(this.clock))
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
     this.run = this.runner(services as Context.Context<unknown>)
     this.ledger = new Ledger((effect) => void this.run(effect))
@@ -72,7 +75,13 @@ export class ServerContext<In, Out> {
     return this.protocol.server as Side<unknown, never> as Side<unknown, Out>
   }
 
+  /** Whole milliseconds since the server was made, by a clock that nobody can set: for all that is measured or waited for. */
   now(): number {
+    return Math.floor(elapsed(this.clock) - this.origin)
+  }
+
+  /** The time of the wall clock, in milliseconds since 1970: for what is shown. */
+  date(): number {
     return this.clock.currentTimeMillisUnsafe()
   }
 

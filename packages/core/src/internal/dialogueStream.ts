@@ -3,7 +3,7 @@ import * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
-import type { Incoming } from "./incoming.ts"
+import { Heard, type Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
 import { awaitPlace } from "./place.ts"
 import { StreamConnection } from "./streamConnection.ts"
@@ -50,7 +50,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
-    this.activity.heard = { at: this.context.now() }
+    this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => this.dialogue.onData(chunk))
   }
 

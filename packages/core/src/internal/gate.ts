@@ -124,7 +124,7 @@ export class Gate<In, Out> {
   refuse(peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused): void {
     const { context } = this
     const id = context.nextConnectionId()
-    const openedAt = context.now()
+    const openedAt = context.date()
     const info = { id, peer, listener, openedAt, bytesRead: 0, bytesWritten: 0, inFlight: 0 }
     context.ledger.record(refused, undefined, info)
   }

@@ -16,8 +16,19 @@ import type { ServerConnection } from "./serverConnection.ts"
 import type { Runner } from "./context.ts"
 
 /** When something was received, shared by all requests that it completed. */
-export interface Heard {
+export class Heard {
+  /** By the server's own clock. */
   readonly at: number
+  /** By the wall clock, once somebody has asked. */
+  private date: number | undefined = undefined
+
+  constructor(at: number) {
+    this.at = at
+  }
+
+  dateBy(context: { readonly now: () => number; readonly date: () => number }): number {
+    return (this.date ??= context.date() - (context.now() - this.at))
+  }
 }
 
 /**
@@ -58,7 +69,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   }
 
   get receivedAt(): number {
-    return this.heard.at
+    return this.heard.dateBy(this.on.context)
   }
 
   get peer(): Peer.Peer {

@@ -1,7 +1,7 @@
 import type { DecodeError } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
-import type { Incoming } from "./incoming.ts"
+import { Heard, type Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { StreamConnection } from "./streamConnection.ts"
 
@@ -25,7 +25,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
-    this.activity.heard = { at: this.context.now() }
+    this.activity.heard = new Heard(this.context.now())
     this.decode(chunk)
     this.progress()
   }

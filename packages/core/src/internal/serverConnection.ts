@@ -27,9 +27,9 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
   private readonly handlers = new Handlers()
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
-    super(wire, new Outbox(wire, context.side, context.tick), id, context.now())
+    super(wire, new Outbox(wire, context.side, context.tick), id, context.date())
     this.context = context
-    this.activity = new Activity(this.openedAt)
+    this.activity = new Activity(context.now())
   }
 
   get inFlight(): number {

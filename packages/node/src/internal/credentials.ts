@@ -30,14 +30,18 @@ type Settle = (result: Effect.Effect<tls.TLSSocket, Outcome.Refused>) => void
 
 /** Reads the credentials of a server, or says what is wrong with them. */
 export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  Effect.flatMap(Clock.monotonicTimeNanos, (now) =>
     Effect.fromResult(
       Result.gen(function* () {
         const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds")
         const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", { zero: true })
         const checked = yield* check(options)
         const material = yield* load(options)
-        return new Credentials(options, checked, material, { handshakeMillis, reloadMillis, lookedAt: now })
+        return new Credentials(options, checked, material, {
+          handshakeMillis,
+          reloadMillis,
+          lookedAt: Number(now) / 1_000_000
+        })
       })
     )
   )
@@ -163,8 +167,9 @@ export class Credentials {
   }
 
   /** Looks whether the files have changed, if the last look was long enough ago. */
-  readonly refresh: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    if (Math.abs(now - this.lookedAt) < this.reloadMillis) return Effect.void
+  readonly refresh: Effect.Effect<void> = Effect.flatMap(Clock.monotonicTimeNanos, (nanos) => {
+    const now = Number(nanos) / 1_000_000
+    if (now - this.lookedAt < this.reloadMillis) return Effect.void
     this.lookedAt = now
     const stamps = stampsOf(this.options)
     if (stamps === this.seen) return Effect.void
