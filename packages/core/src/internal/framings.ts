@@ -57,7 +57,7 @@ const ofBytes = (parts: {
   return {
     bytes,
     text: sides.mapped<Uint8Array, Uint8Array, string, string>(bytes, textOf, (text) =>
-      sides.whenEncoded(wellFormed(text), (text) => utf8.encode(text))
+      text.isWellFormed() ? utf8.encode(text) : illFormed
     )
   }
 }
@@ -159,7 +159,10 @@ export const delimited = (mark: Uint8Array, maxFrameBytes: number): Framing => {
           ? Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
           : Result.succeed(at === -1 ? datagram : datagram.subarray(0, at))
       },
-      frameDatagram: (payload) => sides.whenEncoded(frame(payload), () => payload)
+      frameDatagram: (payload) => {
+        const framed = frame(payload)
+        return framed instanceof Unencodable ? framed : payload
+      }
     }
   )
 }

@@ -19,9 +19,8 @@ export const format = (value: unknown): string | Unencodable => {
   try {
     // First, since what it throws for names where a cycle is.
     const text = JSON.stringify(value) as string | undefined
-    const loss = lossOf(value)
-    if (loss !== undefined) return new Unencodable(say(loss))
-    return text ?? new Unencodable(`${typeof value} is not a JSON value`)
+    if (text === undefined) return new Unencodable(`${typeof value} is not a JSON value`)
+    return isWhole(value) ? text : new Unencodable(say(lossOf(value)))
   } catch (error) {
     return new Unencodable(messageOf(error))
   }
@@ -34,36 +33,50 @@ interface Loss {
   path: string
 }
 
-/** What of a value is lost. A property without a value is the same as none. */
-const lossOf = (value: unknown): Loss | undefined => {
+/** Whether all of a value arrives. Most do: that is asked of each, and {@link lossOf} of the others only. */
+const isWhole = (value: unknown): boolean => {
   switch (typeof value) {
     case "string":
     case "boolean":
-      return undefined
+      return true
     case "number":
-      return Number.isFinite(value) ? undefined : lost(`${value} is not a JSON value`)
+      return Number.isFinite(value)
     case "object": {
-      if (value === null) return undefined
+      if (value === null) return true
       if (Array.isArray(value)) {
-        for (let i = 0; i < value.length; i++) {
-          const loss = lossOf(value[i])
-          if (loss !== undefined) return within(`[${i}]`, loss)
-        }
-        return undefined
+        for (let i = 0; i < value.length; i++) if (!isWhole(value[i])) return false
+        return true
       }
-      if ("toJSON" in value || isMore(value)) {
-        return lost(`${nameOf(value)} is not a JSON value`, "; give it a schema, or convert it first")
-      }
-      for (const key of Object.keys(value)) {
+      if ((value as { readonly toJSON?: unknown }).toJSON !== undefined || isMore(value)) return false
+      // Nothing is allocated for the names of its properties, as `Object.keys` would.
+      for (const key in value) {
         const property = (value as Record<string, unknown>)[key]
-        const loss = property === undefined ? undefined : lossOf(property)
-        if (loss !== undefined) return within(`.${key}`, loss)
+        // A property without a value is the same as none.
+        if (property !== undefined && !isWhole(property)) return false
       }
-      return undefined
+      return true
     }
     default:
-      return lost(`${typeof value} is not a JSON value`)
+      return false
   }
+}
+
+/** What of a value that is not whole is lost. */
+const lossOf = (value: unknown): Loss => {
+  if (typeof value === "number") return lost(`${value} is not a JSON value`)
+  if (typeof value !== "object" || value === null) return lost(`${typeof value} is not a JSON value`)
+  if (Array.isArray(value)) {
+    const at = value.findIndex((element) => !isWhole(element))
+    return within(`[${at}]`, lossOf(value[at]))
+  }
+  if ((value as { readonly toJSON?: unknown }).toJSON !== undefined || isMore(value)) {
+    return lost(`${nameOf(value)} is not a JSON value`, "; give it a schema, or convert it first")
+  }
+  for (const key in value) {
+    const property = (value as Record<string, unknown>)[key]
+    if (property !== undefined && !isWhole(property)) return within(`.${key}`, lossOf(property))
+  }
+  return lost(`${nameOf(value)} is not a JSON value`)
 }
 
 const lost = (problem: string, mend = ""): Loss => ({ problem, mend, path: "" })

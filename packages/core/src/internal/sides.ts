@@ -38,24 +38,30 @@ export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> 
       unframe,
       frame: frameDatagram,
       decode: (datagram) => Result.flatMap(unframe(datagram), payload.decode),
-      encode: (message) => whenEncoded(payload.encode(message), frameDatagram)
+      encode: (message) => {
+        const encoded = payload.encode(message)
+        return encoded instanceof Unencodable ? encoded : frameDatagram(encoded)
+      }
     }
   }
 }
-
-export const whenEncoded = <A, B>(value: A | Unencodable, f: (value: A) => B | Unencodable): B | Unencodable =>
-  value instanceof Unencodable ? value : f(value)
 
 /** A side whose messages are converted: `read` after it has decoded them, `write` before it encodes them. */
 export const mapped = <A, B, A2, B2>(
   self: Side<A, B>,
   read: (message: A) => A2 | Undecodable,
   write: (message: B2) => B | Unencodable
-): Side<A2, B2> =>
-  make<A2, B2>({
+): Side<A2, B2> => {
+  // Written out: a closure for each message is what a combinator would cost.
+  const { encode } = self
+  const { encode: encodePayload } = self.payload
+  return make<A2, B2>({
     plain: false,
     decoder: () => mappedDecoder(self.decoder(), self.plain, read),
-    encode: (message) => whenEncoded(write(message), (message) => self.encode(message)),
+    encode: (message) => {
+      const written = write(message)
+      return written instanceof Unencodable ? written : encode(written)
+    },
     frame: self.frame,
     payload: {
       decode: (payload) =>
@@ -65,11 +71,15 @@ export const mapped = <A, B, A2, B2>(
             ? Result.fail(Outcome.malformed(0, converted.problem))
             : Result.succeed(converted)
         }),
-      encode: (message) => whenEncoded(write(message), (message) => self.payload.encode(message))
+      encode: (message) => {
+        const written = write(message)
+        return written instanceof Unencodable ? written : encodePayload(written)
+      }
     },
     unframe: self.datagram.unframe,
     frameDatagram: self.datagram.frame
   })
+}
 
 /** The decoder of a converted side: converts each message that `self` decodes. */
 const mappedDecoder = <A, B>(self: Decoder<A>, plain: boolean, read: (message: A) => B | Undecodable): Decoder<B> => {
