@@ -214,6 +214,8 @@ export interface Report {
   readonly connections: number
   /** All outcomes since the server started. */
   readonly counts: Counts
+  /** What a transport, a hook or a file has thrown since the server started, a line each: it has stopped nothing else. Absent where nothing was thrown. */
+  readonly problems?: ReadonlyArray<string> | undefined
 }
 
 /**

@@ -21,6 +21,7 @@ import type * as Layer from "effect/Layer"
 import { bindFailed } from "./internal/netServer.ts"
 import { copy } from "./internal/prefork/copy.ts"
 import * as unixgram from "./internal/unixgram.ts"
+import * as unixPath from "./internal/unixPath.ts"
 import { serve } from "./internal/unixgramServer.ts"
 
 /**
@@ -140,7 +141,7 @@ export const listen =
         unixgram.bind(system, { name: path, mode, maxDatagramBytes: set.maxDatagramBytes }),
         ({ close, server }) =>
           Effect.sync(() => {
-            close()
+            unixPath.attempt(close)
             server.close()
           })
       )

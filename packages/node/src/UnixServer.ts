@@ -121,7 +121,7 @@ export const listen =
           }))
         : Effect.acquireRelease(
             unixPath.bind({ path, mode, endpoint: String(address), listen: bind, ...unixStream.kind }),
-            (bound) => Effect.sync(bound.close)
+            (bound) => Effect.sync(() => unixPath.attempt(bound.close))
           )
       let peers = 0
       bound.server.on("connection", (socket) =>

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { example, missing, printed, socatTo } from "./support/programs.ts"
+import { example, missing, printed, python, socatTo } from "./support/programs.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "unix-"))),
@@ -71,6 +71,37 @@ describe.skipIf(missing("socat"))("examples on a Unix socket", () => {
         if (!started[i]) assert.match(server.stderr, /^Cannot bind unix:\/\/.*\/s: address in use; [^\n]*\n$/)
       }
       assert.strictEqual(yield* ask(path, "Hello, world"), "Hello, world")
+    })
+  )
+})
+
+describe.skipIf(missing("python3"))("a program of two copies whose socket's directory is gone wrong", () => {
+  it.live("ends with 0, answers what it was asked, and tells it in one line", () =>
+    Effect.gen(function* () {
+      const run = join(yield* directory, "run")
+      const path = join(run, "s")
+      fs.mkdirSync(run)
+      const server = yield* example("whoami", { LISTEN: `unix://${path}`, PREFORK: "2", DELAY: "500 millis" })
+      yield* server.prints(/^listening on unix:/)
+      const client = yield* python(
+        path,
+        `
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"warm\\n")
+line(s)
+s.sendall(b"asked\\n")
+print("sent")
+print(rest(s).decode())
+`
+      )
+      yield* client.prints(/sent/)
+      fs.rmSync(run, { recursive: true })
+      fs.symlinkSync(run, run)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* client.prints(/: asked/)
+      assert.match(server.stderr, /^when unix:\/\/\S+ was closed: its path stays: ELOOP[^\n]*\n$/)
     })
   )
 })

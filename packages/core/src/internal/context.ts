@@ -14,6 +14,7 @@ import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Tick } from "./tick.ts"
+import { Troubles } from "./troubles.ts"
 
 /** Starts an effect now, with the services it needs; if it is a handler's, it knows its request. */
 export type Runner = <A>(effect: Effect.Effect<A, never, unknown>, request?: object) => Fiber.Fiber<A>
@@ -43,6 +44,8 @@ export class ServerContext<In, Out> {
   readonly events: Events<In, Out>
   readonly tick: Tick
   readonly ledger: Ledger
+  /** What was thrown by others on the way, and stopped nothing. */
+  readonly troubles: Troubles
   readonly run: Runner
   readonly clock: Clock.Clock
   /** Requests whose handlers have begun. */
@@ -68,6 +71,7 @@ export class ServerContext<In, Out> {
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
     this.run = this.runner(services as Context.Context<unknown>)
     this.ledger = new Ledger((effect) => void this.run(effect))
+    this.troubles = new Troubles(options.service, (effect) => void this.run(effect))
   }
 
   /** The server's side of its protocol. */

@@ -100,7 +100,7 @@ export class Engine<In, Out> {
     if (this.served?.onConnect === undefined) return
     const { onConnect, run } = this.served
     const { context } = this
-    run(Effect.exit(onConnect(connection))).addObserver((exit) => {
+    run(Effect.exit(Effect.suspend(() => onConnect(connection)))).addObserver((exit) => {
       const ended = exit._tag === "Success" ? exit.value : exit
       if (ended._tag === "Success") return
       // What ends with its connection is no failure; one that is still there would have no handler.

@@ -9,6 +9,7 @@ import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { DatagramConnection } from "./datagramConnection.ts"
 import { DialogueStream } from "./dialogueStream.ts"
+import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Openings } from "./openings.ts"
 import { RequestStream } from "./requestStream.ts"
@@ -24,7 +25,7 @@ export class Gate<In, Out> {
   private readonly context: ServerContext<In, Out>
   private readonly verify: Verifying
   private readonly onConnected: (connection: ServerConnection<In, Out>) => void
-  private readonly listeners = new Listeners()
+  private readonly listeners: Listeners
   private readonly openings: Openings
   private state: "open" | "closing" | "closed" = "open"
 
@@ -34,6 +35,7 @@ export class Gate<In, Out> {
     onConnected: (connection: ServerConnection<In, Out>) => void
   ) {
     this.context = context
+    this.listeners = new Listeners(context.troubles)
     this.verify = verifying(verify, context.run)
     this.onConnected = onConnected
     this.openings = new Openings(context, () => this.regulate())
@@ -68,11 +70,14 @@ export class Gate<In, Out> {
   }
 
   private enter(
-    { destroy, listener }: Pick<Transport.Opening, "listener" | "destroy">,
+    opening: Pick<Transport.Opening, "listener" | "destroy">,
     /** Who it is, as far as is known by then. */
     known: () => Peer.Peer,
     ready: Effect.Effect<Wire.Wire, Outcome.Refused>
   ): void {
+    const { listener } = opening
+    const destroy = () =>
+      this.context.troubles.attempt(`a peer of ${listener} cannot be turned away`, () => opening.destroy())
     if (this.state !== "open") return destroy()
     if (this.isFull) {
       this.refuse(known(), listener, tooMany(this.context.limits.maxConnections, "connections"))
@@ -89,7 +94,7 @@ export class Gate<In, Out> {
           destroy()
         },
         onSuccess: (wire) => {
-          if (!leave()) return wire.destroy()
+          if (!leave()) return new GuardedWire(wire, this.context).destroy()
           this.context.tick.run(() => this.admit(wire))
         }
       })
@@ -137,8 +142,9 @@ export class Gate<In, Out> {
   }
 
   /** A connection that has been let in. */
-  admit(wire: Wire.Wire, id = this.context.nextConnectionId()): void {
+  admit(transports: Wire.Wire, id = this.context.nextConnectionId()): void {
     const { context } = this
+    const wire = new GuardedWire(transports, context)
     if (context.protocol.kind === "messages") {
       const connection = new RequestStream(context, wire, id)
       this.register(connection)

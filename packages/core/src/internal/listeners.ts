@@ -1,10 +1,19 @@
 import type * as Transport from "../Transport.ts"
+import type { Troubles } from "./troubles.ts"
 
-/** What a server listens on, together: all of them close, and are held back, as one. */
+/**
+ * What a server listens on, together: all of them close, and are held back, as one.
+ * What one of them throws stops neither the others nor whoever asks.
+ */
 export class Listeners {
   private all: ReadonlyArray<Transport.Listening> = []
   /** Whether the reading of datagrams is stopped, where it can be. */
   private paused = false
+  private readonly troubles: Troubles
+
+  constructor(troubles: Troubles) {
+    this.troubles = troubles
+  }
 
   /** They are bound. Until now there was none to be told whether there is room. */
   bind(listeners: ReadonlyArray<Transport.Listening>): void {
@@ -16,17 +25,21 @@ export class Listeners {
   regulate(isFull: boolean): void {
     if (this.paused === isFull) return
     this.paused = isFull
-    for (const { flow } of this.all) (isFull ? flow?.pause : flow?.resume)?.()
+    this.each(isFull ? "held back" : "resumed", ({ flow }) => (isFull ? flow?.pause : flow?.resume)?.())
   }
 
   /** Nobody new is let in. */
   close(): void {
-    for (const listener of this.all) listener.close()
+    this.each("closed", (listener) => listener.close())
   }
 
   /** The server has stopped. */
   end(): void {
-    for (const listener of this.all) listener.ended?.()
+    this.each("ended", (listener) => listener.ended?.())
+  }
+
+  private each(what: string, f: (listener: Transport.Listening) => void): void {
+    for (const listener of this.all) this.troubles.attempt(`when ${listener.address} was ${what}`, () => f(listener))
   }
 
   /** Where they listen, if they do. */

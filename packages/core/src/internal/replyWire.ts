@@ -1,5 +1,5 @@
 import type * as Endpoint from "../Endpoint.ts"
-import type * as Outcome from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Wire from "../Wire.ts"
 
@@ -55,11 +55,20 @@ export class ReplyWire implements Wire.Wire {
   send(data: string | Uint8Array, sent: (failure?: Outcome.Undelivered) => void): void {
     const bytes = typeof data === "string" ? utf8.encode(data) : data
     this.bytesUnsent += bytes.length
-    this.datagram.reply(bytes, (failure) => {
+    let told = false
+    const done = (failure?: Outcome.Undelivered) => {
+      if (told) return
+      told = true
       this.bytesUnsent -= bytes.length
       if (failure === undefined) this.bytesWritten += bytes.length
       sent(failure)
-    })
+    }
+    // oxlint-disable-next-line socketserver/no-try -- a transport is foreign code: what it throws is the reply's outcome
+    try {
+      this.datagram.reply(bytes, done)
+    } catch (error) {
+      done(Outcome.undelivered("Other", error))
+    }
   }
 
   end(): void {

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,6 +11,7 @@ import type { Gate } from "./gate.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest } from "./incoming.ts"
 import type { Intake } from "./intake.ts"
+import type { ServerConnection } from "./serverConnection.ts"
 import { Tally } from "./tally.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -84,7 +86,7 @@ export class Stop<In, Out> {
     const { context, gate } = this
     // Before anything that could throw: a stop always ends.
     this.cancelDeadline = deadline(context, () => {
-      for (const connection of gate.connections.values()) connection.cut()
+      this.each("cut off", (connection) => connection.cut())
       this.finish()
     })
     this.phase = "announced"
@@ -96,10 +98,16 @@ export class Stop<In, Out> {
       if (this.phase !== "announced") return
       this.phase = "stopping"
       gate.shut()
-      for (const connection of gate.connections.values()) connection.stop()
+      this.each("stopped", (connection) => connection.stop())
       this.intake.stop()
       this.look()
     })
+  }
+
+  private each(what: string, f: (connection: ServerConnection<In, Out>) => void): void {
+    for (const connection of this.gate.connections.values()) {
+      this.context.troubles.attempt(`a connection was not ${what} as it should be`, () => f(connection))
+    }
   }
 
   /** A request has its outcome. */
@@ -111,13 +119,26 @@ export class Stop<In, Out> {
   released(finalizers: ReadonlyArray<Finalizer>): void {
     if (finalizers.length > 0) {
       this.releasing++
-      const all = Effect.forEach(finalizers, (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), { discard: true })
+      const all = Effect.forEach(finalizers, (finalizer) => this.ending(finalizer), { discard: true })
       this.context.run(all).addObserver(() => {
         this.releasing--
         this.look()
       })
     }
     this.look()
+  }
+
+  /** What a finalizer dies of is told, and stops neither the others nor the stop. */
+  private ending(finalizer: Finalizer): Effect.Effect<void> {
+    return Effect.catchCause(
+      Effect.suspend(() => finalizer(Exit.void)),
+      (cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.sync(() =>
+              this.context.troubles.note("the state of a connection was not released", Cause.squash(cause))
+            )
+    )
   }
 
   private look(): void {
@@ -131,13 +152,13 @@ export class Stop<In, Out> {
     this.phase = "stopped"
     this.cancelDeadline()
     const { context } = this
+    this.gate.end()
     this.report = this.tally.report()
     const { interrupted, millis } = this.report
     if (interrupted > 0) {
       const requests = `${interrupted} request${interrupted === 1 ? "" : "s"}`
       context.run(Effect.logWarning(`The stop of ${context.service} cut off ${requests} after ${millis} ms`))
     }
-    this.gate.end()
     this.intake.end(this.failure === undefined ? undefined : Exit.fail(this.failure))
     this.waiting.end()
   }

@@ -3,12 +3,12 @@ import type { ServerContext } from "./context.ts"
 
 /** What a stop has found when it began, from which its report is made. */
 export class Tally {
-  private readonly context: Pick<ServerContext<never, never>, "ledger" | "now">
+  private readonly context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">
   private readonly at: number
   private readonly before: Outcome.Counts
   private readonly connections: number
 
-  constructor(context: Pick<ServerContext<never, never>, "ledger" | "now">, connections: number) {
+  constructor(context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">, connections: number) {
     this.context = context
     this.at = context.now()
     this.before = { ...context.ledger.counts }
@@ -19,13 +19,15 @@ export class Tally {
   report(): Outcome.Report {
     const { before, context } = this
     const { counts } = context.ledger
+    const problems = context.troubles.lines
     return {
       millis: context.now() - this.at,
       completed: counts.Completed - before.Completed,
       interrupted: counts.Drained - before.Drained,
       refused: counts.Refused - before.Refused,
       connections: this.connections,
-      counts: { ...counts }
+      counts: { ...counts },
+      ...(problems.length > 0 && { problems })
     }
   }
 }

@@ -7,6 +7,7 @@ import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
+import { unguarded } from "./guardedWire.ts"
 import { Input, type Taker } from "./input.ts"
 import type { Outbox } from "./outbox.ts"
 import { type Relay, relayKey } from "./relay.ts"
@@ -93,7 +94,8 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
         return this.broken("the connection is closed")
       }
       if (this.input.reader.separate) return this.broken("datagrams have no connection to upgrade")
-      const obstacle = impossible?.(this.wire)
+      const wire = unguarded(this.wire)
+      const obstacle = impossible?.(wire)
       if (obstacle !== undefined) return this.broken(obstacle)
       this.input.read(false)
       if (this.input.inbox.size > 0 || this.input.reader.hasRest()) {
@@ -102,7 +104,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
       const problem = last === undefined ? undefined : this.outbox.add(last)
       if (problem !== undefined) return this.broken(`the message cannot be encoded: ${problem}`)
       this.outbox.hold()
-      return change(this.wire).pipe(
+      return change(wire).pipe(
         Effect.onInterrupt(() => Effect.ignore(this.broken("it was interrupted"))),
         Effect.catch((error) => this.broken(problemOf(error), error)),
         Effect.andThen(

@@ -41,7 +41,7 @@ export interface Kind<S> {
   readonly listen: (path: string, around: (bind: () => void) => void) => Effect.Effect<S, ServerError>
   /** Connects to a socket as a client of this kind does, and leaves; succeeds with the error if it cannot. */
   readonly knock: (path: string) => Effect.Effect<NodeJS.ErrnoException | undefined>
-  /** Takes the server's path away, if it still is its `own`. */
+  /** Takes the server's path away, if it still is its `own`; then throws what is to be told, if it was not or stays. */
   readonly leave: (server: S, path: string, own: Own) => void
 }
 
@@ -162,20 +162,71 @@ const remove = (path: string, found: string): void => {
   attempt(() => fs.unlinkSync(aside))
 }
 
-/** Removes a path, if it still is a server's own. */
+/** Removes a path, if it still is a server's own. Throws what is to be told of one that is not, or that stays. */
 export const unlink = (path: string, own: Own): void => {
-  if (same(stat(path), own)) attempt(() => fs.unlinkSync(path))
+  const now = lookAt(path, own)
+  if (now.is === "own")
+    Result.getOrThrowWith(
+      Result.try(() => fs.unlinkSync(path)),
+      stays
+    )
+  else throw now.told
 }
 
-/** Closes a server that removes whatever is at its path, while what is not its own is held aside. */
+/**
+ * Closes a server that removes whatever is at its path, while what is not its own
+ * is held aside. It is closed in any case; then what is to be told is thrown.
+ */
 export const sparing = (path: string, own: Own, close: () => void): void => {
-  const now = stat(path)
-  if (now === undefined || same(now, own)) return close()
+  const now = lookAt(path, own)
+  if (now.is !== "foreign") {
+    close()
+    if (now.is !== "own") throw now.told
+    // Whoever removes it does not say that it could not.
+    if (lookAt(path, own).is === "own")
+      Result.getOrThrowWith(
+        Result.try(() => fs.unlinkSync(path)),
+        stays
+      )
+    return
+  }
   const aside = beside(path)
-  fs.renameSync(path, aside)
-  close()
-  fs.renameSync(aside, path)
+  const moved = Result.try(() => fs.renameSync(path, aside))
+  if (Result.isSuccess(moved)) {
+    close()
+    Result.getOrThrowWith(
+      Result.try(() => fs.renameSync(aside, path)),
+      (cause) => new Error(`what was at its path by now is ${aside}: ${messageOf(cause)}`)
+    )
+  } else if (denied.has(codeOf(moved.failure))) close()
+  // What cannot be moved aside, and could be removed, would be lost: it stays open until the program ends.
+  throw now.told
 }
+
+/** What forbids to move a file forbids to remove it, too. */
+const denied = new Set<string | undefined>(["EACCES", "EPERM", "EROFS", "EBUSY", "ENOENT", "ENOTDIR", "ELOOP"])
+
+interface Look {
+  /** `hidden`: it cannot be looked at, so that it can be neither moved nor removed. */
+  readonly is: "own" | "gone" | "foreign" | "hidden"
+  /** What is to be told of it at a stop. */
+  readonly told: Error
+}
+
+/** What is at a server's path now. */
+const lookAt = (path: string, own: Own): Look => {
+  const now = Result.try(() => stat(path))
+  if (Result.isFailure(now)) return { is: "hidden", told: stays(now.failure) }
+  if (now.success === undefined) return { is: "gone", told: new Error("its path was gone already") }
+  if (same(now.success, own)) return { is: "own", told: new Error("its path stays") }
+  return { is: "foreign", told: new Error("at its path is something else by now, which stays") }
+}
+
+const stays = (cause: unknown): Error => new Error(`its path stays: ${messageOf(cause)}`)
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code
 
 const same = (a: fs.Stats | undefined, b: fs.Stats | undefined): boolean =>
   a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
@@ -184,7 +235,8 @@ const beside = (path: string): string => `${path}.${randomBytes(6).toString("hex
 
 const stat = (path: string): fs.Stats | undefined => fs.lstatSync(path, { throwIfNoEntry: false })
 
-const attempt = <A>(f: () => A): A | undefined => Result.getOrUndefined(Result.try(f))
+/** What it returns, if it does not throw. */
+export const attempt = <A>(f: () => A): A | undefined => Result.getOrUndefined(Result.try(f))
 
 const once = (f: () => void): (() => void) => {
   let done = false

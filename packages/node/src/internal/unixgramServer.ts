@@ -4,6 +4,7 @@ import * as Outcome from "@socketserver/core/Outcome"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import type { Libc } from "./libc.ts"
 import { bindFailed } from "./netServer.ts"
@@ -79,9 +80,10 @@ export const serve = (
       if (closed) return
       closed = true
       // Nobody finds it any more; what was sent before counts as received.
-      leave()
+      const left = Result.try(leave)
       socket.readAll()
       socket.pause()
+      if (Result.isFailure(left)) throw left.failure
     },
     ended: () => {
       replies.close()

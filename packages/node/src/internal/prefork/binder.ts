@@ -75,8 +75,12 @@ export class Binder {
 
   private readonly firsts = new Map<string, number>()
 
-  close(): void {
-    for (const close of this.closers) close()
+  /** Closes all of them. What one throws stops neither the others nor the program's end. */
+  close(tell: (error: unknown) => void): void {
+    for (const close of this.closers) {
+      const closed = Result.try(close)
+      if (Result.isFailure(closed)) tell(closed.failure)
+    }
   }
 
   /** A failure is not kept: it may be otherwise the next time. */
@@ -138,7 +142,12 @@ export class Binder {
       Effect.match(bind, {
         onSuccess: ({ close, server }): Answer => {
           // It closes the handle, and removes the path.
-          this.closers.unshift(close)
+          this.closers.unshift(() =>
+            Result.getOrThrowWith(
+              Result.try(close),
+              (told) => new Error(`when ${endpoint} was closed: ${told instanceof Error ? told.message : String(told)}`)
+            )
+          )
           return { handle: server }
         },
         onFailure: ({ message, reason }): Answer => ({

@@ -102,7 +102,7 @@ export class Supervisor {
 
   private onGone(): void {
     if (!this.stopping || this.slots.some((slot) => slot.isRunning)) return
-    this.binder.close()
+    this.binder.close((error) => say(error instanceof Error ? error.message : String(error)))
     process.exit(this.exitCode)
   }
 }
