@@ -131,6 +131,10 @@ export interface Placement<In, Out> {
   readonly address: string
   /** Stops it, as `server.shutdown` does. */
   readonly shutdown: Effect.Effect<unknown>
+  /** How long a worker of it may take to start, in milliseconds. */
+  readonly startMillis: number
+  /** How long a reply that nobody reads may keep a place that others wait for, in milliseconds. */
+  readonly placeMillis: number
 }
 
 /**

@@ -42,6 +42,8 @@ export interface ServerOptions {
   readonly maxPipelined?: number | undefined
   /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy or its workers bound how many run. Default: 10 seconds. After it, it is closed, and counted as `Refused`. */
   readonly placeTimeout?: Duration.Input | undefined
+  /** How long a worker may take to start, under a policy that has any. Default: 30 seconds. After it, it is killed, and another one is started after a while. */
+  readonly startTimeout?: Duration.Input | undefined
   /** How long a connection may stay silent before it is closed: nothing read or written, and no request in flight (a whole-connection protocol always has one, which does not count). Default: for ever. */
   readonly idleTimeout?: Duration.Input | undefined
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */

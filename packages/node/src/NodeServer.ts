@@ -249,7 +249,8 @@ export const layerConfig = <Self, In, Out>(
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
         idleTimeout: set.idleTimeout ?? options.idleTimeout,
-        drainTimeout: set.drainTimeout ?? options.drainTimeout
+        drainTimeout: set.drainTimeout ?? options.drainTimeout,
+        startTimeout: set.startTimeout ?? options.startTimeout
       })
       return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
     })
@@ -286,6 +287,7 @@ const settings = (options: LayerConfigOptions) => {
     listen,
     policy: parsed("POLICY", NodePolicy.parse),
     drainTimeout: parsed("DRAIN_TIMEOUT", duration({ zero: true })),
+    startTimeout: parsed("START_TIMEOUT", duration({})),
     idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxPipelined: parsed("MAX_PIPELINED", positive)

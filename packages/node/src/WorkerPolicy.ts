@@ -25,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { availableParallelism } from "node:os"
+import { carried } from "./internal/worker/carried.ts"
 import type * as internal from "./internal/worker/parent/options.ts"
 import "./internal/worker/child/role.ts"
 
@@ -46,7 +47,7 @@ export interface WorkerOptions {
   readonly memory?: number | undefined
   /** How long a worker may take for a request. Default: for ever. Then it is killed, whatever it does, and the request ends as `WorkerCrashed`. `Policy.timeout` asks politely first. */
   readonly deadline?: Duration.Input | undefined
-  /** How long a worker may take to start. Default: 30 seconds. Then it is killed, and started again after a while. */
+  /** How long a worker may take to start. Default: the server's `startTimeout`, 30 seconds. Then it is killed, and started again after a while. */
   readonly startTimeout?: Duration.Input | undefined
   /** How long a worker may take to end, or to let go of a cancelled request. Default: 1 second. Then it is killed. */
   readonly gracePeriod?: Duration.Input | undefined
@@ -65,7 +66,7 @@ export interface WorkerOptions {
  * @since 0.1.0
  */
 export interface PoolOptions extends WorkerOptions {
-  /** How many workers there are. Default: as many as the machine has cores to use. */
+  /** How many workers there are. Default: as many as there are cores to use, or fewer where memory carries fewer: one for each 80 MiB that this process leaves of what it may use, which is a container's limit, or else half of the machine's memory and 4 GiB at most; at least one. */
   readonly size?: number | undefined
   /** Requests that a worker handles at a time. Default: 1, so that a crash costs one request, and one that computes delays nobody. */
   readonly each?: number | undefined
@@ -80,7 +81,7 @@ export interface PoolOptions extends WorkerOptions {
  * @since 0.1.0
  */
 export interface ProcessOptions extends WorkerOptions {
-  /** Processes at a time. Default: 40, the ancestor's `max_children`. At the limit requests wait, see `queue`. */
+  /** Processes at a time. Default: 40, the ancestor's `max_children`, or fewer where memory carries fewer, as for the `size` of {@link pool}. At the limit requests wait, see `queue`. */
   readonly max?: number | undefined
   /** Processes that are started ahead, and wait. Default: 2. With 0, each request waits for the start of its process. */
   readonly spares?: number | undefined
@@ -149,7 +150,8 @@ export const process = (options: ProcessOptions = {}): Policy.Stateless => {
     (Number.isSafeInteger(spares) && spares >= 0
       ? undefined
       : `spares must be an integer of 0 or more, not ${spares}; leave it out for 2`)
-  const size: Size = { kind: "process", fixed: false, max, spares, recycle: 1, each: 1, prefetch: 0 }
+  const most = () => (options.max === undefined ? carried(max) : max)
+  const size: Size = { kind: "process", fixed: false, most, spares, recycle: 1, each: 1, prefetch: 0 }
   const named = { spares: spares === 2 ? undefined : spares }
   const policy = make(max === defaultMax ? "process" : `process:${max}`, options, size, named, problem)
   return { ...policy, keepsConnections: false }
@@ -169,7 +171,15 @@ const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => 
   return make(
     options.size === undefined ? name : `${name}:${size}`,
     options,
-    { kind, fixed: true, max: size, spares: 0, recycle, each, prefetch },
+    {
+      kind,
+      fixed: true,
+      most: () => (options.size === undefined ? carried(size) : size),
+      spares: 0,
+      recycle,
+      each,
+      prefetch
+    },
     named,
     problem
   )
@@ -178,7 +188,10 @@ const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => 
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
 const prefetch = 4
 
-type Size = Pick<internal.PoolOptions, "kind" | "fixed" | "max" | "spares" | "recycle" | "each" | "prefetch">
+interface Size extends Pick<internal.PoolOptions, "kind" | "fixed" | "spares" | "recycle" | "each" | "prefetch"> {
+  /** How many workers there are at most; asked where the policy is placed. */
+  readonly most: () => number
+}
 
 const make = (
   head: string,
@@ -189,13 +202,13 @@ const make = (
 ): Policy.Policy => {
   const { memory, queue = 1_024 } = options
   const deadline = options.deadline ?? Duration.infinity
-  const { startTimeout = "30 seconds", gracePeriod = "1 second" } = options
+  const { gracePeriod = "1 second", startTimeout } = options
   const problem =
     wrong ??
     positive("queue", queue, "for 1024") ??
     (memory === undefined ? undefined : positive("memory", memory, "for what V8 chooses")) ??
     time("deadline", deadline, "for none", 1) ??
-    time("startTimeout", startTimeout, "for 30 seconds", 1, true) ??
+    (startTimeout === undefined ? undefined : time("startTimeout", startTimeout, "for 30 seconds", 1, true)) ??
     time("gracePeriod", gracePeriod, "for 1 second", 0, true)
   const settings = {
     ...named,
@@ -216,17 +229,22 @@ const make = (
           Effect.flatMap(
             Effect.promise(() => import("./internal/worker/parent/place.ts")),
             ({ place }) =>
-              Effect.mapError(place(served, server, pool()), (problem) => new PolicyError({ policy: name, problem }))
+              Effect.mapError(
+                place(served, server, pool(server.startMillis)),
+                (problem) => new PolicyError({ policy: name, problem })
+              )
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
-  const pool = (): internal.PoolOptions => ({
-    ...size,
+  const { most, ...sized } = size
+  const pool = (startMillis: number): internal.PoolOptions => ({
+    ...sized,
+    max: most(),
     hasClaims: true,
     policy: name,
     queue,
     memoryMb: memory,
     deadlineMillis: Duration.toMillis(deadline),
-    startMillis: Duration.toMillis(startTimeout),
+    startMillis: startTimeout === undefined ? startMillis : Duration.toMillis(startTimeout),
     graceMillis: Duration.toMillis(gracePeriod),
     retries: options.idempotent === true ? 2 : 0,
     entry: options.entry === undefined ? undefined : String(options.entry),
@@ -247,6 +265,7 @@ const positive = (option: string, value: number, without: string): string | unde
     ? undefined
     : `${option} must be a positive integer, not ${value}; leave it out ${without}`
 
+/** What is wrong with a time, and what it is without the option. */
 const time = (
   option: string,
   input: Duration.Input,

@@ -14,6 +14,8 @@ export interface Limits {
   readonly openingMillis: number
   /** How long a connection that is one request may wait for its handler to begin. */
   readonly placeMillis: number
+  /** How long a worker may take to start. */
+  readonly startMillis: number
   /** How long a peer of a closing connection may read nothing of what waits for it. */
   readonly closeMillis: number
   /** How long a peer may take to close its end, once everything has left. */
@@ -31,12 +33,14 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
     const drainMillis = yield* ofOption("drainTimeout", options.drainTimeout ?? "10 seconds", { zero: true })
     const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? Duration.infinity, { forever: true })
     const placeMillis = yield* ofOption("placeTimeout", options.placeTimeout ?? "10 seconds")
+    const startMillis = yield* ofOption("startTimeout", options.startTimeout ?? "30 seconds")
     return {
       maxConnections,
       maxPipelined,
       idleMillis,
       drainMillis,
       placeMillis,
+      startMillis,
       openingMillis: 60_000,
       // A connection that closes without a stop needs its time also where a stop has none.
       closeMillis: Math.max(drainMillis, 1_000),

@@ -49,7 +49,9 @@ const prepare = <Self, In, Out, R>(
       protocol: tag.protocol,
       key: tag.keyOf,
       address: String(server.address),
-      shutdown: stop.shutdown
+      shutdown: stop.shutdown,
+      startMillis: context.limits.startMillis,
+      placeMillis: context.limits.placeMillis
     }
     const served: Policy.Served<In, Out, R> = isSession(work)
       ? ofSession(work as Session<In, Out, R>)

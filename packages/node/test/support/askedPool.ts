@@ -16,13 +16,14 @@ type Finalizer = (exit: Exit.Exit<void>) => Effect.Effect<void>
 export class AskedConnection {
   readonly openedAt = 0
   readonly listener = "memory://test"
-  readonly peer = { transport: "memory", name: "test" }
+  readonly peer: { readonly transport: string; readonly name: string }
   readonly id: number
   isClosed = false
   private readonly finalizers: Array<Finalizer> = []
 
-  constructor(id: number) {
+  constructor(id: number, peer = "test") {
     this.id = id
+    this.peer = { transport: `memory-${peer}`, name: peer }
     Object.assign(this, { [Remote.onEndKey]: (finalizer: Finalizer) => void this.finalizers.push(finalizer) })
   }
 
@@ -37,14 +38,14 @@ export class AskedConnection {
   }
 }
 
-const theOne = new AskedConnection(1)
+let connections = 0
 
-/** A request as far as a pool sees one. */
+/** A request as far as a pool sees one; on a connection of its own, if none is named. */
 export class Asked extends Call {
   end: string | Outcome.WorkerCrashed = "nothing yet"
   readonly text: string
 
-  constructor(text: string, connection = theOne, kind: Kind = requestKind) {
+  constructor(text: string, connection = new AskedConnection(1_000_000 + ++connections), kind: Kind = requestKind) {
     super(kind, connection.ref, Context.empty())
     this.text = text
   }

@@ -17,6 +17,8 @@ export class Intake {
   private readonly tick: Tick
   private readonly begin: (call: Call) => void
   private readonly waiting: Array<Call> = []
+  /** A call that could not be claimed: nothing begins until the parent has cancelled it. */
+  private unclaimed: number | undefined = undefined
   /** How many that have begun take a place. */
   private occupied = 0
   private nextIsDue = false
@@ -47,8 +49,12 @@ export class Intake {
     this.next()
   }
 
-  /** Nobody waits for a call any more; whether it is still here. */
+  /** A call is not to be begun here, or nobody waits for it any more; whether it is still here. */
   cancel(id: number): boolean {
+    if (id === this.unclaimed) {
+      this.unclaimed = undefined
+      this.next()
+    }
     const index = this.waiting.findIndex((call) => call.id === id)
     if (index === -1) return false
     this.waiting.splice(index, 1)
@@ -75,7 +81,8 @@ export class Intake {
 
   /** Begins what waits here as soon as there is a place for it. */
   private next(): void {
-    if (this.nextIsDue || this.waiting.length === 0 || this.occupied >= this.each) return
+    if (this.nextIsDue || this.unclaimed !== undefined || this.waiting.length === 0 || this.occupied >= this.each)
+      return
     this.nextIsDue = true
     // Its handler begins in the next turn of the loop, however soon the last one has ended.
     this.tick.soon(() => {
@@ -89,14 +96,16 @@ export class Intake {
   }
 
   private claimNext(): void {
-    while (this.occupied < this.each) {
-      const call = this.waiting.shift()
-      if (call === undefined) return
-      if (this.claims.claim(call.facts.claim - 1, call.id)) {
-        this.begin(call)
-        return this.next()
-      }
-      this.writer.add(Tell.dropped, call.id)
+    if (this.unclaimed !== undefined || this.occupied >= this.each) return
+    const call = this.waiting.shift()
+    if (call === undefined) return
+    if (this.claims.claim(call.facts.claim - 1, call.id)) {
+      this.begin(call)
+      return this.next()
     }
+    // The parent has it, and its cancelling is on the way; or both wanted it and neither has it. Then what comes
+    // after it on its connection must not begin before it does: the parent takes that back before it cancels this.
+    this.writer.add(Tell.dropped, call.id)
+    this.unclaimed = call.id
   }
 }

@@ -1,6 +1,7 @@
 /** Sticky sessions: for handlers with state for each connection. */
 import type * as Connection from "@socketserver/core/Connection"
 import type { Call } from "./call.ts"
+import { Turns } from "./turns.ts"
 import type { WorkerHandle } from "./workerHandle.ts"
 
 type Ref = Connection.Ref<never>
@@ -8,7 +9,7 @@ type Ref = Connection.Ref<never>
 /** What a worker has for itself alone. */
 interface Own {
   readonly connections: Set<Ref>
-  readonly line: Array<Call>
+  readonly line: Turns
 }
 
 /**
@@ -32,14 +33,14 @@ export class Affinity {
   }
 
   /** What waits for a worker alone, because its connection has its state there. */
-  lineOf(worker: WorkerHandle): Array<Call> | undefined {
+  lineOf(worker: WorkerHandle): Turns | undefined {
     return this.owned.get(worker)?.line
   }
 
   /** Gives a connection to a worker for good; what has waited for that. */
   bind(connection: Ref, worker: WorkerHandle): ReadonlyArray<Call> {
     this.workers.set(connection, worker)
-    const own = this.owned.get(worker) ?? { connections: new Set(), line: [] }
+    const own = this.owned.get(worker) ?? { connections: new Set(), line: new Turns() }
     own.connections.add(connection)
     this.owned.set(worker, own)
     return this.takeHeld(connection)
@@ -63,16 +64,14 @@ export class Affinity {
   drop(worker: WorkerHandle): { readonly connections: Iterable<Ref>; readonly line: ReadonlyArray<Call> } {
     const own = this.owned.get(worker)
     this.owned.delete(worker)
-    return own ?? { connections: [], line: [] }
+    return { connections: own?.connections ?? [], line: own?.line.takeAll() ?? [] }
   }
 
-  /** Where calls wait until their connection has a worker. */
-  lineFor(connection: Ref): Array<Call> {
-    const waiting = this.held.get(connection)
-    if (waiting !== undefined) return waiting
-    const calls: Array<Call> = []
-    this.held.set(connection, calls)
-    return calls
+  /** Lets a call wait until its connection has a worker. */
+  hold(call: Call): void {
+    const waiting = this.held.get(call.connection)
+    if (waiting === undefined) this.held.set(call.connection, [call])
+    else waiting.push(call)
   }
 
   /** Lets a connection wait for a worker. */

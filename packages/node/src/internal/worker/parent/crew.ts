@@ -6,6 +6,7 @@ import { Backoff, longestDelay } from "./backoff.ts"
 import { noEnd } from "./child.ts"
 import type { PoolMetrics } from "./metrics.ts"
 import type { PoolOptions } from "./options.ts"
+import type { Order } from "./order.ts"
 import type { Setting } from "./setting.ts"
 import { type Ending, type Owner, WorkerHandle } from "./workerHandle.ts"
 
@@ -13,6 +14,8 @@ import { type Ending, type Owner, WorkerHandle } from "./workerHandle.ts"
 export interface Demand {
   /** How many calls wait. */
   readonly waiting: () => number
+  /** How many of them others wait for that have begun, on workers in whose place others are already. */
+  readonly stranded: () => number
   /** Whether a worker takes nothing more. */
   readonly isDone: (worker: WorkerHandle) => boolean
   /** So many starts have failed, and none is ready, that nobody should wait for the next. */
@@ -30,16 +33,25 @@ export class Crew {
   private readonly setting: Setting
   private readonly owner: Owner
   private readonly demand: Demand
+  private readonly order: Order
   private readonly metrics: PoolMetrics
   readonly backoff: Backoff
   private closed = false
   private watchers: Array<() => void> = []
 
-  constructor(options: PoolOptions, setting: Setting, owner: Owner, demand: Demand, metrics: PoolMetrics) {
+  constructor(
+    options: PoolOptions,
+    setting: Setting,
+    owner: Owner,
+    demand: Demand,
+    order: Order,
+    metrics: PoolMetrics
+  ) {
     this.options = options
     this.setting = setting
     this.owner = owner
     this.demand = demand
+    this.order = order
     this.metrics = metrics
     this.backoff = new Backoff(setting.tick)
   }
@@ -89,8 +101,19 @@ export class Crew {
       else if (worker.calls.taken > 0) busy++
     }
     // Those that end make room in a pool of a fixed size, and count where the number of processes is what is bounded.
-    const want = fixed ? max + ending : Math.min(max, busy + ending + this.demand.waiting() + spares)
+    const want = fixed
+      ? max + ending + this.demand.stranded()
+      : Math.min(max, busy + ending + this.demand.waiting() + spares)
     while (this.workers.size < want && !this.backoff.isPaused) this.add()
+  }
+
+  /** Whether there are more than there should be, after one more was needed. */
+  get isOver(): boolean {
+    const { fixed, max } = this.options
+    if (!fixed || this.workers.size <= max) return false
+    let lasting = 0
+    for (const worker of this.workers) if (worker.state !== "retiring" && !this.demand.isDone(worker)) lasting++
+    return lasting > max + this.demand.stranded()
   }
 
   onReady(worker: WorkerHandle): void {
@@ -124,7 +147,7 @@ export class Crew {
       const crash = Outcome.workerCrashed({ worker: "that could not be started", ...noEnd, reason })
       return this.failedToStart(crash, "before it was ready")
     }
-    const worker = new WorkerHandle(started.success, this.owner, this.options, setting.tick)
+    const worker = new WorkerHandle(started.success, this.owner, this.options, this.order, setting.tick)
     this.startedAt.set(worker, setting.tick.now())
     this.workers.add(worker)
   }

@@ -29,16 +29,16 @@ export class Dispatcher {
 
   /** Has a call done, now or when a worker has room; refuses it if too many wait. */
   submit(call: Call): void {
-    const { affinity, queue } = this.parts
+    const { affinity, order, queue } = this.parts
     queue.enter(call)
     const own = affinity.workerOf(call.connection)
     if (own !== undefined) return this.submitTo(own, call)
-    const worker = this.sticky ? undefined : first(this.idle)
+    const worker = this.sticky || !order.mayBegin(call) ? undefined : first(this.idle)
     if (worker !== undefined) return this.assign(worker, call)
     if (queue.isFull) return refuse(call, this.options.queue)
-    if (this.sticky) return void queue.add(call, affinity.lineFor(call.connection))
-    // Where something waited before, nobody is short of work.
-    if (queue.add(call)) this.prefetch.fillLeast()
+    if (this.sticky) return queue.add(call, { add: (call) => affinity.hold(call) })
+    queue.add(call)
+    this.prefetch.fillLeast()
     this.crew.grow()
   }
 
@@ -82,11 +82,12 @@ export class Dispatcher {
     if (worker.state !== "ready") return
     const own = affinity.lineOf(worker)
     while (own !== undefined && calls.taken < each) {
-      const call = queue.next(own)
+      const call = own.next()
       if (call === undefined) break
       queue.leave(call)
       this.assign(worker, call)
     }
+    if (calls.size === 0 && this.crew.isOver) quota.exhaust(worker)
     if (quota.isDone(worker)) {
       this.idle.delete(worker)
       if (calls.size > 0) return
@@ -100,10 +101,11 @@ export class Dispatcher {
 
   /** Gives what waits to who has room, and then to who will have some. */
   feed(): void {
+    const { order, queue } = this.parts
     while (this.idle.size > 0) {
-      const call = this.parts.queue.next() ?? this.prefetch.takeBack()
+      const call = queue.line.next((call) => order.mayBegin(call)) ?? this.prefetch.takeBack()
       if (call === undefined) break
-      this.parts.queue.leave(call)
+      queue.leave(call)
       this.assign(first(this.idle) as WorkerHandle, call)
     }
     // Also those that have just been given their first.

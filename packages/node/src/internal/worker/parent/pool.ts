@@ -10,6 +10,7 @@ import { Crew } from "./crew.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { PoolMetrics } from "./metrics.ts"
 import type { PoolOptions } from "./options.ts"
+import { Order } from "./order.ts"
 import { Pace } from "./pace.ts"
 import { Queue } from "./queue.ts"
 import { Quota } from "./quota.ts"
@@ -28,6 +29,7 @@ export class Pool {
   private readonly retries: number
   private readonly setting: Setting
   private readonly affinity = new Affinity()
+  private readonly order = new Order()
   private readonly pace: Pace
   private readonly queue: Queue
   private readonly quota: Quota
@@ -36,7 +38,7 @@ export class Pool {
   private readonly dispatcher: Dispatcher
 
   constructor(options: PoolOptions, setting: Setting) {
-    const { affinity } = this
+    const { affinity, order } = this
     const { context, service, sticky, tick } = setting
     this.retries = options.retries
     this.setting = setting
@@ -48,9 +50,9 @@ export class Pool {
       const starting = [...this.crew.workers].filter(({ state }) => state === "starting").length
       return { alive: this.crew.workers.size - starting, starting, queued: this.queue.size }
     })
-    this.crew = new Crew(options, setting, this.owner, this.demand, metrics)
+    this.crew = new Crew(options, setting, this.owner, this.demand, order, metrics)
     const { connections, pace, queue, quota } = this
-    const parts = { workers: this.crew.workers, affinity, connections, pace, queue, quota }
+    const parts = { workers: this.crew.workers, order, affinity, connections, pace, queue, quota }
     this.dispatcher = new Dispatcher(options, sticky, parts, this.crew, () => metrics.recycled(1))
   }
 
@@ -104,13 +106,14 @@ export class Pool {
         this.crew.changed()
       },
       onFreed: (worker, call) => this.freed(worker, call),
+      onBegun: () => this.dispatcher.feed(),
       onReturned: (worker, call) => {
         this.quota.exhaust(worker)
         this.dispatcher.requeue([call])
         this.dispatcher.dispatch(worker)
       },
-      onDropped: (worker, call) => {
-        this.dispatcher.requeue([call])
+      onDropped: (worker, calls) => {
+        this.dispatcher.requeue(calls)
         this.dispatcher.dispatch(worker)
       },
       onKill: (worker) => this.dispatcher.withdraw(worker),
@@ -130,6 +133,7 @@ export class Pool {
   private get demand() {
     return {
       waiting: () => this.queue.size,
+      stranded: () => this.queue.strandedSize,
       isDone: (worker: WorkerHandle) => this.quota.isDone(worker),
       onHopeless: (crash: Outcome.WorkerCrashed) => {
         for (const call of this.queue.takeAll()) call.onCrash(crash)
@@ -160,13 +164,17 @@ export class Pool {
     this.connections.drop(worker)
     this.pace.drop(worker)
     const crash = Outcome.workerCrashed({ worker: worker.name, ...ending.end })
+    const wasReplaced = this.quota.isDone(worker)
     const { begun, others } = worker.calls.partition()
     // What has its state there cannot go on elsewhere, begun or not.
     const lost = this.setting.sticky ? [...begun, ...others] : begun
     if (!this.setting.sticky) this.dispatcher.putBack(others)
     this.crew.onEnd(worker, ending, crash, lost.length)
     const own = this.affinity.drop(worker)
-    for (const call of [...lost, ...own.line]) this.crashed(call, crash)
+    const again = [...lost, ...own.line].filter((call) => this.crashed(call, crash))
+    if (this.setting.sticky) for (const call of again) this.submit(call)
+    else this.dispatcher.putBack(again)
+    if (wasReplaced) this.queue.strand([...others, ...again])
     this.dispatcher.feed()
     // Their state is lost with their worker.
     for (const connection of own.connections) Effect.runForkWith(this.setting.context)(connection.close)
@@ -174,10 +182,12 @@ export class Pool {
     this.crew.changed()
   }
 
-  private crashed(call: Call, crash: Outcome.WorkerCrashed): void {
+  /** Whether another worker is to do it. */
+  private crashed(call: Call, crash: Outcome.WorkerCrashed): boolean {
     this.queue.leave(call)
-    if (call.isFinished) return
-    if (call.mayRetry(this.retries)) this.submit(call)
-    else call.onCrash(crash)
+    if (call.isFinished) return false
+    if (call.mayRetry(this.retries)) return true
+    call.onCrash(crash)
+    return false
   }
 }

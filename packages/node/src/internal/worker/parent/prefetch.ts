@@ -3,6 +3,7 @@ import type { Affinity } from "./affinity.ts"
 import type { Call } from "./call.ts"
 import type { Connections } from "./connections.ts"
 import type { PoolOptions } from "./options.ts"
+import type { Order } from "./order.ts"
 import type { Pace } from "./pace.ts"
 import type { Queue } from "./queue.ts"
 import type { Quota } from "./quota.ts"
@@ -12,6 +13,7 @@ import type { WorkerHandle } from "./workerHandle.ts"
 export interface Parts {
   readonly workers: ReadonlySet<WorkerHandle>
   readonly queue: Queue
+  readonly order: Order
   readonly affinity: Affinity
   readonly connections: Connections
   readonly quota: Quota
@@ -37,17 +39,28 @@ export class Prefetch {
   /** Gives a busy worker several of what waits. */
   fill(worker: WorkerHandle): void {
     const { each, prefetch } = this.options
-    const { affinity, connections, pace, queue, quota } = this.parts
+    const { affinity, connections, order, pace, queue, quota } = this.parts
     const { calls } = worker
     if (calls.taken < each || calls.prefetched > prefetch / 2) return
     if (quota.isDone(worker) || pace.isLate(worker)) return
     const most = affinity.countOf(worker) > 0 ? prefetch : Math.min(prefetch, quota.roomOf(worker))
+    const { sharers } = this
     while (calls.prefetched < most && canHaveMore(worker)) {
-      const call = this.sticky ? queue.next(affinity.lineOf(worker) ?? []) : queue.next()
+      const call = this.sticky
+        ? affinity.lineOf(worker)?.next()
+        : queue.line.next((call) => order.mayPrefetch(call, calls, queue.line.connections, sharers))
       if (call === undefined) return
       connections.introduce(worker, call.connection)
       calls.give(call, true)
     }
+  }
+
+  /** How many share what waits. */
+  private get sharers(): number {
+    const { pace, workers } = this.parts
+    let sharers = 0
+    for (const worker of workers) if (worker.state === "ready" && !pace.isLate(worker)) sharers++
+    return sharers
   }
 
   /** Gives some to all that have little. */

@@ -1,5 +1,6 @@
 /** What waits for a worker, and in which order. */
 import type { Call } from "./call.ts"
+import { Turns } from "./turns.ts"
 
 /**
  * The calls that wait and how many they are, wherever they do: for whoever has
@@ -8,10 +9,13 @@ import type { Call } from "./call.ts"
 export class Queue {
   private readonly limit: number
   /** Those that wait for whoever has room. */
-  private line: Array<Call> = []
+  readonly line = new Turns()
   /** All that wait, and have somebody waiting for them. */
   private readonly waiting = new Set<Call>()
+  /** Those whose worker had ended before it began them, and whose place there another worker has taken. */
+  private readonly stranded = new Set<Call>()
   private arrived = 0
+  private left = 0
 
   constructor(limit: number) {
     this.limit = limit
@@ -30,36 +34,40 @@ export class Queue {
     call.arrive(++this.arrived)
   }
 
-  /** Lets a call wait for whoever has room, or in a line of its own; whether it is the only one there. */
-  add(call: Call, line: Array<Call> = this.line): boolean {
+  /** Lets a call wait for whoever has room, or elsewhere. */
+  add(call: Call, line: { readonly add: (call: Call) => void } = this.line): void {
     this.waiting.add(call)
-    return line.push(call) === 1
+    line.add(call)
   }
 
-  /** Lets calls that have waited before wait again, before all others. */
+  get strandedSize(): number {
+    return this.stranded.size
+  }
+
+  /** Calls have come back from a worker in whose place there is another one already. */
+  strand(calls: ReadonlyArray<Call>): void {
+    for (const call of calls) if (this.waiting.has(call)) this.stranded.add(call)
+  }
+
+  /** Lets calls that have had their turn wait again, before all others, as they came. */
   putBack(calls: ReadonlyArray<Call>): void {
     for (const call of calls) this.waiting.add(call)
-    this.line.unshift(...calls.toSorted((a, b) => a.sequence - b.sequence))
-  }
-
-  /** What has waited longest. It waits until it {@link leave}s. */
-  next(line: Array<Call> = this.line): Call | undefined {
-    let call = line.shift()
-    while (call?.isFinished === true) call = line.shift()
-    return call
+    this.line.putBack(calls)
   }
 
   /** A call waits no more, if it has: it begins, or nobody waits for it. */
   leave(call: Call): void {
-    if (!this.waiting.delete(call)) return
+    this.stranded.delete(call)
+    if (!this.waiting.delete(call) || !call.isFinished) return
     // Those that have left are passed over when their turn comes. It must not take too many.
-    if (this.line.length > 2 * this.size + 64) this.line = this.line.filter(({ isFinished }) => !isFinished)
+    if (++this.left <= 2 * this.size + 64) return
+    this.left = 0
+    this.line.sweep()
   }
 
   /** What waits for whoever has room, of which nothing waits any more. */
   takeAll(): ReadonlyArray<Call> {
-    const calls = this.line.filter((call) => !call.isFinished)
-    this.line = []
+    const calls = this.line.takeAll()
     for (const call of calls) this.leave(call)
     return calls
   }

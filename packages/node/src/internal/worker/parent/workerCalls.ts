@@ -1,6 +1,7 @@
 /** What one worker has been given. */
 import { Ask } from "../channel/frames.ts"
 import type { Call } from "./call.ts"
+import type { Order } from "./order.ts"
 import type { Slots } from "./slots.ts"
 
 interface Channel {
@@ -16,14 +17,18 @@ export class WorkerCalls {
   private readonly calls = new Map<number, Call>()
   /** Of those, what it was given ahead of its turn, which comes first for the first. */
   private readonly prefetchedIds = new Set<number>()
+  /** Of those, what could not be taken back: it may have begun, and may as well come back. */
+  private readonly contested = new Set<number>()
+  private readonly order: Order
   private readonly slots: Slots
   private readonly channel: Channel
   private readonly nextId: () => number
   private occupied = 0
   private ended = 0
 
-  constructor(slots: Slots, channel: Channel) {
+  constructor(slots: Slots, order: Order, channel: Channel) {
     this.slots = slots
+    this.order = order
     this.channel = channel
     this.nextId = counting((id) => !this.calls.has(id) && !slots.has(id))
   }
@@ -61,7 +66,10 @@ export class WorkerCalls {
     // A whole connection is a connection of the worker's server, by the same id.
     const id = call.kind.name === "connection" ? call.connection.id : this.nextId()
     const takesPlace = !prefetched && call.kind.occupies
-    if (prefetched) this.prefetchedIds.add(id)
+    if (prefetched) {
+      this.prefetchedIds.add(id)
+      this.order.add(call, this)
+    }
     if (takesPlace) this.occupied++
     this.calls.set(id, call)
     const claim = call.kind.isClaimed ? this.slots.take(id) : 0
@@ -75,9 +83,36 @@ export class WorkerCalls {
       this.prefetchedIds.delete(id)
       this.occupied++
       this.channel.onTurn(id)
-      return this.calls.get(id)
+      const call = this.calls.get(id)
+      // One that is in doubt keeps those after it in doubt.
+      if (call !== undefined && !this.contested.has(id) && this.order.mayBegin(call)) this.order.remove(call)
+      return call
     }
     return undefined
+  }
+
+  /** It has said something of a call: that has begun. Whether that was in doubt. */
+  hasBegun(id: number): boolean {
+    if (!this.contested.delete(id)) return false
+    const begun = this.calls.get(id)
+    if (begun === undefined) return false
+    this.order.remove(begun)
+    for (const [id, call] of this.calls) {
+      if (call.connection !== begun.connection || this.prefetchedIds.has(id)) continue
+      if (!this.contested.has(id) && this.order.mayBegin(call)) this.order.remove(call)
+    }
+    return true
+  }
+
+  /** It has not begun a call that was in doubt, and lets those after it on its connection wait for this: they are taken back. */
+  takeBackAfter(id: number): ReadonlyArray<Call> {
+    if (!this.contested.has(id)) return []
+    const { connection, sequence } = this.calls.get(id) as Call
+    const later = [...this.calls].flatMap(([id, call]) =>
+      call.connection === connection && call.sequence > sequence ? (this.takeBack(id) ?? []) : []
+    )
+    this.channel.tell(Ask.cancel, id)
+    return later
   }
 
   /** It has let go of a call: it has handled it, or says that it will not. */
@@ -90,11 +125,12 @@ export class WorkerCalls {
     return call
   }
 
-  /** Takes the first call back of those that it was given ahead and has not begun. */
+  /** Takes the first call back of those that it was given ahead and has not begun. Of a connection, none before those that came before. */
   takeBackPrefetched(): Call | undefined {
     for (const id of this.prefetchedIds) {
-      const call = this.takeBack(id)
-      if (call !== undefined) return call
+      const call = this.calls.get(id)
+      if (call === undefined || !this.order.mayBegin(call)) continue
+      if (this.takeBack(id) !== undefined) return call
     }
     return undefined
   }
@@ -120,16 +156,23 @@ export class WorkerCalls {
     return "not mine"
   }
 
-  /** What it may have begun, and the others. */
+  /** It has ended: what it may have begun, and the others. */
   partition(): { readonly begun: ReadonlyArray<Call>; readonly others: ReadonlyArray<Call> } {
     const begun: Array<Call> = []
     const others: Array<Call> = []
-    for (const [id, call] of this.calls) (this.slots.mayHaveBegun(id) ? begun : others).push(call)
+    for (const [id, call] of this.calls) {
+      this.order.remove(call)
+      ;(this.slots.mayHaveBegun(id) ? begun : others).push(call)
+    }
     return { begun, others }
   }
 
   private takeBack(id: number): Call | undefined {
-    if (!this.slots.revoke(id)) return undefined
+    if (!this.slots.revoke(id)) {
+      // Who has no claim has begun it for sure.
+      if (this.slots.has(id) && this.prefetchedIds.has(id)) this.contested.add(id)
+      return undefined
+    }
     this.channel.tell(Ask.cancel, id)
     return this.take(id)
   }
@@ -138,6 +181,8 @@ export class WorkerCalls {
     const call = this.calls.get(id)
     if (call === undefined) return undefined
     this.calls.delete(id)
+    this.contested.delete(id)
+    this.order.remove(call)
     if (!this.prefetchedIds.delete(id) && call.kind.occupies) this.occupied--
     this.channel.onGone(id)
     return call

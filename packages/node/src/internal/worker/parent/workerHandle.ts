@@ -6,6 +6,7 @@ import type { Call } from "./call.ts"
 import type { Child, End } from "./child.ts"
 import { Deadlines } from "./deadlines.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
+import type { Order } from "./order.ts"
 import { Slots } from "./slots.ts"
 import { WorkerCalls } from "./workerCalls.ts"
 
@@ -14,10 +15,12 @@ export interface Owner {
   readonly onReady: (worker: WorkerHandle) => void
   /** It has room for another call. */
   readonly onFreed: (worker: WorkerHandle, call: Call) => void
+  /** It has begun a call of which that was in doubt. */
+  readonly onBegun: () => void
   /** It will not do a call, which has not begun, and no other. */
   readonly onReturned: (worker: WorkerHandle, call: Call) => void
-  /** It will not do a call, which has not begun. */
-  readonly onDropped: (worker: WorkerHandle, call: Call) => void
+  /** It will not do these calls, which have not begun. */
+  readonly onDropped: (worker: WorkerHandle, calls: ReadonlyArray<Call>) => void
   /** It is about to be killed. */
   readonly onKill: (worker: WorkerHandle) => void
   readonly onEnd: (worker: WorkerHandle, ending: Ending) => void
@@ -49,7 +52,7 @@ export class WorkerHandle implements FrameReceiver {
   /** Why it was killed, if it was. */
   private killedFor: string | undefined = undefined
 
-  constructor(child: Child, owner: Owner, options: PoolOptions, tick: Tick) {
+  constructor(child: Child, owner: Owner, options: PoolOptions, order: Order, tick: Tick) {
     const { deadlineMillis, startMillis } = options
     this.name = child.name
     this.child = child
@@ -57,7 +60,7 @@ export class WorkerHandle implements FrameReceiver {
     this.graceMillis = options.graceMillis
     this.writer = new FrameWriter(child.link.send, tick.soon)
     this.deadlines = new Deadlines(tick)
-    this.calls = new WorkerCalls(new Slots(child.claims, slotsOf(options)), {
+    this.calls = new WorkerCalls(new Slots(child.claims, slotsOf(options)), order, {
       tell: (kind, id, body) => this.tell(kind, id, body),
       onTurn: (id) => {
         if (deadlineMillis === Infinity) return
@@ -119,8 +122,9 @@ export class WorkerHandle implements FrameReceiver {
         return call === undefined ? undefined : owner.onReturned(this, call)
       }
       case Tell.dropped: {
+        const later = calls.takeBackAfter(id)
         const call = calls.release(id, "dropped")
-        return call === undefined ? undefined : owner.onDropped(this, call)
+        return call === undefined ? undefined : owner.onDropped(this, [call, ...later])
       }
       case Tell.push:
         return owner.onPush(this, id, body.readUInt32LE(0), body.subarray(4))
@@ -129,6 +133,7 @@ export class WorkerHandle implements FrameReceiver {
       case Tell.shutdown:
         return owner.onShutdown(this)
       default:
+        if (calls.hasBegun(id)) owner.onBegun()
         return calls.get(id)?.onFrame(kind, body)
     }
   }

@@ -1,0 +1,100 @@
+/** What waits takes turns: peer by peer, of a peer connection by connection, of a connection as it came. */
+import type * as Connection from "@socketserver/core/Connection"
+import * as NetAddress from "effect/net/NetAddress"
+import type { Call } from "./call.ts"
+
+type Ref = Connection.Ref<never>
+type Lanes = Map<Ref, Array<Call>>
+
+/**
+ * Calls that wait, in rings: who asks for much waits behind his own, and delays
+ * others by one call of his at a time.
+ */
+export class Turns {
+  /** The first is the one whose turn is next. */
+  private readonly peers = new Map<string, Lanes>()
+  private lanes = 0
+  /** What has come back after it had its turn; the earliest first. Few do. */
+  private returned: Array<Call> = []
+  private readonly keys = new WeakMap<Ref, string>()
+
+  /** How many connections have something that waits. */
+  get connections(): number {
+    return this.lanes
+  }
+
+  /** Lets calls that have had their turn wait again, before all others. */
+  putBack(calls: ReadonlyArray<Call>): void {
+    this.returned = [...this.returned, ...calls].toSorted((a, b) => a.sequence - b.sequence)
+  }
+
+  /** Lets a call wait for its turn. */
+  add(call: Call): void {
+    const peer = this.keyOf(call.connection)
+    let lanes = this.peers.get(peer)
+    if (lanes === undefined) this.peers.set(peer, (lanes = new Map()))
+    const lane = lanes.get(call.connection)
+    if (lane !== undefined) return void lane.push(call)
+    this.lanes++
+    lanes.set(call.connection, [call])
+  }
+
+  /** The next whose turn it is and that may be taken; it waits no more, and its peer and its connection are the last. */
+  next(may: (call: Call) => boolean = () => true): Call | undefined {
+    for (let at = 0; at < this.returned.length; at++) {
+      const call = this.returned[at] as Call
+      if (call.isFinished) this.returned.splice(at--, 1)
+      else if (may(call)) return this.returned.splice(at, 1)[0]
+    }
+    for (const [peer, lanes] of this.peers) {
+      for (const [connection, lane] of lanes) {
+        while (lane[0]?.isFinished === true) lane.shift()
+        const call = lane[0]
+        if (call !== undefined && !may(call)) continue
+        lanes.delete(connection)
+        if (call === undefined) {
+          this.lanes--
+          continue
+        }
+        lane.shift()
+        if (lane.length > 0) lanes.set(connection, lane)
+        else this.lanes--
+        this.peers.delete(peer)
+        if (lanes.size > 0) this.peers.set(peer, lanes)
+        return call
+      }
+      if (lanes.size === 0) this.peers.delete(peer)
+    }
+    return undefined
+  }
+
+  /** All that wait, of which none waits any more. */
+  takeAll(): ReadonlyArray<Call> {
+    const calls: Array<Call> = []
+    for (let call = this.next(); call !== undefined; call = this.next()) calls.push(call)
+    return calls
+  }
+
+  /** Lets go of those that nobody waits for any more. */
+  sweep(): void {
+    this.returned = this.returned.filter(({ isFinished }) => !isFinished)
+    for (const [peer, lanes] of this.peers) {
+      for (const [connection, lane] of lanes) {
+        const left = lane.filter(({ isFinished }) => !isFinished)
+        if (left.length > 0) lanes.set(connection, left)
+        else if (lanes.delete(connection)) this.lanes--
+      }
+      if (lanes.size === 0) this.peers.delete(peer)
+    }
+  }
+
+  /** Whose turn it is: a host's, whatever its ports; those who have no address share one. */
+  private keyOf(connection: Ref): string {
+    const known = this.keys.get(connection)
+    if (known !== undefined) return known
+    const { address, transport } = connection.peer
+    const key = address === undefined || address._tag === "UnixPathAddress" ? transport : NetAddress.formatHost(address)
+    this.keys.set(connection, key)
+    return key
+  }
+}

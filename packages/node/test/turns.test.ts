@@ -1,0 +1,63 @@
+/** In which order calls that wait are taken. */
+import { assert, describe, it } from "@effect/vitest"
+import { Turns } from "../src/internal/worker/parent/turns.ts"
+import { Asked, AskedConnection } from "./support/askedPool.ts"
+
+const setup = (...places: ReadonlyArray<readonly [connection: string, peer: string]>) => {
+  const connections = new Map(places.map(([name, peer], i) => [name, new AskedConnection(i + 1, peer)]))
+  const turns = new Turns()
+  let arrived = 0
+  const calls = new Map<string, Asked>()
+  return {
+    turns,
+    calls,
+    /** Each word is a connection and a number. */
+    wait: (words: string) => {
+      for (const word of words.split(" ")) {
+        const call = new Asked(word, connections.get(word[0] as string))
+        call.arrive(++arrived)
+        calls.set(word, call)
+        turns.add(call)
+      }
+    },
+    order: () =>
+      turns
+        .takeAll()
+        .map((call) => (call as Asked).text)
+        .join(" ")
+  }
+}
+
+describe("calls that wait", () => {
+  it("are taken peer by peer, of a peer connection by connection, of a connection as they came", () => {
+    const test = setup(["a", "one"], ["b", "one"], ["c", "two"])
+    test.wait("a1 a2 a3 b1 b2 c1")
+    assert.strictEqual(test.order(), "a1 c1 b1 a2 b2 a3")
+    assert.strictEqual(test.turns.connections, 0)
+  })
+
+  it("are passed over while they may not begin, and keep their turn", () => {
+    const test = setup(["a", "one"], ["b", "two"])
+    test.wait("a1 b1 a2 b2")
+    assert.strictEqual((test.turns.next((call) => (call as Asked).text !== "a1") as Asked).text, "b1")
+    assert.strictEqual(test.order(), "a1 b2 a2")
+  })
+
+  it("come before all others when they come back, as they came", () => {
+    const test = setup(["a", "one"], ["b", "two"], ["c", "two"])
+    test.wait("a1 b1 b2 c1")
+    const [first, second] = [test.turns.next(), test.turns.next()] as [Asked, Asked]
+    test.wait("a2")
+    test.turns.putBack([second, first])
+    assert.strictEqual(test.order(), "a1 b1 c1 a2 b2")
+  })
+
+  it("are let go of when nobody waits for them", () => {
+    const test = setup(["a", "one"], ["b", "two"])
+    test.wait("a1 a2 b1")
+    for (const name of ["a1", "b1"]) test.calls.get(name)?.finish()
+    test.turns.sweep()
+    assert.strictEqual(test.turns.connections, 1)
+    assert.strictEqual(test.order(), "a2")
+  })
+})
