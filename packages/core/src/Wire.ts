@@ -47,11 +47,30 @@ export interface Wire {
   /** Stops reading; what the kernel holds stays there, so the peer is slowed down. */
   readonly pause: () => void
   readonly resume: () => void
+  /**
+   * Looks whether the peer is still there, without reading; where it is gone,
+   * `onClose` follows. Called about once a second while nothing is read, for
+   * transports whose events are silent then. It must give no false alarm: a peer
+   * that has half-closed, or reads nothing, is there, and so is one of a Unix
+   * socket that has closed, for as long as what it has sent can be read. Default:
+   * events say it all.
+   */
+  readonly probe?: (() => void) | undefined
   /** Sends what was written, then half-closes. */
   readonly end: () => void
-  /** Closes at once, whatever is unsent. */
+  /**
+   * Closes at once. For connections that are over: what is unsent here is lost,
+   * and what the system has taken still reaches a peer that reads. The system
+   * keeps that for as long as the peer takes, megabytes of it with TCP: whoever is
+   * closed *because* it does not read gets {@link reset}.
+   */
   readonly destroy: () => void
-  /** Closes at once, and lets the peer see that it was not a regular end. */
+  /**
+   * Closes at once, lets go of what the system has taken, and lets the peer see
+   * that it was not a regular end. For whoever is cut off: by a deadline of its
+   * own writing, by the stop's with something unsent, by a limit of memory. Where
+   * there is no such thing as a reset, as over a Unix socket, it is `destroy`.
+   */
   readonly reset: () => void
 }
 

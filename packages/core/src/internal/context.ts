@@ -27,6 +27,8 @@ export interface Events<In, Out> {
   readonly abandoned: () => void
   /** A request has its outcome. */
   readonly settled: () => void
+  /** A connection is not read for now, so that nothing may say that its peer is gone. */
+  readonly unread: () => void
   /** A connection has ended, and its handlers with it. */
   readonly released: (connection: ServerConnection<In, Out>, finalizers: ReadonlyArray<Finalizer>) => void
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */

@@ -96,6 +96,10 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     this.dialogue?.input.deliver()
   }
 
+  get isUnread(): boolean {
+    return false
+  }
+
   isNext(): boolean {
     return true
   }

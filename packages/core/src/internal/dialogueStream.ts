@@ -23,6 +23,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       info: this,
       holds: true
     })
+    this.dialogue.input.onPaused = context.events.unread
   }
 
   /** Makes the request, when the connection is accepted. */
@@ -47,6 +48,10 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   protected readonly hasInput = false
+
+  protected get isReading(): boolean {
+    return this.dialogue.input.isReading
+  }
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return

@@ -58,6 +58,7 @@ export class Engine<In, Out> {
         arrived: (requests) => this.intake.arrive(requests),
         abandoned: () => this.intake.abandon(),
         settled: () => this.stop.settled(),
+        unread: () => this.gate.lookout.arm(),
         released: (connection, finalizers) => {
           if (this.gate.release(connection)) this.stop.released(finalizers)
         },

@@ -11,6 +11,7 @@ import { DatagramConnection } from "./datagramConnection.ts"
 import { DialogueStream } from "./dialogueStream.ts"
 import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
+import { Lookout } from "./lookout.ts"
 import { Openings } from "./openings.ts"
 import { RequestStream } from "./requestStream.ts"
 import type { ServerConnection } from "./serverConnection.ts"
@@ -27,6 +28,7 @@ export class Gate<In, Out> {
   private readonly onConnected: (connection: ServerConnection<In, Out>) => void
   private readonly listeners: Listeners
   private readonly openings: Openings
+  readonly lookout: Lookout<In, Out>
   private state: "open" | "closing" | "closed" = "open"
 
   constructor(
@@ -39,6 +41,7 @@ export class Gate<In, Out> {
     this.verify = verifying(verify, context.run)
     this.onConnected = onConnected
     this.openings = new Openings(context, () => this.regulate())
+    this.lookout = new Lookout(context, this.connections)
   }
 
   /** It is bound. */
@@ -201,6 +204,7 @@ export class Gate<In, Out> {
 
   /** The server has stopped. */
   end(): void {
+    this.lookout.end()
     this.listeners.end()
   }
 }

@@ -77,6 +77,9 @@ export class GuardedWire implements Wire.Wire {
   resume(): void {
     this.call("resume")
   }
+  probe(): void {
+    this.call("probe")
+  }
   end(): void {
     this.call("end")
   }
@@ -87,11 +90,11 @@ export class GuardedWire implements Wire.Wire {
     this.call("reset")
   }
 
-  private call(method: "pause" | "resume" | "end" | "destroy" | "reset"): void {
+  private call(method: "pause" | "resume" | "probe" | "end" | "destroy" | "reset"): void {
     if (this.broken) return
     // oxlint-disable-next-line socketserver/no-try -- as above
     try {
-      this.inner[method]()
+      this.inner[method]?.()
     } catch (error) {
       this.breaks(error)
     }

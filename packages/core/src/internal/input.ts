@@ -33,7 +33,7 @@ export class Input<In> {
   fault: DecodeError | Outcome.Refused | undefined = undefined
   private readonly wire: Wire.Wire
   private readonly taker: Taker<In> | undefined
-  private reading = true
+  isReading = true
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
   private state: "open" | InputEnd = "open"
   /** What arrived before the handler began, which may want it as bytes. */
@@ -41,7 +41,9 @@ export class Input<In> {
   /** Who takes the bytes, if a handler has asked for them. */
   private relayed: Receiver | "waiting" | undefined = undefined
   /** Called when it is taken that was handed on. */
-  onTaken: () => void = () => {}
+  onTaken: () => void = noop
+  /** Called when nothing is read any more for now. */
+  onPaused: () => void = noop
 
   constructor(wire: Wire.Wire, side: Side<In, never>, holds: boolean, taker: Taker<In> | undefined) {
     this.wire = wire
@@ -105,10 +107,11 @@ export class Input<In> {
   }
 
   read(reading: boolean): void {
-    if (this.reading === reading) return
-    this.reading = reading
-    if (reading) this.wire.resume()
-    else this.wire.pause()
+    if (this.isReading === reading) return
+    this.isReading = reading
+    if (reading) return this.wire.resume()
+    this.wire.pause()
+    this.onPaused()
   }
 
   /** The input has ended: by the peer, or because the server stops. */
@@ -159,3 +162,5 @@ export class Input<In> {
     }
   }
 }
+
+const noop = () => {}

@@ -11,7 +11,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   private readonly reader: Reader<In>
   private taken = 0
   private fault: DecodeError | undefined = undefined
-  private reading = true
+  protected isReading = true
   private dispatching = false
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
@@ -88,9 +88,10 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   private read(reading: boolean): void {
-    if (this.reading === reading) return
-    this.reading = reading
-    if (reading) this.wire.resume()
-    else this.wire.pause()
+    if (this.isReading === reading) return
+    this.isReading = reading
+    if (reading) return this.wire.resume()
+    this.wire.pause()
+    this.context.events.unread()
   }
 }

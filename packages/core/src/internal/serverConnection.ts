@@ -59,6 +59,8 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
   abstract cut(): void
   /** Ends it once what was written has left. `by` is the request whose handler asks for it, and goes on. */
   protected abstract shut(by?: object): void
+  /** Whether nothing is read from its peer now, so that nothing may say that the peer is gone. */
+  abstract get isUnread(): boolean
   /** Whether it is there no more. */
   protected abstract get isOver(): boolean
 

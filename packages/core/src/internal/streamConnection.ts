@@ -31,6 +31,8 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   abstract onEnd(): void
   /** Whether there is input that has not become a request yet. */
   protected abstract readonly hasInput: boolean
+  /** Whether its input is taken as it comes. */
+  protected abstract readonly isReading: boolean
   /** What a request ends as that was answered. */
   protected get verdict(): Outcome.Outcome {
     return Outcome.completed
@@ -40,6 +42,10 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   protected get isOver(): boolean {
     return this.closing.isOver
+  }
+
+  get isUnread(): boolean {
+    return !this.isOver && (!this.isReading || this.closing.state !== "open")
   }
 
   onDrain(): void {
@@ -57,6 +63,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** The peer sends no more. */
   protected inputEnded(): void {
     this.closing.enter("ended")
+    if (!this.isOver) this.context.events.unread()
     this.closing.closeIfSent()
     this.progress()
   }
