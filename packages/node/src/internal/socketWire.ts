@@ -3,15 +3,14 @@ import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
+import { isGone, isStuck, queueOf, reset } from "./presence.ts"
+import { resetSocket } from "./resetting.ts"
 
 /** What a handshake has made of a socket. */
 export interface Secured {
   readonly socket: net.Socket
   readonly peer: Peer.Peer
 }
-
-/** The part of Node's handles that knows what waits in the system's queue. */
-type Handle = { readonly writeQueueSize?: number } | null | undefined
 
 /** A socket of `node:net` or `node:tls`, open, as a wire. */
 export class SocketWire implements Wire.Wire {
@@ -28,14 +27,18 @@ export class SocketWire implements Wire.Wire {
   /** What was moved before an upgrade. */
   private readBefore = 0
   private writtenBefore = 0
+  /** What was written when TLS was seen to be stuck. Not initialised: few connections ever are. */
+  declare private stuckAt: number | undefined
 
   constructor(socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint, raw: net.Socket = socket) {
     this.socket = socket
     this.raw = raw
     this.peer = peer
     this.listener = listener
-    // Without a listener an error would end the process; `close` follows it and reports it.
+    // Without a listener an error would end the process; `close` follows it and
+    // reports it. After a reset an error follows `close`, on either of them.
     socket.on("error", noop)
+    if (raw !== socket) raw.on("error", noop)
   }
 
   get isEncrypted(): boolean {
@@ -97,8 +100,23 @@ export class SocketWire implements Wire.Wire {
   leave(): void {
     const { socket } = this
     socket.destroySoon()
-    const timer = setTimeout(() => socket.destroy(), 1_000).unref()
+    // Also where the peer is gone: with a write pending, TLS may never say so.
+    const timer = setTimeout(() => this.reset(), 1_000).unref()
     socket.once("close", () => clearTimeout(timer))
+  }
+
+  probe(): void {
+    const { raw, socket } = this
+    // Once both sides have half-closed the connection is over for the system,
+    // and what the peer has sent before may still be to be read.
+    if (socket.destroyed || socket.writableFinished) return
+    const gone = isGone(raw)
+    if (gone === true) socket.destroy(reset())
+    // Where the system is not asked, it takes two looks that see the same.
+    if (gone !== undefined || raw === socket) return
+    const stuckAt = isStuck(socket, raw) ? socket.bytesWritten : undefined
+    if (stuckAt !== undefined && stuckAt === this.stuckAt) socket.destroy(reset())
+    this.stuckAt = stuckAt
   }
 
   write(data: string | Uint8Array): boolean {
@@ -117,14 +135,19 @@ export class SocketWire implements Wire.Wire {
     this.socket.destroy()
   }
   reset(): void {
-    const { raw } = this
+    const { raw, socket } = this
     // Only TCP knows a reset. A Unix socket's peer sees one where it has written what was not read.
-    if (raw.remoteFamily !== undefined) raw.resetAndDestroy()
-    else this.socket.destroy()
+    // TLS has none of its own, and its socket throws: the one below is reset.
+    if (raw.remoteFamily !== undefined) resetSocket(socket, raw)
+    else socket.destroy()
   }
 
   private readonly onData = (chunk: Buffer): void => this.receiver?.onData(chunk)
-  private readonly onEnd = (): void => this.receiver?.onEnd()
+  private readonly onEnd = (): void => {
+    // A reset may look like a half-close, see `presence.ts`; no answer can leave then.
+    this.probe()
+    if (!this.socket.destroyed) this.receiver?.onEnd()
+  }
   private readonly onDrain = (): void => this.receiver?.onDrain()
   private readonly onFinish = (): void => this.receiver?.onFinish()
   private readonly onError = (error: unknown): void => {
@@ -138,8 +161,5 @@ export class SocketWire implements Wire.Wire {
     this.receiver?.onClose(this.failure)
   }
 }
-
-const queueOf = (socket: net.Socket): number | undefined =>
-  (socket as { readonly _handle?: Handle })._handle?.writeQueueSize
 
 const noop = () => {}
