@@ -13,9 +13,12 @@ import * as udp from "./udp.ts"
 export const connect = (endpoint: Endpoint.Udp): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const { host, port } = endpoint
-    const failed = (cause: unknown) =>
-      Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind: connectKind(cause), cause }))
-    const { address, family } = yield* Effect.catch(udp.resolve(host), failed)
+    const failed = (cause: unknown, kind = connectKind(cause)) =>
+      Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind, cause }))
+    const { address, family } = yield* Effect.catch(udp.resolve(host), (cause) => failed(cause)).pipe(
+      // A name server may never answer.
+      Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => failed(new Error("no answer in time"), "TimedOut") })
+    )
     const open = Effect.callback<ReturnType<typeof udp.create>, ConnectFailed>((resume) => {
       const socket = udp.create(family, {})
       const refused = (cause: unknown) => {
