@@ -44,7 +44,7 @@ export interface TcpListenOptions extends AdmissionOptions {
   readonly backlog?: number | undefined
   /** Sends small writes at once instead of collecting them (TCP_NODELAY). Default: `true`. */
   readonly noDelay?: boolean | undefined
-  /** Probes a peer that has been silent for this time, from 1 second to 9 hours, so that one which has vanished is noticed: where it does not answer, the system ends the connection (Linux: after nine probes, 75 seconds apart). Default: 60 seconds; `"off"` is off. */
+  /** Probes a peer that has been silent for this time, from 1 second to 9 hours, so that one which has vanished is noticed: where it does not answer, the system ends the connection (after ten probes, a second apart). Default: 60 seconds; `"off"` is off. */
   readonly keepAlive?: Settings.Time | undefined
   /**
    * Lets several processes bind the same port, with connections spread among them
