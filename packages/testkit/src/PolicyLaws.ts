@@ -113,14 +113,25 @@ export const laws: ReadonlyArray<Law> = [
     title: "begins nothing before its turn",
     check: ({ order, policy }) =>
       Effect.map(observe(policy, mixed), ({ spans }) => {
-        const lane = laneOf(order)
-        for (const lanes of Map.groupBy(spans, lane).values()) {
-          assert.deepStrictEqual(requestsOf(lanes), requestsOf(lanes).toSorted(ascending))
-          if (order === "none") continue
+        for (const sent of Map.groupBy(spans, ({ connection }) => connection).values()) {
+          for (const lane of Map.groupBy(sent, laneOf(order)).values()) {
+            assert.deepStrictEqual(requestsOf(lane), requestsOf(lane).toSorted(ascending))
+          }
+        }
+        if (order === "none") return
+        for (const lanes of Map.groupBy(spans, laneOf(order)).values()) {
           for (const [i, span] of lanes.entries()) {
             if (i > 0) assert.isBelow(lanes[i - 1]!.endStep, span.beginStep)
           }
         }
+      })
+  },
+  {
+    title: "lets nobody wait until all that another has sent has begun",
+    check: ({ policy }) =>
+      Effect.map(observe(policy, [seconds("aaaaaaaaaaaa"), seconds("b")]), ({ spans }) => {
+        const [loud, quiet] = [1, 2].map((c) => spans.filter(({ connection }) => connection === c))
+        assert.isAtMost(quiet![0]!.begin, loud!.at(-1)!.begin)
       })
   },
   {

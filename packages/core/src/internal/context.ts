@@ -9,9 +9,10 @@ import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
 import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
-import { CurrentRequest, type Incoming } from "./incoming.ts"
+import { CurrentRequest } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
+import type { Line } from "./line.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Tick } from "./tick.ts"
 import { Troubles } from "./troubles.ts"
@@ -21,10 +22,10 @@ export type Runner = <A>(effect: Effect.Effect<A, never, unknown>, request?: obj
 
 /** What a connection tells its server. */
 export interface Events<In, Out> {
-  /** Requests have arrived, in this order. */
-  readonly arrived: (requests: Array<Incoming<In, Out>>) => void
+  /** Requests have arrived on a connection that had none waiting. */
+  readonly arrived: (line: Line<In, Out>) => void
   /** A request that waits for a policy has been cancelled. */
-  readonly abandoned: () => void
+  readonly abandoned: (line: Line<In, Out>) => void
   /** A request has its outcome. */
   readonly settled: () => void
   /** A connection is not read for now, so that nothing may say that its peer is gone. */

@@ -60,12 +60,13 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       this.stopWaiting = awaitPlace(context, (refused) => {
         if (!request.begun || dialogue.input.isHandedOn) this.line.cancel(request, refused)
       })
-      return context.events.arrived([request])
+      return this.line.offer()
     }
     const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
     const fault = reader.read(wire.datagram.data, 0)
     if (fault === undefined) {
-      return context.events.arrived([this.line.add(reader.messages[0] as In, reader.payloads[0])])
+      this.line.add(reader.messages[0] as In, reader.payloads[0])
+      return this.line.offer()
     }
     context.ledger.record(fault, undefined, this)
     const last = context.events.lastWords(fault, this)

@@ -30,7 +30,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   open(): void {
     const request = this.line.add(this.dialogue, undefined)
     this.stopWaiting = awaitPlace(this.context, (refused) => this.refuse(request, refused))
-    this.context.events.arrived([request])
+    this.line.offer()
   }
 
   private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {

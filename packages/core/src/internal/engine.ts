@@ -55,8 +55,8 @@ export class Engine<In, Out> {
       limits,
       services,
       events: {
-        arrived: (requests) => this.intake.arrive(requests),
-        abandoned: () => this.intake.abandon(),
+        arrived: (line) => this.intake.arrive(line),
+        abandoned: (line) => this.intake.abandon(line),
         settled: () => this.stop.settled(),
         unread: () => this.gate.lookout.arm(),
         released: (connection, finalizers) => {

@@ -141,6 +141,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return fiber
   }
 
+  /** It was taken, and waits again. */
+  back(): void {
+    this.on.line.back(this)
+  }
+
   /** Nobody will take it. */
   drop(): void {
     this.on.drop(this)

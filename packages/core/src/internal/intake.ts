@@ -1,97 +1,188 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
-import type * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ServerError } from "../ServerError.ts"
-import { BatchQueue } from "./batchQueue.ts"
 import type { ServerContext } from "./context.ts"
 import type { Incoming } from "./incoming.ts"
+import type { Line } from "./line.ts"
+import { Ring } from "./ring.ts"
+import { type Source, streamed } from "./source.ts"
 
-/** From the event loop to whoever takes the requests: a policy, or a program that consumes them itself. */
-export class Intake<In, Out> {
+type Ended = Exit.Exit<never, ServerError | Cause.Done>
+
+/** Who waits for a request. */
+interface Taker<In, Out> {
+  /** Gets a request; without it, takes what it likes from the source. */
+  readonly one: ((exit: Exit.Exit<readonly [Incoming<In, Out>]>) => void) | undefined
+  readonly resume: (exit: Exit.Exit<void> | Ended) => void
+}
+
+/**
+ * From the event loop to whoever takes the requests: a policy, or a program that
+ * consumes them itself. What nobody has taken waits on its connection, and
+ * connections wait in a {@link Ring}.
+ */
+export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private readonly context: ServerContext<In, Out>
-  private readonly queue = new BatchQueue<Incoming<In, Out>, ServerError>()
-  private arrived: Array<Incoming<In, Out>> = []
+  private readonly ring: Ring<Incoming<In, Out>>
+  private takers: Array<Taker<In, Out>> = []
+  private exit: Ended | undefined = undefined
   private consumers = 0
-  /** Of those that wait, how many nobody waits for any more. */
+  /** Of the connections that wait, how many nobody waits for any more. */
   private stale = 0
   /** The server stops: what nobody takes has nobody to wait for. */
   private stopping = false
+  private armed = false
+  /** Whether a turn is counted, how many requests may still begin in it, and until when. */
+  private inTurn = false
+  private left = 0
+  private until = 0
 
   constructor(context: ServerContext<In, Out>) {
     this.context = context
+    this.ring = new Ring(context.limits.turnShare)
   }
 
   /**
    * Requests have arrived. All that arrive in one turn of the event loop, on
-   * whatever connections, reach the policy as one batch at its end: waking the
+   * whatever connections, reach the policy together at its end: waking the
    * policy costs more than an echo (`pnpm bench`, "1 outstanding": 1.3 times
    * `node:net` with a wake for each, 1.0 times with one for all).
    */
-  arrive(requests: Array<Incoming<In, Out>>): void {
-    if (this.arrived.length > 0) {
-      for (const incoming of requests) this.arrived.push(incoming)
-      return
-    }
-    this.arrived = requests
+  arrive(line: Line<In, Out>): void {
+    this.ring.add(line)
+    this.arm()
+  }
+
+  private arm(): void {
+    if (this.armed) return
+    this.armed = true
     this.context.tick.soon(this.deliver)
   }
 
+  /**
+   * A turn: those who wait for requests get them, until it has had its share. The
+   * rest comes in the next one, so that the event loop reads, accepts and fires
+   * timers in between, however much some peers have sent at once.
+   */
   private readonly deliver = (): void =>
     this.context.tick.run(() => {
+      this.armed = false
+      this.begin()
+      if (this.isDeserted && this.ring.size > 0) this.context.afterTick(() => this.dropDeserted(), 2)
       // Answers given at once make room for what their connections have over the pipelining limit.
-      while (this.arrived.length > 0) {
-        const batch = this.arrived
-        this.arrived = []
-        if (this.isDeserted || !this.queue.offer(batch)) this.drop(batch)
-      }
+      while (this.left > 0 && this.takers.length > 0 && this.ring.size > 0) this.serve()
+      if (this.ring.size > 0) {
+        this.ring.settle()
+        if (this.takers.length > 0) this.arm()
+      } else if (this.exit !== undefined) this.dismiss(this.exit)
+      this.inTurn = this.left === 0 && this.ring.size > 0
     })
 
-  /** A request that waits has been cancelled. They are let go of when they are many. */
-  abandon(): void {
-    if (++this.stale <= Math.max(1_024, this.queue.size / 2)) return
-    this.stale = 0
-    this.queue.retain((incoming) => incoming.settled === undefined)
+  private serve(): void {
+    const taker = this.takers.shift() as Taker<In, Out>
+    if (taker.one === undefined) return taker.resume(Exit.void)
+    const incoming = this.next()
+    if (incoming === undefined) this.takers.unshift(taker)
+    else taker.one(Exit.succeed([incoming]))
   }
 
-  /** All requests, in the batches in which they came. */
-  readonly batches: Stream.Stream<Incoming<In, Out>, ServerError> = this.consume(() => this.queue.takeAll)
+  private begin(): void {
+    const { limits } = this.context
+    this.inTurn = true
+    this.left = limits.turnRequests
+    this.until = this.context.now() + limits.turnMillis
+  }
 
-  /** All requests, one by one: what is not pulled is not taken. */
-  readonly requests: Stream.Stream<Incoming<In, Out>, ServerError> = this.consume(() => this.queue.takeOne)
+  /** The next request whose turn it is. */
+  readonly next = (): Incoming<In, Out> | undefined => {
+    if (!this.inTurn) {
+      this.begin()
+      this.arm()
+    }
+    // Looking at the clock costs too much for each.
+    if ((this.left & 3) === 0 && this.left > 0 && this.context.now() >= this.until) this.left = 0
+    if (this.left === 0) return undefined
+    const incoming = this.ring.next()
+    if (incoming !== undefined) this.left--
+    return incoming
+  }
+
+  readonly back = (incoming: Incoming<In, Out>): void => incoming.back()
+
+  readonly more: Effect.Effect<void, ServerError | Cause.Done> = Effect.callback((resume) =>
+    this.wait({ one: undefined, resume })
+  )
 
   /** The next request alone; ends with `Done` when the server has stopped. */
-  get next(): BatchQueue<Incoming<In, Out>, ServerError>["takeOne"] {
-    return this.queue.takeOne
+  readonly takeOne: Pull.Pull<readonly [Incoming<In, Out>], ServerError> = Effect.suspend(() => {
+    // Whoever is resumed with a request, and takes again at once, has no right to another's.
+    const incoming = this.takers.length > 0 ? undefined : this.next()
+    return incoming === undefined ? this.waitOne : Effect.succeed([incoming] as const)
+  })
+
+  private readonly waitOne: Pull.Pull<readonly [Incoming<In, Out>], ServerError> = Effect.callback((resume) =>
+    this.wait({ one: resume, resume: resume as Taker<In, Out>["resume"] })
+  )
+
+  /** A fiber may yield between looking and waiting: what has come meanwhile is delivered. */
+  private wait(taker: Taker<In, Out>): Effect.Effect<void> {
+    this.takers.push(taker)
+    if (this.ring.size > 0) this.arm()
+    else if (this.exit !== undefined) this.dismiss(this.exit)
+    return Effect.sync(() => {
+      this.takers = this.takers.filter((other) => other !== taker)
+    })
   }
 
-  private consume(
-    pull: () => BatchQueue<Incoming<In, Out>, ServerError>["takeAll"]
-  ): Stream.Stream<Incoming<In, Out>, ServerError> {
-    const stream = Effect.sync(() => {
-      this.consumers++
-      return Stream.fromPull(Effect.succeed(pull()))
-    })
-    return Stream.unwrap(Effect.acquireRelease(stream, () => this.leaving))
+  private dismiss(exit: Ended): void {
+    const { takers } = this
+    this.takers = []
+    for (const taker of takers) taker.resume(exit)
+  }
+
+  /** A request that waits has been cancelled. Connections that have no other are let go of when they are many. */
+  abandon(line: Line<In, Out>): void {
+    if (!line.queued || line.hasWaiting || ++this.stale <= Math.max(16, this.ring.size / 2)) return
+    this.stale = 0
+    this.ring.retain(hasWaiting)
+  }
+
+  /** All requests, one by one: what is not pulled is not taken. */
+  readonly requests: Stream.Stream<Incoming<In, Out>, ServerError> = streamed(
+    Stream.unwrap(Effect.map(this.consumer, () => Stream.fromPull(Effect.succeed(this.takeOne)))),
+    Effect.as(this.consumer, this)
+  )
+
+  private get consumer(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.acquireRelease(this.entering, () => this.leaving)
   }
 
   /** Counts as a consumer while `use` runs: takes a request, and handles it. */
   consuming<A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const enter = Effect.sync(() => {
-      this.consumers++
-    })
     return Effect.acquireUseRelease(
-      enter,
+      this.entering,
       () => use,
       () => this.leaving
     )
   }
 
+  private get entering(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.consumers++
+    })
+  }
+
   // Whoever takes one request after the other is back at once.
-  private readonly leaving = Effect.sync(() => {
-    this.consumers--
-    this.context.afterTick(() => this.dropDeserted(), 2)
-  })
+  private get leaving(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.consumers--
+      this.context.afterTick(() => this.dropDeserted(), 2)
+    })
+  }
 
   /** The server stops. What somebody takes is still taken; what nobody takes is dropped. */
   stop(): void {
@@ -100,8 +191,11 @@ export class Intake<In, Out> {
   }
 
   /** Nothing will come any more. */
-  end(exit: Exit.Exit<never, ServerError | Cause.Done> | undefined): void {
-    this.queue.end(exit)
+  end(exit: Exit.Exit<never, ServerError | Cause.Done> = ended): void {
+    if (this.exit !== undefined) return
+    this.exit = exit
+    this.ring.retain(hasWaiting)
+    if (this.ring.size === 0) this.dismiss(exit)
   }
 
   private get isDeserted(): boolean {
@@ -109,10 +203,14 @@ export class Intake<In, Out> {
   }
 
   private dropDeserted(): void {
-    if (this.isDeserted) this.drop(this.queue.clear())
+    if (this.isDeserted) this.drop()
   }
 
-  private drop(batch: Array<Incoming<In, Out>>): void {
-    for (const incoming of batch) incoming.drop()
+  private drop(): void {
+    for (let incoming = this.ring.next(); incoming !== undefined; incoming = this.ring.next()) incoming.drop()
   }
 }
+
+const hasWaiting = ({ hasWaiting }: { readonly hasWaiting: boolean }): boolean => hasWaiting
+
+const ended: Ended = Exit.fail(Cause.Done())

@@ -16,6 +16,12 @@ export interface Limits {
   readonly placeMillis: number
   /** How long a worker may take to start. */
   readonly startMillis: number
+  /** Requests that begin in one turn of the event loop. */
+  readonly turnRequests: number
+  /** How long a turn of the event loop may take: no request begins in it after that. */
+  readonly turnMillis: number
+  /** Requests of one connection that begin in its turn, before the next connection has its own. */
+  readonly turnShare: number
   /** How long a peer of a closing connection may read nothing of what waits for it. */
   readonly closeMillis: number
   /** How long a peer may take to close its end, once everything has left. */
@@ -42,6 +48,9 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
       placeMillis,
       startMillis,
       openingMillis: 60_000,
+      turnRequests: 1_024,
+      turnMillis: 5,
+      turnShare: 32,
       // A connection that closes without a stop needs its time also where a stop has none.
       closeMillis: Math.max(drainMillis, 1_000),
       lingerMillis: 1_000

@@ -1,16 +1,24 @@
 import * as Outcome from "../Outcome.ts"
 import type { Payload } from "../Protocol.ts"
 import { Incoming } from "./incoming.ts"
+import { peerKeyOf } from "./peerKey.ts"
+import type * as Ring from "./ring.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 
 /**
  * The requests of a connection that have no outcome yet, in the order in which
  * they came: a list whose links are the requests themselves.
  */
-export class Line<In, Out> {
+export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   inFlight = 0
   first: Incoming<In, Out> | undefined = undefined
   private last: Incoming<In, Out> | undefined = undefined
+  /** The first that nobody has taken. */
+  private waiting: Incoming<In, Out> | undefined = undefined
+  queued = false
+  // Not initialised: few lines ever have them.
+  declare private returned: Array<Incoming<In, Out>> | undefined
+  declare private key: string | undefined
   private readonly on: ServerConnection<In, Out>
 
   constructor(on: ServerConnection<In, Out>) {
@@ -25,8 +33,40 @@ export class Line<In, Out> {
     if (this.last === undefined) this.first = incoming
     else this.last.next = incoming
     this.last = incoming
+    this.waiting ??= incoming
     this.inFlight++
     return incoming
+  }
+
+  /** What waits in it waits for a policy. */
+  offer(): void {
+    if (!this.queued && this.hasWaiting) this.on.context.events.arrived(this)
+  }
+
+  /** Whether a request waits that nobody has taken. */
+  get hasWaiting(): boolean {
+    return this.waiting !== undefined || this.returned !== undefined
+  }
+
+  /** Takes the next that waits. One that has been returned may be settled by now: its policy waits for it. */
+  take(): Incoming<In, Out> | undefined {
+    const { returned, waiting } = this
+    if (returned === undefined) {
+      this.waiting = waiting?.next
+      return waiting
+    }
+    if (returned.length === 1) this.returned = undefined
+    return returned.shift()
+  }
+
+  /** One that was taken and has not begun waits again, before the others. */
+  back(incoming: Incoming<In, Out>): void {
+    ;(this.returned ??= []).push(incoming)
+    this.offer()
+  }
+
+  get peerKey(): string {
+    return (this.key ??= peerKeyOf(this.on.peer))
   }
 
   /** A request has its outcome, and leaves the line. */
@@ -44,6 +84,7 @@ export class Line<In, Out> {
     else incoming.previous.next = incoming.next
     if (incoming.next === undefined) this.last = incoming.previous
     else incoming.next.previous = incoming.previous
+    if (incoming === this.waiting) this.waiting = incoming.next
     // Whoever keeps a request does not keep those around it.
     incoming.previous = incoming.next = undefined
     this.inFlight--
@@ -53,7 +94,7 @@ export class Line<In, Out> {
   cancel(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
     if (incoming.settled !== undefined) return
     this.settle(incoming, outcome)
-    if (!incoming.begun) this.on.context.events.abandoned()
+    if (!incoming.begun) this.on.context.events.abandoned(this)
     incoming.fiber?.interruptUnsafe()
   }
 
@@ -85,7 +126,7 @@ export class Line<In, Out> {
       if (incoming.settled !== undefined) continue
       fibers.push(incoming.fiber)
       this.settle(incoming, outcome)
-      if (!incoming.begun) this.on.context.events.abandoned()
+      if (!incoming.begun) this.on.context.events.abandoned(this)
     }
     for (const fiber of fibers) fiber?.interruptUnsafe()
   }

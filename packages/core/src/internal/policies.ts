@@ -2,10 +2,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { Drained, Policy, ConcurrencyOptions } from "../Policy.ts"
 import type * as Request from "../Request.ts"
 import { PolicyError } from "../ServerError.ts"
+import { taking } from "./source.ts"
 
 /** The policies themselves, apart from their configuration, which loads `effect/Config`. */
 
@@ -14,15 +15,12 @@ export const sequential: Policy = {
   worker: "sequential",
   onPeerGone: "cancel",
   drain: (requests, begin) =>
-    Stream.runForEachArray(requests, (batch) => {
-      const from = (start: number): Effect.Effect<void> => {
-        for (let i = start; i < batch.length; i++) {
-          const fiber = begin(batch[i] as (typeof batch)[number])
-          if (fiber.pollUnsafe() === undefined) return Effect.flatMap(Fiber.await(fiber), () => from(i + 1))
-        }
-        return Effect.void
+    taking(requests, ({ next }) => {
+      for (let request = next(); request !== undefined; request = next()) {
+        const fiber = begin(request)
+        if (fiber.pollUnsafe() === undefined) return Effect.asVoid(Fiber.await(fiber))
       }
-      return Effect.suspend(() => from(0))
+      return undefined
     }),
   place: Effect.succeed
 }
@@ -36,15 +34,13 @@ export const fiber = (options?: ConcurrencyOptions): Policy =>
     drain: (requests, begin) =>
       Effect.suspend(() => {
         const slots = new Slots(max)
-        const each = Stream.runForEachArray(requests, (batch) => {
-          const from = (start: number): Effect.Effect<void> => {
-            for (let i = start; i < batch.length; i++) {
-              if (slots.full) return Effect.flatMap(slots.free, () => from(i))
-              slots.hold(begin(batch[i] as (typeof batch)[number]))
-            }
-            return Effect.void
+        const each = taking(requests, ({ next }) => {
+          while (!slots.full) {
+            const request = next()
+            if (request === undefined) return undefined
+            slots.hold(begin(request))
           }
-          return Effect.suspend(() => from(0))
+          return slots.free
         })
         return Effect.andThen(each, slots.idle)
       }),
@@ -127,42 +123,50 @@ const inLanes = <A, E>(
     const slots = new Slots(max)
     // The keys in work, with what waits behind each.
     const lanes = new Map<unknown, Lane<A>>()
-    const work = (lane: Lane<A>, key: unknown): void => {
-      for (let request = lane.shift(); request !== undefined; request = lane.shift()) {
-        const fiber = begin(request)
-        if (fiber.pollUnsafe() !== undefined) continue
-        return slots.hold(fiber, () => work(lane, key))
-      }
-      lanes.delete(key)
-    }
-    const each = Stream.runForEachArray(requests, (batch) => {
-      const from = (start: number): Effect.Effect<void> => {
-        for (let i = start; i < batch.length; i++) {
-          if (slots.full) return Effect.flatMap(slots.free, () => from(i))
-          const request = batch[i] as A
-          const key = keyOf(request)
-          const lane = lanes.get(key)
-          if (lane !== undefined) lane.push(request)
+    // Those that may begin, and wait for a place.
+    const ready = new Map<A, Lane<A>>()
+    const each = taking(requests, ({ back, next }) => {
+      while (!slots.full) {
+        const request = next()
+        if (request === undefined) return undefined
+        const lane = ready.get(request) ?? laneOf(request)
+        if (lane === undefined) continue
+        ready.delete(request)
+        slots.hold(begin(request), () => {
+          // The next of its key waits for its turn like any other.
+          const following = lane.shift()
+          if (following === undefined) lanes.delete(lane.key)
           else {
-            const lane = new Lane<A>()
-            lane.push(request)
-            lanes.set(key, lane)
-            work(lane, key)
+            ready.set(following, lane)
+            back(following)
           }
-        }
-        return Effect.void
+        })
       }
-      return Effect.suspend(() => from(0))
+      return slots.free
     })
+    /** The lane of a request that has come, unless it waits in it. */
+    const laneOf = (request: A): Lane<A> | undefined => {
+      const key = keyOf(request)
+      const lane = lanes.get(key)
+      if (lane !== undefined) return lane.push(request)
+      const own = new Lane<A>(key)
+      lanes.set(key, own)
+      return own
+    }
     return Effect.andThen(each, slots.idle)
   })
 
 /** What waits behind a key; those whose peers have left are let go of before it grows. */
 class Lane<A> {
+  readonly key: unknown
   private waiting: Array<A> = []
   private limit = 1_024
 
-  push(request: A): void {
+  constructor(key: unknown) {
+    this.key = key
+  }
+
+  push(request: A): undefined {
     if (this.waiting.length >= this.limit) {
       this.waiting = this.waiting.filter((request) => (request as { readonly settled?: unknown }).settled === undefined)
       this.limit = Math.max(1_024, this.waiting.length * 2)
@@ -195,7 +199,7 @@ class Slots {
   }
 
   hold(fiber: Fiber.Fiber<unknown>, next?: () => void): void {
-    if (fiber.pollUnsafe() !== undefined) return
+    if (fiber.pollUnsafe() !== undefined) return next?.()
     this.running++
     fiber.addObserver(() => {
       this.running--

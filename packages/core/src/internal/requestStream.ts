@@ -1,7 +1,7 @@
 import type { DecodeError } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
-import { Heard, type Incoming } from "./incoming.ts"
+import { Heard } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { StreamConnection } from "./streamConnection.ts"
 
@@ -51,12 +51,11 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     const { messages, payloads } = this.reader
     while (this.hasInput && this.line.inFlight < maxPipelined && this.closing.answers && !this.outbox.blocked) {
       const count = Math.min(maxPipelined - this.line.inFlight, messages.length - this.taken)
-      const batch = new Array<Incoming<In, Out>>(count)
       for (let i = 0; i < count; i++) {
-        batch[i] = this.line.add(messages[this.taken] as In, payloads[this.taken])
+        this.line.add(messages[this.taken] as In, payloads[this.taken])
         this.taken++
       }
-      this.context.events.arrived(batch)
+      this.line.offer()
     }
     this.dispatching = false
     if (!this.closing.answers) return

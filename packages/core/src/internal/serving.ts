@@ -70,7 +70,7 @@ const prepare = <Self, In, Out, R>(
     )
     return Effect.scoped(
       Effect.gen(function* () {
-        const draining = yield* Effect.forkScoped(policy.drain(intake.batches, begin, { key: tag.keyOf }))
+        const draining = yield* Effect.forkScoped(policy.drain(intake.requests, begin, { key: tag.keyOf }))
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
         const drained = Effect.onExit(joined(draining), (exit) =>
@@ -214,7 +214,7 @@ export const handleRequest = <Self, In, Out, R>(
 ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R> =>
   Effect.gen(function* () {
     const { intake, stop } = engineOf(yield* tag)
-    const take = Effect.catchTag(intake.next, "Done", () => Effect.fail(stop.error))
+    const take = Effect.catchTag(intake.takeOne, "Done", () => Effect.fail(stop.error))
     const handleOne = Effect.gen(function* () {
       const taken =
         options?.timeout === undefined ? Option.some(yield* take) : yield* Effect.timeoutOption(take, options.timeout)

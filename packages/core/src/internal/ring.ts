@@ -1,0 +1,165 @@
+/** Whose requests wait, and in which order they come. */
+export interface Lane<A> {
+  /** Whether it is in the ring. */
+  queued: boolean
+  /** Who it belongs to: those of one peer share its turns. */
+  readonly peerKey: string
+  /** Whether it has any. */
+  readonly hasWaiting: boolean
+  /** The next request, if one may be taken. */
+  readonly take: () => A | undefined
+}
+
+/**
+ * Fair turns: connections that have requests waiting, each once.
+ *
+ * As long as all that waits is taken, each has some requests in its turn, since
+ * those of one connection are cheaper together. What is left over waits for
+ * places, or for the next turn of the event loop: from then on each peer has one
+ * request in its turn, and each connection of a peer one in the peer's.
+ */
+export class Ring<A> {
+  private readonly share: number
+  private readonly everyone = new Group<A>("")
+  private readonly groups = new Deque<Group<A>>()
+  private readonly byKey = new Map<string, Group<A>>()
+  private grouped = false
+  /** What the first has had in its turn. */
+  private had = 0
+  private count = 0
+
+  constructor(share: number) {
+    this.share = share
+  }
+
+  /** How many connections it has. */
+  get size(): number {
+    return this.count
+  }
+
+  add(lane: Lane<A>): void {
+    lane.queued = true
+    this.count++
+    this.groupOf(lane).push(lane)
+  }
+
+  private groupOf(lane: Lane<A>): Group<A> {
+    const known = this.grouped ? this.byKey.get(lane.peerKey) : this.everyone
+    if (known !== undefined && (this.grouped || known.size > 0)) return known
+    const group = known ?? new Group<A>(lane.peerKey)
+    if (this.grouped) this.byKey.set(group.key, group)
+    this.groups.push(group)
+    return group
+  }
+
+  /** The next request in turn. */
+  next(): A | undefined {
+    const { groups } = this
+    for (let group = groups.first; group !== undefined; group = groups.first) {
+      const lane = group.first as Lane<A>
+      const taken = lane.take()
+      if (taken === undefined) this.leave(group, lane)
+      else {
+        if (++this.had >= (this.grouped ? 1 : this.share)) {
+          this.had = 0
+          group.rotate()
+          groups.rotate()
+        }
+        return taken
+      }
+    }
+    return undefined
+  }
+
+  /** The first has nothing that may be taken. */
+  private leave(group: Group<A>, lane: Lane<A>): void {
+    this.had = 0
+    this.count--
+    lane.queued = false
+    group.shift()
+    if (group.size > 0) return
+    this.groups.shift()
+    this.byKey.delete(group.key)
+    if (this.count === 0) this.grouped = false
+  }
+
+  /** What is there now is left over. */
+  settle(): void {
+    if (this.grouped || this.count === 0) return
+    this.refill(true, this.everyone.clear())
+  }
+
+  /** Lets go of those that do not pass. */
+  retain(passes: (lane: Lane<A>) => boolean): void {
+    const lanes: Array<Lane<A>> = []
+    for (const group of this.groups.clear()) lanes.push(...group.clear())
+    this.refill(
+      this.grouped,
+      lanes.filter((lane) => {
+        lane.queued = false
+        return passes(lane)
+      })
+    )
+  }
+
+  private refill(grouped: boolean, lanes: ReadonlyArray<Lane<A>>): void {
+    this.groups.clear()
+    this.byKey.clear()
+    this.had = 0
+    this.count = 0
+    this.grouped = grouped && lanes.length > 0
+    for (const lane of lanes) this.add(lane)
+  }
+}
+
+/** A queue whose first can become its last. */
+class Deque<T> {
+  private items: Array<T> = []
+  private head = 0
+
+  get size(): number {
+    return this.items.length - this.head
+  }
+
+  get first(): T | undefined {
+    return this.items[this.head]
+  }
+
+  push(item: T): void {
+    this.items.push(item)
+  }
+
+  shift(): void {
+    this.items[this.head++] = undefined as never
+    if (this.head === this.items.length) {
+      this.items.length = 0
+      this.head = 0
+    } else if (this.head > 1_024 && this.head > this.size) {
+      this.items = this.items.slice(this.head)
+      this.head = 0
+    }
+  }
+
+  rotate(): void {
+    if (this.size < 2) return
+    this.items.push(this.items[this.head] as T)
+    this.shift()
+  }
+
+  /** Removes and returns all. */
+  clear(): Array<T> {
+    const items = this.items.slice(this.head)
+    this.items = []
+    this.head = 0
+    return items
+  }
+}
+
+/** The connections of one peer. */
+class Group<A> extends Deque<Lane<A>> {
+  readonly key: string
+  constructor(key: string) {
+    super()
+    this.key = key
+  }
+}

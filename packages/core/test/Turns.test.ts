@@ -1,0 +1,272 @@
+import { assert, describe, it, vi } from "@effect/vitest"
+import { MemoryServer, Peer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import type * as PeerKey from "../src/internal/peerKey.ts"
+import type * as Rings from "../src/internal/ring.ts"
+
+// Not exported, as it should be: a test alone looks at them.
+const { peerKeyOf } = await vi.importActual<typeof PeerKey>("../src/internal/peerKey.ts")
+const { Ring } = await vi.importActual<typeof Rings>("../src/internal/ring.ts")
+
+class Lines extends Server.Service<Lines>()("Lines", {
+  protocol: Protocol.lines(),
+  key: (request) => request.body.split(" ", 1)[0]
+}) {}
+
+/** A turn of the event loop. */
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+const turns = (count: number) => Effect.forEach(Array.from({ length: count }), () => turn, { discard: true })
+
+/** How many turns pass until something is so; at least one. */
+const turnsUntil = (holds: () => boolean) =>
+  Effect.gen(function* () {
+    let taken = 0
+    for (; !holds(); taken++) {
+      assert.isBelow(taken, 1_000)
+      yield* turn
+    }
+    return taken
+  })
+
+const policies = [
+  { policy: Policy.sequential, places: 1 },
+  { policy: Policy.fiber({ max: 2 }), places: 2 },
+  { policy: Policy.connection({ max: 2 }), places: 2 },
+  { policy: Policy.keyed({ max: 2 }), places: 2 }
+] as const
+
+describe("a turn of the event loop", () => {
+  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection(), Policy.keyed()]) {
+    it.effect(`begins at most 1,024 requests, however many a peer sends at once (${policy.name})`, () =>
+      Effect.gen(function* () {
+        let begun = 0
+        const live = Lines.serve(
+          () => {
+            begun++
+            return Effect.succeed(Response.empty)
+          },
+          { policy }
+        )
+        yield* Effect.gen(function* () {
+          const client = yield* Lines.rawClient
+          yield* client.write(new TextEncoder().encode("x\n".repeat(10_000)))
+          assert.isAtLeast(yield* turnsUntil(() => begun === 10_000), Math.floor(10_000 / 1_024))
+        }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
+      })
+    )
+  }
+
+  it.effect("begins at most 1,024 requests of those that a program takes itself", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      let begun = 0
+      yield* Effect.forkScoped(
+        Stream.runForEach(server.requests, (request) => {
+          begun++
+          return request.respond(Response.empty)
+        })
+      )
+      const client = yield* Lines.rawClient
+      yield* client.write(new TextEncoder().encode("x\n".repeat(5_000)))
+      assert.isAtLeast(yield* turnsUntil(() => begun === 5_000), Math.floor(5_000 / 1_024))
+    }).pipe(Effect.provide(MemoryServer.layer(Lines)))
+  )
+
+  it.effect("begins no request when five milliseconds have passed in it", () =>
+    Effect.gen(function* () {
+      let nanos = 0n
+      const real = yield* Clock.Clock
+      // Each handler takes a millisecond.
+      const clock: Clock.Clock = {
+        sleep: (duration) => real.sleep(duration),
+        currentTimeMillisUnsafe: () => Number(nanos / 1_000_000n),
+        currentTimeNanosUnsafe: () => nanos,
+        monotonicTimeNanosUnsafe: () => nanos,
+        currentTimeMillis: Effect.sync(() => Number(nanos / 1_000_000n)),
+        currentTimeNanos: Effect.sync(() => nanos),
+        monotonicTimeNanos: Effect.sync(() => nanos)
+      }
+      let begun = 0
+      const live = Lines.serve(() => {
+        begun++
+        nanos += 1_000_000n
+        return Effect.succeed(Response.empty)
+      })
+      yield* Effect.gen(function* () {
+        const client = yield* Lines.rawClient
+        yield* client.write(new TextEncoder().encode("x\n".repeat(100)))
+        const taken = yield* turnsUntil(() => begun === 100)
+        // The clock is looked at for each fourth.
+        assert.isAtLeast(taken, Math.floor(100 / 8))
+        assert.isAtMost(taken, 100 / 5 + 5)
+      }).pipe(
+        Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))),
+        Effect.provideService(Clock.Clock, clock)
+      )
+    })
+  )
+
+  it.effect("has a place for a quiet peer, beside peers who send at once what takes many turns", () =>
+    Effect.gen(function* () {
+      let begun = 0
+      const live = Lines.serve(({ body }) => {
+        begun++
+        return Effect.succeed(body === "quiet" ? Response.make(String(begun)) : Response.empty)
+      })
+      yield* Effect.gen(function* () {
+        const quiet = yield* Lines.client
+        for (let i = 0; i < 8; i++) {
+          const loud = yield* Lines.rawClient
+          yield* loud.write(new TextEncoder().encode("x\n".repeat(10_000)))
+        }
+        yield* turns(4)
+        const before = begun
+        const at = Number(yield* quiet.send("quiet"))
+        // Two turns' worth of others' requests: the one that it came in, and its own.
+        assert.isAtMost(at - before, 3 * 1_024)
+        assert.isBelow(begun, 80_000)
+      }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
+    })
+  )
+})
+
+describe("those that wait for a place", () => {
+  for (const { places, policy } of policies) {
+    it.effect(`take turns by connection (${policy.name})`, () =>
+      Effect.gen(function* () {
+        const live = Lines.serve(({ body }) => Effect.as(Effect.sleep("1 second"), Response.make(body)), { policy })
+        yield* Effect.gen(function* () {
+          const loud = yield* Effect.forEach(Array.from({ length: 4 }), () => Lines.client)
+          for (const [c, client] of loud.entries()) {
+            for (let i = 0; i < 20; i++) yield* client.write(`k${c}-${i} x`)
+          }
+          yield* turns(5)
+          const quiet = yield* Lines.client
+          const answer = yield* Effect.forkScoped(quiet.send("quiet x"))
+          // Each other connection has one turn before it, and those at work end.
+          const bound = Math.ceil(5 / places) + 1
+          for (let second = 0; second < bound && answer.pollUnsafe() === undefined; second++) {
+            yield* turns(5)
+            yield* TestClock.adjust("1 second")
+            yield* turns(5)
+          }
+          assert.isDefined(answer.pollUnsafe())
+        }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
+      })
+    )
+  }
+
+  it.effect("lose nothing when their peers leave (keyed)", () =>
+    Effect.gen(function* () {
+      const live = Lines.serve(({ body }) => Effect.as(Effect.sleep("1 second"), Response.make(body)), {
+        policy: Policy.keyed({ max: 1 })
+      })
+      yield* Effect.gen(function* () {
+        const stays = yield* Lines.client
+        const first = yield* Effect.forkScoped(stays.send("a 1"))
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const leaves = yield* Lines.rawClient
+            yield* leaves.write(new TextEncoder().encode("a 2\na 3\n"))
+            yield* turns(5)
+            yield* TestClock.adjust("1500 millis")
+            yield* turns(5)
+            yield* leaves.reset
+          })
+        )
+        // Behind what is given up.
+        const answer = yield* Effect.forkScoped(stays.send("a 4"))
+        yield* turns(5)
+        yield* TestClock.adjust("2 seconds")
+        yield* turns(5)
+        assert.strictEqual(yield* Fiber.join(first), "a 1")
+        assert.strictEqual(yield* Fiber.join(answer), "a 4")
+      }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
+    }).pipe(Effect.timeout("20 seconds"))
+  )
+})
+
+const laneOf = (name: string, peerKey: string, count: number): Rings.Lane<string> & { had: number } => ({
+  queued: false,
+  peerKey,
+  had: 0,
+  get hasWaiting() {
+    return this.had < count
+  },
+  take() {
+    return this.had < count ? `${name}${++this.had}` : undefined
+  }
+})
+
+const all = (ring: Rings.Ring<string>) => {
+  const taken: Array<string> = []
+  for (let next = ring.next(); next !== undefined; next = ring.next()) taken.push(next)
+  return taken.join(" ")
+}
+
+describe("a ring", () => {
+  it("gives each connection its share in turn", () => {
+    const ring = new Ring<string>(2)
+    ring.add(laneOf("a", "1", 5))
+    ring.add(laneOf("b", "1", 1))
+    ring.add(laneOf("c", "2", 3))
+    assert.strictEqual(all(ring), "a1 a2 b1 c1 c2 a3 a4 c3 a5")
+    assert.strictEqual(ring.size, 0)
+  })
+
+  it("gives what is left over one request for each peer in turn, and of a peer one for each connection", () => {
+    const ring = new Ring<string>(32)
+    for (const name of ["a", "b", "c"]) ring.add(laneOf(name, "loud", 3))
+    ring.settle()
+    ring.add(laneOf("q", "quiet", 3))
+    assert.strictEqual(all(ring), "a1 q1 b1 q2 c1 q3 a2 b2 c2 a3 b3 c3")
+  })
+
+  it("begins anew with shares when nothing is left over", () => {
+    const ring = new Ring<string>(2)
+    ring.add(laneOf("a", "1", 2))
+    ring.settle()
+    assert.strictEqual(all(ring), "a1 a2")
+    ring.add(laneOf("b", "1", 3))
+    ring.add(laneOf("c", "1", 1))
+    assert.strictEqual(all(ring), "b1 b2 c1 b3")
+  })
+
+  it("lets go of connections that nobody waits for", () => {
+    const ring = new Ring<string>(2)
+    const gone = laneOf("a", "1", 0)
+    ring.add(gone)
+    ring.add(laneOf("b", "1", 1))
+    ring.retain(({ hasWaiting }) => hasWaiting)
+    assert.strictEqual(ring.size, 1)
+    assert.isFalse(gone.queued)
+    assert.strictEqual(all(ring), "b1")
+  })
+})
+
+describe("who a peer is", () => {
+  const inet = (host: string) =>
+    Peer.make({
+      transport: "tcp",
+      name: host.includes(":") ? `[${host}]:5` : `${host}:5`,
+      address: () => NetAddress.inetAddressFromNativeUnsafe(host, 5)
+    })
+  it.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["2001:db8::7", "2001:db8:0:0"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
+    ["::1", "0:0:0:0"],
+    ["::ffff:192.0.2.1", "[::ffff:192.0.2.1]"]
+  ])("%s is %s", (host, key) => assert.strictEqual(peerKeyOf(inet(host)), key))
+
+  it("is its transport, where it has no address", () => {
+    assert.strictEqual(peerKeyOf(Peer.make({ transport: "unix", name: "unix:/s#4" })), "unix")
+  })
+})
