@@ -39,7 +39,10 @@ const linux = process.platform === "linux" ? undefined : "only on Linux"
 
 type Env = Readonly<Record<string, string>>
 
-const env = (listen: string, more: Env = {}) => ({ env: { LISTEN: listen, POLICY: "", ...more } })
+/** As many connections as a row opens: 10,000 that are idle are more than a server takes by default. */
+const env = (listen: string, more: Env = {}) => ({
+  env: { LISTEN: listen, POLICY: "", MAX_CONNECTIONS: "20000", ...more }
+})
 const tcp = "tcp://127.0.0.1:0"
 
 const ours = (protocol: string, handler = "at once", listen = tcp, policy = "fiber"): Program => ({
