@@ -1,5 +1,5 @@
 /** What has to be made before a start can be measured: built packages, a bundle, a list of modules, a program of Go. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -64,6 +64,11 @@ export const prepareBuilt = once(async (root, into) => {
         "null"
       ]
     })
+    // As `pnpm build` does it; an older commit has no such script.
+    const chunks = join(root, "scripts/chunks.ts")
+    if (name === "core" && existsSync(chunks)) {
+      await run({ program: process.execPath, args: [chunks, from, join(to, "dist")] })
+    }
     const { publishConfig, ...manifest } = JSON.parse(readFileSync(join(from, "package.json"), "utf8"))
     writeFileSync(join(to, "package.json"), JSON.stringify({ ...manifest, exports: publishConfig.exports }))
     if (name === "node") {
