@@ -29,10 +29,11 @@ export class Backpressure {
     if (!writable && this.state === "off") this.state = "on"
   }
 
-  /** The peer keeps up. */
-  lift(): void {
+  /** The peer keeps up, unless it does not with what is sent first. */
+  lift(send: () => void): void {
     if (this.state === "on") this.state = "off"
-    this.wake()
+    send()
+    if (!this.isOn) this.wake()
   }
 
   /** The peer is gone. */

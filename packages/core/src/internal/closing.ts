@@ -50,7 +50,7 @@ export class Closing {
     this.outbox.end()
     this.wire.resume()
     if (this.outbox.isFinished) return this.closeIfSent()
-    this.watch(this.wire.bytesUnsent)
+    this.watch(this.outbox.unsent)
   }
 
   /** Closes the connection, if everything that is to leave has left. */
@@ -71,15 +71,16 @@ export class Closing {
   /** Closes it now. What is cut off must not look like a regular end. */
   cut(): void {
     this.state = "closed"
+    const { unsent } = this.outbox
     this.outbox.close()
-    if (this.wire.bytesUnsent > 0) this.wire.reset()
+    if (unsent > 0) this.wire.reset()
     else this.wire.destroy()
   }
 
   /** Gives a peer time to read what was written, for as long as it does. */
   private watch(unsent: number): void {
     this.after(this.context.limits.closeMillis, () => {
-      const now = this.wire.bytesUnsent
+      const now = this.outbox.unsent
       // What is cut off must not look like a regular end.
       if (now === 0 || now >= unsent) return this.wire.reset()
       this.watch(now)

@@ -4,18 +4,21 @@ import { Unencodable } from "./unencodable.ts"
 import { type Encode, type Encoded, encoderOf } from "./writing.ts"
 
 /**
- * What was encoded in a turn of the event loop and has not been handed to the
- * wire: it leaves in one write, or over datagrams in one for each message.
+ * What was encoded and has not been handed to the wire. Over a connection it is
+ * joined while it is small, and leaves in pieces, since a string has an end; over
+ * datagrams each message leaves by itself.
  */
 export class Collected<Out> {
   /** Whether each message is written by itself, as a datagram. */
   readonly separate: boolean
   private readonly wire: Wire.Wire
   private readonly encode: Encode<Out>
+  /** What was collected before `text`. */
+  private pieces: Array<string | Uint8Array> = []
   private text = ""
-  private bytes: Array<Uint8Array> = []
-  /** In bytes or characters, with what each datagram costs. */
-  private size = 0
+  /** How much of the first piece has left. */
+  private at = 0
+  private length = 0
 
   constructor(wire: Wire.Wire, side: Side<unknown, Out>) {
     this.separate = wire.carries !== "stream"
@@ -24,100 +27,146 @@ export class Collected<Out> {
   }
 
   get isEmpty(): boolean {
-    return this.bytes.length === 0 && this.text === ""
+    return this.pieces.length === 0 && this.text === ""
+  }
+
+  /** How much it is, in bytes or characters, with what each datagram costs. */
+  get size(): number {
+    return this.length
   }
 
   /** Whether it is so much that it is offered to the transport within the turn. */
   get isFull(): boolean {
-    return this.size > highWaterMark
+    return this.length > highWaterMark
   }
 
   /** Adds a message; says why if it cannot be encoded. */
   add(message: Out | Encoded): string | undefined {
     const encoded = this.encode(message)
     if (encoded instanceof Unencodable) return encoded.problem
-    this.size += encoded.length
-    if (this.separate) return this.addDatagram(typeof encoded === "string" ? utf8.encode(encoded) : encoded)
-    if (typeof encoded === "string") this.text += encoded
-    else {
-      this.sealText()
-      this.bytes.push(encoded)
+    if (this.separate) return this.addDatagram(encoded)
+    this.length += encoded.length
+    if (typeof encoded !== "string") {
+      if (this.text !== "") this.seal(utf8.encode(this.text))
+      this.pieces.push(encoded)
+    } else if (this.text === "" || encoded.length <= highWaterMark) {
+      this.text += encoded
+      if (this.text.length > highWaterMark) this.seal(this.text)
+    } else {
+      this.seal(this.text)
+      this.pieces.push(encoded)
     }
     return undefined
   }
 
-  private addDatagram(bytes: Uint8Array): string | undefined {
+  private seal(piece: string | Uint8Array): void {
+    this.pieces.push(piece)
+    this.text = ""
+  }
+
+  private addDatagram(encoded: string | Uint8Array): string | undefined {
     const { maxMessageBytes = Infinity } = this.wire
-    if (bytes.length > maxMessageBytes) return `it has ${bytes.length} bytes, a datagram at most ${maxMessageBytes}`
-    this.bytes.push(bytes)
-    this.size += datagramOverhead
+    // A character has a byte at least.
+    const bytes = typeof encoded === "string" && encoded.length <= maxMessageBytes ? utf8.encode(encoded) : encoded
+    if (typeof bytes === "string" || bytes.length > maxMessageBytes) {
+      return `it has ${bytes.length} bytes, a datagram at most ${maxMessageBytes}`
+    }
+    this.pieces.push(bytes)
+    this.length += bytes.length + datagramOverhead
     return undefined
   }
 
-  /** Hands all of it to the wire; whether more may follow at once. */
-  send(): boolean {
+  /** Hands to the wire what it takes, or all of it if it shall have `everything`; whether more may follow at once. */
+  send(everything = this.separate): boolean {
     let writable = true
-    this.size = 0
-    if (this.separate) {
-      for (let chunk = this.bytes.shift(); chunk !== undefined; chunk = this.bytes.shift()) {
-        writable = this.wire.write(chunk)
-      }
-    } else if (this.bytes.length > 0) {
-      this.sealText()
-      const bytes = this.bytes
-      this.bytes = []
-      for (const chunk of small(bytes)) writable = this.wire.write(chunk)
-    } else if (this.text !== "") {
-      const text = this.text
-      this.text = ""
-      writable = this.wire.write(text)
+    for (let piece = this.take(); piece !== undefined; piece = writable || everything ? this.take() : undefined) {
+      writable = this.wire.write(piece)
     }
     return writable
   }
 
   clear(): void {
     this.text = ""
-    this.bytes = []
-    this.size = 0
+    this.pieces = []
+    this.at = 0
+    this.length = 0
   }
 
-  private sealText(): void {
-    if (this.text === "") return
-    this.bytes.push(utf8.encode(this.text))
-    this.text = ""
+  /** Removes the next piece. */
+  private take(): string | Uint8Array | undefined {
+    const [first] = this.pieces
+    if (first === undefined) {
+      const { text } = this
+      if (text === "") return undefined
+      this.text = ""
+      this.length -= text.length
+      return text
+    }
+    if (this.separate) {
+      this.pieces.shift()
+      this.length -= first.length + datagramOverhead
+      return first as Uint8Array
+    }
+    const piece = first.length > largestPiece ? this.cut(first) : this.joined(first)
+    this.length -= piece.length
+    return piece
+  }
+
+  /** The next part of a large piece. */
+  private cut(piece: string | Uint8Array): string | Uint8Array {
+    const { at } = this
+    let to = Math.min(at + highWaterMark, piece.length)
+    // The halves of a character stay together.
+    if (typeof piece === "string" && to < piece.length && isHighSurrogate(piece.charCodeAt(to - 1))) to--
+    this.at = to
+    if (to === piece.length) this.drop(1)
+    return typeof piece === "string" ? piece.slice(at, to) : piece.subarray(at, to)
+  }
+
+  /** The first piece, with those that follow while they are small: one copy costs less than one more write. */
+  private joined(first: string | Uint8Array): string | Uint8Array {
+    const { pieces } = this
+    let count = 1
+    if (typeof first === "string") {
+      this.drop(1)
+      return first
+    }
+    let size = first.length
+    for (; count < pieces.length; count++) {
+      const piece = pieces[count] as string | Uint8Array
+      if (typeof piece === "string" || size + piece.length > highWaterMark) break
+      size += piece.length
+    }
+    if (count === 1) {
+      this.drop(1)
+      return first
+    }
+    const joined = new Uint8Array(size)
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      joined.set(pieces[i] as Uint8Array, at)
+      at += (pieces[i] as Uint8Array).length
+    }
+    this.drop(count)
+    return joined
+  }
+
+  private drop(count: number): void {
+    this.at = 0
+    if (count === this.pieces.length) this.pieces = []
+    else this.pieces.splice(0, count)
   }
 }
 
 const utf8 = new TextEncoder()
 
-// What is collected before it is offered to the transport within one turn.
+// What is collected before it is offered to the transport within one turn, and what is joined.
 const highWaterMark = 65_536
+
+// A text that is sealed as soon as it is over the mark has one small message more.
+const largestPiece = 2 * highWaterMark
 
 // Each datagram costs, also an empty one.
 const datagramOverhead = 64
 
-/** Joins chunks while they are small: one copy costs less than one more write. */
-const small = (chunks: Array<Uint8Array>): Array<Uint8Array> => {
-  if (chunks.length === 1) return chunks
-  const joined: Array<Uint8Array> = []
-  let from = 0
-  while (from < chunks.length) {
-    let to = from
-    let size = 0
-    while (to < chunks.length && (to === from || size + (chunks[to] as Uint8Array).length <= highWaterMark)) {
-      size += (chunks[to++] as Uint8Array).length
-    }
-    if (to === from + 1) joined.push(chunks[from] as Uint8Array)
-    else {
-      const out = new Uint8Array(size)
-      let at = 0
-      for (; from < to; from++) {
-        out.set(chunks[from] as Uint8Array, at)
-        at += (chunks[from] as Uint8Array).length
-      }
-      joined.push(out)
-    }
-    from = to
-  }
-  return joined
-}
+const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff

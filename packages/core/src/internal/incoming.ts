@@ -115,13 +115,13 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     try {
       effect = handler(this)
     } catch (error) {
-      on.answer(this, failed(Cause.die(error)))
+      on.conclude(this, failed(Cause.die(error)))
       return done
     }
     if (Exit.isExit(effect)) {
       const response = responseOf(effect as Exit.Exit<Response.Response<Out>>)
       if (response._tag !== "Streamed") {
-        on.answer(this, response)
+        on.conclude(this, response)
         return done
       }
       effect = this.streamed(response)

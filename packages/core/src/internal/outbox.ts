@@ -8,7 +8,7 @@ import type { Encoded } from "./writing.ts"
 
 /**
  * The writing half of a connection: when what is {@link Collected} may be sent,
- * and whether the peer keeps up.
+ * and whether the peer keeps up. While it does not, what is added stays here.
  */
 export class Outbox<Out> implements Flushable {
   private readonly wire: Wire.Wire
@@ -16,12 +16,14 @@ export class Outbox<Out> implements Flushable {
   private readonly collected: Collected<Out>
   private readonly pressure = new Backpressure()
   private marked = false
+  /** The transport is being changed: nothing is handed to it. */
+  private held = false
   /**
-   * `open`; `held` while the transport is being changed, and nothing is handed to
-   * it; `ending` if it is to end after that; `ended` when nothing more can be
-   * written; `finished` when all of it has left; `closed` when nobody reads it.
+   * `open`; `ending` if it is to end after what is collected; `ended` when
+   * nothing more can be written; `finished` when all of it has left; `closed`
+   * when nobody reads it.
    */
-  private state: "open" | "held" | "ending" | "ended" | "finished" | "closed" = "open"
+  private state: "open" | "ending" | "ended" | "finished" | "closed" = "open"
 
   constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick) {
     this.wire = wire
@@ -49,12 +51,19 @@ export class Outbox<Out> implements Flushable {
     return this.state === "finished"
   }
 
+  /** What the system has not taken yet. It falls while the peer reads. */
+  get unsent(): number {
+    return this.collected.size + this.wire.bytesUnsent
+  }
+
   /** Adds a message; says why if it cannot be encoded. */
   add(message: Out | Encoded): string | undefined {
-    if (this.state !== "open" && this.state !== "held") return undefined
-    const problem = this.collected.add(message)
+    if (this.state !== "open") return undefined
+    const { collected } = this
+    const problem = collected.add(message)
     if (problem !== undefined) return problem
-    if (!this.marked) {
+    if (collected.isFull && !collected.separate) this.flush()
+    else if (!this.marked) {
       this.marked = true
       this.tick.mark(this)
     }
@@ -63,40 +72,39 @@ export class Outbox<Out> implements Flushable {
 
   /** Sends bytes as they are. */
   pass(bytes: Uint8Array): void {
-    if (this.state === "open" || this.state === "held") this.pressure.wrote(this.wire.write(bytes))
+    if (this.state === "open") this.pressure.wrote(this.wire.write(bytes))
   }
 
   /** Sends what there is, then half-closes. */
   end(): void {
-    if (this.state === "held") this.state = "ending"
     if (this.state !== "open") return
+    this.state = "ending"
     this.flush()
-    this.state = "ended"
-    this.wire.end()
   }
 
+  /** Sends what the transport takes. */
   flush(): void {
     this.marked = false
-    if (this.state !== "open") return
-    this.pressure.wrote(this.collected.send())
+    if (!this.held && (!this.blocked || this.collected.separate)) this.send()
+  }
+
+  /** Hands all that there is to the transport, whether the peer keeps up or not. */
+  handOver(): void {
+    this.marked = false
+    this.send(true)
   }
 
   /** Sends what there is; what is added from now on waits for {@link release}. */
   hold(): void {
-    this.flush()
-    this.state = "held"
+    this.handOver()
+    this.held = true
     this.pressure.wrote(false)
   }
 
   release(): void {
-    const ends = this.state === "ending"
-    if (this.state !== "held" && !ends) return
-    this.state = "open"
-    this.marked = false
-    const writable = this.collected.send()
-    if (writable) this.pressure.lift()
-    else this.pressure.wrote(false)
-    if (ends) this.end()
+    if (!this.held) return
+    this.held = false
+    this.onDrain()
   }
 
   /** Completes when the peer keeps up (again), or is gone. */
@@ -114,7 +122,8 @@ export class Outbox<Out> implements Flushable {
 
   /** Whether more should wait until it is {@link writable}. */
   get full(): boolean {
-    return this.collected.isFull
+    const { collected } = this
+    return collected.isFull || (this.blocked && !collected.separate)
   }
 
   /** Whether there is something that has not been handed to the transport. */
@@ -123,7 +132,11 @@ export class Outbox<Out> implements Flushable {
   }
 
   onDrain(): void {
-    this.pressure.lift()
+    if (this.held) return
+    // Datagrams do not wait for it.
+    this.pressure.lift(() => {
+      if (!this.collected.separate) this.send()
+    })
   }
 
   /** Everything that was written has left. Who has been ended does not say that it has drained. */
@@ -136,5 +149,13 @@ export class Outbox<Out> implements Flushable {
     this.state = "closed"
     this.collected.clear()
     this.pressure.end()
+  }
+
+  private send(everything?: boolean): void {
+    if (this.state !== "open" && this.state !== "ending") return
+    this.pressure.wrote(this.collected.send(everything))
+    if (this.state !== "ending" || !this.collected.isEmpty) return
+    this.state = "ended"
+    this.wire.end()
   }
 }

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Connection from "../Connection.ts"
@@ -73,8 +74,22 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
   ended(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
     incoming.fiber = undefined
     this.handlers.ended()
-    this.answer(incoming, responseOf(exit))
+    this.conclude(incoming, responseOf(exit))
     if (this.isOver) this.release()
+  }
+
+  /** Answers a request. What is thrown meanwhile ends it and its connection, and nothing else. */
+  conclude(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
+    // oxlint-disable-next-line socketserver/no-try -- it would end the policy that all requests are under, or the program
+    try {
+      this.answer(incoming, response)
+    } catch (error) {
+      const failed = Outcome.failed(Cause.die(error))
+      if (incoming.settled === undefined) this.line.settle(incoming, failed)
+      else this.context.ledger.record(failed, undefined, this)
+      this.outbox.close()
+      this.wire.reset()
+    }
   }
 
   /** A request has its outcome. */

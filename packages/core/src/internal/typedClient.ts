@@ -40,7 +40,12 @@ export const fromWire = <In, Out, Send, Receive>(
     const client = new TypedClient<Send, Receive>({ wire, side, outbox, info, taker: answers }, answers, maxInFlight)
     wire.start(client)
     // What was written still leaves; the wire's own scope destroys it.
-    yield* Effect.addFinalizer(() => client.close)
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(
+        client.close,
+        Effect.sync(() => outbox.handOver())
+      )
+    )
     return client
   })
 

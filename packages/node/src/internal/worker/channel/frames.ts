@@ -63,6 +63,9 @@ export const Tell = {
 
 const header = 9
 
+/** What is collected before it leaves within the turn. */
+const highWaterMark = 1_048_576
+
 export interface FrameReceiver {
   onFrame(kind: number, id: number, body: Buffer): void
 }
@@ -129,6 +132,8 @@ export class FrameWriter {
     this.parts.push(frame)
     if (!copies) this.parts.push(body as Uint8Array)
     this.bytes += header + length
+    // What is joined has an end: a buffer of all that many calls answer in one turn might not be to be had.
+    if (this.bytes > highWaterMark) this.flush()
   }
 
   readonly flush = (): void => {
