@@ -60,17 +60,32 @@ export interface DatagramCodec<out Read, in Write> extends MessageCodec<Uint8Arr
  *
  * **Details**
  *
- * `push` takes what has arrived and appends every message that it completes, and
- * its payload where those are asked for. Whatever the chunks are, the messages
- * are the same. The first error ends the connection's input; messages before it
- * stand.
+ * `push` takes what has arrived and appends the messages that it completes, and
+ * their payloads where those are asked for, but at most `max` (default: all). What
+ * is left stays undecoded: it is bytes, which cost less than messages; `more`
+ * goes on with it. Whatever the chunks and the maxima are, the messages are the
+ * same. The first error ends the connection's input; messages before it stand.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Decoder<out Message> {
-  push(chunk: Uint8Array, messages: Array<Message>, payloads?: Array<Payload> | undefined): DecodeError | undefined
-  /** The peer has half-closed. */
+  push(
+    chunk: Uint8Array,
+    messages: Array<Message>,
+    payloads?: Array<Payload> | undefined,
+    max?: number | undefined
+  ): DecodeError | undefined
+  more(
+    messages: Array<Message>,
+    payloads?: Array<Payload> | undefined,
+    max?: number | undefined
+  ): DecodeError | undefined
+  /** Whether a maximum has left something undecoded that may have whole messages. */
+  readonly isBehind: boolean
+  /** How many bytes it holds that no message has been made of. */
+  readonly restBytes: number
+  /** The peer has half-closed. Called when it is not behind. */
   end(messages: Array<Message>, payloads?: Array<Payload> | undefined): DecodeError | undefined
   /** Where message `index` of the last call starts, in bytes from the start of the input. */
   offsetOf(index: number): number

@@ -2,6 +2,7 @@ import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
 import type { Decoder } from "../Codec.ts"
 import type { DecodeError, Payload, Step } from "../Protocol.ts"
+import { concat } from "./bytes.ts"
 import { messageOf } from "./errors.ts"
 
 /** Bytes that have arrived and are not a whole frame yet. */
@@ -89,6 +90,9 @@ export const chunks = (): Decoder<Uint8Array> => {
       out.push(chunk)
       return undefined
     },
+    more: () => undefined,
+    isBehind: false,
+    restBytes: 0,
     end: () => undefined,
     offsetOf: () => last
   }
@@ -112,6 +116,8 @@ export const stepping = <Message, State>(options: {
   let needed = 1
   let state: State | undefined = undefined
   let offsets: Array<number> = []
+  /** What a maximum has left, from the start of a frame on. */
+  let left: Uint8Array | undefined = undefined
   const attempt = (rest: Uint8Array): Step<Message, State> => {
     // oxlint-disable-next-line socketserver/no-try -- a step is user code, and the frame at fault is known only here
     try {
@@ -120,46 +126,79 @@ export const stepping = <Message, State>(options: {
       return { _tag: "Malformed", reason: `the decoder threw: ${messageOf(error)}` }
     }
   }
+  /** Decodes input from the start of a frame on, which the tail has if it is `held`. */
+  const run = (
+    input: Uint8Array,
+    held: boolean,
+    out: Array<Message>,
+    payloads: Array<Payload> | undefined,
+    max: number
+  ): DecodeError | undefined => {
+    offsets = []
+    let at = 0
+    while (at < input.length) {
+      if (offsets.length === max) {
+        if (held) tail.take()
+        left = input.subarray(at)
+        seen = 0
+        state = undefined
+        needed = 1
+        return undefined
+      }
+      // A step never sees more than a frame may have, so that the answer is the same for any chunks.
+      const rest = input.subarray(at, at + maxFrameBytes)
+      const next = attempt(rest)
+      seen = 0
+      state = undefined
+      if (next._tag === "More") {
+        needed = next.needed !== undefined && next.needed > rest.length ? next.needed : rest.length + 1
+        if (needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
+        seen = rest.length
+        state = next.state
+        if (held && at === 0) return undefined
+        if (held) tail.take()
+        tail.append(rest)
+        return undefined
+      }
+      if (next._tag === "Malformed") return Outcome.malformed(consumed, next.reason)
+      if (next.size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
+      if (!(Number.isSafeInteger(next.size) && next.size > 0 && next.size <= rest.length)) {
+        return Outcome.malformed(consumed, `the decoder claims a frame of ${next.size} of ${rest.length} bytes`)
+      }
+      offsets.push(consumed)
+      out.push(next.value)
+      payloads?.push(rest.subarray(0, next.size))
+      at += next.size
+      consumed += next.size
+    }
+    if (held) tail.take()
+    needed = 1
+    return undefined
+  }
   return {
-    push(chunk, out, payloads) {
+    get isBehind() {
+      return left !== undefined
+    },
+    get restBytes() {
+      return tail.length + (left?.length ?? 0)
+    },
+    push(chunk, out, payloads, max = Infinity) {
+      if (left !== undefined) {
+        tail.append(left)
+        left = undefined
+      }
       const held = tail.length > 0
       if (held) {
         tail.append(chunk)
         if (tail.length < needed) return undefined
       }
-      const input = held ? tail.view() : chunk
+      return run(held ? tail.view() : chunk, held, out, payloads, max)
+    },
+    more(out, payloads, max = Infinity) {
+      const input = left
+      left = undefined
       offsets = []
-      let at = 0
-      while (at < input.length) {
-        // A step never sees more than a frame may have, so that the answer is the same for any chunks.
-        const rest = input.subarray(at, at + maxFrameBytes)
-        const next = attempt(rest)
-        seen = 0
-        state = undefined
-        if (next._tag === "More") {
-          needed = next.needed !== undefined && next.needed > rest.length ? next.needed : rest.length + 1
-          if (needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
-          seen = rest.length
-          state = next.state
-          if (held && at === 0) return undefined
-          if (held) tail.take()
-          tail.append(rest)
-          return undefined
-        }
-        if (next._tag === "Malformed") return Outcome.malformed(consumed, next.reason)
-        if (next.size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
-        if (!(Number.isSafeInteger(next.size) && next.size > 0 && next.size <= rest.length)) {
-          return Outcome.malformed(consumed, `the decoder claims a frame of ${next.size} of ${rest.length} bytes`)
-        }
-        offsets.push(consumed)
-        out.push(next.value)
-        payloads?.push(rest.subarray(0, next.size))
-        at += next.size
-        consumed += next.size
-      }
-      if (held) tail.take()
-      needed = 1
-      return undefined
+      return input === undefined ? undefined : run(input, false, out, payloads, max)
     },
     end() {
       offsets = [consumed]
@@ -182,16 +221,16 @@ const carriageReturn = "\r"
  */
 export const textLines = (options: LinesLimits): Decoder<string> =>
   lines<string>(options, {
-    all: (bytes, out) => {
+    all: (bytes, out, max) => {
       const text = textOf(bytes)
-      return text !== undefined && split(text, out)
+      return text === undefined ? undefined : split(text, out, max)
     },
     one: textOf
   })
 
 /** Lines of any bytes. */
 export const byteLines = (options: LinesLimits): Decoder<Uint8Array> =>
-  lines<Uint8Array>(options, { all: () => false, one: (bytes) => bytes })
+  lines<Uint8Array>(options, { all: () => undefined, one: (bytes) => bytes })
 
 interface LinesLimits {
   readonly maxFrameBytes: number
@@ -201,8 +240,8 @@ interface LinesLimits {
 const lines = <Line extends Payload>(
   options: LinesLimits,
   form: {
-    /** Cuts whole lines at once, where none of them is at fault. */
-    readonly all: (bytes: Uint8Array, out: Array<Line>) => boolean
+    /** Cuts whole lines at once, at most so many, where none of them is at fault; how many. */
+    readonly all: (bytes: Uint8Array, out: Array<Line>, max: number) => number | undefined
     readonly one: (bytes: Uint8Array) => Line | undefined
   }
 ): Decoder<Line> => {
@@ -212,88 +251,138 @@ const lines = <Line extends Payload>(
   let start = 0
   let regionStart = 0
   let region: Uint8Array = new Uint8Array(0)
+  /** Whole lines that a maximum has left, without the newline after the last. */
+  let left: Uint8Array | undefined = undefined
 
   // What may be the first half of a line's end does not count.
   const over = () => tail.length - (tail.last === carriageReturnByte ? 1 : 0) > maxFrameBytes
 
-  const offsetOf = (index: number): number => {
+  /** Where so many lines of the region end. */
+  const after = (lines: number): number => {
     let at = 0
-    for (let i = 0; i < index; i++) at = region.indexOf(newline, at) + 1
-    return regionStart + at
+    for (let i = 0; i < lines; i++) {
+      const end = region.indexOf(newline, at)
+      at = (end === -1 ? region.length : end) + 1
+    }
+    return at
   }
 
-  const emit = (bytes: Uint8Array, out: Array<Line>): DecodeError | undefined => {
+  /** Emits whole lines, at most so many, and keeps the rest of them. */
+  const emit = (bytes: Uint8Array, out: Array<Line>, max: number): DecodeError | undefined => {
     region = bytes
     regionStart = start
-    if (bytes.length <= maxFrameBytes && form.all(bytes, out)) return undefined
-    // The slow way, for large chunks and faulty ones: line by line, to name the line at fault.
+    let count = 0
     let at = 0
     while (at <= bytes.length) {
-      const found = bytes.indexOf(newline, at)
-      let end = found === -1 ? bytes.length : found
-      const next = end + 1
-      if (end > at && bytes[end - 1] === carriageReturnByte) end--
-      if (end - at > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, start + at)
-      const line = form.one(bytes.subarray(at, end))
-      if (line === undefined) return Outcome.malformed(start + at, notText)
-      if (end > at && bytes[end - 1] === carriageReturnByte) return Outcome.malformed(start + at, endsTwice)
-      out.push(line)
-      at = next
+      if (count === max) {
+        left = at === 0 ? bytes : bytes.subarray(at)
+        start = regionStart + at
+        return undefined
+      }
+      const to = windowEnd(bytes, at, max - count)
+      const window = at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to)
+      const cut = window.length <= maxFrameBytes ? form.all(window, out, max - count) : undefined
+      if (cut !== undefined) {
+        count += cut
+        at = count < max ? to + 1 : after(count)
+        continue
+      }
+      // The slow way, for large chunks and faulty ones: line by line, to name the line at fault.
+      while (at <= to && count < max) {
+        const found = bytes.indexOf(newline, at)
+        let end = found === -1 ? bytes.length : found
+        const next = end + 1
+        if (end > at && bytes[end - 1] === carriageReturnByte) end--
+        if (end - at > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, regionStart + at)
+        const line = form.one(bytes.subarray(at, end))
+        if (line === undefined) return Outcome.malformed(regionStart + at, notText)
+        if (end > at && bytes[end - 1] === carriageReturnByte) return Outcome.malformed(regionStart + at, endsTwice)
+        out.push(line)
+        count++
+        at = next
+      }
     }
-    return undefined
+    start = regionStart + bytes.length + 1
+    return over() ? Outcome.frameTooLarge(maxFrameBytes, start) : undefined
   }
 
   return {
-    push(chunk, out) {
-      const last = chunk.lastIndexOf(newline)
+    get isBehind() {
+      return left !== undefined
+    },
+    get restBytes() {
+      return tail.length + (left === undefined ? 0 : left.length + 1)
+    },
+    push(chunk, out, _payloads, max = Infinity) {
+      let input = chunk
+      if (left !== undefined) {
+        // Nobody reads on while something is left; what comes all the same comes after it.
+        input = concat(concat(left, lineEnd), concat(tail.take(), chunk))
+        left = undefined
+      }
+      const last = input.lastIndexOf(newline)
       if (last === -1) {
-        tail.append(chunk)
+        tail.append(input)
         return over() ? Outcome.frameTooLarge(maxFrameBytes, start) : undefined
       }
-      let whole = chunk.subarray(0, last)
+      let whole = input.subarray(0, last)
       if (tail.length > 0) {
         tail.append(whole)
         whole = tail.take()
       }
-      const error = emit(whole, out)
-      start += whole.length + 1
-      if (error !== undefined) return error
-      if (last + 1 < chunk.length) {
-        tail.append(chunk.subarray(last + 1))
-        if (over()) return Outcome.frameTooLarge(maxFrameBytes, start)
-      }
-      return undefined
+      if (last + 1 < input.length) tail.append(input.subarray(last + 1))
+      return emit(whole, out, max)
+    },
+    more(out, _payloads, max = Infinity) {
+      if (left === undefined) return undefined
+      const bytes = left
+      left = undefined
+      return emit(bytes, out, max)
     },
     end(out) {
       if (tail.length === 0) return undefined
       if (options.unterminated === "malformed") {
         return Outcome.malformed(start, `the input ended inside a line (${tail.length} bytes without a newline)`)
       }
-      return emit(tail.take(), out)
+      return emit(tail.take(), out, Infinity)
     },
-    offsetOf
+    offsetOf: (index) => regionStart + after(index)
   }
 }
+
+/**
+ * Up to where lines are cut at once: so many bytes that a maximum is likely to be
+ * among them, since what is cut in vain is cut again.
+ */
+const windowEnd = (bytes: Uint8Array, at: number, max: number): number => {
+  const wanted = at + Math.max(256, max * 64)
+  if (wanted >= bytes.length) return bytes.length
+  const last = bytes.lastIndexOf(newline, wanted)
+  if (last >= at) return last
+  const next = bytes.indexOf(newline, wanted)
+  return next === -1 ? bytes.length : next
+}
+
+const lineEnd = Uint8Array.of(newline)
 
 /** What is wrong with a line that cannot be sent back: it would arrive without its last character. */
 const endsTwice = "the line ends with a carriage return before its own end"
 
 const notText = "the line is not valid UTF-8"
 
-/** Cuts a text into its lines, unless one of them is none. */
-const split = (text: string, out: Array<string>): boolean => {
-  if (text.includes(carriageReturn)) {
-    if (text.includes("\r\r\n") || text.endsWith("\r\r")) return false
-    for (const line of text.split("\n")) out.push(line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
-    return true
-  }
+/** Cuts a text into its lines, at most so many, unless one of them is none; how many. */
+const split = (text: string, out: Array<string>, max: number): number | undefined => {
+  const returns = text.includes(carriageReturn)
+  if (returns && (text.includes("\r\r\n") || text.endsWith("\r\r"))) return undefined
+  let count = 0
   let at = 0
-  let end = text.indexOf("\n")
-  while (end !== -1) {
-    out.push(text.slice(at, end))
+  while (count < max) {
+    const end = text.indexOf("\n", at)
+    const line = end === -1 ? (at === 0 ? text : text.slice(at)) : text.slice(at, end)
+    out.push(returns && line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
+    count++
+    if (end === -1) return count
     at = end + 1
-    end = text.indexOf("\n", at)
   }
-  out.push(at === 0 ? text : text.slice(at))
-  return true
+  return count
 }

@@ -40,6 +40,9 @@ export class Input<In> {
   private held: Array<Uint8Array> | undefined
   /** Who takes the bytes, if a handler has asked for them. */
   private relayed: Receiver | "waiting" | undefined = undefined
+  /** How the inbox ends, when all that has come is decoded. */
+  private ending: Exit.Exit<never, Connection.ConnectionError> | "ended" | undefined = undefined
+  private decoding = false
   /** Called when it is taken that was handed on. */
   onTaken: () => void = noop
   /** Called when nothing is read any more for now. */
@@ -82,6 +85,10 @@ export class Input<In> {
     this.endInbox(exit)
   }
 
+  private get wantsMore(): boolean {
+    return this.inbox.size === 0 || this.taker?.waits(this.inbox.size) === true
+  }
+
   /** A handler takes what was held, by messages unless it has asked for the bytes. */
   deliver(): void {
     const { held } = this
@@ -107,6 +114,12 @@ export class Input<In> {
   }
 
   read(reading: boolean): void {
+    // What has arrived and is not decoded comes first.
+    if (reading && this.reader.isBehind) this.catchUp()
+    this.readWire(reading && !this.reader.isBehind)
+  }
+
+  private readWire(reading: boolean): void {
     if (this.isReading === reading) return
     this.isReading = reading
     if (reading) return this.wire.resume()
@@ -123,8 +136,11 @@ export class Input<In> {
   }
 
   private endInbox(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
-    this.inbox.end(exit)
-    this.taker?.end(exit)
+    this.ending ??= exit ?? "ended"
+    if (this.reader.isBehind) return
+    const ending = this.ending === "ended" ? undefined : this.ending
+    this.inbox.end(ending)
+    this.taker?.end(ending)
   }
 
   /** Decodes a chunk, or the end of the input. */
@@ -137,14 +153,29 @@ export class Input<In> {
       if (chunk !== undefined) this.relayed.onData(chunk)
       return
     }
-    const fault = this.reader.read(chunk, this.wire.bytesRead)
+    this.decoded(this.reader.read(chunk, this.wire.bytesRead, this.wantsMore ? mostDecoded : 0))
+    this.catchUp()
+    this.readWire(this.wantsMore && !this.reader.isBehind)
+  }
+
+  /** Decodes more of what has arrived, for as long as somebody waits for it. */
+  private catchUp(): void {
+    if (this.decoding) return
+    this.decoding = true
+    while (this.reader.isBehind && this.wantsMore) {
+      this.decoded(this.reader.more(this.wire.bytesRead, mostDecoded))
+    }
+    this.decoding = false
+    if (this.ending !== undefined && !this.reader.isBehind) this.endInbox()
+  }
+
+  private decoded(fault: DecodeError | undefined): void {
     const { messages } = this.reader
     if (messages.length > 0) {
       this.reader.clear()
       this.receive(messages)
     }
     if (fault !== undefined) this.fail(fault)
-    this.read(this.inbox.size === 0 || this.taker?.waits(this.inbox.size) === true)
   }
 
   private receive(messages: Array<In>): void {
@@ -158,9 +189,13 @@ export class Input<In> {
     if (this.reader.separate) this.inbox.offerFault(error)
     else {
       this.state = "ended"
-      this.endInbox(Exit.fail(error))
+      this.ending = Exit.fail(error)
+      this.endInbox()
     }
   }
 }
 
 const noop = () => {}
+
+/** How many messages are decoded ahead of whoever reads them. */
+const mostDecoded = 128

@@ -6,8 +6,9 @@ import type * as Wire from "../Wire.ts"
 import { messageOf } from "./errors.ts"
 
 /**
- * From the chunks of a wire to messages: the one place that looks at what a wire
- * carries when it is read, and that catches what a decoder throws.
+ * From the chunks of a wire to messages, as many as whoever takes them has room
+ * for: the one place that looks at what a wire carries when it is read, and that
+ * catches what a decoder throws.
  */
 export class Reader<Read> {
   /** What was decoded and has not been taken, with the payload of each. */
@@ -18,6 +19,8 @@ export class Reader<Read> {
   private readonly side: Side<Read, never>
   private readonly carries: Wire.Wire["carries"]
   private decoder: Decoder<Read> | undefined
+  /** Whether the input has ended, and the decoder is still to be told. */
+  private ending = false
 
   constructor(side: Side<Read, never>, carries: Wire.Wire["carries"]) {
     this.side = side
@@ -27,19 +30,52 @@ export class Reader<Read> {
     this.payloads = side.plain ? (this.messages as Array<never>) : []
   }
 
-  /** Decodes a chunk, or the end of the input; what a decoder throws is a fault of the input. */
-  read(chunk: Uint8Array | undefined, bytesRead: number): DecodeError | undefined {
-    const { decoder, messages } = this
+  /** Whether there may be messages that have not been decoded. */
+  get isBehind(): boolean {
+    return this.ending || this.decoder?.isBehind === true
+  }
+
+  /** How many bytes it holds that no message has been made of. */
+  get restBytes(): number {
+    return this.decoder?.restBytes ?? 0
+  }
+
+  /** Takes a chunk, or the end of the input, and decodes at most `max` messages; what a decoder throws is a fault of the input. */
+  read(chunk: Uint8Array | undefined, bytesRead: number, max = Infinity): DecodeError | undefined {
+    if (chunk === undefined) {
+      this.ending = true
+      return this.more(bytesRead, max)
+    }
+    const { decoder } = this
     const payloads = this.side.plain ? undefined : this.payloads
     // oxlint-disable-next-line socketserver/no-try -- a decoder is user code, and what it throws must not reach the event loop
     try {
-      if (decoder !== undefined) {
-        return chunk === undefined ? decoder.end(messages, payloads) : decoder.push(chunk, messages, payloads)
-      }
-      return chunk === undefined ? undefined : this.readWhole(chunk, payloads)
+      return decoder === undefined ? this.readWhole(chunk, payloads) : decoder.push(chunk, this.messages, payloads, max)
     } catch (error) {
-      return Outcome.malformed(this.separate ? 0 : bytesRead, `the decoder threw: ${messageOf(error)}`)
+      return this.threw(error, bytesRead)
     }
+  }
+
+  /** Decodes at most `max` of the messages that it is behind. */
+  more(bytesRead: number, max: number): DecodeError | undefined {
+    const { decoder, messages } = this
+    const payloads = this.side.plain ? undefined : this.payloads
+    // oxlint-disable-next-line socketserver/no-try -- as above
+    try {
+      const fault = decoder?.isBehind === true ? decoder.more(messages, payloads, max) : undefined
+      if (fault !== undefined) this.ending = false
+      // The end may make a message of what is left.
+      if (!this.ending || decoder?.isBehind === true || messages.length >= max) return fault
+      this.ending = false
+      return decoder?.end(messages, payloads)
+    } catch (error) {
+      this.ending = false
+      return this.threw(error, bytesRead)
+    }
+  }
+
+  private threw(error: unknown, bytesRead: number): DecodeError {
+    return Outcome.malformed(this.separate ? 0 : bytesRead, `the decoder threw: ${messageOf(error)}`)
   }
 
   /** A datagram, or a payload from another program. */
@@ -56,12 +92,13 @@ export class Reader<Read> {
 
   /** Whether a part of a message has been read that its rest has not followed. It cannot be read on afterwards. */
   hasRest(): boolean {
-    return this.read(undefined, 0) !== undefined || this.messages.length > 0
+    return this.isBehind || this.read(undefined, 0) !== undefined || this.messages.length > 0
   }
 
   /** Reads on from the start of a message, as after a change of what carries the connection. */
   restart(): void {
     this.clear()
+    this.ending = false
     this.decoder = this.separate ? undefined : this.side.decoder()
   }
 

@@ -7,9 +7,7 @@ import { StreamConnection } from "./streamConnection.ts"
 
 /** A connection whose messages are requests. */
 export class RequestStream<In, Out> extends StreamConnection<In, Out> {
-  /** What it has decoded may be over the pipelining limit; `taken` messages have become requests. */
   private readonly reader: Reader<In>
-  private taken = 0
   private fault: DecodeError | undefined = undefined
   protected isReading = true
   private dispatching = false
@@ -20,49 +18,48 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   protected get hasInput(): boolean {
-    return this.taken < this.reader.messages.length
+    return this.reader.isBehind
   }
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
     this.activity.heard = new Heard(this.context.now())
-    this.decode(chunk)
+    this.decode(this.reader.read(chunk, this.bytesRead, this.room))
     this.progress()
   }
 
   onEnd(): void {
-    if (this.closing.state === "open") this.decode(undefined)
+    if (this.closing.state === "open") this.decode(this.reader.read(undefined, this.bytesRead, this.room))
     this.inputEnded()
   }
 
-  /** Decodes a chunk, or the end of the input. */
-  private decode(chunk: Uint8Array | undefined): void {
-    const fault = this.reader.read(chunk, this.bytesRead)
+  /** How many more requests may be in flight. */
+  private get room(): number {
+    return this.outbox.blocked ? 0 : Math.max(0, this.context.limits.maxPipelined - this.line.inFlight)
+  }
+
+  /** Makes requests of what was decoded, until there was a fault. */
+  private decode(fault: DecodeError | undefined): void {
+    const { messages, payloads } = this.reader
+    if (messages.length > 0) {
+      this.reader.clear()
+      for (let i = 0; i < messages.length; i++) this.line.add(messages[i] as In, payloads[i])
+      this.line.offer()
+    }
     if (fault === undefined) return
     this.fault = fault
     this.closing.enter("faulty")
   }
 
-  /** Makes requests of what is decoded, as many as may be in flight, and reads on when all are. */
+  /** Decodes as many requests as may be in flight, and reads on when nothing is left undecoded. */
   protected advance(): void {
     if (this.dispatching) return
     this.dispatching = true
-    const { maxPipelined } = this.context.limits
-    const { messages, payloads } = this.reader
-    while (this.hasInput && this.line.inFlight < maxPipelined && this.closing.answers && !this.outbox.blocked) {
-      const count = Math.min(maxPipelined - this.line.inFlight, messages.length - this.taken)
-      for (let i = 0; i < count; i++) {
-        this.line.add(messages[this.taken] as In, payloads[this.taken])
-        this.taken++
-      }
-      this.line.offer()
+    for (let room = this.room; room > 0 && this.hasInput && this.closing.answers; room = this.room) {
+      this.decode(this.reader.more(this.bytesRead, room))
     }
     this.dispatching = false
     if (!this.closing.answers) return
-    if (!this.hasInput && this.taken > 0) {
-      this.reader.clear()
-      this.taken = 0
-    }
     this.read(!this.hasInput && !this.outbox.blocked)
     if (this.line.inFlight === 0 && !this.hasInput) this.recordFault()
   }

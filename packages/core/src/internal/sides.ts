@@ -104,9 +104,19 @@ const mappedDecoder = <A, B>(self: Decoder<A>, plain: boolean, read: (message: A
     return error
   }
   return {
-    push(chunk, out, payloads) {
+    get isBehind() {
+      return self.isBehind
+    },
+    get restBytes() {
+      return self.restBytes
+    },
+    push(chunk, out, payloads, max) {
       const messages: Array<A> = []
-      return convert(messages, self.push(chunk, messages, plain ? undefined : payloads), out, payloads)
+      return convert(messages, self.push(chunk, messages, plain ? undefined : payloads, max), out, payloads)
+    },
+    more(out, payloads, max) {
+      const messages: Array<A> = []
+      return convert(messages, self.more(messages, plain ? undefined : payloads, max), out, payloads)
     },
     end(out, payloads) {
       const messages: Array<A> = []
@@ -122,7 +132,14 @@ export const refusing = (problem: string): Side<never, never> => {
   const refuse = () => new Unencodable(problem)
   return make<never, never>({
     plain: false,
-    decoder: () => ({ push: fault, end: () => undefined, offsetOf: () => 0 }),
+    decoder: () => ({
+      push: fault,
+      more: () => undefined,
+      isBehind: false,
+      restBytes: 0,
+      end: () => undefined,
+      offsetOf: () => 0
+    }),
     encode: refuse,
     frame: refuse,
     payload: { decode: () => Result.fail(fault()), encode: refuse },

@@ -31,12 +31,16 @@ export interface Decoded<Message> {
   readonly offsets: ReadonlyArray<number>
 }
 
-/** Decodes chunks as a connection does: until the first error, then the half-close unless the input stays open. */
+/**
+ * Decodes chunks as a connection does: until the first error, then the half-close unless the input stays open. With
+ * `max`, so many at a time; `ahead` chunks come while something is left undecoded.
+ */
 export const decode = <Message>(
   codec: Codec.Side<Message, never>,
   chunks: ReadonlyArray<string | Uint8Array>,
-  options?: { readonly open?: boolean }
+  options?: { readonly open?: boolean; readonly max?: number; readonly ahead?: number }
 ): Decoded<Message> => {
+  const { ahead = 0, max } = options ?? {}
   const decoder = codec.decoder()
   const messages: Array<Message> = []
   const offsets: Array<number> = []
@@ -46,14 +50,29 @@ export const decode = <Message>(
     for (let i = 0; i < messages.length - before; i++) offsets.push(decoder.offsetOf(i))
     return error
   }
-  for (const chunk of chunks) {
+  const rest = () => {
+    for (let error: Protocol.DecodeError | undefined; decoder.isBehind;) {
+      const before = messages.length
+      error = step((out) => decoder.more(out, undefined, max))
+      if (messages.length - before > (max ?? Infinity)) throw new Error("it decodes more than the maximum")
+      if (error !== undefined) return error
+    }
+    return undefined
+  }
+  for (const [i, chunk] of chunks.entries()) {
+    const before = messages.length
     // The memory of a chunk is the transport's: what is kept of it must not be.
-    const error = step((out) => decoder.push(typeof chunk === "string" ? utf8(chunk) : chunk.slice(), out))
+    const bytes = typeof chunk === "string" ? utf8(chunk) : chunk.slice()
+    let error = step((out) => decoder.push(bytes, out, undefined, max))
+    if (messages.length - before > (max ?? Infinity)) throw new Error("it decodes more than the maximum")
+    if (error === undefined && i % (ahead + 1) === ahead) error = rest()
     if (error !== undefined) return { messages, error, offsets }
   }
+  const error = rest()
+  if (error !== undefined) return { messages, error, offsets }
   if (options?.open === true) return { messages, error: undefined, offsets }
-  const error = step((out) => decoder.end(out))
-  return { messages, error, offsets }
+  const fault = step((out) => decoder.end(out))
+  return { messages, error: fault, offsets }
 }
 
 export const bytewise = (input: string | Uint8Array): ReadonlyArray<Uint8Array> =>
