@@ -36,7 +36,7 @@ import type * as Client from "./Client.ts"
 import type * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
-import { listeningOf } from "./internal/face.ts"
+import { engineOf, listeningOf } from "./internal/face.ts"
 import * as serving from "./internal/serving.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
@@ -196,7 +196,7 @@ export interface ServiceClass<
     options?: HandleRequestOptions
   ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R>
 
-  /** Prints `listening on <endpoint>` once the server is bound, a line for each listener. */
+  /** Prints `listening on <endpoint>` once a request can be answered: the server is bound, and somebody takes its requests. A line for each listener. */
   readonly announce: Layer.Layer<never, never, Self>
 
   /**
@@ -262,7 +262,14 @@ export const Service =
         Effect.flatMap(key, (server) =>
           Remote.isSilent()
             ? Effect.void
-            : Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), { discard: true })
+            : Effect.forkScoped(
+                Effect.andThen(
+                  engineOf(server).intake.taken,
+                  Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), {
+                    discard: true
+                  })
+                )
+              )
         )
       ),
       logOutcomes: Layer.effectDiscard(

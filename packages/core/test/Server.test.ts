@@ -22,6 +22,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as TestConsole from "effect/testing/TestConsole"
+import { turns } from "./support/scripted.ts"
 import { logs } from "./support/serving.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
@@ -232,11 +233,15 @@ describe("a server", () => {
     )
   )
 
-  it.effect("announces the endpoint it is bound to", () =>
+  it.effect("announces the endpoint that it is bound to, once somebody takes its requests", () =>
     Effect.gen(function* () {
-      yield* Layer.build(Layer.provide(Lines.announce, MemoryServer.layer(Lines, { name: "announced" })))
+      yield* Layer.build(Lines.announce)
+      yield* turns
+      assert.deepStrictEqual(yield* TestConsole.logLines, [])
+      yield* Layer.build(Lines.serve(echo))
+      yield* turns
       assert.deepStrictEqual(yield* TestConsole.logLines, ["listening on memory:announced"])
-    })
+    }).pipe(Effect.scoped, Effect.provide(MemoryServer.layer(Lines, { name: "announced" })))
   )
 
   it.effect("takes its policy from serve, then from its own reference, then from everybody's", () => {

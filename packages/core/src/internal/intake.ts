@@ -10,6 +10,7 @@ import type { Incoming } from "./incoming.ts"
 import type { Line } from "./line.ts"
 import { Ring } from "./ring.ts"
 import { type Source, streamed } from "./source.ts"
+import { Waiters } from "./waiters.ts"
 
 type Ended = Exit.Exit<never, ServerError | Cause.Done>
 
@@ -31,6 +32,9 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private takers: Array<Taker<In, Out>> = []
   private exit: Ended | undefined = undefined
   private consumers = 0
+  /** Somebody will take them, and cannot yet. */
+  private expected = 0
+  private readonly waiting = new Waiters()
   /** Of the connections that wait, how many nobody waits for any more. */
   private stale = 0
   /** The server stops: what nobody takes has nobody to wait for. */
@@ -173,7 +177,22 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private get entering(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.consumers++
+      this.waiting.end()
     })
+  }
+
+  /** Waits until somebody takes requests for the first time: from then on they can be answered. */
+  readonly taken: Effect.Effect<unknown> = this.waiting.until(() => (this.consumers > 0 ? true : undefined))
+
+  /** Until the returned function is called somebody is about to take them: what comes meanwhile waits, also for a stop. */
+  expect(): () => void {
+    this.expected++
+    let once = () => {
+      once = () => {}
+      this.expected--
+      this.dropDeserted()
+    }
+    return () => once()
   }
 
   // Whoever takes one request after the other is back at once.
@@ -199,7 +218,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   }
 
   private get isDeserted(): boolean {
-    return this.stopping && this.consumers === 0
+    return this.stopping && this.consumers === 0 && this.expected === 0
   }
 
   private dropDeserted(): void {

@@ -26,11 +26,12 @@ import { ofSession } from "./sessions.ts"
 /** What a server is served with. */
 export type Work<In, Out, R> = Handler.Handler<In, Out, R> | Session<In, Out, R>
 
-/** Everything that can go wrong at the start, and then the loop that serves. */
+/** Everything that can go wrong at the start, and then the loop that serves. It runs where nothing is interrupted, and `restore` waits. */
 const prepare = <Self, In, Out, R>(
   tag: Server.Tag<Self, In, Out>,
   work: Work<In, Out, R>,
-  options: Server.ServeOptions<In, Out> | undefined
+  options: Server.ServeOptions<In, Out> | undefined,
+  restore: Restore
 ): Effect.Effect<Effect.Effect<never, ServerError>, ServerError | Policy.PolicyError, Self | R | Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* tag
@@ -56,7 +57,9 @@ const prepare = <Self, In, Out, R>(
     const served: Policy.Served<In, Out, R> = isSession(work)
       ? ofSession(work as Session<In, Out, R>)
       : { handler: work as Handler.Handler<In, Out, R>, onConnect: undefined }
-    const placed = yield* policy.place(served, placement)
+    const arrived = intake.expect()
+    yield* Effect.addFinalizer(() => Effect.sync(arrived))
+    const placed = yield* placing(policy.place(served, placement), context.run, stop.shutdown, restore)
     const handler = whenCrashed(placed.handler, options?.onWorkerCrashed) as Handler.Handler<In, Out, unknown>
     const worker = mine ? host.worker : inProcess(policy.worker, context)
     const run = context.handlerRunner(Context.add(yield* Effect.context<R>(), Worker.Worker, worker))
@@ -70,7 +73,9 @@ const prepare = <Self, In, Out, R>(
     )
     return Effect.scoped(
       Effect.gen(function* () {
-        const draining = yield* Effect.forkScoped(policy.drain(intake.requests, begin, { key: tag.keyOf }))
+        const drain = policy.drain(intake.requests, begin, { key: tag.keyOf })
+        const draining = yield* Effect.forkScoped(drain, { startImmediately: true })
+        arrived()
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
         const drained = Effect.onExit(joined(draining), (exit) =>
@@ -81,10 +86,36 @@ const prepare = <Self, In, Out, R>(
           })
         )
         const ended = Effect.raceFirst(Effect.andThen(Effect.exit(drained), stop.ended), stop.ended)
-        yield* Effect.onInterrupt(ended, () => stop.shutdown)
+        yield* Effect.onInterrupt(restore(ended), () => stop.shutdown)
         return yield* Effect.fail(stop.error)
       })
     )
+  })
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/**
+ * Places what is served. Who is interrupted meanwhile, as by a signal while
+ * workers start, stops the server: what it has received is answered all the
+ * same, if it can be within the time that a stop has.
+ */
+const placing = <A, E, R>(
+  place: Effect.Effect<A, E, R>,
+  run: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>,
+  shutdown: Effect.Effect<unknown>,
+  restore: Restore
+): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkScoped(place, { startImmediately: true })
+    yield* Effect.exit(restore(joined(fiber)))
+    if (fiber.pollUnsafe() === undefined) {
+      yield* Effect.callback<void>((resume) => {
+        fiber.addObserver(() => resume(Effect.void))
+        run(shutdown).addObserver(() => resume(Effect.void))
+      })
+    }
+    const placed = fiber.pollUnsafe()
+    return yield* placed ?? Effect.interrupt
   })
 
 /** The policy that was chosen: in a worker by its parent, else for the call, for the server or for all servers. */
@@ -146,7 +177,7 @@ export const run = <Self, In, Out, R>(
   work: Work<In, Out, R>,
   options: Server.ServeOptions<In, Out> | undefined
 ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R> =>
-  Effect.scoped(Effect.flatMap(prepare(tag, work, options), (loop) => loop)) as never
+  Effect.scoped(Effect.uninterruptibleMask((restore) => Effect.flatten(prepare(tag, work, options, restore)))) as never
 
 export const layer = <Self, In, Out, R>(
   tag: Server.Tag<Self, In, Out>,
@@ -155,23 +186,26 @@ export const layer = <Self, In, Out, R>(
 ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R> =>
   Layer.effectDiscard(
     Effect.withFiber((builder) =>
-      Effect.gen(function* () {
-        const waiting = lineOf(builder)
-        const loop = yield* prepare(tag, work, options)
-        let died: Exit.Failure<never, ServerError> | undefined
-        // A layer that has been built has no error channel of its own: its scope's end carries the error.
-        yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
-        const services = yield* Effect.context<never>()
-        const onListenerDied = yield* OnListenerDied
-        const fiber = yield* Effect.forkScoped(loop)
-        fiber.addObserver((exit) => {
-          if (exit._tag === "Success") return
-          const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
-          if (error === undefined || error.reason._tag === "ServerClosed") return
-          died = exit
-          Effect.runForkWith(services)(onListenerDied?.(error) ?? endWaiting(waiting, error))
+      Effect.uninterruptibleMask(
+        Effect.fnUntraced(function* (restore) {
+          const waiting = lineOf(builder)
+          const loop = yield* prepare(tag, work, options, restore)
+          let died: Exit.Failure<never, ServerError> | undefined
+          // A layer that has been built has no error channel of its own: its scope's end carries the error.
+          yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
+          const services = yield* Effect.context<never>()
+          const onListenerDied = yield* OnListenerDied
+          // Also where the program is interrupted as soon as this returns: then it answers what was received.
+          const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
+          fiber.addObserver((exit) => {
+            if (exit._tag === "Success") return
+            const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+            if (error === undefined || error.reason._tag === "ServerClosed") return
+            died = exit
+            Effect.runForkWith(services)(onListenerDied?.(error) ?? endWaiting(waiting, error))
+          })
         })
-      })
+      )
     )
   ) as Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
 
