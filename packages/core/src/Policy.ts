@@ -102,6 +102,21 @@ export interface Stateless extends Policy {
 export interface Served<in In, in out Out, out R = never> {
   readonly handler: Handler.Handler<In, Out, R>
   readonly onConnect: ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, R>) | undefined
+  /** Whether there is room for one more request, where what stands in for the handler has a queue of its own. */
+  readonly room?: Room | undefined
+}
+
+/**
+ * Where requests wait that have begun, and how many do. Those for which there is
+ * no room wait before they begin, which slows down who sends them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Room {
+  readonly isFull: () => boolean
+  /** Waits until it is not full. */
+  readonly free: Effect.Effect<void>
 }
 
 /**
@@ -113,6 +128,8 @@ export interface Served<in In, in out Out, out R = never> {
 export interface Drained<in A> {
   /** What its requests are ordered by, if it was declared with a `key`. It may throw. */
   readonly key: ((request: A) => unknown) | undefined
+  /** Where its requests wait once they have begun, if the policy's `place` has said so. */
+  readonly room?: Room | undefined
 }
 
 /**

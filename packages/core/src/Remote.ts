@@ -15,10 +15,12 @@ import type * as Exit from "effect/Exit"
 import type * as Codec from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
 import * as policies from "./internal/policies.ts"
+import { peerKeyOf } from "./internal/peerKey.ts"
 import { onRelease } from "./internal/releasing.ts"
 import * as relays from "./internal/relay.ts"
 import { Encoded, encoderOf } from "./internal/writing.ts"
 import type * as Outcome from "./Outcome.ts"
+import type * as Peer from "./Peer.ts"
 import type * as Policy from "./Policy.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
@@ -107,12 +109,14 @@ export const setCopy = (copy: { readonly id: number; readonly silent: boolean })
 export const copyId = (): number => copyOf()?.id ?? 0
 
 /**
- * Begins every request at once. For policies whose workers have a bounded queue of their own.
+ * Begins every request as soon as there is room for it, for policies whose workers
+ * have a bounded queue of their own; without one, at once. What waits for room
+ * counts as unanswered on its connection, which is then read no further.
  *
  * @category policies
  * @since 0.1.0
  */
-export const drain: Policy.Policy["drain"] = policies.fiber({ max: Number.MAX_SAFE_INTEGER }).drain
+export const drain: Policy.Policy["drain"] = policies.intoRoom
 
 /**
  * The payload of a request as it was received: what is sent to a worker.
@@ -165,6 +169,24 @@ export const onEnd = (
   connection: Connection.Ref<never>,
   finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>
 ): void => onRelease(connection, finalizer)
+
+/**
+ * Who a peer is, whatever its port: those with the same key share their turns.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const peerKey = (peer: Peer.Peer): string => peerKeyOf(peer)
+
+/**
+ * What carries a connection: what its peer has not taken yet shows there, and it
+ * can be broken off. Only the server's own has one.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined =>
+  (connection as { readonly wire?: Wire.Wire }).wire
 
 /**
  * The key under which a connection of another program takes such effects.

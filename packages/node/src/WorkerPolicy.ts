@@ -41,7 +41,7 @@ import "./internal/worker/child/role.ts"
  * @since 0.1.0
  */
 export interface WorkerOptions {
-  /** Requests that wait for a worker. Default: 1024. One more ends as `Refused`, at once; accepting goes on. */
+  /** Requests that wait for a worker in its pool. Default: 1024. More wait on their connections, which are then read no further; of what waits, peers and connections take turns. With a `Session` each connection waits for its own worker, and `maxPipelined` alone bounds it. */
   readonly queue?: number | undefined
   /** The heap of a worker, in MiB of V8's old generation; buffers are not in it. Default: what V8 chooses. A worker that needs more ends, and its request as `WorkerCrashed`; see {@link thread} for what a thread cannot. */
   readonly memory?: number | undefined
@@ -193,6 +193,9 @@ interface Size extends Pick<internal.PoolOptions, "kind" | "fixed" | "spares" | 
   readonly most: () => number
 }
 
+/** What the server says. */
+type Limits = Pick<Policy.Placement<never, never>, "startMillis" | "placeMillis">
+
 const make = (
   head: string,
   options: WorkerOptions,
@@ -230,13 +233,13 @@ const make = (
             Effect.promise(() => import("./internal/worker/parent/place.ts")),
             ({ place }) =>
               Effect.mapError(
-                place(served, server, pool(server.startMillis)),
+                place(served, server, pool(server)),
                 (problem) => new PolicyError({ policy: name, problem })
               )
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
   const { most, ...sized } = size
-  const pool = (startMillis: number): internal.PoolOptions => ({
+  const pool = ({ placeMillis, startMillis }: Limits): internal.PoolOptions => ({
     ...sized,
     max: most(),
     hasClaims: true,
@@ -246,6 +249,7 @@ const make = (
     deadlineMillis: Duration.toMillis(deadline),
     startMillis: startTimeout === undefined ? startMillis : Duration.toMillis(startTimeout),
     graceMillis: Duration.toMillis(gracePeriod),
+    placeMillis,
     retries: options.idempotent === true ? 2 : 0,
     entry: options.entry === undefined ? undefined : String(options.entry),
     bundle: options.bundle === true

@@ -219,16 +219,15 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
     }).pipe(Effect.scoped, on(make({ size: 1, entry, deadline: "500 millis" })))
   )
 
-  it.live("counts as waiting", () =>
+  it.live("counts as waiting, and what is too much waits on its connection", () =>
     Effect.gen(function* () {
       const long = yield* held
-      const waiting = yield* Effect.forEach(Array.from({ length: 3 }), () => asked("compute 0"))
+      const waiting = yield* Effect.forEach(Array.from({ length: 6 }), () => asked("compute 0"))
       yield* arrived
-      const one = yield* asked("compute 0")
-      assert(Exit.isFailure(yield* Fiber.await(one.fiber)))
       assert.isUndefined(long.fiber.pollUnsafe())
       yield* long.release
       yield* Effect.forEach([long, ...waiting], ({ fiber }) => Fiber.join(fiber))
+      assert.strictEqual(yield* count("Completed"), 7)
     }).pipe(Effect.scoped, on(make({ size: 1, entry, queue: 3 })))
   )
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { MemoryServer, type Outcome, Policy, Response } from "@socketserver/core"
 import { WorkerPolicy } from "@socketserver/node"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
@@ -213,19 +214,21 @@ describe("workers that end by themselves before they are used", () => {
 })
 
 describe("requests that wait for a worker", () => {
-  it.live("are refused at once when there are too many, while connections are accepted", () =>
+  it.live("are refused by nobody when they are too many: they wait on their connections, and others are accepted", () =>
     Effect.gen(function* () {
       const server = yield* Suspect
-      const next = yield* outcomes
-      const clients = yield* Effect.all([Suspect.client, Suspect.client, Suspect.client])
-      for (const client of clients) yield* client.write("never")
-      assert.deepStrictEqual(yield* next, {
-        _tag: "Refused",
-        reason: "more than 1 requests wait for a worker"
+      const stuck = yield* Suspect.client
+      yield* stuck.write("never")
+      const clients = yield* Effect.all(Array.from({ length: 5 }, () => Suspect.client))
+      const asked = yield* Effect.forEach(clients, (client) => Effect.forkChild(client.send("compute 0")))
+      yield* Effect.repeat(server.connections, {
+        until: (all) => all.filter(({ inFlight }) => inFlight > 0).length === 6
       })
       yield* Suspect.rawClient
-      assert.strictEqual((yield* server.connections).filter(({ inFlight }) => inFlight > 0).length, 2)
-      for (const client of clients) yield* client.reset
+      yield* stuck.reset
+      yield* Effect.forEach(asked, Fiber.join)
+      const { Completed, Refused } = yield* server.counts
+      assert.deepStrictEqual([Completed, Refused], [5, 0])
     }).pipe(Effect.scoped, on(WorkerPolicy.pool({ size: 1, entry, queue: 1 })))
   )
 })

@@ -254,14 +254,15 @@ const run = async (seed: number) => {
     const live = calls.filter((call) => !call.isFinished)
     const alive = workers.filter((worker) => !worker.isDead)
     if (calls.length >= 60) return actions
-    actions.push(() => {
-      for (let n = pick([1, 1, 3, 6]); n > 0; n--) {
-        const call = new Asked(String(calls.length), pick(connections))
-        if (random() < streams) held.add(call.text)
-        calls.push(call)
-        pool.submit(call)
-      }
-    })
+    if (!pool.room.isFull())
+      actions.push(() => {
+        for (let n = pick([1, 1, 3, 6]); n > 0; n--) {
+          const call = new Asked(String(calls.length), pick(connections))
+          if (random() < streams) held.add(call.text)
+          calls.push(call)
+          pool.submit(call)
+        }
+      })
     if (live.length > 0 && random() < 0.3) actions.push(() => pool.cancel(pick(live)))
     if (crashes && alive.length > 0 && random() < 0.06) {
       actions.push(() => {
@@ -275,12 +276,18 @@ const run = async (seed: number) => {
   const { order } = pool as unknown as {
     readonly order: Readonly<Record<"ahead" | "connections", Map<object, unknown>>>
   }
-  for (let actions = possible(); actions.length > 0; actions = possible()) {
+  for (;;) {
+    const actions = possible()
+    if (actions.length === 0) {
+      // What was sent may not have left yet.
+      await new Promise(setImmediate)
+      if (possible().length === 0) break
+      continue
+    }
     pick(actions)()
     // What a turn sends leaves at its end, which may be after more than one of these.
     if (random() < 0.5) await Promise.resolve()
     check()
-    if (possible().length === 0) await new Promise(setImmediate)
   }
   for (const call of calls) {
     const began = workers.filter((worker) => worker.began.includes(call.text)).length
@@ -315,7 +322,7 @@ describe("a pool", () => {
       for (const end of await run(seed)) ends.set(end, (ends.get(end) ?? 0) + 1)
     }
     // All of it has happened, and not just once.
-    for (const end of ["answered", "nothing yet", "WorkerCrashed", "more than 3 requests wait for a worker"]) {
+    for (const end of ["answered", "nothing yet", "WorkerCrashed"]) {
       assert.isAbove(ends.get(end) ?? 0, 50, end)
     }
   })

@@ -55,6 +55,21 @@ export const connection = (options?: ConcurrencyOptions): Policy =>
     place: Effect.succeed
   }))
 
+/** Begins what there is room for, and waits for nothing else. */
+export const intoRoom: Policy["drain"] = (requests, begin, { room }) =>
+  Effect.suspend(() => {
+    const slots = new Slots(Number.MAX_SAFE_INTEGER)
+    const each = taking(requests, ({ next }) => {
+      while (room?.isFull() !== true) {
+        const request = next()
+        if (request === undefined) return undefined
+        slots.hold(begin(request))
+      }
+      return room.free
+    })
+    return Effect.andThen(each, slots.idle)
+  })
+
 /** For what knows its connection, which `maxConnections` bounds: whoever is let in has a place. */
 export const perConnection = (): Policy => ({ ...connection({ max: Number.MAX_SAFE_INTEGER }), name: "connection" })
 

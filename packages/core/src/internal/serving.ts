@@ -73,7 +73,7 @@ const prepare = <Self, In, Out, R>(
     )
     return Effect.scoped(
       Effect.gen(function* () {
-        const drain = policy.drain(intake.requests, begin, { key: tag.keyOf })
+        const drain = policy.drain(intake.requests, begin, { key: tag.keyOf, room: placed.room })
         const draining = yield* Effect.forkScoped(drain, { startImmediately: true })
         arrived()
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.

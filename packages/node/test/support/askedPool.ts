@@ -19,6 +19,13 @@ export class AskedConnection {
   readonly peer: { readonly transport: string; readonly name: string }
   readonly id: number
   isClosed = false
+  /** What its peer was sent and has not taken; and whether it was broken off. */
+  readonly wire = {
+    bytesWritten: 0,
+    bytesUnsent: 0,
+    isReset: false,
+    reset: () => void (this.wire.isReset = true)
+  }
   private readonly finalizers: Array<Finalizer> = []
 
   constructor(id: number, peer = "test") {
@@ -44,17 +51,27 @@ let connections = 0
 export class Asked extends Call {
   end: string | Outcome.WorkerCrashed = "nothing yet"
   readonly text: string
+  readonly wire: AskedConnection["wire"]
+  private line: Line | undefined = undefined
 
   constructor(text: string, connection = new AskedConnection(1_000_000 + ++connections), kind: Kind = requestKind) {
     super(kind, connection.ref, Context.empty())
     this.text = text
+    this.wire = connection.wire
+  }
+
+  /** Its worker waits until more of its reply is taken, or goes on. */
+  waits(waiting: boolean): void {
+    this.line?.waits(waiting)
   }
 
   protected override get canRetry(): boolean {
     return true
   }
 
-  begin({ claim, tell }: Line): void {
+  begin(line: Line): void {
+    const { claim, tell } = line
+    this.line = line
     const facts = {
       connection: this.connection.id,
       request: 1,
@@ -101,6 +118,7 @@ export const options: PoolOptions = {
   deadlineMillis: Infinity,
   startMillis: 10_000,
   graceMillis: 10_000,
+  placeMillis: 10_000,
   retries: 0,
   entry: undefined,
   bundle: false

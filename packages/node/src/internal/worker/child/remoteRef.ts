@@ -8,8 +8,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
+import { windowBytes } from "../channel/calls.ts"
 import { type Described, peerOf } from "../channel/description.ts"
-import { count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
+import { cost, count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 import type { Encode } from "./call.ts"
 
 /** The call whose handler the current fiber is in: what that does to its connection is known by it. */
@@ -28,10 +29,6 @@ export class Pushes {
     this.ids = (this.ids + 1) >>> 0
     this.waiting.set(this.ids, pushed)
     return this.ids
-  }
-
-  forget(id: number): void {
-    this.waiting.delete(id)
   }
 
   /** Its parent says what has become of a push. */
@@ -58,6 +55,9 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   private readonly pushes: Pushes
   private readonly encode: () => Encode
   private gone = false
+  /** What was pushed and is not confirmed, in bytes, and who waits until that is less. */
+  private unconfirmed = 0
+  private readonly blocked = new Set<() => void>()
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
 
   constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, encode: () => Encode) {
@@ -82,13 +82,40 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
       if (this.gone) return this.fails({ _tag: "Closed" })
       const payload = this.encode()(message)
       if (payload instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: payload.problem })
-      return Effect.callback<void, Connection.ConnectionError>((resume) => {
-        const id = this.pushes.add((reason) => resume(reason === undefined ? Effect.void : this.fails(reason)))
-        const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
-        this.writer.add(Tell.push, id, Buffer.concat([count(this.id), bytes]))
-        return Effect.sync(() => this.pushes.forget(id))
-      })
+      const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
+      return Effect.andThen(this.room, this.send(bytes))
     })
+
+  private send(payload: Uint8Array): Effect.Effect<void, Connection.ConnectionError> {
+    return Effect.callback((resume) => {
+      if (this.gone) return resume(this.fails({ _tag: "Closed" }))
+      const bytes = cost(payload.length)
+      this.unconfirmed += bytes
+      const id = this.pushes.add((reason) => {
+        this.unconfirmed -= bytes
+        if (this.unconfirmed <= windowBytes) this.wake()
+        resume(reason === undefined ? Effect.void : this.fails(reason))
+      })
+      this.writer.add(Tell.push, id, Buffer.concat([count(this.id), payload]))
+    })
+  }
+
+  /** Waits until what is on its way to the parent leaves room for more: who does not read holds up what is pushed to him. */
+  private readonly room: Effect.Effect<void> = Effect.suspend(() =>
+    this.unconfirmed <= windowBytes || this.gone ? Effect.void : Effect.andThen(this.less, this.room)
+  )
+
+  private readonly less: Effect.Effect<void> = Effect.callback((resume) => {
+    const wake = () => resume(Effect.void)
+    this.blocked.add(wake)
+    return Effect.sync(() => this.blocked.delete(wake))
+  })
+
+  private wake(): void {
+    const blocked = [...this.blocked]
+    this.blocked.clear()
+    for (const wake of blocked) wake()
+  }
 
   readonly close: Effect.Effect<void> = Effect.withFiber((fiber) =>
     Effect.sync(() => {
@@ -103,6 +130,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   /** The connection has ended. */
   end(): Effect.Effect<void> {
     this.gone = true
+    this.wake()
     const finalizers = this.finalizers
     this.finalizers = []
     return Effect.forEach(finalizers.reverse(), (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), {

@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Remote from "@socketserver/core/Remote"
 import type { Kind } from "../channel/calls.ts"
 import type { Facts } from "../channel/frames.ts"
 
@@ -15,6 +16,8 @@ export interface Line {
   /** See {@link Facts}. */
   readonly claim: number
   readonly tell: (kind: number, body?: Uint8Array | string) => void
+  /** The worker waits until more of what it has answered is taken, or goes on. */
+  readonly waits: (waiting: boolean) => void
 }
 
 export type Resume<A> = (effect: Effect.Effect<A>) => void
@@ -32,6 +35,8 @@ export abstract class Call {
   private finished = false
   private place = 0
   private crashed = 0
+  /** Whether its worker waits until more of its reply is taken. */
+  isHeld = false
 
   constructor(kind: Kind, connection: Connection.Ref<never>, context: Context.Context<never>) {
     this.kind = kind
@@ -66,6 +71,27 @@ export abstract class Call {
     if (this.crashed >= crashes || !this.canRetry) return false
     this.crashed++
     return true
+  }
+
+  /** What it brings to a worker, in bytes. */
+  get bytes(): number {
+    return 0
+  }
+
+  /** How much its peer has been sent and has taken, in bytes. */
+  get read(): number {
+    const wire = Remote.wireOf(this.connection)
+    return wire === undefined ? 0 : wire.bytesWritten - wire.bytesUnsent
+  }
+
+  /** Whether there is something that its peer has not taken. */
+  get isUnread(): boolean {
+    return (Remote.wireOf(this.connection)?.bytesUnsent ?? 0) > 0
+  }
+
+  /** Breaks its connection off: its peer does not read. */
+  abandon(): void {
+    Remote.wireOf(this.connection)?.reset()
   }
 
   /** How often a worker has crashed over it, and another got it. */

@@ -27,7 +27,7 @@ export class Dispatcher {
     this.onRecycled = onRecycled
   }
 
-  /** Has a call done, now or when a worker has room; refuses it if too many wait. */
+  /** Has a call done, now or when a worker has room. */
   submit(call: Call): void {
     const { affinity, order, queue } = this.parts
     queue.enter(call)
@@ -35,7 +35,6 @@ export class Dispatcher {
     if (own !== undefined) return this.submitTo(own, call)
     const worker = this.sticky || !order.mayBegin(call) ? undefined : first(this.idle)
     if (worker !== undefined) return this.assign(worker, call)
-    if (queue.isFull) return refuse(call, this.options.queue)
     if (this.sticky) return queue.add(call, { add: (call) => affinity.hold(call) })
     queue.add(call)
     this.prefetch.fillLeast()
@@ -115,7 +114,15 @@ export class Dispatcher {
 
   /** Takes back what was given to those that are late. */
   takeFromLate(): void {
-    const calls = this.prefetch.takeBackFromLate()
+    this.takeBack(this.prefetch.takeBackFromLate())
+  }
+
+  /** Takes back what was given to one that waits, if it does. */
+  takeFromHeld(worker: WorkerHandle): void {
+    if (worker.calls.isHeld) this.takeBack(this.prefetch.takeBackFrom(worker))
+  }
+
+  private takeBack(calls: ReadonlyArray<Call>): void {
     if (calls.length > 0) this.requeue(calls)
   }
 
@@ -164,13 +171,10 @@ export class Dispatcher {
     const { affinity, queue } = this.parts
     if (worker.state === "ended") return call.onCrash(Outcome.workerCrashed({ worker: worker.name, ...noEnd }))
     if (worker.calls.taken < this.options.each) return this.assign(worker, call)
-    if (queue.isFull) return refuse(call, this.options.queue)
     queue.add(call, affinity.lineOf(worker))
     this.prefetch.fill(worker)
   }
 }
-
-const refuse = (call: Call, queue: number): void => call.onRefused(`more than ${queue} requests wait for a worker`)
 
 const first = <A>(set: ReadonlySet<A>): A | undefined => {
   for (const a of set) return a

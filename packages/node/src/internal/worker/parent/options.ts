@@ -27,6 +27,8 @@ export interface PoolOptions {
   readonly startMillis: number
   /** How long a worker that was told to end, or to let go of a request, may take before it is killed. */
   readonly graceMillis: number
+  /** How long a reply that nobody reads may keep a worker that others wait for. */
+  readonly placeMillis: number
   /** How often a request is given to another worker when the one that had it crashed. */
   readonly retries: number
   /** The module that is started, if not the program itself. */

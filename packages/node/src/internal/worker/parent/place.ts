@@ -50,6 +50,8 @@ export const place = <In, Out, R>(
     yield* pool.open
     const handler = protocol.kind === "connection" ? relaying(pool) : messaging<In, Out>(pool)
     return {
+      // Where each connection has its worker, those of one that is stuck must not keep out those of others.
+      room: hasSessions ? undefined : pool.room,
       handler: handler as Handler.Handler<In, Out>,
       onConnect: hasSessions ? (settingUp(pool) as NonNullable<typeof served.onConnect>) : undefined
     }

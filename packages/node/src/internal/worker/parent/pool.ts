@@ -1,6 +1,7 @@
 /** The pool of a server's workers, whole: whoever has a call done by a worker starts here. */
 import type * as Connection from "@socketserver/core/Connection"
 import * as Outcome from "@socketserver/core/Outcome"
+import type { Room } from "@socketserver/core/Policy"
 import * as Effect from "effect/Effect"
 import { Affinity } from "./affinity.ts"
 import type { Call } from "./call.ts"
@@ -8,6 +9,7 @@ import { noEnd } from "./child.ts"
 import { Connections } from "./connections.ts"
 import { Crew } from "./crew.ts"
 import { Dispatcher } from "./dispatcher.ts"
+import { Holds } from "./holds.ts"
 import { PoolMetrics } from "./metrics.ts"
 import type { PoolOptions } from "./options.ts"
 import { Order } from "./order.ts"
@@ -36,6 +38,7 @@ export class Pool {
   private readonly connections: Connections
   private readonly crew: Crew
   private readonly dispatcher: Dispatcher
+  private readonly holds: Holds
 
   constructor(options: PoolOptions, setting: Setting) {
     const { affinity, order } = this
@@ -43,7 +46,17 @@ export class Pool {
     this.retries = options.retries
     this.setting = setting
     this.pace = new Pace(options.prefetch)
-    this.queue = new Queue(options.queue)
+    this.queue = new Queue(options.queue, () => this.holds.wantedChanged())
+    this.holds = new Holds(tick, {
+      millis: options.placeMillis,
+      isWanted: (worker) => (sticky ? (affinity.lineOf(worker)?.connections ?? 0) > 0 : this.queue.size > 0),
+      onExpired: (call) => {
+        const { name } = call.connection.peer
+        const warning = `${service}: ${name} does not read what it asked for, and others wait for its worker; it is reset`
+        Effect.runForkWith(context)(Effect.logWarning(warning))
+        call.abandon()
+      }
+    })
     this.quota = new Quota(options.recycle, affinity)
     this.connections = new Connections(context)
     const metrics = new PoolMetrics(context, { service, policy: options.policy }, tick, () => {
@@ -61,15 +74,21 @@ export class Pool {
     return this.crew.open
   }
 
+  /** Where calls wait. */
+  get room(): Room {
+    return this.queue.room
+  }
+
   /** Ends all workers; those that do not end by themselves are killed. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.crew.close()
+    this.holds.stop()
     for (const call of this.queue.takeAll()) call.onRefused("the server has stopped")
     for (const worker of this.crew.workers) this.dispatcher.retire(worker)
     return this.crew.ended
   })
 
-  /** Has a call done, now or when a worker has room; refuses it if too many wait. */
+  /** Has a call done, now or when a worker has room. */
   submit(call: Call): void {
     if (this.crew.isClosed) call.onRefused("the server has stopped")
     else this.dispatcher.submit(call)
@@ -116,6 +135,13 @@ export class Pool {
         this.dispatcher.requeue(calls)
         this.dispatcher.dispatch(worker)
       },
+      onWaiting: (worker, call) => {
+        if (!call.isHeld) return this.holds.goOn(call)
+        this.holds.wait(call, worker)
+        // Others may do what it has ahead, unless it goes on at once.
+        this.setting.tick.afterTurn(() => this.dispatcher.takeFromHeld(worker))
+      },
+      onGone: (call) => this.holds.forget(call),
       onKill: (worker) => this.dispatcher.withdraw(worker),
       onEnd: (worker, ending) => this.ended(worker, ending),
       onPush: (worker, id, connection, message) => this.connections.push(worker, id, connection, message),

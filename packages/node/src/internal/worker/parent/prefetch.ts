@@ -41,11 +41,11 @@ export class Prefetch {
     const { each, prefetch } = this.options
     const { affinity, connections, order, pace, queue, quota } = this.parts
     const { calls } = worker
-    if (calls.taken < each || calls.prefetched > prefetch / 2) return
+    if (calls.taken < each || calls.prefetched > prefetch / 2 || calls.isHeld) return
     if (quota.isDone(worker) || pace.isLate(worker)) return
     const most = affinity.countOf(worker) > 0 ? prefetch : Math.min(prefetch, quota.roomOf(worker))
     const { sharers } = this
-    while (calls.prefetched < most && canHaveMore(worker)) {
+    while (calls.prefetched < most && calls.prefetchedBytes < mostBytes && canHaveMore(worker)) {
       const call = this.sticky
         ? affinity.lineOf(worker)?.next()
         : queue.line.next((call) => order.mayPrefetch(call, calls, queue.line.connections, sharers))
@@ -79,6 +79,14 @@ export class Prefetch {
     if (least !== undefined) this.fill(least)
   }
 
+  /** Takes everything back from one that gets on with nothing, where others may. */
+  takeBackFrom({ calls }: WorkerHandle): ReadonlyArray<Call> {
+    const taken: Array<Call> = []
+    if (this.sticky || this.parts.workers.size === 1) return taken
+    for (let call = calls.takeBackPrefetched(); call !== undefined; call = calls.takeBackPrefetched()) taken.push(call)
+    return taken
+  }
+
   /** Takes one call back from whoever has one. */
   takeBack(): Call | undefined {
     if (this.sticky) return undefined
@@ -94,16 +102,15 @@ export class Prefetch {
   /** Takes everything back from those that take much longer than others, whom it would wait for. */
   takeBackFromLate(): ReadonlyArray<Call> {
     const taken: Array<Call> = []
-    if (this.sticky) return taken
     for (const worker of this.parts.workers) {
-      const { calls } = worker
-      if (calls.prefetched === 0 || !this.parts.pace.isLate(worker)) continue
-      for (let call = calls.takeBackPrefetched(); call !== undefined; call = calls.takeBackPrefetched())
-        taken.push(call)
+      if (worker.calls.prefetched > 0 && this.parts.pace.isLate(worker)) taken.push(...this.takeBackFrom(worker))
     }
     return taken
   }
 }
+
+/** How much a worker is given ahead, in bytes: the last may pass it. */
+const mostBytes = 262_144
 
 /** Whether it can be given a call that can be taken back. */
 const canHaveMore = ({ calls, state }: WorkerHandle): boolean => state === "ready" && calls.canClaim

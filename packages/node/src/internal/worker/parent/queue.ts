@@ -1,4 +1,6 @@
 /** What waits for a worker, and in which order. */
+import type { Room } from "@socketserver/core/Policy"
+import * as Effect from "effect/Effect"
 import type { Call } from "./call.ts"
 import { Turns } from "./turns.ts"
 
@@ -14,19 +16,36 @@ export class Queue {
   private readonly waiting = new Set<Call>()
   /** Those whose worker had ended before it began them, and whose place there another worker has taken. */
   private readonly stranded = new Set<Call>()
+  /** Who waits for room. */
+  private readonly blocked = new Set<() => void>()
   private arrived = 0
   private left = 0
 
-  constructor(limit: number) {
+  /** Something waits where nothing did, or nothing any more; or something more for one worker alone. */
+  private readonly onChange: () => void
+
+  constructor(limit: number, onChange: () => void = () => {}) {
     this.limit = limit
+    this.onChange = onChange
   }
 
   get size(): number {
     return this.waiting.size
   }
 
-  get isFull(): boolean {
-    return this.waiting.size >= this.limit
+  /** Whether there is room for one more. What comes back is put there all the same. */
+  readonly room: Room = {
+    isFull: () => this.waiting.size >= this.limit,
+    // Whoever is in the middle of giving out calls ends that first.
+    free: Effect.andThen(
+      Effect.callback<void>((resume) => {
+        if (this.waiting.size < this.limit) return resume(Effect.void)
+        const wake = () => resume(Effect.void)
+        this.blocked.add(wake)
+        return Effect.sync(() => this.blocked.delete(wake))
+      }),
+      Effect.yieldNow
+    )
   }
 
   /** A call has come. Its place is after those that came before. */
@@ -38,6 +57,7 @@ export class Queue {
   add(call: Call, line: { readonly add: (call: Call) => void } = this.line): void {
     this.waiting.add(call)
     line.add(call)
+    if (this.waiting.size === 1 || line !== this.line) this.onChange()
   }
 
   get strandedSize(): number {
@@ -51,18 +71,30 @@ export class Queue {
 
   /** Lets calls that have had their turn wait again, before all others, as they came. */
   putBack(calls: ReadonlyArray<Call>): void {
+    const size = this.waiting.size
     for (const call of calls) this.waiting.add(call)
     this.line.putBack(calls)
+    if (size === 0 && this.waiting.size > 0) this.onChange()
   }
 
   /** A call waits no more, if it has: it begins, or nobody waits for it. */
   leave(call: Call): void {
     this.stranded.delete(call)
-    if (!this.waiting.delete(call) || !call.isFinished) return
+    if (!this.waiting.delete(call)) return
+    if (this.waiting.size < this.limit) this.wake()
+    if (this.waiting.size === 0) this.onChange()
+    if (!call.isFinished) return
     // Those that have left are passed over when their turn comes. It must not take too many.
     if (++this.left <= 2 * this.size + 64) return
     this.left = 0
     this.line.sweep()
+  }
+
+  private wake(): void {
+    if (this.blocked.size === 0) return
+    const blocked = [...this.blocked]
+    this.blocked.clear()
+    for (const wake of blocked) wake()
   }
 
   /** What waits for whoever has room, of which nothing waits any more. */

@@ -6,6 +6,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import { windowBytes } from "../channel/calls.ts"
+
+interface On {
+  /** So many bytes were taken. */
+  readonly taken: (bytes: number) => void
+  /** There is as much as the worker may have on its way, so that it waits; or it goes on. */
+  readonly waits: (waiting: boolean) => void
+  /** Nobody takes the rest. */
+  readonly left: () => void
+}
 
 /** A streamed response that comes from a worker. How it ends is known when it has. */
 export class RemoteStream<Out> implements Response.Streamed<Out> {
@@ -16,16 +26,18 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
   private bytes = 0
   private ended: Exit.Exit<never, Cause.Done> | undefined = undefined
   private wake: (() => void) | undefined = undefined
-  private readonly on: { readonly taken: (bytes: number) => void; readonly left: () => void }
+  private readonly on: On
 
-  constructor(close: boolean, on: { readonly taken: (bytes: number) => void; readonly left: () => void }) {
+  constructor(close: boolean, on: On) {
     this.close = close
     this.on = on
   }
 
   offer(message: Out, bytes: number): void {
     this.messages.push(message)
+    const waited = this.bytes > windowBytes
     this.bytes += bytes
+    if (!waited && this.bytes > windowBytes) this.on.waits(true)
     this.wake?.()
   }
 
@@ -52,6 +64,7 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
     this.messages = []
     this.bytes = 0
     this.on.taken(bytes)
+    if (bytes > windowBytes) this.on.waits(false)
     return Exit.succeed(messages as unknown as readonly [Out, ...Array<Out>])
   })
 

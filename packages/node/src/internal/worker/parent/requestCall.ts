@@ -39,6 +39,10 @@ export class RequestCall<Out> extends Call {
     return this.stream === undefined
   }
 
+  override get bytes(): number {
+    return this.options.payload.length
+  }
+
   begin(line: Line): void {
     const { payload, request } = this.options
     this.line = line
@@ -60,6 +64,7 @@ export class RequestCall<Out> extends Call {
         const left = () => this.options.cancel(this)
         this.stream = new RemoteStream<Out>(readClose(body), {
           taken: (bytes) => line.tell(Ask.credit, count(bytes)),
+          waits: line.waits,
           left
         })
         // Its turn may never come.

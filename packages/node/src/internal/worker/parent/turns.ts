@@ -1,6 +1,6 @@
 /** What waits takes turns: peer by peer, of a peer connection by connection, of a connection as it came. */
 import type * as Connection from "@socketserver/core/Connection"
-import * as NetAddress from "effect/net/NetAddress"
+import * as Remote from "@socketserver/core/Remote"
 import type { Call } from "./call.ts"
 
 type Ref = Connection.Ref<never>
@@ -88,12 +88,10 @@ export class Turns {
     }
   }
 
-  /** Whose turn it is: a host's, whatever its ports; those who have no address share one. */
   private keyOf(connection: Ref): string {
     const known = this.keys.get(connection)
     if (known !== undefined) return known
-    const { address, transport } = connection.peer
-    const key = address === undefined || address._tag === "UnixPathAddress" ? transport : NetAddress.formatHost(address)
+    const key = Remote.peerKey(connection.peer)
     this.keys.set(connection, key)
     return key
   }

@@ -9,7 +9,9 @@ interface Channel {
   /** The turn of a call has come: it takes a place from now on. */
   readonly onTurn: (id: number) => void
   /** It has no call under an id any more. */
-  readonly onGone: (id: number) => void
+  readonly onGone: (id: number, call: Call) => void
+  /** It waits until more of what it has answered is taken, or goes on. */
+  readonly onWaiting: (call: Call) => void
 }
 
 /** The calls that one worker has been given and has not let go of, by their ids there: those whose turn has come, and those ahead of it. */
@@ -24,6 +26,9 @@ export class WorkerCalls {
   private readonly channel: Channel
   private readonly nextId: () => number
   private occupied = 0
+  private held = 0
+  /** What it was given ahead, in bytes. */
+  private aheadBytes = 0
   private ended = 0
 
   constructor(slots: Slots, order: Order, channel: Channel) {
@@ -40,6 +45,16 @@ export class WorkerCalls {
   /** How many of those whose turn has come take a place. */
   get taken(): number {
     return this.occupied
+  }
+
+  /** Whether all of those wait until more of what they have answered is taken. */
+  get isHeld(): boolean {
+    return this.held > 0 && this.held >= this.occupied
+  }
+
+  /** How much it has ahead of their turn, in bytes. */
+  get prefetchedBytes(): number {
+    return this.aheadBytes
   }
 
   /** How many it has ahead of their turn. */
@@ -68,12 +83,17 @@ export class WorkerCalls {
     const takesPlace = !prefetched && call.kind.occupies
     if (prefetched) {
       this.prefetchedIds.add(id)
+      this.aheadBytes += call.bytes
       this.order.add(call, this)
     }
     if (takesPlace) this.occupied++
     this.calls.set(id, call)
     const claim = call.kind.isClaimed ? this.slots.take(id) : 0
-    call.begin({ claim, tell: (kind, body) => this.channel.tell(kind, id, body) })
+    call.begin({
+      claim,
+      tell: (kind, body) => this.channel.tell(kind, id, body),
+      waits: (waiting) => this.waits(id, call, waiting)
+    })
     if (takesPlace) this.channel.onTurn(id)
   }
 
@@ -84,6 +104,7 @@ export class WorkerCalls {
       this.occupied++
       this.channel.onTurn(id)
       const call = this.calls.get(id)
+      this.aheadBytes -= call?.bytes ?? 0
       // One that is in doubt keeps those after it in doubt.
       if (call !== undefined && !this.contested.has(id) && this.order.mayBegin(call)) this.order.remove(call)
       return call
@@ -183,9 +204,19 @@ export class WorkerCalls {
     this.calls.delete(id)
     this.contested.delete(id)
     this.order.remove(call)
-    if (!this.prefetchedIds.delete(id) && call.kind.occupies) this.occupied--
-    this.channel.onGone(id)
+    if (this.prefetchedIds.delete(id)) this.aheadBytes -= call.bytes
+    else if (call.kind.occupies) this.occupied--
+    if (call.isHeld) this.held--
+    call.isHeld = false
+    this.channel.onGone(id, call)
     return call
+  }
+
+  private waits(id: number, call: Call, waiting: boolean): void {
+    if (this.calls.get(id) !== call || call.isHeld === waiting) return
+    call.isHeld = waiting
+    this.held += waiting ? 1 : -1
+    this.channel.onWaiting(call)
   }
 }
 

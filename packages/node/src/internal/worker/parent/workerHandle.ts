@@ -21,6 +21,10 @@ export interface Owner {
   readonly onReturned: (worker: WorkerHandle, call: Call) => void
   /** It will not do these calls, which have not begun. */
   readonly onDropped: (worker: WorkerHandle, calls: ReadonlyArray<Call>) => void
+  /** It waits until more of what it has answered to a call is taken, or goes on. */
+  readonly onWaiting: (worker: WorkerHandle, call: Call) => void
+  /** It has a call no more. */
+  readonly onGone: (call: Call) => void
   /** It is about to be killed. */
   readonly onKill: (worker: WorkerHandle) => void
   readonly onEnd: (worker: WorkerHandle, ending: Ending) => void
@@ -66,7 +70,9 @@ export class WorkerHandle implements FrameReceiver {
         if (deadlineMillis === Infinity) return
         this.killAfter(`call ${id}`, deadlineMillis, `it took longer than ${deadlineMillis} ms for a request`)
       },
-      onGone: (id) => {
+      onWaiting: (call) => owner.onWaiting(this, call),
+      onGone: (id, call) => {
+        owner.onGone(call)
         this.deadlines.forget(id)
         if (deadlineMillis !== Infinity) this.deadlines.forget(`call ${id}`)
       }

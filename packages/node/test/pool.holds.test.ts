@@ -1,0 +1,148 @@
+/** Replies that nobody reads, and the workers that they hold. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import type { PoolOptions } from "../src/internal/worker/parent/options.ts"
+import { Pool } from "../src/internal/worker/parent/pool.ts"
+import { Asked, type AskedConnection, options } from "./support/askedPool.ts"
+import { ManualTick } from "./support/manualTick.ts"
+import { ScriptedWorker } from "./support/scriptedWorker.ts"
+
+const setup = async (some: Partial<PoolOptions> = {}) => {
+  const workers: Array<ScriptedWorker> = []
+  const tick = new ManualTick()
+  const pool = new Pool(
+    { ...options, max: 1, ...some },
+    {
+      service: "Test",
+      shutdown: Effect.void,
+      sticky: false,
+      start: () => {
+        const worker = new ScriptedWorker()
+        workers.push(worker)
+        return worker.child(`worker-${workers.length}`)
+      },
+      context: Context.make(Logger.CurrentLoggers, new Set()) as Context.Context<never>,
+      tick
+    }
+  )
+  Effect.runFork(pool.open)
+  for (const worker of workers) worker.ready()
+  const ask = async (name: string, connection?: AskedConnection) => {
+    const call = new Asked(name, connection)
+    pool.submit(call)
+    await Promise.resolve()
+    return call
+  }
+  return { pool, workers, tick, ask }
+}
+
+/** A reply that is more than its peer reads. */
+const unread = async ({ ask, workers }: Awaited<ReturnType<typeof setup>>) => {
+  const call = await ask("a")
+  assert.isTrue((workers[0] as ScriptedWorker).claim("a"))
+  call.wire.bytesWritten = 1_000
+  call.wire.bytesUnsent = 500
+  call.waits(true)
+  return call
+}
+
+describe("a reply that nobody reads", () => {
+  it("keeps its worker for as long as nobody else wants that", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    test.tick.advance(1_000_000)
+    assert.isFalse(call.wire.isReset)
+  })
+
+  it("costs its connection after the time for that, from when somebody waits", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    test.tick.advance(100_000)
+    await test.ask("b")
+    test.tick.advance(9_999)
+    assert.isFalse(call.wire.isReset)
+    test.tick.advance(1)
+    assert.isTrue(call.wire.isReset)
+  })
+
+  it("costs nothing when who waited does so no more, and is not charged with that time again", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    test.pool.cancel(await test.ask("b"))
+    test.tick.advance(9_000)
+    await test.ask("c")
+    test.tick.advance(9_999)
+    assert.isFalse(call.wire.isReset)
+    test.tick.advance(1)
+    assert.isTrue(call.wire.isReset)
+  })
+
+  it("has six times as long while its peer reads", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    await test.ask("b")
+    for (let seconds = 0; seconds < 59; seconds++) {
+      test.tick.advance(1_000)
+      call.wire.bytesWritten++
+    }
+    test.tick.advance(999)
+    assert.isFalse(call.wire.isReset)
+    test.tick.advance(1)
+    assert.isTrue(call.wire.isReset)
+  })
+
+  it("has six times as long while it waits for its turn, and its peer has read what there is", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    call.wire.bytesUnsent = 0
+    await test.ask("b")
+    test.tick.advance(59_999)
+    assert.isFalse(call.wire.isReset)
+    test.tick.advance(1)
+    assert.isTrue(call.wire.isReset)
+  })
+
+  it("is charged for the time alone in which it holds its worker, however often it goes on", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    await test.ask("b")
+    for (let i = 0; i < 7; i++) {
+      call.waits(false)
+      test.tick.advance(100_000)
+      call.waits(true)
+      test.tick.advance(8_000)
+    }
+    assert.isFalse(call.wire.isReset)
+    test.tick.advance(4_000)
+    assert.isTrue(call.wire.isReset)
+  })
+
+  it("is let go of when its worker is done with it", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    await test.ask("b")
+    const [worker] = test.workers as [ScriptedWorker]
+    worker.answer("a")
+    test.tick.advance(100_000)
+    assert.isFalse(call.wire.isReset)
+  })
+
+  it("gives back what its worker has ahead, where there are others", async () => {
+    const test = await setup({ max: 2 })
+    const [one, two] = test.workers as [ScriptedWorker, ScriptedWorker]
+    const call = await unread(test)
+    call.waits(false)
+    for (const name of "bcdefgh") await test.ask(name)
+    assert.isTrue(two.claim("b"))
+    const ahead = one.holds.slice(1)
+    assert.isAbove(ahead.length, 0)
+    call.waits(true)
+    for (const name of ahead) assert.isFalse(one.claim(name), name)
+    // It is given nothing ahead while it waits.
+    two.answer("b")
+    await Promise.resolve()
+    assert.strictEqual(one.holds.slice(1), ahead)
+  })
+})
