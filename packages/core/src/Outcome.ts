@@ -38,6 +38,18 @@ export type Outcome =
 export type Tag = Outcome["_tag"]
 
 /**
+ * What a server has done since its start.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Totals {
+  /** Connections that were let in. Datagrams are none. */
+  readonly connections: number
+  readonly counts: Counts
+}
+
+/**
  * The response was handed to the connection.
  *
  * @category models

@@ -38,6 +38,7 @@ import type * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
 import { engineOf, listeningOf } from "./internal/face.ts"
 import * as serving from "./internal/serving.ts"
+import * as running from "./internal/running.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
@@ -297,6 +298,36 @@ export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.E
 /**
  * The requests of a declared server, for handlers that are written apart from it.
  *
+/**
+ * A server that listens, as whoever runs its program sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Running {
+  /** The name of its declaration. */
+  readonly name: string
+  /** How long its stop may take, in milliseconds. */
+  readonly drainMillis: number
+  readonly shutdown: Effect.Effect<Outcome.Report>
+  /** What it has done until now. */
+  readonly totals: () => Outcome.Totals
+  /** Logs a line as the server's own, at `Info`. */
+  readonly log: (line: string) => void
+}
+
+/**
+ * What is told of each server that listens. A program runner provides it, as
+ * `NodeServer.launch` does, to stop all of them before it closes the program's
+ * scope. The scope is the server's.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const OnListening: Context.Reference<
+  ((server: Running) => Effect.Effect<unknown, never, Scope.Scope>) | undefined
+> = running.OnListening
+
  * **Example** (Naming the type of a handler)
  *
  * ```ts

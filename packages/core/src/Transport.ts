@@ -22,6 +22,7 @@ import { Engine } from "./internal/engine.ts"
 import { resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/face.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
+import { OnListening, runningOf } from "./internal/running.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -212,6 +213,7 @@ export interface DatagramWireOptions {
   readonly listener: Endpoint.Endpoint
   /** The largest datagram, in bytes. */
   readonly maxMessageBytes: number
+      yield* (yield* OnListening)?.(runningOf(engine)) ?? Effect.void
   /** Sends a datagram. `sent` is called once; an error ends the connection with it. */
   readonly send: (data: Uint8Array, sent: (error?: unknown) => void) => void
   readonly close: () => void

@@ -52,6 +52,25 @@ const serving = (handlers: Record<string, Effect.Effect<unknown, unknown, Lines>
   })
 
 describe("a handler that stops its own server", () => {
+  it.effect("may be what releases the state of a connection, and does not wait for itself", () => {
+    const session = Session.make(() =>
+      Effect.gen(function* () {
+        const server = yield* Lines
+        yield* Effect.addFinalizer(() => server.shutdown)
+        return ({ body }: Request.Request<string>) => Effect.succeed(Response.make(body))
+      })
+    )
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* Lines.client
+      assert.strictEqual(yield* client.send("hello"), "hello")
+      yield* client.close
+      yield* turns
+      // No time has passed.
+      assert.strictEqual((yield* server.shutdown).millis, 0)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Lines.serve(session), MemoryServer.layer(Lines))))
+  })
+
   it.effect("waits for all but those who wait as it does", () =>
     Effect.gen(function* () {
       const done = yield* serving({ slow: Effect.sleep("5 seconds"), one: shutdown, two: shutdown }, 6)

@@ -23,6 +23,8 @@ import { type Verifying, verifying } from "./verifying.ts"
  */
 export class Gate<In, Out> {
   readonly connections = new Map<number, ServerConnection<In, Out>>()
+  /** Connections that have been let in since the start; datagrams are none. */
+  admitted = 0
   private readonly context: ServerContext<In, Out>
   private readonly verify: Verifying
   private readonly onConnected: (connection: ServerConnection<In, Out>) => void
@@ -150,6 +152,7 @@ export class Gate<In, Out> {
     const wire = new GuardedWire(transports, context)
     if (context.protocol.kind === "messages") {
       const connection = new RequestStream(context, wire, id)
+    this.admitted++
       this.register(connection)
       return wire.start(connection)
     }

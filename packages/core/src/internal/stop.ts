@@ -120,7 +120,8 @@ export class Stop<In, Out> {
     if (finalizers.length > 0) {
       this.releasing++
       const all = Effect.forEach(finalizers, (finalizer) => this.ending(finalizer), { discard: true })
-      this.context.run(all).addObserver(() => {
+      // One that stops this very server does not wait for itself.
+      this.context.run(Effect.provideService(all, CurrentServer, this.context)).addObserver(() => {
         this.releasing--
         this.look()
       })

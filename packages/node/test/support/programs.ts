@@ -15,7 +15,8 @@ export interface Ended {
 /** A program that runs, or ran. It is killed when the scope closes. */
 export class Program {
   stdout = ""
-  stderr = ""
+  /** Everything that it has said on stderr. */
+  all = ""
   private readonly child: ChildProcess
   private ended: Ended | undefined = undefined
   private waiting = new Set<() => void>()
@@ -23,12 +24,23 @@ export class Program {
   constructor(child: ChildProcess) {
     this.child = child
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.stdout += text)))
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.stderr += text)))
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.all += text)))
     // A program that has ended does not read any more.
     child.stdin?.on("error", () => {})
-    child.on("error", (error) => this.changed(() => (this.stderr += String(error))))
+    child.on("error", (error) => this.changed(() => (this.all += String(error))))
     child.on("close", (code, signal) => this.changed(() => (this.ended = { code, signal })))
   }
+
+  /** What it has said on stderr, without the line that each server prints when it has stopped. */
+  get stderr(): string {
+    return this.all.replaceAll(/^(\[[^\]\n]*\] INFO [^\n]*: )?stopped \S+ in \d+ ms: [^\n]*\n/gm, "")
+  }
+
+  /** From now on nobody reads what it prints, or says. */
+  readonly deafen: Effect.Effect<void> = Effect.sync(() => {
+    this.child.stdout?.destroy()
+    this.child.stderr?.destroy()
+  })
 
   /** Waits until what it has printed matches; dies with all of it if it ends before. */
   prints(pattern: RegExp): Effect.Effect<RegExpExecArray> {

@@ -1,5 +1,7 @@
 import * as Remote from "@socketserver/core/Remote"
+import * as Effect from "effect/Effect"
 import type * as net from "node:net"
+import type { Stopped } from "../launch/servers.ts"
 
 /** What a copy of a program asks its supervisor to bind. */
 export interface Asked {
@@ -52,8 +54,17 @@ class Copy {
     process.on("disconnect", () => process.exit(1))
   }
 
-  ready(): void {
-    process.send?.({ ready: true })
+  /** It has started; its stop may take so long. */
+  ready(drainMillis: number): void {
+    process.send?.({ ready: true, drainMillis })
+  }
+
+  /** Its servers have stopped. It goes on when the supervisor can be told no longer, too. */
+  stopped(stopped: ReadonlyArray<Stopped>): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (process.connected) process.send?.({ stopped }, () => resume(Effect.void))
+      else resume(Effect.void)
+    })
   }
 
   /** Listens on the address that the supervisor has bound, or will. */

@@ -1,11 +1,24 @@
+import type * as Outcome from "@socketserver/core/Outcome"
 import { type ChildProcess, spawn } from "node:child_process"
 import { activated } from "../activation.ts"
+import { lineOf, type Stopped } from "../launch/servers.ts"
+import { plus } from "../launch/summary.ts"
 import * as guard from "../worker/parent/guard.ts"
 import { Binder } from "./binder.ts"
 import { type Asked, copyVariable } from "./copy.ts"
 
-/** How long a copy that stops may show no sign of life. */
-const silenceMillis = 10_000
+/** How long a copy may take to stop that has not said how long. */
+const defaultDrainMillis = 10_000
+
+/** How much later than its drain allows a copy is killed: if its loop does not turn, and in any case. */
+const patienceMillis = 1_000
+const lastMillis = 3_000
+
+/** How often a copy that stops is asked for a sign of life. */
+const pingMillis = 250
+
+/** How long what a copy has said is waited for when it has ended. */
+const lastWordsMillis = 1_000
 
 /**
  * How long a copy that is replaced serves what it has accepted before it stops, in
@@ -26,20 +39,30 @@ const longestDelay = 10_000
 export class Supervisor {
   private readonly slots: Array<Slot>
   private readonly binder = new Binder()
-  private stopping = false
+  private stoppedAt: number | undefined = undefined
   private restarting = false
   /** Whether a restart was asked for during one: what changed meanwhile is not in all copies. */
   private again = false
   private exitCode = 0
+  /** What the servers of copies have done that have stopped, by their names. */
+  private readonly totals = new Map<string, Outcome.Totals>()
 
   constructor(count: number) {
-    this.slots = Array.from({ length: count }, (_, index) => new Slot(index, this.binder, () => this.onGone()))
+    const toldBy = (all: ReadonlyArray<Stopped>) => {
+      for (const { name, ...totals } of all) {
+        const before = this.totals.get(name)
+        this.totals.set(name, before === undefined ? totals : plus(before, totals))
+      }
+    }
+    const owner = { binder: this.binder, onGone: () => this.onGone(), onStopped: toldBy }
+    this.slots = Array.from({ length: count }, (_, index) => new Slot(index, owner))
+  }
+
+  private get stopping(): boolean {
+    return this.stoppedAt !== undefined
   }
 
   run(): void {
-    const stop = (_: NodeJS.Signals, signal: number) => this.stop(signal)
-    process.on("SIGINT", stop)
-    process.on("SIGTERM", stop)
     process.on("SIGHUP", () => this.restart())
     const first = this.slots[0] as Slot
     // One shows whether the program starts at all, and says what is wrong once.
@@ -48,7 +71,7 @@ export class Supervisor {
       ready: () => this.startOthers(),
       failed: (code) => {
         this.exitCode = code
-        this.stopping = true
+        this.stoppedAt = performance.now()
         this.onGone()
       }
     })
@@ -67,12 +90,13 @@ export class Supervisor {
     for (const slot of between) slot.start({ announces: false, ready })
   }
 
-  private stop(signal: number): void {
+  /** Stops all copies, and the program with them; the second time at once. */
+  stop(status: number): void {
     if (this.stopping) {
       for (const slot of this.slots) slot.kill()
-      process.exit(128 + signal)
+      process.exit(status)
     }
-    this.stopping = true
+    this.stoppedAt = performance.now()
     for (const slot of this.slots) slot.stop()
     this.onGone()
   }
@@ -102,6 +126,8 @@ export class Supervisor {
 
   private onGone(): void {
     if (!this.stopping || this.slots.some((slot) => slot.isRunning)) return
+    const millis = performance.now() - (this.stoppedAt ?? 0)
+    for (const [name, totals] of this.totals) say(lineOf({ name, millis, ...totals }))
     this.binder.close((error) => say(error instanceof Error ? error.message : String(error)))
     process.exit(this.exitCode)
   }
@@ -114,25 +140,32 @@ interface StartOptions {
   readonly failed?: (code: number) => void
 }
 
+/** What the place of a copy is told by, and tells. */
+interface Owner {
+  readonly binder: Binder
+  readonly onGone: () => void
+  readonly onStopped: (stopped: ReadonlyArray<Stopped>) => void
+}
+
 /** The place of one copy, and of those that follow it. */
 class Slot {
   private readonly index: number
-  private readonly binder: Binder
-  private readonly onGone: () => void
+  private readonly owner: Owner
   private current: ChildProcess | undefined = undefined
   private readonly running = new Set<ChildProcess>()
   /** Those that were told to end. */
   private readonly told = new WeakSet<ChildProcess>()
+  /** How long each may take to stop. */
+  private readonly drains = new WeakMap<ChildProcess, number>()
   private stopping = false
   private failures = 0
   /** How the copy was started that has not been ready yet. */
   private pending: StartOptions | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
 
-  constructor(index: number, binder: Binder, onGone: () => void) {
+  constructor(index: number, owner: Owner) {
     this.index = index
-    this.binder = binder
-    this.onGone = onGone
+    this.owner = owner
   }
 
   get isRunning(): boolean {
@@ -140,6 +173,8 @@ class Slot {
   }
 
   start(options: StartOptions): void {
+    // One that became ready while all were told to stop has others started.
+    if (this.stopping) return
     const child = this.spawn(options.announces)
     this.current = child
     this.pending = options
@@ -153,9 +188,10 @@ class Slot {
     child.once("exit", (code, signal) => {
       if (this.current !== child) return
       this.current = undefined
-      if (!ready && options.failed !== undefined) return options.failed(code ?? 1)
-      if (!this.stopping)
-        this.startAgain(`copy ${child.pid} ${signal === null ? `exited with ${code}` : `was ended by ${signal}`}`)
+      // What was told to end has not failed.
+      if (this.stopping) return
+      if (!ready && options.failed !== undefined) options.failed(code ?? 1)
+      else this.startAgain(`copy ${child.pid} ${signal === null ? `exited with ${code}` : `was ended by ${signal}`}`)
     })
   }
 
@@ -213,15 +249,18 @@ class Slot {
   /** It drains by its own deadline, as long as its event loop turns. */
   private stopChild(child: ChildProcess): void {
     // A second signal would end the drain.
-    if (this.told.has(child)) return
+    if (this.told.has(child) || child.exitCode !== null || child.signalCode !== null) return
     this.told.add(child)
     child.kill("SIGTERM")
+    const end = performance.now() + (this.drains.get(child) ?? defaultDrainMillis)
     let heard = performance.now()
     child.on("message", () => (heard = performance.now()))
     const ping = setInterval(() => {
-      if (performance.now() - heard > silenceMillis) child.kill("SIGKILL")
+      const now = performance.now()
+      const late = now - end
+      if (late > lastMillis || (late > 0 && now - heard > patienceMillis)) child.kill("SIGKILL")
       else if (child.connected) child.send({ ping: true }, () => {})
-    }, 500)
+    }, pingMillis)
     child.once("exit", () => clearInterval(ping))
   }
 
@@ -241,19 +280,26 @@ class Slot {
       say(`a copy cannot be started: ${error.message}`)
       if (pid === undefined) child.emit("exit", 1, null)
     })
-    onSaid(child, ({ ask, asked }) => {
+    onSaid(child, ({ ask, asked, drainMillis, stopped }) => {
+      if (drainMillis !== undefined) this.drains.set(child, drainMillis)
+      if (stopped !== undefined) this.owner.onStopped(stopped)
       if (ask === undefined || asked === undefined) return
-      void this.binder.bind(this.index, asked).then(({ handle, ...answer }) => {
+      void this.owner.binder.bind(this.index, asked).then(({ handle, ...answer }) => {
         if (child.connected) child.send({ ...answer, answer: ask }, handle as never, () => {})
       })
     })
     child.once("exit", () => {
-      this.running.delete(child)
+      // What it has said last may still be on its way, and who was never started says nothing.
+      const gone = () => {
+        // After those who decide whether another one follows.
+        if (this.running.delete(child)) queueMicrotask(this.owner.onGone)
+      }
+      if (pid === undefined) gone()
+      child.once("close", gone)
+      setTimeout(gone, lastWordsMillis)
       // Who has lived for longer than the longest delay had started well.
       if (performance.now() - startedAt > longestDelay) this.failures = 0
       if (pid !== undefined) guard.forget(pid)
-      // After those who decide whether another one follows.
-      queueMicrotask(this.onGone)
     })
     return child
   }
@@ -264,6 +310,8 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`)
 /** What a copy says to its supervisor. The program may send what it likes to its parent, as for a process manager. */
 interface Said {
   readonly ready?: boolean
+  readonly drainMillis?: number
+  readonly stopped?: ReadonlyArray<Stopped>
   readonly ask?: number
   readonly asked?: Asked
 }

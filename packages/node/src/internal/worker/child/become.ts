@@ -7,6 +7,7 @@ import { fileCells } from "../channel/claimFile.ts"
 import { Claims, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
 import type { Link } from "../channel/link.ts"
+import { tolerate } from "../../launch/output.ts"
 import { pipeLink, portLink } from "../channel/nodeLinks.ts"
 import { platformTick } from "../channel/platformTick.ts"
 
@@ -20,6 +21,7 @@ export const onStop = (stop: () => void): void => {
 
 /** Makes this program the worker that its parent wants. */
 export const become = (role: Role): WorkerHost => {
+  tolerate()
   const thread = role.kind === "thread"
   if (!thread) {
     // A Ctrl-C in a terminal, or a supervisor's signal, reaches all processes of a server: the parent decides.

@@ -1,0 +1,25 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Outcome from "../Outcome.ts"
+import type * as Server from "../Server.ts"
+import type { Engine } from "./engine.ts"
+
+/** What is told of each server that listens, by whoever runs the program. */
+export const OnListening = Context.Reference<
+  ((server: Server.Running) => Effect.Effect<unknown, never, Scope.Scope>) | undefined
+>("@socketserver/core/Server/OnListening", { defaultValue: () => undefined })
+
+/** A server as whoever runs its program sees it. */
+export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
+  const { context, gate, stop } = engine
+  return {
+    name: context.service,
+    shutdown: stop.shutdown,
+    log: (line) => context.run(Effect.logInfo(line)),
+    get drainMillis() {
+      return context.limits.drainMillis
+    },
+    totals: (): Outcome.Totals => ({ connections: gate.admitted, counts: { ...context.ledger.counts } })
+  }
+}

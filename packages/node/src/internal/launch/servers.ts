@@ -1,0 +1,69 @@
+import type * as Outcome from "@socketserver/core/Outcome"
+import type * as Server from "@socketserver/core/Server"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { lostWrites } from "./output.ts"
+import { summaryOf } from "./summary.ts"
+
+/** What a server had done when it had stopped. */
+export interface Stopped extends Outcome.Totals {
+  readonly name: string
+  readonly millis: number
+}
+
+/** Where there is no server, whose option it is. */
+const defaultDrainMillis = 10_000
+
+/** The servers of a program: all of them are stopped at once, before anything else of it ends. */
+export class Servers {
+  private readonly running = new Set<Server.Running>()
+  private readonly stopped = new Map<Server.Running, Stopped>()
+  private stopping = false
+
+  /** A server listens. Where a stop has begun, it ends at once. */
+  readonly add = (server: Server.Running): Effect.Effect<void, never, Scope.Scope> => {
+    const added = Effect.acquireRelease(
+      Effect.sync(() => this.running.add(server)),
+      () => Effect.sync(() => this.running.delete(server))
+    )
+    return Effect.andThen(added, () => (this.stopping ? Effect.forkDetach(this.stopOne(server)) : Effect.void))
+  }
+
+  /** How long their stop may take. */
+  get drainMillis(): number {
+    const all = [...this.running].map(({ drainMillis }) => drainMillis)
+    return all.length === 0 ? defaultDrainMillis : Math.max(...all)
+  }
+
+  /** Stops all of them, and says what each has done. */
+  readonly stop: Effect.Effect<ReadonlyArray<Stopped>> = Effect.suspend(() => {
+    this.stopping = true
+    return Effect.map(
+      Effect.forEach(this.running, (server) => this.stopOne(server), { concurrency: "unbounded", discard: true }),
+      () => [...this.stopped.values()]
+    )
+  })
+
+  private stopOne(server: Server.Running): Effect.Effect<void> {
+    return Effect.map(server.shutdown, ({ millis }) => {
+      this.stopped.set(server, { ...server.totals(), name: server.name, millis })
+    })
+  }
+
+  /** Logs, as their own, what those have done that have stopped. */
+  tell(): void {
+    for (const [server, stopped] of this.stopped) server.log(lineOf(stopped))
+    if (lostWrites() > 0) [...this.stopped.keys()].at(-1)?.log(`${lostWrites()} writes to stdout and stderr were lost`)
+  }
+
+  /** What is known of those that have not stopped after so long. */
+  unstopped(millis: number): ReadonlyArray<string> {
+    return [...this.running]
+      .filter((server) => !this.stopped.has(server))
+      .map((server) => summaryOf(`could not stop ${server.name} in ${Math.round(millis)} ms`, server.totals()))
+  }
+}
+
+/** The line that a stop prints. */
+export const lineOf = ({ millis, name, ...totals }: Stopped): string =>
+  summaryOf(`stopped ${name} in ${Math.round(millis)} ms`, totals)

@@ -1,0 +1,191 @@
+/** How a program that is launched ends, whatever holds it, and what it says at its end. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { eventually, mark } from "./support/marked.ts"
+import { type Environment, listening, missing, node, printed, python, serving } from "./support/programs.ts"
+
+const odd = (env: Environment) => listening(node("packages/node/test/support/odd.ts", env))
+
+/** Asks for each of the lines on a connection of its own, and waits for the answers. */
+const ask = (port: string, lines: ReadonlyArray<string>) =>
+  printed(
+    python(
+      port,
+      `
+all = []
+for l in ${JSON.stringify(lines)}:
+    s = connect()
+    s.sendall(l.encode() + b"\\n")
+    try: print(line(s).decode().strip())
+    except (EOFError, ConnectionError): print("closed")
+    all.append(s)
+`
+    )
+  )
+
+/** Asks for a line, and waits for no answer. */
+const start = (port: string, line: string) =>
+  python(port, `s = connect(); s.sendall(b"${line}\\n"); print("sent"); sys.stdin.read()`)
+
+describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
+  it.live("says what its server has done since its start", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ MAX_CONNECTIONS: "2", DRAIN_TIMEOUT: "100ms" })
+      yield* ask(port, ["one", "two", "three"])
+      const busy = yield* start(port, "never")
+      yield* server.prints(/handling never/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.match(
+        server.all,
+        /INFO [^\n]*stopped Odd in \d+ ms: 2 completed, 1 interrupted, 1 refused, 3 connections\n/
+      )
+      yield* busy.signal("SIGKILL")
+    })
+  )
+
+  it.live("says it of all copies in one line", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("whoami", { PREFORK: "2" })
+      yield* ask(
+        port,
+        Array.from({ length: 20 }, (_, i) => `${i}`)
+      )
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.match(server.all, /^stopped Whoami in \d+ ms: 20 completed, 0 interrupted, 0 refused, 20 connections\n$/)
+    })
+  )
+
+  it.live("stops its server before anything else of it ends", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "200ms" })
+      yield* start(port, "never")
+      yield* server.prints(/handling never/)
+      yield* server.signal("SIGTERM")
+      yield* server.prints(/releasing/)
+      yield* server.complains(/cut off 1 request/)
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live("ends, and says so, although something of it never does", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "100ms", OTHER: "never ends" })
+      yield* ask(port, ["one"])
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.match(server.all, /stopped Odd in \d+ ms: 1 completed/)
+      assert.match(server.all, /the program had not ended 1100 ms after its stop began: it is ended\n$/)
+    })
+  )
+
+  it.live("is killed where a thread cannot be ended, and has said what it knows", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "100ms", POLICY: "thread:1" })
+      yield* start(port, "exec")
+      yield* server.prints(/handling exec/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: null, signal: "SIGKILL" })
+      assert.match(server.all, /stopped Odd in \d+ ms: 0 completed, 1 interrupted, 0 refused, 1 connection\n/)
+      assert.match(
+        server.all,
+        /the program had not ended 1100 ms after its stop began: it is ended\n1 thread could not be ended: the program is ended with SIGKILL\n$/
+      )
+    })
+  )
+
+  it.live("is killed soon after a second signal where a thread cannot be ended", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "1h", POLICY: "thread:1" })
+      yield* start(port, "exec")
+      yield* server.prints(/handling exec/)
+      yield* server.signal("SIGTERM")
+      yield* Effect.sleep("100 millis")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: null, signal: "SIGKILL" })
+    })
+  )
+
+  it.live("ends as its copies may take, where one of them hangs", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "1s", PREFORK: "2" })
+      yield* start(port, "loop")
+      yield* server.prints(/handling loop/)
+      const begin = performance.now()
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      // The default of a drain is ten.
+      assert.isBelow(performance.now() - begin, 9_000)
+    })
+  )
+
+  it.live("while its first copy starts ends with 0, and leaves none", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const server = yield* node("packages/node/test/support/odd.ts", { ...env, PREFORK: "2" })
+      yield* eventually(() => pids().length >= 2)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.strictEqual(server.stderr, "")
+      yield* eventually(() => pids().length === 0)
+    })
+  )
+})
+
+describe.skipIf(missing("python3"))("a program under WATCHDOG", () => {
+  it.live("is killed when its loop does not turn, and says why", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ WATCHDOG: "1s" })
+      yield* start(port, "loop")
+      assert.deepStrictEqual(yield* server.end, { code: null, signal: "SIGKILL" })
+      assert.strictEqual(
+        server.stderr,
+        "WATCHDOG: the event loop has not turned for 1000 ms; the program is ended with SIGKILL\n"
+      )
+    })
+  )
+
+  it.live("goes on while it turns, also after it was stopped for longer", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ WATCHDOG: "1s" })
+      yield* ask(port, ["one"])
+      yield* server.signal("SIGSTOP")
+      yield* Effect.sleep("2 seconds")
+      yield* server.signal("SIGCONT")
+      yield* Effect.sleep("1 second")
+      assert.strictEqual(yield* ask(port, ["two"]), "two\n")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live.each([
+    { value: "soon", says: /^WATCHDOG: it must be a positive time, not "soon"[^\n]*\n$/ },
+    { value: "0s", says: /^WATCHDOG: it must be a positive time, not "0s"[^\n]*\n$/ }
+  ])("does not start with $value", ({ says, value }) =>
+    Effect.gen(function* () {
+      const server = yield* node("packages/node/test/support/odd.ts", { WATCHDOG: value })
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.match(server.stderr, says)
+    })
+  )
+})
+
+describe.skipIf(missing("python3"))("a program whose output nobody reads any more", () => {
+  it.live.each([
+    { placed: "in process", env: {} },
+    { placed: "with threads", env: { POLICY: "thread:1" } },
+    { placed: "with processes", env: { POLICY: "pool:1" } },
+    { placed: "as copies", env: { PREFORK: "2" } }
+  ] as ReadonlyArray<{ readonly placed: string; readonly env: Environment }>)("goes on ($placed)", ({ env }) =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd(env)
+      yield* server.deafen
+      const lines = Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? "log" : "print"))
+      assert.strictEqual(yield* ask(port, lines), `${lines.join("\n")}\n`)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+})

@@ -1,0 +1,36 @@
+/** A server whose requests say what goes wrong: its loop, a thread, the end of another layer. */
+import { Protocol, Response, Server } from "@socketserver/core"
+import { NodeServer } from "@socketserver/node"
+import { Console, Effect, Layer } from "effect"
+import { execSync } from "node:child_process"
+
+class Odd extends Server.Service<Odd>()("Odd", { protocol: Protocol.lines() }) {}
+
+const acts: Record<string, () => Effect.Effect<unknown>> = {
+  /** The loop does not turn again. */
+  loop: () =>
+    Effect.sync(() => {
+      for (;;) continue
+    }),
+  /** A thread cannot be ended. */
+  exec: () => Effect.sync(() => execSync("sleep 20", { stdio: "ignore" })),
+  never: () => Effect.never,
+  log: () => Effect.logWarning("a line"),
+  print: () => Console.log("a line")
+}
+
+const OddLive = Odd.serve(({ body }) =>
+  Effect.andThen(
+    Effect.sync(() => process.stdout.write(`handling ${body}\n`)),
+    Effect.as(acts[body]?.() ?? Effect.void, Response.make(body))
+  )
+)
+
+/** Something else of the program, which has to be released. */
+const Other = Layer.effectDiscard(
+  Effect.addFinalizer(() =>
+    Effect.andThen(Console.log("releasing"), process.env["OTHER"] === "never ends" ? Effect.never : Effect.void)
+  )
+)
+
+Layer.mergeAll(OddLive, Odd.announce, Other).pipe(Layer.provide(NodeServer.layerConfig(Odd)), NodeServer.launch)
