@@ -34,11 +34,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Client from "./Client.ts"
 import type * as Connection from "./Connection.ts"
+import type * as Control from "./Control.ts"
 import type * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
 import { engineOf, listeningOf } from "./internal/face.ts"
-import * as serving from "./internal/serving.ts"
 import * as running from "./internal/running.ts"
+import * as serving from "./internal/serving.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
@@ -82,6 +83,8 @@ export interface Server<in out In, in out Out> {
   readonly shutdown: Effect.Effect<Outcome.Report>
   /** Completes when a stop begins: for handlers that would go on for ever, as in `Stream.interruptWhen(server.stopping)`. */
   readonly stopping: Effect.Effect<void>
+  /** Its limits, accepting and connections, to be changed while it runs. */
+  readonly control: Control.Control
 }
 
 /**
@@ -296,9 +299,6 @@ export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.E
   serving.OnListenerDied
 
 /**
- * The requests of a declared server, for handlers that are written apart from it.
- *
-/**
  * A server that listens, as whoever runs its program sees it.
  *
  * @category models
@@ -328,6 +328,9 @@ export const OnListening: Context.Reference<
   ((server: Running) => Effect.Effect<unknown, never, Scope.Scope>) | undefined
 > = running.OnListening
 
+/**
+ * The requests of a declared server, for handlers that are written apart from it.
+ *
  * **Example** (Naming the type of a handler)
  *
  * ```ts

@@ -18,11 +18,12 @@ import type * as Scope from "effect/Scope"
 import * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
 import * as datagrams from "./internal/datagramWire.ts"
+import { controlOf } from "./internal/control.ts"
 import { Engine } from "./internal/engine.ts"
-import { resolve } from "./internal/limits.ts"
+import { type Limits as Resolved, resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/face.ts"
-import { TypedConnection } from "./internal/typedConnection.ts"
 import { OnListening, runningOf } from "./internal/running.ts"
+import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -52,6 +53,22 @@ export interface ServerOptions {
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
   readonly drainTimeout?: Duration.Input | undefined
 }
+
+/**
+ * The options of a server that can be changed while it runs, with `server.control`: all that are a number or a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LimitOptions = Omit<ServerOptions, "verify">
+
+/**
+ * The limits of a server that are in force: its options, each with its default. Times are in milliseconds, `Infinity` where they are off.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits extends Resolved {}
 
 /**
  * Says whether a peer may come in.
@@ -196,8 +213,9 @@ export const layer = <Self, In, Out>(
       // Peers may have come to those that were bound before.
       const listeners = yield* Effect.onError(bindAll, () => stop.shutdown)
       engine.open(listeners)
+      yield* (yield* OnListening)?.(runningOf(engine)) ?? Effect.void
       yield* Effect.addFinalizer(() => stop.shutdown)
-      return makeServer(engine, listeners)
+      return makeServer(engine, listeners, controlOf(engine, options, resolve))
     })
   )
 
@@ -213,7 +231,6 @@ export interface DatagramWireOptions {
   readonly listener: Endpoint.Endpoint
   /** The largest datagram, in bytes. */
   readonly maxMessageBytes: number
-      yield* (yield* OnListening)?.(runningOf(engine)) ?? Effect.void
   /** Sends a datagram. `sent` is called once; an error ends the connection with it. */
   readonly send: (data: Uint8Array, sent: (error?: unknown) => void) => void
   readonly close: () => void

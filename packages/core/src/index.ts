@@ -6,6 +6,9 @@ export * as Client from "./Client.ts"
 /** A connection, for handlers that push, close or look at theirs, or have it whole. */
 export * as Connection from "./Connection.ts"
 
+/** What an operator does to a server while it runs: `server.control`. */
+export * as Control from "./Control.ts"
+
 /** Where a server listens, as a URL: for programs that read, make or show one. */
 export * as Endpoint from "./Endpoint.ts"
 

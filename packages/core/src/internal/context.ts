@@ -43,7 +43,8 @@ export interface Events<In, Out> {
 export class ServerContext<In, Out> {
   readonly service: string
   readonly protocol: Protocol.Protocol<In, Out, never, unknown>
-  readonly limits: Limits
+  /** Looked at where they count, and not kept: they may be replaced while the server runs. */
+  limits: Limits
   readonly events: Events<In, Out>
   readonly tick: Tick
   readonly ledger: Ledger

@@ -112,6 +112,8 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   /** A datagram that was received is answered. */
   stop(): void {}
 
+  limited(): void {}
+
   cut(): void {
     this.abandonHandlers()
     this.isOver = true

@@ -40,6 +40,8 @@ export class Engine<In, Out> {
   readonly stop: Stop<In, Out>
   private claimed = false
   private served: Served<Out> | undefined = undefined
+  /** Undefined until connections may be idle too long. */
+  private stopSweeping: (() => void) | undefined = undefined
 
   constructor(options: {
     readonly service: string
@@ -73,8 +75,22 @@ export class Engine<In, Out> {
   /** It is bound. */
   open(listeners: ReadonlyArray<Transport.Listening>): void {
     this.gate.listen(listeners)
-    if (this.context.limits.idleMillis === Infinity) return
-    this.context.run(this.stop.began).addObserver(sweepIdle(this.context, this.gate.connections))
+    this.sweep()
+  }
+
+  /** Other limits from now on: for what comes next, and for what waits because of those before. */
+  limit(limits: Limits): void {
+    this.context.limits = limits
+    this.sweep()
+    this.gate.limited()
+  }
+
+  private sweep(): void {
+    const swept = this.stopSweeping
+    swept?.()
+    if (this.context.limits.idleMillis === Infinity || this.stop.isStopping) return
+    this.stopSweeping = sweepIdle(this.context, this.gate.connections)
+    if (swept === undefined) this.context.run(this.stop.began).addObserver(() => this.stopSweeping?.())
   }
 
   /** Whether nobody serves it yet; somebody does from now on, until it is {@link disclaim}ed. */

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import type * as Control from "../Control.ts"
 import type * as Outcome from "../Outcome.ts"
 import type * as Server from "../Server.ts"
 import type { Listening } from "../Transport.ts"
@@ -12,7 +13,8 @@ const listeningKey = Symbol.for("@socketserver/core/Server/listening")
 /** The public face of an engine. */
 export const makeServer = <In, Out>(
   engine: Engine<In, Out>,
-  listeners: readonly [Listening, ...Array<Listening>]
+  listeners: readonly [Listening, ...Array<Listening>],
+  control: Control.Control
 ): Server.Server<In, Out> => {
   const [listening, ...others] = listeners
   const server: Server.Server<In, Out> = {
@@ -35,7 +37,8 @@ export const makeServer = <In, Out>(
       { bufferSize: 4_096, strategy: "sliding" }
     ),
     shutdown: engine.stop.shutdown,
-    stopping: engine.stop.began
+    stopping: engine.stop.began,
+    control
   }
   return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })
 }

@@ -32,6 +32,8 @@ export class Gate<In, Out> {
   private readonly openings: Openings
   readonly lookout: Lookout<In, Out>
   private state: "open" | "closing" | "closed" = "open"
+  /** Whether nobody new is let in, though the server goes on. */
+  isSuspended = false
 
   constructor(
     context: ServerContext<In, Out>,
@@ -85,7 +87,7 @@ export class Gate<In, Out> {
       this.context.troubles.attempt(`a peer of ${listener} cannot be turned away`, () => opening.destroy())
     if (this.state !== "open") return destroy()
     if (this.isFull) {
-      this.refuse(known(), listener, tooMany(this.context.limits.maxConnections, "connections"))
+      this.refuse(known(), listener, this.fullness("connections"))
       return destroy()
     }
     this.openings.begin(ready, destroy, (ready, leave) =>
@@ -113,7 +115,7 @@ export class Gate<In, Out> {
     const verified = this.verify(peer, listener)
     // What has arrived when a stop begins is still taken.
     if (this.state === "closed") return refuse(stops)
-    if (this.isFull) return refuse(tooMany(this.context.limits.maxConnections, "datagrams"))
+    if (this.isFull) return refuse(this.fullness("datagrams"))
     if (verified === Exit.void) return this.admitDatagram(datagram)
     this.openings.begin(
       verified,
@@ -150,9 +152,9 @@ export class Gate<In, Out> {
   admit(transports: Wire.Wire, id = this.context.nextConnectionId()): void {
     const { context } = this
     const wire = new GuardedWire(transports, context)
+    this.admitted++
     if (context.protocol.kind === "messages") {
       const connection = new RequestStream(context, wire, id)
-    this.admitted++
       this.register(connection)
       return wire.start(connection)
     }
@@ -184,7 +186,23 @@ export class Gate<In, Out> {
 
   /** Whether no more may be let in. */
   private get isFull(): boolean {
-    return this.connections.size + this.openings.size >= this.context.limits.maxConnections
+    return this.isSuspended || this.connections.size + this.openings.size >= this.context.limits.maxConnections
+  }
+
+  private fullness(what: string): Outcome.Refused {
+    return this.isSuspended ? suspended : tooMany(this.context.limits.maxConnections, what)
+  }
+
+  /** Lets nobody new in, or lets them in again. */
+  suspend(suspended: boolean): void {
+    this.isSuspended = suspended
+    this.regulate()
+  }
+
+  /** Other limits hold. */
+  limited(): void {
+    this.regulate()
+    for (const connection of this.connections.values()) connection.limited()
   }
 
   private regulate(): void {
@@ -213,6 +231,8 @@ export class Gate<In, Out> {
 }
 
 const tooMany = (max: number, what: string): Outcome.Refused => Outcome.refused(`more than ${max} ${what}`)
+
+const suspended = Outcome.refused("accepting is suspended")
 
 const notAllowed = Exit.fail(Outcome.refused("allow"))
 

@@ -7,6 +7,7 @@ import type * as Remote from "../Remote.ts"
 import type * as Server from "../Server.ts"
 import { ServerError } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
+import { controlOf, type Resolve } from "./control.ts"
 import { Engine } from "./engine.ts"
 import { resolve } from "./limits.ts"
 import { makeServer } from "./face.ts"
@@ -21,13 +22,22 @@ export const hosted = <Self, In, Out>(
   host: Remote.Host
 ): Effect.Effect<Server.Server<In, Out>, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
-    const limits = yield* Effect.mapError(Effect.fromResult(resolve(options)), (reason) => new ServerError({ reason }))
     // Whoever sends the requests has counted them, and watches for silence.
-    const unlimited = { ...limits, maxConnections: Infinity, idleMillis: Infinity, placeMillis: longestMillis }
+    const unlimited: Resolve = (options) =>
+      Result.map(resolve(options), (limits) => ({
+        ...limits,
+        maxConnections: Infinity,
+        idleMillis: Infinity,
+        placeMillis: longestMillis
+      }))
+    const limits = yield* Effect.mapError(
+      Effect.fromResult(unlimited(options)),
+      (reason) => new ServerError({ reason })
+    )
     const engine = new Engine<In, Out>({
       service: tag.key,
       protocol: tag.protocol,
-      limits: unlimited,
+      limits,
       services: yield* Effect.context<never>()
     })
     const mine = tag.key === host.service
@@ -48,7 +58,7 @@ export const hosted = <Self, In, Out>(
       })
     }
     yield* Effect.addFinalizer(() => engine.stop.shutdown)
-    return makeServer(engine, [listening])
+    return makeServer(engine, [listening], controlOf(engine, options, unlimited))
   })
 
 // A timer takes no longer time. The parent has counted, and waits itself.

@@ -58,6 +58,8 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
   abstract stop(): void
   /** The deadline of a stop has passed. */
   abstract cut(): void
+  /** Other limits hold. */
+  abstract limited(): void
   /** Ends it once what was written has left. `by` is the request whose handler asks for it, and goes on. */
   protected abstract shut(by?: object): void
   /** Whether nothing is read from its peer now, so that nothing may say that the peer is gone. */

@@ -92,6 +92,10 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.release()
   }
 
+  limited(): void {
+    this.progress()
+  }
+
   isNext(incoming: Incoming<In, Out>): boolean {
     return incoming === this.line.first || this.context.protocol.correlation !== undefined
   }
