@@ -49,6 +49,8 @@ describe("the page of limits", () => {
       ...rows.filter((row) => !sections.includes(row)).map((row) => `no section ${row}`),
       ...sections.filter((name) => options.includes(name) && !rows.includes(name)).map((name) => `no row ${name}`)
     ]
-    if (missing.length > 0) throw new Error(missing.join(", "))
+    const twice = [rows, sections].flatMap((names) => names.filter((name, at) => names.indexOf(name) !== at))
+    if (missing.length + twice.length > 0)
+      throw new Error([...missing, ...twice.map((name) => `${name} twice`)].join(", "))
   })
 })
