@@ -6,6 +6,9 @@
  * back-pressure at a high-water mark of 64 KiB, delivery in a later turn.
  * Nothing is a socket, so a test needs no port and no real time.
  *
+ * It is a network with perfect links. `Network` has others, and `Simulation` runs
+ * a program over them in a time of its own.
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -13,8 +16,11 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Connection from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
-import { datagramPair } from "./internal/memoryDatagrams.ts"
-import { pair } from "./internal/memory.ts"
+import { type Link, perfect } from "./internal/links.ts"
+import { type Loop, loop } from "./internal/loop.ts"
+import { datagramPair } from "./internal/networkDatagrams.ts"
+import { pair } from "./internal/networkWire.ts"
+import { type Accept, CurrentRegistry } from "./internal/registry.ts"
 import * as Peer from "./Peer.ts"
 import type * as Server from "./Server.ts"
 import { BindFailed, ServerError } from "./ServerError.ts"
@@ -30,6 +36,8 @@ import type * as Wire from "./Wire.ts"
 export interface MemoryServerOptions extends Transport.ServerOptions {
   /** The name to connect to, `memory:name`, unique in the process while the server lives. Default: the service's key and a number. */
   readonly name?: string | undefined
+  /** What lies between it and clients that choose no other: see `Network.link`. Default: a perfect one. */
+  readonly link?: Link | undefined
 }
 
 /**
@@ -59,7 +67,8 @@ export interface MemoryServerOptions extends Transport.ServerOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: MemoryServerOptions = {}
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, (sink) => listen(nameOf(tag, options))(sink))
+): Layer.Layer<Self, ServerError> =>
+  Transport.layer(tag, options, (sink) => Effect.flatMap(nameOf(tag, options), (name) => listen(name, options)(sink)))
 
 /**
  * A server in memory whose requests are datagrams.
@@ -93,7 +102,9 @@ export const layerDatagrams = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: MemoryServerOptions = {}
 ): Layer.Layer<Self, ServerError> =>
-  Transport.layer(tag, options, (sink) => listenDatagrams(nameOf(tag, options))(sink))
+  Transport.layer(tag, options, (sink) =>
+    Effect.flatMap(nameOf(tag, options), (name) => listenDatagrams(name, options)(sink))
+  )
 
 /**
  * A listener in memory, for `Transport.layer`: one of several of a server.
@@ -102,21 +113,23 @@ export const layerDatagrams = <Self, In, Out>(
  * @since 0.1.0
  */
 export const listen =
-  (name: string): Transport.Listen =>
+  (name: string, options: { readonly link?: Link | undefined } = {}): Transport.Listen =>
   (sink) => {
     let clients = 0
     const address = Endpoint.memory(name)
-    const accept = (): Wire.Wire => {
-      const peer = `${address}#${++clients}`
+    return register(name, (loop) => ({ link = options.link ?? perfect, name }) => {
+      const peer = name ?? `${address}#${++clients}`
       const [client, server] = pair(
+        loop,
+        link,
         address,
         Peer.make({ transport: "memory", name: String(address) }),
         Peer.make({ transport: "memory", name: peer })
       )
-      sink.accept(server)
+      if (link.latency === 0) sink.accept(server)
+      else loop.after(link.latency, () => sink.accept(server))
       return client
-    }
-    return register(name, accept)
+    })
   }
 
 /**
@@ -126,39 +139,44 @@ export const listen =
  * @since 0.1.0
  */
 export const listenDatagrams =
-  (name: string): Transport.Listen =>
+  (name: string, options: { readonly link?: Link | undefined } = {}): Transport.Listen =>
   (sink) => {
     let clients = 0
     const address = Endpoint.memory(name)
-    return register(name, () => datagramPair(address, `${address}#${++clients}`, sink.receive))
+    return register(
+      name,
+      (loop) =>
+        ({ link = options.link ?? perfect, name }) =>
+          datagramPair(loop, link, address, name ?? `${address}#${++clients}`, sink.receive)
+    )
   }
 
-const nameOf = (tag: { readonly key: string }, options: MemoryServerOptions): string =>
-  options.name ?? `${tag.key}-${++numbers}`
+const nameOf = (tag: { readonly key: string }, options: MemoryServerOptions): Effect.Effect<string> =>
+  Effect.map(CurrentRegistry, (registry) => options.name ?? registry.nameOf(tag.key))
 
 /** Makes a listener known by its name, until it closes. */
 const register = (
   name: string,
-  accept: () => Wire.Wire
+  make: (loop: Loop) => Accept
 ): Effect.Effect<Transport.Listening, ServerError, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const address = Endpoint.memory(name)
+    const { listeners } = yield* CurrentRegistry
+    const accept = make(yield* loop)
     if (listeners.has(name)) {
       const cause = new Error(`${address} is taken`)
-      return Effect.fail(
+      return yield* Effect.fail(
         new ServerError({ reason: new BindFailed({ endpoint: String(address), kind: "AddressInUse", cause }) })
       )
     }
     const close = () => {
       if (listeners.get(name) === accept) listeners.delete(name)
     }
-    return Effect.as(
-      Effect.acquireRelease(
-        Effect.sync(() => listeners.set(name, accept)),
-        () => Effect.sync(close)
-      ),
-      { address, close, connect: wire(name) }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => listeners.set(name, accept)),
+      () => Effect.sync(close)
     )
+    return { address, close, connect: wire(name) }
   })
 
 /**
@@ -168,8 +186,11 @@ const register = (
  * @category clients
  * @since 0.1.0
  */
-export const wire = (name: string): Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope> =>
-  Effect.suspend(() => {
+export const wire = (
+  name: string,
+  options: { readonly link?: Link | undefined; readonly name?: string | undefined } = {}
+): Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope> =>
+  Effect.flatMap(CurrentRegistry, ({ listeners }) => {
     const accept = listeners.get(name)
     if (accept === undefined) {
       const cause = new Error(`there is no server ${Endpoint.memory(name)}`)
@@ -177,8 +198,8 @@ export const wire = (name: string): Effect.Effect<Wire.Wire, Connection.ConnectF
         new Connection.ConnectFailed({ endpoint: String(Endpoint.memory(name)), kind: "Refused", cause })
       )
     }
-    return Effect.acquireRelease(Effect.sync(accept), (wire) => Effect.sync(() => wire.destroy()))
+    return Effect.acquireRelease(
+      Effect.sync(() => accept(options)),
+      (wire) => Effect.sync(() => wire.destroy())
+    )
   })
-
-const listeners = new Map<string, () => Wire.Wire>()
-let numbers = 0

@@ -10,6 +10,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Codec from "./Codec.ts"
@@ -63,12 +64,28 @@ export interface Taker {
 }
 
 /**
+ * The host of a program that is a worker beside others in one process, as in a
+ * simulation. Elsewhere {@link setHost} says it for the whole process.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const CurrentHost: Context.Reference<Host | undefined> = Context.Reference<Host | undefined>(
+  "@socketserver/core/Remote/CurrentHost",
+  { defaultValue: () => undefined }
+)
+
+/**
  * The host of this program, if it is a worker.
  *
  * @category hosts
  * @since 0.1.0
  */
-export const host: Effect.Effect<Host | undefined> = Effect.suspend(() => {
+export const host: Effect.Effect<Host | undefined> = Effect.flatMap(CurrentHost, (given) =>
+  given === undefined ? hostOfProcess : Effect.succeed(given)
+)
+
+const hostOfProcess: Effect.Effect<Host | undefined> = Effect.suspend(() => {
   const { [hostKey]: load } = globalThis as { readonly [hostKey]?: () => Promise<Host> }
   return load === undefined ? Effect.undefined : Effect.promise(load)
 })

@@ -38,6 +38,7 @@ import type * as Control from "./Control.ts"
 import type * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
 import { engineOf, listeningOf } from "./internal/face.ts"
+import { clients } from "./internal/lazily.ts"
 import * as running from "./internal/running.ts"
 import * as serving from "./internal/serving.ts"
 import * as Outcome from "./Outcome.ts"
@@ -392,10 +393,7 @@ const clientOf = <In, Out, Send, Receive>(
   wire: Wire.Wire,
   protocol: Protocol.Protocol<In, Out, Send, Receive>
 ): Effect.Effect<Client.Client<Send, Receive>, never, Scope.Scope> =>
-  Effect.flatMap(
-    Effect.promise(() => import("./internal/typedClient.ts")),
-    ({ fromWire }) => fromWire(wire, protocol)
-  )
+  Effect.flatMap(clients, ({ fromWire }) => fromWire(wire, protocol))
 
 const logOutcome = ({ connection, outcome, request }: Outcome.Event): Effect.Effect<void> =>
   outcome._tag === "Completed" || outcome._tag === "Failed" || outcome._tag === "WorkerCrashed"

@@ -20,6 +20,7 @@ import type * as Endpoint from "./Endpoint.ts"
 import * as datagrams from "./internal/datagramWire.ts"
 import { controlOf } from "./internal/control.ts"
 import { Engine } from "./internal/engine.ts"
+import { hostedServers } from "./internal/lazily.ts"
 import { type Limits as Resolved, resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/face.ts"
 import { OnListening, runningOf } from "./internal/running.ts"
@@ -176,7 +177,7 @@ export const layer = <Self, In, Out>(
       const host = yield* Remote.host
       if (host !== undefined) {
         // Only a worker has a use for it.
-        const { hosted } = yield* Effect.promise(() => import("./internal/hosted.ts"))
+        const { hosted } = yield* hostedServers
         return yield* hosted(tag, options, host)
       }
       const limits = yield* Effect.mapError(
@@ -234,6 +235,8 @@ export interface DatagramWireOptions {
   /** Sends a datagram. `sent` is called once; an error ends the connection with it. */
   readonly send: (data: Uint8Array, sent: (error?: unknown) => void) => void
   readonly close: () => void
+  /** Calls when what runs now has ended. Default: `queueMicrotask`. */
+  readonly soon?: ((f: () => void) => void) | undefined
   /** Stops and resumes reading, where the system then holds the server back. Where it cannot, what nobody reads is dropped. */
   readonly flow?: { readonly pause: () => void; readonly resume: () => void } | undefined
 }

@@ -21,6 +21,9 @@ export * as MemoryServer from "./MemoryServer.ts"
 /** Functions from handler to handler: what happens around every request, such as a timeout, a check or a log. */
 export * as Middleware from "./Middleware.ts"
 
+/** What lies between a server in memory and its peers, as values: links that are slow, cut bytes anywhere, hold few of them, or lose datagrams; and peers that stop reading, half-close or reset. */
+export * as Network from "./Network.ts"
+
 /** Which networks a peer comes from: for servers that let only some in. */
 export * as Networks from "./Networks.ts"
 
@@ -50,6 +53,9 @@ export * as ServerError from "./ServerError.ts"
 
 /** For handlers that know their connection: a greeting, a login, state from request to request. */
 export * as Session from "./Session.ts"
+
+/** A program in a time of its own: servers in memory, their peers and handlers run in virtual time, from one queue, and the same seed does the same again. */
+export * as Simulation from "./Simulation.ts"
 
 /** Who runs a handler: for replies and logs that say so. */
 export * as Worker from "./Worker.ts"

@@ -14,6 +14,7 @@ import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
 import type { ServerConnection } from "./serverConnection.ts"
+import { StopClock } from "./loop.ts"
 import { Tick } from "./tick.ts"
 import { Troubles } from "./troubles.ts"
 
@@ -52,6 +53,8 @@ export class ServerContext<In, Out> {
   readonly troubles: Troubles
   readonly run: Runner
   readonly clock: Clock.Clock
+  /** What bounds a stop as well, in real time, where it is another one. */
+  readonly stopClock: Clock.Clock
   /** Requests whose handlers have begun. */
   requestsBegun = 0
   private readonly origin: number
@@ -72,6 +75,7 @@ export class ServerContext<In, Out> {
     this.events = options.events
     this.clock = Context.get(services, Clock.Clock)
     this.origin = Math.floor(elapsed(this.clock))
+    this.stopClock = Context.get(services, StopClock)
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
     this.run = this.runner(services as Context.Context<unknown>)
     this.ledger = new Ledger((effect) => void this.run(effect))

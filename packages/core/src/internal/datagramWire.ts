@@ -22,9 +22,11 @@ export class DatagramWire implements Transport.DatagramWire {
   private blocked = false
   private waiting: Array<Uint8Array> = []
   private waitingBytes = 0
+  private readonly soon: (f: () => void) => void
 
   constructor(options: Transport.DatagramWireOptions) {
     this.options = options
+    this.soon = options.soon ?? queueMicrotask
     this.peer = options.peer
     this.listener = options.listener
     this.maxMessageBytes = options.maxMessageBytes
@@ -84,7 +86,7 @@ export class DatagramWire implements Transport.DatagramWire {
   end(): void {
     if (this.ending || this.closed) return
     this.ending = true
-    if (this.bytesUnsent === 0) queueMicrotask(() => this.receiver?.onFinish())
+    if (this.bytesUnsent === 0) this.soon(() => this.receiver?.onFinish())
   }
 
   destroy(): void {
@@ -114,7 +116,7 @@ export class DatagramWire implements Transport.DatagramWire {
   }
 
   private tell(): void {
-    queueMicrotask(() => this.receiver?.onClose(this.failure))
+    this.soon(() => this.receiver?.onClose(this.failure))
   }
 }
 

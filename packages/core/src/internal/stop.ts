@@ -1,6 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Outcome from "../Outcome.ts"
@@ -167,16 +165,14 @@ export class Stop<In, Out> {
 
 /** Does something after the drain timeout, unless it is cancelled before. */
 const deadline = (
-  context: Pick<ServerContext<never, never>, "after" | "clock" | "limits">,
+  context: Pick<ServerContext<never, never>, "after" | "clock" | "limits" | "stopClock">,
   cut: () => void
 ): (() => void) => {
   const deadlines = [context.after(context.limits.drainMillis, cut)]
   // Virtual time may stand still for ever once a test is over.
-  if (context.clock !== liveClock) deadlines.push(context.after(virtualDrainMillis, cut, liveClock))
+  if (context.clock !== context.stopClock) deadlines.push(context.after(virtualDrainMillis, cut, context.stopClock))
   return () => deadlines.forEach((cancel) => cancel())
 }
-
-const liveClock = Context.get(Context.empty(), Clock.Clock)
 
 // How long, in real time, a stop waits where time is virtual.
 const virtualDrainMillis = 1_000

@@ -12,6 +12,7 @@ import type { Protocol } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { type Answered, Answers, idOf } from "./answers.ts"
 import { Outbox } from "./outbox.ts"
+import { CurrentRegistry } from "./registry.ts"
 import { Tick } from "./tick.ts"
 import { TypedConnection } from "./typedConnection.ts"
 
@@ -31,7 +32,7 @@ export const fromWire = <In, Out, Send, Receive>(
     const side = protocol.client
     const outbox = new Outbox<Send>(wire, side, new Tick(Context.get(services, Scheduler.Scheduler)))
     const info = {
-      id: ++ids,
+      id: (yield* CurrentRegistry).nextClient(),
       openedAt: Context.get(services, Clock.Clock).currentTimeMillisUnsafe(),
       inFlight: 0
     }
@@ -48,8 +49,6 @@ export const fromWire = <In, Out, Send, Receive>(
     )
     return client
   })
-
-let ids = 0
 
 /** The end of a connection that asks: each request is written at once, and gets the answer that is its own. */
 class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implements Client.Client<Send, Receive> {
