@@ -3,6 +3,9 @@
 /** The behaviours that every transport owes its users, under every policy: ours run these suites, and a transport or policy of your own can too. */
 export * as Conformance from "./Conformance.ts"
 
+/** What holds in every run of a `Scenario`, whatever goes wrong in it: each law watches a run, and says what breaks it. */
+export * as Laws from "./Laws.ts"
+
 /** What must not depend on where a policy runs handlers: in process, in threads, in processes, the answers, outcomes and their order are the same. */
 export * as PlacementLaws from "./PlacementLaws.ts"
 
@@ -11,3 +14,6 @@ export * as PlacementServers from "./PlacementServers.ts"
 
 /** The laws that every policy keeps, ours and yours, in virtual time over a server in memory. */
 export * as PolicyLaws from "./PolicyLaws.ts"
+
+/** Peers that a seed draws, against a server in a `Simulation`: what they ask for, over which links, and how they misbehave. */
+export * as Scenario from "./Scenario.ts"

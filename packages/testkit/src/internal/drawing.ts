@@ -1,0 +1,79 @@
+import * as Network from "@socketserver/core/Network"
+import * as Simulation from "@socketserver/core/Simulation"
+import type { Faults, Scenario, Scripted, Step, Subject } from "../Scenario.ts"
+
+/** A scenario of a seed. Limits are small, since faults hide behind large ones. */
+export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: number, which: Faults): Scenario => {
+  const chance = Simulation.chance(seed, "scenario")
+  // Each run has its own few faults, most of them at zero.
+  const on = (probability: number): number => (chance.chance(0.5) ? probability : 0)
+  const rates: Faults = {
+    stopReading: on(which.stopReading),
+    reset: on(which.reset),
+    halfClose: on(which.halfClose),
+    slow: on(which.slow),
+    tiny: on(which.tiny),
+    forgets: on(which.forgets),
+    never: on(which.never),
+    stop: which.stop,
+    closeThrows: which.closeThrows
+  }
+  const peers: Array<Scripted> = []
+  for (let count = chance.int(1, 5); count > 0; count--) {
+    peers.push(drawPeer(subject, chance.fork(`p${peers.length}`), rates, `p${peers.length}`))
+  }
+  return {
+    seed,
+    policy: chance.pick(Object.keys(subject.policies)),
+    maxPipelined: chance.pick([1, 4, 16, 128]),
+    shuffle: chance.chance(0.5),
+    ops: chance.pick([2_048, 2_048, 30, 5, 4]),
+    peers,
+    quiet: chance.chance(0.5),
+    heal: 1_000,
+    stop: chance.chance(rates.stop) ? chance.int(0, chance.pick([50, 1_500])) : undefined,
+    stopBy: chance.pick(["shutdown", "scope"] as const),
+    drainMillis: 900,
+    closeThrows: chance.chance(rates.closeThrows)
+  }
+}
+
+const drawPeer = <Self, In, Out>(
+  subject: Subject<Self, In, Out>,
+  chance: Simulation.Chance,
+  rates: Faults,
+  name: string
+): Scripted => {
+  const steps: Array<Step> = []
+  let at = chance.int(0, 20)
+  let ids = 0
+  const all: Array<string> = []
+  for (let sends = chance.int(1, 4); sends > 0; sends--) {
+    const asks = Array.from({ length: chance.pick([1, 1, 2, 4, 8, 20]) }, () =>
+      subject.asks(chance, `${name}-${ids++}`)
+    )
+    all.push(...asks)
+    if (chance.chance(rates.stopReading)) steps.push({ at, do: "stopReading" })
+    steps.push({ at, do: "send", asks })
+    at += chance.int(0, 100)
+    if (chance.chance(0.3)) steps.push({ at, do: "resume" })
+  }
+  if (chance.chance(rates.reset)) steps.push({ at, do: "reset" })
+  else if (chance.chance(rates.halfClose)) steps.push({ at, do: "halfClose" })
+  const bytes = subject.expects(all).length
+  const link = Network.link({
+    latency: chance.int(0, 20),
+    jitter: chance.chance(0.5) ? chance.int(0, 10) : 0,
+    // Pieces as small as a byte, unless that would be too many of them.
+    chunk: [
+      1,
+      chance.chance(rates.tiny) ? chance.int(1 + (bytes >> 10), 20 + (bytes >> 8)) : chance.pick([100, 1_460, 65_536])
+    ],
+    window: Math.max(chance.pick([256, 1_024, 4_096, 65_536]), bytes >> 5),
+    highWater: chance.pick([256, 1_024, 65_536]),
+    rate: chance.chance(rates.slow) ? 1_000 + Math.floor((bytes * 1_000) / chance.int(100, 3_000)) : Infinity,
+    joins: chance.chance(0.5),
+    forgets: chance.chance(rates.forgets)
+  })
+  return { name, link, heals: !chance.chance(rates.never), steps }
+}

@@ -1,0 +1,120 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Policy from "@socketserver/core/Policy"
+import * as Laws from "@socketserver/testkit/Laws"
+import * as Scenario from "@socketserver/testkit/Scenario"
+import * as Effect from "effect/Effect"
+import * as Response from "@socketserver/core/Response"
+import { readdirSync, readFileSync } from "node:fs"
+import { mixed } from "../src/internal/mixed.ts"
+
+const kept = new URL("scenarios/", import.meta.url)
+
+describe("a scenario", () => {
+  it("is drawn again by the same seed, and does the same", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const scenario = Scenario.generate(mixed, seed)
+      assert.deepStrictEqual(Scenario.generate(mixed, seed), scenario)
+      const one = Scenario.play(mixed, scenario, Laws.all, { trace: true })
+      const two = Scenario.play(mixed, scenario, Laws.all, { trace: true })
+      assert.deepStrictEqual(two, one)
+    }
+  })
+
+  it("is read again from its file", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const scenario = Scenario.generate(mixed, seed)
+      assert.deepStrictEqual(Scenario.parse(Scenario.stringify(scenario)), scenario)
+    }
+  })
+
+  it("with one peer less does the same to the others", () => {
+    const scenario = Scenario.generate(mixed, 3)
+    const [first, ...others] = scenario.peers
+    assert.isDefined(first)
+    for (const peer of others) {
+      const alone = { ...scenario, policy: "fiber", ops: 2_048, shuffle: false, stop: undefined, peers: [peer] }
+      const beside = { ...alone, peers: [first!, peer] }
+      const lines = (which: Scenario.Scenario) =>
+        Scenario.play(mixed, which, [], { trace: true }).trace.filter((line) => line.includes(`${peer.name}> reads`))
+      assert.deepStrictEqual(lines(beside), lines(alone))
+    }
+  })
+})
+
+describe("laws", () => {
+  const broken = (subject: typeof mixed, scenario: Partial<Scenario.Scenario>, laws = Laws.all) =>
+    Scenario.play(subject, { ...Scenario.generate(mixed, 1), stop: undefined, closeThrows: false, ...scenario }, laws)
+  const peer = (...steps: ReadonlyArray<Scenario.Step>): Scenario.Scripted => ({
+    ...Scenario.generate(mixed, 1).peers[0]!,
+    name: "p0",
+    heals: true,
+    steps
+  })
+
+  it("see a reply that is not its request's", () => {
+    let first = true
+    const swaps = {
+      ...mixed,
+      work: ({ body }: { readonly body: string }) => {
+        const wrong = body.startsWith("echo p0") && first
+        if (wrong) first = false
+        return Effect.succeed(Response.make(wrong ? "echo p0-9" : body))
+      }
+    }
+    const run = broken(swaps, { peers: [peer({ at: 0, do: "send", asks: ["echo p0-0\n", "echo p0-1\n"] })] })
+    assert.deepStrictEqual(
+      run.broken.map(({ law }) => law),
+      ["order"]
+    )
+  })
+
+  it("see who waits for ever, and say for what", () => {
+    const stuck = { ...mixed, work: () => Effect.never, policies: { fiber: Policy.fiber() } }
+    const peers = [peer({ at: 0, do: "send", asks: ["echo p0-0\n"] })]
+    const run = broken(stuck, { peers, policy: "fiber" })
+    assert.include(
+      run.broken.map(({ law }) => law),
+      "progress"
+    )
+    assert.match(run.waits.join(), /p0 has 0 of 10 bytes ← 1 in flight, begun \d+/)
+  })
+
+  it("see a stop that does not end", () => {
+    const stuck = {
+      ...mixed,
+      work: () => Effect.uninterruptible(Effect.never)
+    }
+    const run = broken(stuck, { peers: [peer({ at: 0, do: "send", asks: ["echo p0-0\n"] })], stop: 10 })
+    assert.include(
+      run.broken.map(({ law }) => law),
+      "gone"
+    )
+  })
+
+  it("are broken by the smallest scenario, too", () => {
+    const law: Laws.Law = {
+      name: "no long line",
+      watch: () => ({ onReceived: ({ received }) => (received.includes("x".repeat(500)) ? "a long line" : undefined) })
+    }
+    const seed = Array.from({ length: 100 }, (_, i) => i + 1).find(
+      (seed) => Scenario.play(mixed, Scenario.generate(mixed, seed), [law]).broken.length > 0
+    )
+    const { scenario } = Scenario.shrink(mixed, Scenario.generate(mixed, seed!), law)
+    assert.strictEqual(scenario.peers.length, 1)
+    assert.strictEqual(scenario.peers[0]!.steps.length, 1)
+    assert.match(Scenario.print(scenario), /p0|p1|p2|p3|p4/)
+  })
+
+  it("hold in what was found before", () => {
+    for (const file of readdirSync(kept).filter((name) => name.endsWith(".json"))) {
+      const scenario = Scenario.parse(readFileSync(new URL(file, kept), "utf8"))
+      assert.deepStrictEqual(Scenario.play(mixed, scenario, Laws.all).broken, [], file)
+    }
+  })
+
+  it("hold in two hundred seeds", () => {
+    // A peer that never reads keeps its request's place, and a wire that forgets a reset its connection.
+    const { broken } = Scenario.check(mixed, { laws: Laws.all, seeds: 200, faults: { never: 0, forgets: 0 } })
+    assert.deepStrictEqual([...broken], [])
+  })
+})
