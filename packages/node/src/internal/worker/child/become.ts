@@ -1,5 +1,6 @@
 /** Makes this program a worker: finds its parent, and ends when that asks for it or is gone. Loaded in workers only. */
 import * as net from "node:net"
+import * as Effect from "effect/Effect"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
 import { later } from "../../later.ts"
@@ -40,6 +41,7 @@ export const become = (role: Role): WorkerHost => {
   return new WorkerHost({
     role,
     tick: platformTick,
+    run: Effect.runFork,
     id: thread ? threads.threadId : process.pid,
     link: given === undefined ? pipes() : portLink(given.port),
     claims: new Claims(given === undefined ? fileCells(descriptors.claims) : memoryCells(given.shared)),

@@ -35,6 +35,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   readonly policy: Policy.Policy
   private readonly writer: FrameWriter
   private readonly onStop: () => void
+  private readonly run: (effect: Effect.Effect<unknown>) => void
   private readonly tick: Tick
   private readonly intake: Intake
   private readonly begun = new Map<number, Begun>()
@@ -50,6 +51,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     readonly link: Link
     readonly claims: Claims
     readonly tick: Tick
+    /** Starts what it does for its server. */
+    readonly run: (effect: Effect.Effect<unknown>) => void
     readonly onStop: () => void
     readonly onLost: () => void
   }) {
@@ -57,6 +60,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     this.service = role.service
     this.address = role.address
     this.onStop = options.onStop
+    this.run = options.run
     this.tick = tick
     // An answer, and that there is room for the next call, leave together: half the writes, and half the wakes of the parent.
     const writer = new FrameWriter(link.send, tick.afterTurn)
@@ -111,7 +115,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       if (!this.ending && why === "asked") this.writer.add(Tell.shutdown, 0)
       this.intake.stop()
     })
-    Effect.runFork(stopped)
+    this.run(stopped)
   }
 
   onFrame(kind: number, id: number, body: Buffer): void {
@@ -136,7 +140,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       case Ask.gone: {
         const ref = this.refs.get(id)
         this.refs.delete(id)
-        if (ref !== undefined) Effect.runFork(ref.end())
+        if (ref !== undefined) this.run(ref.end())
         return
       }
       case Ask.pushed:

@@ -10,6 +10,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Role } from "../channel/given.ts"
 import { platformTick } from "../channel/platformTick.ts"
+import type { Tick } from "../channel/tick.ts"
+import type { Child } from "./child.ts"
 import { ConnectionCall } from "./connectionCall.ts"
 import type { PoolOptions } from "./options.ts"
 import { Pool } from "./pool.ts"
@@ -36,15 +38,29 @@ export const place = <In, Out, R>(
     }
     const found = yield* Effect.fromResult(programOf(options.entry))
     const program = options.bundle ? { ...found, entry: yield* bundle(found.entry) } : found
+    return yield* placeOn(served, server, options, platformTick, (role) => spawnChild(program, role, options))
+  })
+
+/** Has a server served by workers, however they are started: a simulation's are not programs of their own. */
+export const placeOn = <In, Out, R>(
+  served: Served<In, Out, R>,
+  server: Placement<In, Out>,
+  options: PoolOptions,
+  tick: Tick,
+  start: (role: Role) => Child
+): Effect.Effect<Served<In, Out, R>, string, Scope.Scope> =>
+  Effect.gen(function* () {
     const { graceMillis, kind } = options
+    const { protocol } = server
+    const hasSessions = served.onConnect !== undefined
     const role: Role = { service: server.service, kind, address: server.address, graceMillis, each: options.each }
     const pool = new Pool(options, {
       service: server.service,
       shutdown: server.shutdown,
       sticky: hasSessions,
-      start: () => spawnChild(program, role, options),
+      start: () => start(role),
       context: yield* Effect.context<never>(),
-      tick: platformTick
+      tick
     })
     yield* Effect.addFinalizer(() => pool.close)
     yield* pool.open
