@@ -39,8 +39,8 @@ const subject = (size: number, faults?: WorkerFaults): Scenario.Subject<Lines, s
   }
 }
 
-// A peer that never reads keeps the worker of its request; what comes before a worker is ready is lost by a stop.
-const faults = { never: 0, forgets: 0, stop: 0 }
+// A peer that never reads keeps the worker of its request.
+const faults = { never: 0 }
 
 describe("the pool, with simulated workers", () => {
   it.effect.each<{

@@ -37,6 +37,8 @@ export class NetworkWire implements Wire.Wire {
   private readonly label: string
   /** Whether what is sent is there at once. */
   private readonly direct: boolean
+  /** Where events forget something. Elsewhere they say it all, and a server need not look. */
+  readonly probe: (() => void) | undefined
   private random: Random | undefined
   private receiver: Wire.Receiver | undefined = undefined
   private readonly unsent: Array<Uint8Array> = []
@@ -68,6 +70,7 @@ export class NetworkWire implements Wire.Wire {
     this.listener = listener
     this.peer = peer
     this.label = label
+    this.probe = link.forgets ? () => this.look() : undefined
     this.direct = link.latency === 0 && link.jitter === 0 && link.rate === Infinity
   }
 
@@ -216,6 +219,13 @@ export class NetworkWire implements Wire.Wire {
       this.loop.log?.(`${this.label} forgets`)
       return this.loop.soon(() => this.receiver?.onEnd())
     }
+    this.schedule()
+  }
+
+  private look(): void {
+    const { broken } = this
+    if (broken === undefined || this.closed) return
+    this.deaf = false
     this.schedule()
   }
 

@@ -54,6 +54,7 @@ export const simulatedWorkers = <Self, In, Out>(
     queue: 1_024,
     memoryMb: undefined,
     deadlineMillis: Infinity,
+    placeMillis: 10_000,
     startMillis: 10_000,
     graceMillis: 1_000,
     retries: 0,
