@@ -108,6 +108,8 @@ describe("laws", () => {
   it("hold in what was found before", () => {
     for (const file of readdirSync(kept).filter((name) => name.endsWith(".json"))) {
       const scenario = Scenario.parse(readFileSync(new URL(file, kept), "utf8"))
+      // Those with workers are played by `pnpm simulate`.
+      if (!(scenario.policy in mixed.policies)) continue
       assert.deepStrictEqual(Scenario.play(mixed, scenario, Laws.all).broken, [], file)
     }
   })

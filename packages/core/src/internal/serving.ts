@@ -75,7 +75,9 @@ const prepare = <Self, In, Out, R>(
       Effect.gen(function* () {
         const drain = policy.drain(intake.requests, begin, { key: tag.keyOf, room: placed.room })
         const draining = yield* Effect.forkScoped(drain, { startImmediately: true })
-        arrived()
+        // Not before it takes requests: its fiber may yield first.
+        const taking = Effect.raceFirst(intake.taken, Effect.exit(joined(draining)))
+        yield* Effect.forkScoped(Effect.andThen(taking, Effect.sync(arrived)), { startImmediately: true })
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
         const drained = Effect.onExit(joined(draining), (exit) =>
