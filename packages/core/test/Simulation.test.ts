@@ -93,6 +93,20 @@ describe("a simulation", () => {
     assert.deepStrictEqual({ ended, exit, millis }, { ended: "dry", exit: undefined, millis: 0 })
   })
 
+  it("says so also where a connection is not read", () => {
+    const stuck = Lines.serve(() => Effect.never)
+    const program = Effect.gen(function* () {
+      const peer = yield* Network.connect(Lines)
+      yield* peer.write("a\nb\n")
+      return yield* peer.receives("a")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.provideMerge(stuck, MemoryServer.layer(Lines, { maxPipelined: 1, placeTimeout: "1 hour" })))
+    )
+    const { ended, millis } = Simulation.runSync(program, { maxTurns: 10_000 })
+    assert.deepStrictEqual({ ended, isSoon: millis <= 1_000 }, { ended: "dry", isSoon: true })
+  })
+
   it("says what never rests", () => {
     const busy = Effect.forever(Effect.yieldNow)
     assert.strictEqual(Simulation.runSync(busy, { maxTurns: 1_000 }).ended, "busy")

@@ -77,8 +77,9 @@ export class GuardedWire implements Wire.Wire {
   resume(): void {
     this.call("resume")
   }
-  probe(): void {
-    this.call("probe")
+  /** Only where the transport has one: nobody looks at the others. */
+  get probe(): (() => void) | undefined {
+    return this.inner.probe === undefined ? undefined : () => this.call("probe")
   }
   end(): void {
     this.call("end")
