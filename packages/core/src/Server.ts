@@ -300,27 +300,22 @@ export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.E
   serving.OnListenerDied
 
 /**
- * A server that listens, as whoever runs its program sees it.
+ * A server that listens, as whoever runs its program sees it: its name, how long its stop may take, and what it has done.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Running {
-  /** The name of its declaration. */
   readonly name: string
-  /** How long its stop may take, in milliseconds. */
   readonly drainMillis: number
   readonly shutdown: Effect.Effect<Outcome.Report>
-  /** What it has done until now. */
   readonly totals: () => Outcome.Totals
   /** Logs a line as the server's own, at `Info`. */
   readonly log: (line: string) => void
 }
 
 /**
- * What is told of each server that listens. A program runner provides it, as
- * `NodeServer.launch` does, to stop all of them before it closes the program's
- * scope. The scope is the server's.
+ * What is told of each server that listens: `NodeServer.launch` provides it, to stop all of them before the program's scope closes. The scope is the server's.
  *
  * @category services
  * @since 0.1.0

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Outcome from "@socketserver/core/Outcome"
+import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
@@ -142,6 +143,25 @@ describe("the limits of a server that runs", () => {
       assert.strictEqual(yield* open, 1)
     }).pipe(Effect.scoped, Effect.provide(echoing()))
   )
+
+  it.effect("are what a policy sees that has been placed", () => {
+    let placement: Policy.Placement<never, never> | undefined
+    const policy: Policy.Policy = {
+      ...Policy.fiber(),
+      place: (served, placed) =>
+        Effect.sync(() => {
+          placement = placed as never
+          return served
+        })
+    }
+    const served = Lines.serve(({ body }) => Effect.succeed(Response.make(body)), { policy })
+    return Effect.gen(function* () {
+      const { control } = yield* Lines
+      assert.strictEqual(placement?.startMillis, 30_000)
+      yield* control.change({ startTimeout: "5 seconds", placeTimeout: "2 seconds" })
+      assert.deepStrictEqual([placement?.startMillis, placement?.placeMillis], [5_000, 2_000])
+    }).pipe(Effect.provide(Layer.provideMerge(served, MemoryServer.layer(Lines))))
+  })
 
   it.effect("give the next stop its deadline", () => {
     const { layer } = gated()

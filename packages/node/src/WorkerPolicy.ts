@@ -193,7 +193,7 @@ interface Size extends Pick<internal.PoolOptions, "kind" | "fixed" | "spares" | 
   readonly most: () => number
 }
 
-/** What the server says. */
+/** What the server says, and may say otherwise later. */
 type Limits = Pick<Policy.Placement<never, never>, "startMillis" | "placeMillis">
 
 const make = (
@@ -239,7 +239,7 @@ const make = (
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
   const { most, ...sized } = size
-  const pool = ({ placeMillis, startMillis }: Limits): internal.PoolOptions => ({
+  const pool = (limits: Limits): internal.PoolOptions => ({
     ...sized,
     max: most(),
     hasClaims: true,
@@ -247,9 +247,13 @@ const make = (
     queue,
     memoryMb: memory,
     deadlineMillis: Duration.toMillis(deadline),
-    startMillis: startTimeout === undefined ? startMillis : Duration.toMillis(startTimeout),
+    get startMillis() {
+      return startTimeout === undefined ? limits.startMillis : Duration.toMillis(startTimeout)
+    },
     graceMillis: Duration.toMillis(gracePeriod),
-    placeMillis,
+    get placeMillis() {
+      return limits.placeMillis
+    },
     retries: options.idempotent === true ? 2 : 0,
     entry: options.entry === undefined ? undefined : String(options.entry),
     bundle: options.bundle === true

@@ -117,6 +117,9 @@ describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       // The default of a drain is ten.
       assert.isBelow(performance.now() - begin, 9_000)
+      // What the copy has done that hung is not known; how long it has taken is.
+      const [, millis] = /^stopped Odd in (\d+) ms: 0 completed/m.exec(server.all) ?? []
+      assert.isAtLeast(Number(millis), 1_000)
     })
   )
 

@@ -51,8 +51,13 @@ const prepare = <Self, In, Out, R>(
       key: tag.keyOf,
       address: String(server.address),
       shutdown: stop.shutdown,
-      startMillis: context.limits.startMillis,
-      placeMillis: context.limits.placeMillis
+      // They may be changed while it runs.
+      get startMillis() {
+        return context.limits.startMillis
+      },
+      get placeMillis() {
+        return context.limits.placeMillis
+      }
     }
     const served: Policy.Served<In, Out, R> = isSession(work)
       ? ofSession(work as Session<In, Out, R>)

@@ -49,9 +49,9 @@ export class Supervisor {
 
   constructor(count: number) {
     const toldBy = (all: ReadonlyArray<Stopped>) => {
-      for (const { name, ...totals } of all) {
-        const before = this.totals.get(name)
-        this.totals.set(name, before === undefined ? totals : plus(before, totals))
+      for (const stopped of all) {
+        const before = this.totals.get(stopped.name)
+        this.totals.set(stopped.name, before === undefined ? stopped : plus(before, stopped))
       }
     }
     const owner = { binder: this.binder, onGone: () => this.onGone(), onStopped: toldBy }
@@ -127,7 +127,7 @@ export class Supervisor {
   private onGone(): void {
     if (!this.stopping || this.slots.some((slot) => slot.isRunning)) return
     const millis = performance.now() - (this.stoppedAt ?? 0)
-    for (const [name, totals] of this.totals) say(lineOf({ name, millis, ...totals }))
+    for (const [name, totals] of this.totals) say(lineOf({ ...totals, name, millis }))
     this.binder.close((error) => say(error instanceof Error ? error.message : String(error)))
     process.exit(this.exitCode)
   }

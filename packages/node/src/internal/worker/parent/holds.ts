@@ -25,7 +25,7 @@ const inAll = 6
  */
 export class Holds {
   private readonly tick: Tick
-  private readonly millis: number
+  private readonly millis: () => number
   private readonly isWanted: (worker: WorkerHandle) => boolean
   private readonly onExpired: (call: Call) => void
   private readonly holds = new Map<Call, Hold>()
@@ -35,7 +35,7 @@ export class Holds {
   constructor(
     tick: Tick,
     options: {
-      readonly millis: number
+      readonly millis: () => number
       /** Whether somebody waits for a worker. */
       readonly isWanted: (worker: WorkerHandle) => boolean
       readonly onExpired: (call: Call) => void
@@ -86,7 +86,7 @@ export class Holds {
   private start(call: Call, hold: Hold): void {
     hold.from = hold.movedAt = this.tick.now()
     hold.read = call.read
-    this.lookAt(hold.movedAt + Math.min(this.millis, inAll * this.millis - hold.total))
+    this.lookAt(hold.movedAt + Math.min(this.millis(), inAll * this.millis() - hold.total))
   }
 
   private pause(hold: Hold): void {
@@ -113,7 +113,7 @@ export class Holds {
         hold.read = call.read
         hold.movedAt = now
       }
-      const due = Math.min(hold.movedAt + this.millis, hold.from + inAll * this.millis - hold.total)
+      const due = Math.min(hold.movedAt + this.millis(), hold.from + inAll * this.millis() - hold.total)
       if (due <= now) expired.push(call)
       else this.lookAt(due)
     }

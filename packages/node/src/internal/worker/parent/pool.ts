@@ -48,7 +48,7 @@ export class Pool {
     this.pace = new Pace(options.prefetch)
     this.queue = new Queue(options.queue, () => this.holds.wantedChanged())
     this.holds = new Holds(tick, {
-      millis: options.placeMillis,
+      millis: () => options.placeMillis,
       isWanted: (worker) => (sticky ? (affinity.lineOf(worker)?.connections ?? 0) > 0 : this.queue.size > 0),
       onExpired: (call) => {
         const { name } = call.connection.peer
