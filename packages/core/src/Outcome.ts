@@ -86,12 +86,18 @@ export interface TimedOut {
 /**
  * The request ended without an answer because its connection did.
  *
+ * **Details**
+ *
+ * - `PeerGone`: the peer has left
+ * - `ConnectionClosed`: the handler or the server has closed it
+ * - `NotReading`: the server has reset it, since the peer did not read a reply that kept a place from others
+ *
  * @category models
  * @since 0.1.0
  */
 export interface Cancelled {
   readonly _tag: "Cancelled"
-  readonly reason: "PeerGone" | "ConnectionClosed"
+  readonly reason: "PeerGone" | "ConnectionClosed" | "NotReading"
 }
 
 /**

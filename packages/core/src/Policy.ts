@@ -125,11 +125,19 @@ export interface Room {
  * @category models
  * @since 0.1.0
  */
-export interface Drained<in A> {
+export interface Drained<A> {
   /** What its requests are ordered by, if it was declared with a `key`. It may throw. */
   readonly key: ((request: A) => unknown) | undefined
   /** Where its requests wait once they have begun, if the policy's `place` has said so. */
   readonly room?: Room | undefined
+  /**
+   * Asks to be told when a reply has to wait for its turn or for its reader, so
+   * that its place can go to another. Where others have to wait all the same, the
+   * listener returns what says whether anybody does: the reply is then broken off
+   * after `placeTimeout` without progress. That is what happens, too, under a
+   * policy that does not ask, which keeps each place until its request has ended.
+   */
+  readonly onParked?: ((listener: (request: A) => (() => boolean) | undefined) => void) | undefined
 }
 
 /**
@@ -161,7 +169,7 @@ export interface Placement<In, Out> {
  * @since 0.1.0
  */
 export interface ConcurrencyOptions {
-  /** Handlers at a time. Default: 1024. At the limit no request is taken until one ends; those that wait are bounded by the pipelining limit of their connections. */
+  /** Handlers at a time. Default: 1024. At the limit no request is taken until one ends; those that wait are bounded by the pipelining limit of their connections, and take turns by peer and by connection. A streamed reply that has had to wait for its turn or its reader counts no more. */
   readonly max?: number | undefined
 }
 
@@ -180,7 +188,9 @@ export const forms: ReadonlyArray<string> = [
 ]
 
 /**
- * One request after the other. A request that waits makes all others wait.
+ * One request after the other, in turn by peer and by connection. A request that
+ * waits makes all others wait; a reply that its peer does not read does so for at
+ * most `placeTimeout`.
  *
  * @category constructors
  * @since 0.1.0

@@ -43,7 +43,7 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
-  /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy or its workers bound how many run. Default: 10 seconds. After it, it is closed, and counted as `Refused`. Also how long a streamed reply that its peer does not read may keep a worker that others wait for, and six times that in all: then the connection is reset, and its requests end as `Cancelled`. */
+  /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy or its workers bound how many run; after it, it is closed, and counted as `Refused`. Also how long a reply that its peer does not read may keep a place for one at a time (`sequential`, a key of `keyed`, a worker) from others, and six times that in all if the peer reads a little; after it, its connection is reset, and its requests end as `Cancelled`. Default: 10 seconds. */
   readonly placeTimeout?: Duration.Input | undefined
   /** How long a worker may take to start, under a policy that has any. Default: 30 seconds. After it, it is killed, and another one is started after a while. */
   readonly startTimeout?: Duration.Input | undefined

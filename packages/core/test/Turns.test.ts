@@ -1,5 +1,6 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { MemoryServer, Peer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import * as Transport from "@socketserver/core/Transport"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,6 +10,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type * as PeerKey from "../src/internal/peerKey.ts"
 import type * as Rings from "../src/internal/ring.ts"
+import { listener, Scripted } from "./support/scripted.ts"
 
 // Not exported, as it should be: a test alone looks at them.
 const { peerKeyOf } = await vi.importActual<typeof PeerKey>("../src/internal/peerKey.ts")
@@ -18,6 +20,13 @@ class Lines extends Server.Service<Lines>()("Lines", {
   protocol: Protocol.lines(),
   key: (request) => request.body.split(" ", 1)[0]
 }) {}
+
+const inet = (host: string) =>
+  Peer.make({
+    transport: "tcp",
+    name: host.includes(":") ? `[${host}]:5` : `${host}:5`,
+    address: () => NetAddress.inetAddressFromNativeUnsafe(host, 5)
+  })
 
 /** A turn of the event loop. */
 const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
@@ -163,6 +172,37 @@ describe("those that wait for a place", () => {
     )
   }
 
+  it.effect("take turns by peer, however many connections each has", () =>
+    Effect.gen(function* () {
+      const begun: Array<string> = []
+      const live = Lines.serve(
+        ({ body }) => {
+          begun.push(body)
+          return Effect.as(Effect.sleep("1 second"), Response.make(body))
+        },
+        { policy: Policy.sequential }
+      )
+      const { accept, listen } = listener()
+      yield* Effect.gen(function* () {
+        const from = (host: string, lines: string) => {
+          const wire = new Scripted({ peer: inet(host) })
+          accept(wire)
+          wire.data(lines)
+        }
+        from("192.0.2.1", "loud\n")
+        yield* turns(5)
+        for (let i = 0; i < 6; i++) from("192.0.2.1", "loud\n")
+        from("192.0.2.2", "quiet\nquiet\n")
+        yield* turns(5)
+        for (let second = 0; second < 6; second++) {
+          yield* TestClock.adjust("1 second")
+          yield* turns(5)
+        }
+        assert.deepStrictEqual(begun.slice(0, 6), ["loud", "loud", "quiet", "loud", "quiet", "loud"])
+      }).pipe(Effect.provide(Layer.provideMerge(live, Transport.layer(Lines, {}, listen))))
+    })
+  )
+
   it.effect("lose nothing when their peers leave (keyed)", () =>
     Effect.gen(function* () {
       const live = Lines.serve(({ body }) => Effect.as(Effect.sleep("1 second"), Response.make(body)), {
@@ -252,12 +292,6 @@ describe("a ring", () => {
 })
 
 describe("who a peer is", () => {
-  const inet = (host: string) =>
-    Peer.make({
-      transport: "tcp",
-      name: host.includes(":") ? `[${host}]:5` : `${host}:5`,
-      address: () => NetAddress.inetAddressFromNativeUnsafe(host, 5)
-    })
   it.each([
     ["127.0.0.1", "127.0.0.1"],
     ["2001:db8::7", "2001:db8:0:0"],

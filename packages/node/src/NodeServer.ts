@@ -180,8 +180,8 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * (`LISTEN_FDS`, for this very process), all sockets that were handed to it are
  * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
- * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_CONNECTIONS` and `MAX_PIPELINED`
- * override the options of the same names.
+ * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_CONNECTIONS`, `MAX_PIPELINED` and
+ * `PLACE_TIMEOUT` override the options of the same names.
  *
  * **Gotchas**
  *
@@ -207,6 +207,7 @@ export const layerConfig = <Self, In, Out>(
         ...options,
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
+        placeTimeout: set.placeTimeout ?? options.placeTimeout,
         idleTimeout: set.idleTimeout ?? options.idleTimeout,
         drainTimeout: set.drainTimeout ?? options.drainTimeout,
         startTimeout: set.startTimeout ?? options.startTimeout
@@ -249,7 +250,8 @@ const settings = (options: LayerConfigOptions) => {
     startTimeout: parsed("START_TIMEOUT", duration({})),
     idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
-    maxPipelined: parsed("MAX_PIPELINED", positive)
+    maxPipelined: parsed("MAX_PIPELINED", positive),
+    placeTimeout: parsed("PLACE_TIMEOUT", duration({}))
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
 }

@@ -9,7 +9,7 @@ import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
 import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
-import { CurrentRequest } from "./incoming.ts"
+import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
@@ -27,6 +27,8 @@ export interface Events<In, Out> {
   readonly arrived: (line: Line<In, Out>) => void
   /** A request that waits for a policy has been cancelled. */
   readonly abandoned: (line: Line<In, Out>) => void
+  /** A reply waits for its turn or for its reader. Says whether others wait for its place, unless that was given to another. */
+  readonly parked: (request: Incoming<In, Out>) => (() => boolean) | undefined
   /** A request has its outcome. */
   readonly settled: () => void
   /** A connection is not read for now, so that nothing may say that its peer is gone. */

@@ -105,6 +105,10 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     return true
   }
 
+  breakOff(): void {
+    this.end(Outcome.cancelled("NotReading"))
+  }
+
   activeSince(): boolean {
     return true
   }

@@ -10,6 +10,7 @@ import type * as Transport from "../Transport.ts"
 import { type Runner, ServerContext } from "./context.ts"
 import { Gate } from "./gate.ts"
 import { sweepIdle } from "./idle.ts"
+import type { Incoming } from "./incoming.ts"
 import { Intake } from "./intake.ts"
 import type { Limits } from "./limits.ts"
 import type { ServerConnection } from "./serverConnection.ts"
@@ -38,6 +39,8 @@ export class Engine<In, Out> {
   readonly gate: Gate<In, Out>
   readonly intake: Intake<In, Out>
   readonly stop: Stop<In, Out>
+  /** What a policy does with the place of a reply that waits, if it does anything. */
+  onParked: ((request: Incoming<In, Out>) => (() => boolean) | undefined) | undefined = undefined
   private claimed = false
   private served: Served<Out> | undefined = undefined
   /** Undefined until connections may be idle too long. */
@@ -59,6 +62,8 @@ export class Engine<In, Out> {
       events: {
         arrived: (line) => this.intake.arrive(line),
         abandoned: (line) => this.intake.abandon(line),
+        parked: (request) =>
+          this.onParked === undefined ? () => this.intake.othersWait(request) : this.onParked(request),
         settled: () => this.stop.settled(),
         unread: () => this.gate.lookout.arm(),
         released: (connection, finalizers) => {
@@ -110,6 +115,7 @@ export class Engine<In, Out> {
     for (const connection of this.gate.connections.values()) this.connected(connection)
     return () => {
       this.served = undefined
+      this.onParked = undefined
     }
   }
 

@@ -11,6 +11,7 @@ import type * as Peer from "../Peer.ts"
 import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
+import { waiting } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import type { Runner } from "./context.ts"
@@ -53,6 +54,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   // Not initialised: few requests have them, and each field costs every request.
   declare private place: (() => void) | undefined
   declare private undecoded: Payload | undefined
+  /** How long others have waited for its place while its peer did not read. */
+  declare heldMillis: number | undefined
   declare private observers: Set<(outcome: Outcome.Outcome) => void> | undefined
 
   constructor(id: number, body: In, payload: Payload | undefined, heard: Heard, on: ServerConnection<In, Out>) {
@@ -141,6 +144,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return fiber
   }
 
+  /** Whether others of its connection wait. */
+  get isQueued(): boolean {
+    return this.on.line.queued
+  }
+
   /** It was taken, and waits again. */
   back(): void {
     this.on.line.back(this)
@@ -165,6 +173,21 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   /** It has become the first of its connection. */
   wake(): void {
     this.place?.()
+  }
+
+  /** It waits for its turn, or for a reader; says whether others wait for its place, if it keeps one. */
+  park(reader: ServerConnection<In, Out> | undefined): (() => boolean) | undefined {
+    if (this.isOwn(reader)) this.on.line.park()
+    return this.on.context.events.parked(this)
+  }
+
+  unpark(reader: ServerConnection<In, Out> | undefined): void {
+    if (this.isOwn(reader)) this.on.line.unpark()
+  }
+
+  /** A handler may also push to the connection of another. */
+  private isOwn(reader: ServerConnection<In, Out> | undefined): boolean {
+    return reader === undefined || reader === this.on
   }
 
   /** Makes the fiber known before the handler does anything, so that it can be interrupted or spared. */
@@ -193,9 +216,9 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
             }
             const problem = outbox.add(messages[i] as Out)
             if (problem !== undefined) return Effect.die(new Error(`The response cannot be encoded: ${problem}`))
-            if (outbox.full) return Effect.flatMap(outbox.writable, () => from(i + 1))
+            if (outbox.full) return Effect.flatMap(this.room, () => from(i + 1))
           }
-          return outbox.writable
+          return this.room
         }
         return from(0)
       })
@@ -205,14 +228,21 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       const last = response.close ? Response.andClose(Response.empty) : Response.empty
       return response.outcome === undefined ? last : Response.withOutcome(last, response.outcome)
     }
-    return Effect.map(Effect.andThen(this.waitPlace, send), end)
+    return Effect.map(Effect.andThen(this.turn, send), end)
   }
 
-  private get waitPlace(): Effect.Effect<void> {
-    return Effect.callback((resume) => {
+  /** Waits until all before it have ended. */
+  private get turn(): Effect.Effect<void> {
+    const waits: Effect.Effect<void> = Effect.callback((resume) => {
       if (this.on.isNext(this)) return resume(Effect.void)
       this.place = () => resume(Effect.void)
     })
+    return Effect.suspend(() => (this.on.isNext(this) ? Effect.void : waiting(this, undefined, waits)))
+  }
+
+  /** Waits until its peer keeps up. */
+  private get room(): Effect.Effect<void> {
+    return this.on.outbox.room((wait) => waiting(this, this.on, wait))
   }
 }
 

@@ -155,6 +155,12 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     this.ring.retain(hasWaiting)
   }
 
+  /** Whether requests of other connections wait. */
+  othersWait(request: Incoming<In, Out>): boolean {
+    this.ring.retain(hasWaiting)
+    return this.ring.size > (request.isQueued ? 1 : 0)
+  }
+
   /** All requests, one by one: what is not pulled is not taken. */
   readonly requests: Stream.Stream<Incoming<In, Out>, ServerError> = streamed(
     Stream.unwrap(Effect.map(this.consumer, () => Stream.fromPull(Effect.succeed(this.takeOne)))),

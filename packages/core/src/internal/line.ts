@@ -16,6 +16,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   /** The first that nobody has taken. */
   private waiting: Incoming<In, Out> | undefined = undefined
   queued = false
+  /** Replies that wait for their turn or for their reader. */
+  private parked = 0
   // Not initialised: few lines ever have them.
   declare private returned: Array<Incoming<In, Out>> | undefined
   declare private key: string | undefined
@@ -40,7 +42,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
 
   /** What waits in it waits for a policy. */
   offer(): void {
-    if (!this.queued && this.hasWaiting) this.on.context.events.arrived(this)
+    if (this.queued || (this.returned === undefined && (this.waiting === undefined || this.parked > 0))) return
+    this.on.context.events.arrived(this)
   }
 
   /** Whether a request waits that nobody has taken. */
@@ -48,10 +51,15 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     return this.waiting !== undefined || this.returned !== undefined
   }
 
-  /** Takes the next that waits. One that has been returned may be settled by now: its policy waits for it. */
+  /**
+   * Takes the next that waits: none behind a reply that waits for its reader, which
+   * would have to wait as well, and hold memory meanwhile. One that has been
+   * returned may be settled by now: its policy waits for it.
+   */
   take(): Incoming<In, Out> | undefined {
     const { returned, waiting } = this
     if (returned === undefined) {
+      if (this.parked > 0) return undefined
       this.waiting = waiting?.next
       return waiting
     }
@@ -63,6 +71,16 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   back(incoming: Incoming<In, Out>): void {
     ;(this.returned ??= []).push(incoming)
     this.offer()
+  }
+
+  /** A reply waits for its turn or for its reader. */
+  park(): void {
+    this.parked++
+  }
+
+  /** It waits no longer. */
+  unpark(): void {
+    if (--this.parked === 0) this.offer()
   }
 
   get peerKey(): string {
@@ -93,9 +111,11 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   /** Ends a request without an answer. */
   cancel(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
     if (incoming.settled !== undefined) return
+    const wasFirst = incoming === this.first
     this.settle(incoming, outcome)
     if (!incoming.begun) this.on.context.events.abandoned(this)
     incoming.fiber?.interruptUnsafe()
+    if (wasFirst) this.on.turned()
   }
 
   /** Ends all that wait for an answer, but those whose handlers run on. `except` is one of those from now on. */

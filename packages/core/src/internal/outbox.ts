@@ -109,10 +109,15 @@ export class Outbox<Out> implements Flushable {
 
   /** Completes when the peer keeps up (again), or is gone. */
   get writable(): Effect.Effect<void> {
+    return this.room((wait) => wait)
+  }
+
+  /** The same; what waits does what else has to be done meanwhile. */
+  room(waiting: (wait: Effect.Effect<void>) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const full = !this.blocked && this.full
       if (full) this.flush()
-      const drained = this.blocked ? this.pressure.off : Effect.void
+      const drained = this.blocked ? waiting(this.pressure.off) : Effect.void
       // Datagrams may be taken at once, again and again: others want their turn, too.
       return this.collected.separate && (full || drained !== Effect.void)
         ? Effect.andThen(drained, Effect.yieldNow)

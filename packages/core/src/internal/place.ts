@@ -1,5 +1,8 @@
+import * as Effect from "effect/Effect"
 import * as Outcome from "../Outcome.ts"
 import type { ServerContext } from "./context.ts"
+import type { Incoming } from "./incoming.ts"
+import type { ServerConnection } from "./serverConnection.ts"
 
 /**
  * Bounds how long a connection that is one request waits for its handler to
@@ -13,3 +16,62 @@ export const awaitPlace = (
   const { placeMillis } = context.limits
   return context.after(placeMillis, () => refuse(Outcome.refused(`no handler was free within ${placeMillis} ms`)))
 }
+
+/**
+ * Waits for a turn or for a reader without keeping others waiting: a policy whose
+ * handlers may overlap gives the place to another. Where the place is for one at a
+ * time, and others wait for it, the reader is watched.
+ */
+export const waiting = <In, Out>(
+  request: Incoming<In, Out>,
+  reader: ServerConnection<In, Out> | undefined,
+  wait: Effect.Effect<void>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const othersWait = request.park(reader)
+    const stop = reader === undefined || othersWait === undefined ? noop : watchReader(request, reader, othersWait)
+    return Effect.ensuring(
+      wait,
+      Effect.sync(() => {
+        stop()
+        request.unpark(reader)
+      })
+    )
+  })
+
+/**
+ * Breaks a connection off whose peer keeps a place that others wait for: after the
+ * place timeout without reading, and after six of them in all.
+ */
+const watchReader = <In, Out>(
+  request: Incoming<In, Out>,
+  reader: ServerConnection<In, Out>,
+  othersWait: () => boolean
+): (() => void) => {
+  const { context } = reader
+  const { placeMillis } = context.limits
+  const moved = () => reader.wire.bytesWritten - reader.wire.bytesUnsent
+  let since = context.now()
+  const held = () => {
+    const now = context.now()
+    if (othersWait()) request.heldMillis = (request.heldMillis ?? 0) + now - since
+    since = now
+    return request.heldMillis ?? 0
+  }
+  let stop = noop
+  const watch = (before: number): void => {
+    const left = Math.min(placeMillis, 6 * placeMillis - (request.heldMillis ?? 0))
+    stop = context.after(Math.max(1, left), () => {
+      const now = moved()
+      if (held() >= 6 * placeMillis || (now === before && othersWait())) reader.breakOff()
+      else watch(now)
+    })
+  }
+  watch(moved())
+  return () => {
+    stop()
+    held()
+  }
+}
+
+const noop = (): void => {}

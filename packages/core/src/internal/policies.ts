@@ -31,14 +31,14 @@ export const fiber = (options?: ConcurrencyOptions): Policy =>
   sized("fiber", options, (max) => ({
     worker: "fiber",
     onPeerGone: "cancel",
-    drain: (requests, begin) =>
+    drain: (requests, begin, server) =>
       Effect.suspend(() => {
-        const slots = new Slots(max)
+        const slots = new Slots(max, server)
         const each = taking(requests, ({ next }) => {
           while (!slots.full) {
             const request = next()
             if (request === undefined) return undefined
-            slots.hold(begin(request))
+            slots.hold(begin(request), request)
           }
           return slots.free
         })
@@ -51,19 +51,21 @@ export const connection = (options?: ConcurrencyOptions): Policy =>
   sized("connection", options, (max) => ({
     worker: "fiber",
     onPeerGone: "cancel",
-    drain: (requests, begin) => inLanes(requests, begin, max, (request) => request.connection.id),
+    drain: (requests, begin, server) =>
+      inLanes(requests, begin, max, server, false, (request) => request.connection.id),
     place: Effect.succeed
   }))
 
 /** Begins what there is room for, and waits for nothing else. */
-export const intoRoom: Policy["drain"] = (requests, begin, { room }) =>
+export const intoRoom: Policy["drain"] = (requests, begin, server) =>
   Effect.suspend(() => {
-    const slots = new Slots(Number.MAX_SAFE_INTEGER)
+    const { room } = server
+    const slots = new Slots(Number.MAX_SAFE_INTEGER, server)
     const each = taking(requests, ({ next }) => {
       while (room?.isFull() !== true) {
         const request = next()
         if (request === undefined) return undefined
-        slots.hold(begin(request))
+        slots.hold(begin(request), request)
       }
       return room.free
     })
@@ -82,13 +84,13 @@ export const keyed = (options?: ConcurrencyOptions): Policy =>
       drain: <A extends Request.Request<unknown>, E>(
         requests: Stream.Stream<A, E>,
         begin: (request: A) => Fiber.Fiber<unknown>,
-        { key }: Drained<A>
+        server: Drained<A>
       ) =>
         // What has no key waits for nobody, and dies where its handler would begin.
-        inLanes(requests, begin, max, (request) => {
+        inLanes(requests, begin, max, server, true, (request) => {
           // oxlint-disable-next-line socketserver/no-try -- the key function is user code, and what it throws must not end the policy
           try {
-            return key === undefined ? request : key(request)
+            return server.key === undefined ? request : server.key(request)
           } catch (error) {
             faults.set(request, error)
             return request
@@ -128,16 +130,23 @@ const sized = (
 }
 
 /** Requests with the same key one after the other. */
-const inLanes = <A, E>(
+const inLanes = <A extends Request.Request<unknown>, E>(
   requests: Stream.Stream<A, E>,
   begin: (request: A) => Fiber.Fiber<unknown>,
   max: number,
+  server: Drained<A>,
+  /** Whether requests of several connections may have the same key. */
+  shared: boolean,
   keyOf: (request: A) => unknown
 ): Effect.Effect<void, E> =>
   Effect.suspend(() => {
-    const slots = new Slots(max)
     // The keys in work, with what waits behind each.
     const lanes = new Map<unknown, Lane<A>>()
+    const slots = new Slots(
+      max,
+      server,
+      shared ? (request: A) => lanes.get(keyOf(request))?.othersWait(request) === true : undefined
+    )
     // Those that may begin, and wait for a place.
     const ready = new Map<A, Lane<A>>()
     const each = taking(requests, ({ back, next }) => {
@@ -147,7 +156,7 @@ const inLanes = <A, E>(
         const lane = ready.get(request) ?? laneOf(request)
         if (lane === undefined) continue
         ready.delete(request)
-        slots.hold(begin(request), () => {
+        slots.hold(begin(request), request, () => {
           // The next of its key waits for its turn like any other.
           const following = lane.shift()
           if (following === undefined) lanes.delete(lane.key)
@@ -172,7 +181,7 @@ const inLanes = <A, E>(
   })
 
 /** What waits behind a key; those whose peers have left are let go of before it grows. */
-class Lane<A> {
+class Lane<A extends Request.Request<unknown>> {
   readonly key: unknown
   private waiting: Array<A> = []
   private limit = 1_024
@@ -183,10 +192,15 @@ class Lane<A> {
 
   push(request: A): undefined {
     if (this.waiting.length >= this.limit) {
-      this.waiting = this.waiting.filter((request) => (request as { readonly settled?: unknown }).settled === undefined)
+      this.waiting = this.waiting.filter((request) => !isSettled(request))
       this.limit = Math.max(1_024, this.waiting.length * 2)
     }
     this.waiting.push(request)
+  }
+
+  /** Whether requests of other connections wait. */
+  othersWait({ connection }: A): boolean {
+    return this.waiting.some((request) => request.connection !== connection && !isSettled(request))
   }
 
   shift(): A | undefined {
@@ -194,36 +208,56 @@ class Lane<A> {
   }
 }
 
+const isSettled = (request: object): boolean => (request as { readonly settled?: unknown }).settled !== undefined
+
 export const reference: Context.Reference<Policy | undefined> = Context.Reference<Policy | undefined>(
   "@socketserver/core/Policy",
   { defaultValue: () => undefined }
 )
 
-/** Counts what runs, up to a maximum. */
-class Slots {
+/** The places of handlers, up to a maximum. A reply that waits for its turn or for its reader has none. */
+class Slots<A> {
   private readonly max: number
   private running = 0
+  /** Those whose places were given to others before they ended. */
+  private readonly parked = new Set<A>()
   private waiting: Array<() => void> = []
 
-  constructor(max: number) {
+  /** `othersWait` says whether others wait for a request even if its place is free. */
+  constructor(max: number, server: Drained<A>, othersWait?: (request: A) => boolean) {
     this.max = max
+    server.onParked?.((request) => {
+      if (!this.parked.has(request)) {
+        this.parked.add(request)
+        this.running--
+        this.wake()
+      }
+      return othersWait === undefined ? undefined : () => othersWait(request)
+    })
   }
 
   get full(): boolean {
     return this.running >= this.max
   }
 
-  hold(fiber: Fiber.Fiber<unknown>, next?: () => void): void {
-    if (fiber.pollUnsafe() !== undefined) return next?.()
+  hold(fiber: Fiber.Fiber<unknown>, request: A, next?: () => void): void {
+    // It may have been parked before it was held.
     this.running++
-    fiber.addObserver(() => {
-      this.running--
-      next?.()
-      if (this.waiting.length === 0 || this.full) return
-      const waiting = this.waiting
-      this.waiting = []
-      for (const wake of waiting) wake()
-    })
+    if (fiber.pollUnsafe() !== undefined) return this.ended(request, next)
+    fiber.addObserver(() => this.ended(request, next))
+  }
+
+  private ended(request: A, next: (() => void) | undefined): void {
+    if (this.parked.size === 0 || !this.parked.delete(request)) this.running--
+    next?.()
+    this.wake()
+  }
+
+  private wake(): void {
+    if (this.waiting.length === 0 || this.full) return
+    const waiting = this.waiting
+    this.waiting = []
+    for (const wake of waiting) wake()
   }
 
   /** Waits for a free slot, and for those that become free in the same turn. */
@@ -231,7 +265,7 @@ class Slots {
     this.until(() => !this.full),
     Effect.yieldNow
   )
-  readonly idle: Effect.Effect<void> = this.until(() => this.running === 0)
+  readonly idle: Effect.Effect<void> = this.until(() => this.running === 0 && this.parked.size === 0)
 
   private until(condition: () => boolean): Effect.Effect<void> {
     return Effect.callback((resume) => {

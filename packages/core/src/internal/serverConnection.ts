@@ -11,6 +11,7 @@ import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Line } from "./line.ts"
+import { waiting } from "./place.ts"
 import { Outbox } from "./outbox.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { WireEnd } from "./wireEnd.ts"
@@ -64,6 +65,17 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
   protected abstract shut(by?: object): void
   /** Whether nothing is read from its peer now, so that nothing may say that the peer is gone. */
   abstract get isUnread(): boolean
+  /** Breaks it off: its peer does not read. */
+  abstract breakOff(): void
+  /** Waits until the peer keeps up. A handler that waits in a push keeps its place no longer than a reply does. */
+  protected override get writable(): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      const request = fiber.getRef(CurrentRequest) as Incoming<In, Out> | undefined
+      if (request?.fiber === undefined) return this.outbox.writable
+      return this.outbox.room((wait) => waiting(request, this, wait))
+    })
+  }
+
   /** Whether it is there no more. */
   protected abstract get isOver(): boolean
 
@@ -93,6 +105,9 @@ export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements 
       this.wire.reset()
     }
   }
+
+  /** Another request is the first in line: the one before it was cancelled. */
+  turned(): void {}
 
   /** A request has its outcome. */
   settled(): void {

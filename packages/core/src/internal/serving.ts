@@ -78,7 +78,10 @@ const prepare = <Self, In, Out, R>(
     )
     return Effect.scoped(
       Effect.gen(function* () {
-        const drain = policy.drain(intake.requests, begin, { key: tag.keyOf, room: placed.room })
+        const onParked: Policy.Drained<Incoming<In, Out>>["onParked"] = (listener) => {
+          engine.onParked = listener
+        }
+        const drain = policy.drain(intake.requests, begin, { key: tag.keyOf, room: placed.room, onParked })
         const draining = yield* Effect.forkScoped(drain, { startImmediately: true })
         // Not before it takes requests: its fiber may yield first.
         const taking = Effect.raceFirst(intake.taken, Effect.exit(joined(draining)))

@@ -105,8 +105,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     incoming.response = response
     if (this.isNext(incoming)) {
       this.emit(incoming, response)
-      while (this.line.first?.response !== undefined) this.emit(this.line.first, this.line.first.response)
-      this.line.first?.wake()
+      this.turned()
     }
     // While others are in flight and nothing waits there is nothing to do: the hot path of a pipeline.
     if (this.line.inFlight === 0 || this.hasInput) this.progress()
@@ -126,6 +125,20 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     }
     this.line.settle(incoming, response.outcome ?? this.verdict)
     if (response.close) this.shut()
+  }
+
+  /** The turn passes, however the one that had it ended. */
+  override turned(): void {
+    while (this.line.first?.response !== undefined) this.emit(this.line.first, this.line.first.response)
+    this.line.first?.wake()
+  }
+
+  /** What is cut off must not look like a regular end, and leave nothing to the system. */
+  breakOff(): void {
+    this.closing.enter("shut")
+    this.line.cancelAll(Outcome.cancelled("NotReading"))
+    this.outbox.close()
+    this.wire.reset()
   }
 
   activeSince(time: number): boolean {

@@ -41,9 +41,12 @@ export abstract class WireEnd<Out> implements Connection.Info {
   protected sent(message: Out): Effect.Effect<void, Connection.ConnectionError> {
     const problem = this.outbox.add(message)
     if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
-    return Effect.flatMap(this.outbox.writable, () =>
-      this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void
-    )
+    return Effect.flatMap(this.writable, () => (this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void))
+  }
+
+  /** Waits until the other end keeps up. */
+  protected get writable(): Effect.Effect<void> {
+    return this.outbox.writable
   }
 
   protected fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {

@@ -16,7 +16,7 @@ const address = Endpoint.memory("scripted")
  * test does ({@link data}, {@link half}, {@link gone}).
  */
 export class Scripted implements Wire.Wire {
-  readonly peer = Peer.make({ transport: "memory", name: "peer" })
+  readonly peer: Peer.Peer
   readonly listener = address
   readonly carries = "stream" as const
   /** As TCP: what closes while the peer still sends may cost the peer the last reply. */
@@ -35,7 +35,8 @@ export class Scripted implements Wire.Wire {
   private receiver: Wire.Receiver | undefined = undefined
   private closed = false
 
-  constructor(options?: { readonly resetsOnClose?: boolean }) {
+  constructor(options?: { readonly resetsOnClose?: boolean; readonly peer?: Peer.Peer }) {
+    this.peer = options?.peer ?? Peer.make({ transport: "memory", name: "peer" })
     this.resetsOnClose = options?.resetsOnClose ?? true
   }
 

@@ -1,0 +1,30 @@
+import { assert, describe, it, vi } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import type * as Waits from "../src/internal/waits.ts"
+
+// Not exported, as it should be: a test alone looks at it.
+const { waits } = await vi.importActual<typeof Waits>("../src/internal/waits.ts")
+
+describe("who waits, and for how long", () => {
+  it("is said in the reference as it is in the code", () => {
+    const page = readFileSync(new URL("../../../docs/reference/limits.md", import.meta.url), "utf8")
+    const [, section = ""] = page.split("## Who waits for whom\n")
+    const rows = section
+      .split("\n## ", 1)[0]!
+      .split("\n")
+      .filter((line) => line.startsWith("| "))
+    assert.deepStrictEqual(
+      rows.slice(2),
+      waits.map(({ atMost, holds, waitsFor, who }) => `| ${who} | ${holds} | ${nouns[waitsFor]} | ${atMost} |`)
+    )
+  })
+})
+
+const nouns: Readonly<Record<Waits.Wait["waitsFor"], string>> = {
+  place: "a place",
+  handler: "its handler",
+  turn: "its turn",
+  reader: "its reader",
+  opening: "a header, a verification, a handshake",
+  everything: "all that was received"
+}
