@@ -1,5 +1,6 @@
 /** Which module workers are started with, and why there may be none. */
-import { existsSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
+import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as Result from "effect/Result"
 import type { Program } from "./spawn.ts"
@@ -13,23 +14,36 @@ export const programOf = (entry: string | URL | undefined): Result.Result<Progra
       ? Result.succeed({ entry: path, args })
       : Result.fail(`there is no entry ${path}; name a module that places the server, as a path or a file: URL`)
   }
-  const runner = testRunner()
+  const main = process.argv[1]
+  const runner = testRunner(main)
   if (runner !== undefined) {
     return Result.fail(
       `a worker is this program started again, and it is ${runner} that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }`
     )
   }
-  const main = process.argv[1]
-  return main === undefined || !existsSync(main)
+  const file = main === undefined ? undefined : fileOf(main)
+  return file === undefined
     ? Result.fail(
         'a worker is this program started again, and it has no file. Name a module that places the server: { entry: "/path/to/worker.ts" }'
       )
-    : Result.succeed({ entry: main, args })
+    : Result.succeed({ entry: file, args })
 }
 
-const testRunner = (): string | undefined => {
-  const { env } = process
-  if (env["VITEST"] !== undefined) return "Vitest"
-  if (env["JEST_WORKER_ID"] !== undefined) return "Jest"
-  return env["NODE_TEST_CONTEXT"] === undefined ? undefined : "the test runner of Node"
+/** The file of a program, which may have been started without its extension, or by its folder: `node app`. */
+const fileOf = (main: string): string | undefined =>
+  statSync(main, { throwIfNoEntry: false })?.isFile() === true
+    ? main
+    : Result.getOrUndefined(Result.try(() => createRequire(main).resolve(main)))
+
+/**
+ * Who runs this program, if it is a runner of tests. The variables that those set
+ * say nothing: a program that a test has started inherits them.
+ */
+const testRunner = (main = ""): string | undefined => {
+  if (/[\\/]node_modules[\\/]vitest[\\/]/.test(main)) return "Vitest"
+  if (/[\\/]node_modules[\\/]jest(-[a-z-]+)?[\\/]/.test(main)) return "Jest"
+  const { moduleLoadList = [] } = process as { readonly moduleLoadList?: ReadonlyArray<string> }
+  return process.env["NODE_TEST_CONTEXT"] !== undefined && moduleLoadList.some((name) => name.includes("test_runner"))
+    ? "the test runner of Node"
+    : undefined
 }
