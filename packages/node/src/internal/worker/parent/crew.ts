@@ -37,6 +37,8 @@ export class Crew {
   private readonly metrics: PoolMetrics
   readonly backoff: Backoff
   private closed = false
+  /** Whether another one is started at the end of this turn. */
+  private isGrowing = false
   private watchers: Array<() => void> = []
 
   constructor(
@@ -89,7 +91,7 @@ export class Crew {
     look()
   })
 
-  /** Starts as many workers as there should be. */
+  /** Starts as many workers as there should be, one a turn: starting one holds the event loop for milliseconds, and others want to be accepted. */
   grow(): void {
     this.changed()
     if (this.closed || this.backoff.isPaused) return
@@ -104,7 +106,14 @@ export class Crew {
     const want = fixed
       ? max + ending + this.demand.stranded()
       : Math.min(max, busy + ending + this.demand.waiting() + spares)
-    while (this.workers.size < want && !this.backoff.isPaused) this.add()
+    if (this.workers.size >= want || this.isGrowing) return
+    this.add()
+    if (this.workers.size >= want) return
+    this.isGrowing = true
+    this.setting.tick.afterTurn(() => {
+      this.isGrowing = false
+      this.grow()
+    })
   }
 
   /** Whether there are more than there should be, after one more was needed. */
