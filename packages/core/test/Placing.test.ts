@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
+import * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import * as Deferred from "effect/Deferred"
@@ -96,6 +97,57 @@ describe("a server whose policy is not placed yet", () => {
       yield* Fiber.join(stopped)
       assert.isTrue(Exit.isFailure(yield* Fiber.await(asked)))
       assert.strictEqual((yield* (yield* Lines).counts).Drained, 1)
+    }).pipe(Effect.scoped, on)
+  )
+})
+
+describe("a server whose handler has room for one request", () => {
+  it.effect("lets the next ones wait on their connections, and refuses none", () =>
+    Effect.gen(function* () {
+      const begun: Array<string> = []
+      const ends = new Map<string, Deferred.Deferred<void>>()
+      let wake = (): void => {}
+      const room: Policy.Room = {
+        isFull: () => begun.length > 0 && ends.size > 0,
+        free: Effect.callback((resume) => void (wake = () => resume(Effect.void)))
+      }
+      const policy: Policy.Policy = {
+        ...Policy.fiber(),
+        name: "roomy",
+        drain: Remote.drain,
+        place: (served) => Effect.succeed({ ...served, room })
+      }
+      yield* Layer.build(
+        Lines.serve(
+          ({ body }) =>
+            Effect.suspend(() => {
+              const end = Deferred.makeUnsafe<void>()
+              begun.push(body)
+              ends.set(body, end)
+              return Effect.as(Deferred.await(end), Response.make(body))
+            }),
+          { policy }
+        )
+      )
+      const [one, two] = [yield* Lines.client, yield* Lines.client]
+      const asked = yield* Effect.forEach(
+        [
+          [one, "a"],
+          [one, "b"],
+          [two, "c"]
+        ] as const,
+        ([client, line]) => Effect.forkChild(client.send(line), { startImmediately: true })
+      )
+      yield* turns
+      for (const line of ["a", "c", "b"]) {
+        assert.strictEqual(begun.at(-1), line)
+        yield* Deferred.succeed(ends.get(line) as Deferred.Deferred<void>, undefined)
+        ends.delete(line)
+        wake()
+        yield* turns
+      }
+      assert.deepStrictEqual(yield* Effect.forEach(asked, Fiber.join), ["a", "b", "c"])
+      assert.strictEqual((yield* (yield* Lines).counts).Refused, 0)
     }).pipe(Effect.scoped, on)
   )
 })

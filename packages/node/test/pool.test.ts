@@ -89,6 +89,24 @@ describe("a busy worker", () => {
     await close(test)
   })
 
+  it("has no more ahead once that is 256 KiB", async () => {
+    const test = setup({ max: 1 })
+    const [worker] = test.workers as [ScriptedWorker]
+    worker.ready()
+    for (const name of "abcdef") {
+      const call = new Asked(name)
+      call.weight = 200_000
+      test.pool.submit(call)
+    }
+    await told
+    assert.strictEqual(worker.holds, "abc")
+    worker.answer("a")
+    worker.answer("b")
+    await told
+    assert.strictEqual(worker.holds, "cde")
+    await close(test)
+  })
+
   it("is sent several at a time, before it runs dry", async () => {
     const test = setup({ max: 1 })
     const [worker] = test.workers as [ScriptedWorker]

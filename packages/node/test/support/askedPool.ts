@@ -53,11 +53,17 @@ export class Asked extends Call {
   readonly text: string
   readonly wire: AskedConnection["wire"]
   private line: Line | undefined = undefined
+  /** What it brings to a worker, in bytes. */
+  weight = 0
 
   constructor(text: string, connection = new AskedConnection(1_000_000 + ++connections), kind: Kind = requestKind) {
     super(kind, connection.ref, Context.empty())
     this.text = text
     this.wire = connection.wire
+  }
+
+  override get bytes(): number {
+    return this.weight
   }
 
   /** Its worker waits until more of its reply is taken, or goes on. */

@@ -1,0 +1,56 @@
+/** The connection that a handler in a worker sees. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { FrameReader, FrameWriter, Tell } from "../src/internal/worker/channel/frames.ts"
+import { Pushes, RemoteRef } from "../src/internal/worker/child/remoteRef.ts"
+
+const setup = () => {
+  const pushed: Array<number> = []
+  const reader = new FrameReader({
+    onFrame: (kind, id) => {
+      if (kind === Tell.push) pushed.push(id)
+    }
+  })
+  const writer = new FrameWriter(
+    (parts, bytes) => reader.push(Buffer.concat(parts, bytes)),
+    (flush) => queueMicrotask(flush)
+  )
+  const pushes = new Pushes()
+  const described = { peer: { transport: "memory", name: "test" }, openedAt: 0, listener: "memory:test" }
+  const ref = new RemoteRef<string>(1, described, writer, pushes, () => (message) => message as string)
+  const push = (bytes: number) => Effect.runFork(ref.push("x".repeat(bytes)))
+  return {
+    push,
+    ref,
+    confirm: (id: number) => pushes.confirm(id, undefined),
+    pushed: () => {
+      writer.flush()
+      return pushed
+    }
+  }
+}
+
+describe("messages that a worker pushes to a connection", () => {
+  it("wait once 64 KiB of them are on their way, until those have been taken", async () => {
+    const test = setup()
+    const fibers = Array.from({ length: 6 }, () => test.push(30_000))
+    assert.deepStrictEqual(test.pushed(), [1, 2, 3])
+    test.confirm(1)
+    await Effect.runPromise(Fiber.join(fibers[0] as Fiber.Fiber<void>))
+    assert.deepStrictEqual(test.pushed(), [1, 2, 3, 4])
+    fibers[4]?.interruptUnsafe()
+    for (const id of [2, 3, 4]) test.confirm(id)
+    await Effect.runPromise(Effect.yieldNow)
+    assert.deepStrictEqual(test.pushed(), [1, 2, 3, 4, 5])
+  })
+
+  it("fail when the connection has ended, those that wait, too", async () => {
+    const test = setup()
+    const fibers = Array.from({ length: 4 }, () => test.push(30_000))
+    await Effect.runPromise(test.ref.end())
+    const last = await Effect.runPromise(Fiber.await(fibers[3] as Fiber.Fiber<void>))
+    assert.isTrue(Exit.isFailure(last))
+  })
+})
