@@ -139,7 +139,7 @@ describe("a server whose handler has room for one request", () => {
         ([client, line]) => Effect.forkChild(client.send(line), { startImmediately: true })
       )
       yield* turns
-      for (const line of ["a", "c", "b"]) {
+      for (const line of ["a", "b", "c"]) {
         assert.strictEqual(begun.at(-1), line)
         yield* Deferred.succeed(ends.get(line) as Deferred.Deferred<void>, undefined)
         ends.delete(line)

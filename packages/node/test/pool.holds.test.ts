@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import type { PoolOptions } from "../src/internal/worker/parent/options.ts"
 import { Pool } from "../src/internal/worker/parent/pool.ts"
-import { Asked, type AskedConnection, options } from "./support/askedPool.ts"
+import { Asked, AskedConnection, options } from "./support/askedPool.ts"
 import { ManualTick } from "./support/manualTick.ts"
 import { ScriptedWorker } from "./support/scriptedWorker.ts"
 
@@ -54,6 +54,21 @@ describe("a reply that nobody reads", () => {
     const call = await unread(test)
     test.tick.advance(1_000_000)
     assert.isFalse(call.wire.isReset)
+  })
+
+  it("keeps its worker for as long as only its own connection wants more of that", async () => {
+    const test = await setup()
+    const connection = new AskedConnection(7)
+    const call = await test.ask("a", connection)
+    assert.isTrue((test.workers[0] as ScriptedWorker).claim("a"))
+    call.wire.bytesUnsent = 500
+    call.waits(true)
+    await test.ask("b", connection)
+    test.tick.advance(1_000_000)
+    assert.isFalse(call.wire.isReset)
+    await test.ask("c")
+    test.tick.advance(10_000)
+    assert.isTrue(call.wire.isReset)
   })
 
   it("costs its connection after the time for that, from when somebody waits", async () => {

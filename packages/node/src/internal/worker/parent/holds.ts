@@ -26,7 +26,7 @@ const inAll = 6
 export class Holds {
   private readonly tick: Tick
   private readonly millis: () => number
-  private readonly isWanted: (worker: WorkerHandle) => boolean
+  private readonly isWanted: (worker: WorkerHandle, call: Call) => boolean
   private readonly onExpired: (call: Call) => void
   private readonly holds = new Map<Call, Hold>()
   private callOff: (() => void) | undefined = undefined
@@ -36,8 +36,8 @@ export class Holds {
     tick: Tick,
     options: {
       readonly millis: () => number
-      /** Whether somebody waits for a worker. */
-      readonly isWanted: (worker: WorkerHandle) => boolean
+      /** Whether another connection than that of a call waits for a worker. */
+      readonly isWanted: (worker: WorkerHandle, call: Call) => boolean
       readonly onExpired: (call: Call) => void
     }
   ) {
@@ -51,7 +51,7 @@ export class Holds {
   wait(call: Call, worker: WorkerHandle): void {
     const hold = this.holds.get(call) ?? { worker, from: undefined, total: 0, movedAt: 0, read: 0 }
     this.holds.set(call, hold)
-    if (this.isWanted(worker)) this.start(call, hold)
+    if (this.isWanted(worker, call)) this.start(call, hold)
   }
 
   /** It goes on. */
@@ -68,10 +68,10 @@ export class Holds {
     if (this.holds.size === 0) this.stop()
   }
 
-  /** Somebody waits who did not, or nobody does any more. */
+  /** Somebody waits who did not, or does so no more. */
   wantedChanged(): void {
     for (const [call, hold] of this.holds) {
-      const isWanted = call.isHeld && this.isWanted(hold.worker)
+      const isWanted = call.isHeld && this.isWanted(hold.worker, call)
       if (isWanted && hold.from === undefined) this.start(call, hold)
       else if (!isWanted) this.pause(hold)
     }

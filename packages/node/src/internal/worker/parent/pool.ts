@@ -49,7 +49,8 @@ export class Pool {
     this.queue = new Queue(options.queue, () => this.holds.wantedChanged())
     this.holds = new Holds(tick, {
       millis: () => options.placeMillis,
-      isWanted: (worker) => (sticky ? (affinity.lineOf(worker)?.connections ?? 0) > 0 : this.queue.size > 0),
+      isWanted: (worker, { connection }) =>
+        sticky ? affinity.lineOf(worker)?.hasOther(connection) === true : this.queue.hasOther(connection),
       onExpired: (call) => {
         const { name } = call.connection.peer
         const warning = `${service}: ${name} does not read what it asked for, and others wait for its worker; it is reset`

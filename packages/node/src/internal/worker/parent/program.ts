@@ -42,8 +42,8 @@ const fileOf = (main: string): string | undefined =>
 const testRunner = (main = ""): string | undefined => {
   if (/[\\/]node_modules[\\/]vitest[\\/]/.test(main)) return "Vitest"
   if (/[\\/]node_modules[\\/]jest(-[a-z-]+)?[\\/]/.test(main)) return "Jest"
-  const { moduleLoadList = [] } = process as { readonly moduleLoadList?: ReadonlyArray<string> }
-  return process.env["NODE_TEST_CONTEXT"] !== undefined && moduleLoadList.some((name) => name.includes("test_runner"))
+  const { env, moduleLoadList = [] } = process as NodeJS.Process & { readonly moduleLoadList?: ReadonlyArray<string> }
+  return env["NODE_TEST_CONTEXT"] !== undefined && moduleLoadList.some((name) => name.includes("test_runner"))
     ? "the test runner of Node"
     : undefined
 }

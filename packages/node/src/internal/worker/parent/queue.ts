@@ -1,4 +1,5 @@
 /** What waits for a worker, and in which order. */
+import type * as Connection from "@socketserver/core/Connection"
 import type { Room } from "@socketserver/core/Policy"
 import * as Effect from "effect/Effect"
 import type { Call } from "./call.ts"
@@ -21,7 +22,7 @@ export class Queue {
   private arrived = 0
   private left = 0
 
-  /** Something waits where nothing did, or nothing any more; or something more for one worker alone. */
+  /** Something waits that did not, or does so no more. */
   private readonly onChange: () => void
 
   constructor(limit: number, onChange: () => void = () => {}) {
@@ -57,7 +58,13 @@ export class Queue {
   add(call: Call, line: { readonly add: (call: Call) => void } = this.line): void {
     this.waiting.add(call)
     line.add(call)
-    if (this.waiting.size === 1 || line !== this.line) this.onChange()
+    this.onChange()
+  }
+
+  /** Whether another connection than this one waits. */
+  hasOther(connection: Connection.Ref<never>): boolean {
+    for (const call of this.waiting) if (call.connection !== connection) return true
+    return false
   }
 
   get strandedSize(): number {
@@ -71,10 +78,9 @@ export class Queue {
 
   /** Lets calls that have had their turn wait again, before all others, as they came. */
   putBack(calls: ReadonlyArray<Call>): void {
-    const size = this.waiting.size
     for (const call of calls) this.waiting.add(call)
     this.line.putBack(calls)
-    if (size === 0 && this.waiting.size > 0) this.onChange()
+    this.onChange()
   }
 
   /** A call waits no more, if it has: it begins, or nobody waits for it. */
@@ -82,7 +88,7 @@ export class Queue {
     this.stranded.delete(call)
     if (!this.waiting.delete(call)) return
     if (this.waiting.size < this.limit) this.wake()
-    if (this.waiting.size === 0) this.onChange()
+    this.onChange()
     if (!call.isFinished) return
     // Those that have left are passed over when their turn comes. It must not take too many.
     if (++this.left <= 2 * this.size + 64) return

@@ -23,6 +23,12 @@ export class Turns {
     return this.lanes
   }
 
+  /** Whether another connection than this one waits. */
+  hasOther(connection: Ref): boolean {
+    for (const lanes of this.peers.values()) for (const other of lanes.keys()) if (other !== connection) return true
+    return this.returned.some((call) => call.connection !== connection)
+  }
+
   /** Lets calls that have had their turn wait again, before all others. */
   putBack(calls: ReadonlyArray<Call>): void {
     this.returned = [...this.returned, ...calls].toSorted((a, b) => a.sequence - b.sequence)
