@@ -2,12 +2,14 @@ import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
 import type { Decoder } from "../Codec.ts"
 import type { DecodeError, Payload, Step } from "../Protocol.ts"
-import { concat } from "./bytes.ts"
 import { messageOf } from "./errors.ts"
 
+/** One for all: an empty array of its own costs each connection 100 bytes. */
+export const none = new Uint8Array(0)
+
 /** Bytes that have arrived and are not a whole frame yet. */
-class Tail {
-  private bytes = new Uint8Array(0)
+export class Tail {
+  private bytes = none
   length = 0
 
   append(chunk: Uint8Array): void {
@@ -33,7 +35,7 @@ class Tail {
   /** Lets go of the memory, so that views of it stay as they are. */
   take(): Uint8Array {
     const view = this.view()
-    this.bytes = new Uint8Array(0)
+    this.bytes = none
     this.length = 0
     return view
   }
@@ -54,17 +56,6 @@ export const wholeFrame = <Message>(
   return step.size === datagram.length
     ? Result.succeed(step.value)
     : malformed(`the datagram has ${datagram.length} bytes, its frame ${step.size}`)
-}
-
-/** The payload of a datagram that is a line, with or without its end. */
-export const unframeLine = (datagram: Uint8Array, maxFrameBytes: number): Result.Result<Uint8Array, DecodeError> => {
-  let end = datagram.length
-  if (end > 0 && datagram[end - 1] === newline) end--
-  if (end > 0 && datagram[end - 1] === carriageReturnByte) end--
-  if (end > maxFrameBytes) return Result.fail(Outcome.frameTooLarge(maxFrameBytes, 0))
-  const line = end === datagram.length ? datagram : datagram.subarray(0, end)
-  if (line.includes(newline)) return Result.fail(Outcome.malformed(0, "the datagram has several lines"))
-  return line[end - 1] === carriageReturnByte ? Result.fail(Outcome.malformed(0, endsTwice)) : Result.succeed(line)
 }
 
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -105,284 +96,136 @@ export const chunks = (): Decoder<Uint8Array> => {
  * `step` sees the input from the start of a frame on, how much of it an earlier,
  * inconclusive call has seen already, and what that has left for this one.
  */
-export const stepping = <Message, State>(options: {
+export const stepping = <Message, State>(options: SteppingOptions<Message, State>): Decoder<Message> =>
+  new Stepping(options)
+
+interface SteppingOptions<Message, State> {
   readonly step: (input: Uint8Array, seen: number, state: State | undefined) => Step<Message, State>
   readonly maxFrameBytes: number
-}): Decoder<Message> => {
-  const { maxFrameBytes, step } = options
-  const tail = new Tail()
-  let consumed = 0
-  let seen = 0
-  let needed = 1
-  let state: State | undefined = undefined
-  let offsets: Array<number> = []
+}
+
+// Classes: every connection has a decoder, and closures with a literal around them cost it 700 bytes more.
+class Stepping<Message, State> implements Decoder<Message> {
+  private readonly options: SteppingOptions<Message, State>
+  private readonly tail = new Tail()
+  private consumed = 0
+  private seen = 0
+  private needed = 1
+  private state: State | undefined = undefined
+  private offsets: Array<number> = noOffsets
   /** What a maximum has left, from the start of a frame on. */
-  let left: Uint8Array | undefined = undefined
-  const attempt = (rest: Uint8Array): Step<Message, State> => {
+  private left: Uint8Array | undefined = undefined
+
+  constructor(options: SteppingOptions<Message, State>) {
+    this.options = options
+  }
+
+  get isBehind(): boolean {
+    return this.left !== undefined
+  }
+
+  get restBytes(): number {
+    return this.tail.length + (this.left?.length ?? 0)
+  }
+
+  push(
+    chunk: Uint8Array,
+    out: Array<Message>,
+    payloads: Array<Payload> | undefined,
+    max = Infinity
+  ): DecodeError | undefined {
+    const { tail } = this
+    if (this.left !== undefined) {
+      tail.append(this.left)
+      this.left = undefined
+    }
+    const held = tail.length > 0
+    if (held) {
+      tail.append(chunk)
+      if (tail.length < this.needed) return undefined
+    }
+    return this.run(held ? tail.view() : chunk, held, out, payloads, max)
+  }
+
+  more(out: Array<Message>, payloads: Array<Payload> | undefined, max = Infinity): DecodeError | undefined {
+    const input = this.left
+    this.left = undefined
+    this.offsets = []
+    return input === undefined ? undefined : this.run(input, false, out, payloads, max)
+  }
+
+  end(): DecodeError | undefined {
+    this.offsets = [this.consumed]
+    if (this.tail.length === 0) return undefined
+    const { length } = this.tail.take()
+    return Outcome.malformed(this.consumed, `the input ended inside a frame (after ${length} bytes of it)`)
+  }
+
+  offsetOf(index: number): number {
+    return this.offsets[index] ?? this.consumed
+  }
+
+  private attempt(rest: Uint8Array): Step<Message, State> {
     // oxlint-disable-next-line socketserver/no-try -- a step is user code, and the frame at fault is known only here
     try {
-      return step(rest, seen, state)
+      return this.options.step(rest, this.seen, this.state)
     } catch (error) {
       return { _tag: "Malformed", reason: `the decoder threw: ${messageOf(error)}` }
     }
   }
+
   /** Decodes input from the start of a frame on, which the tail has if it is `held`. */
-  const run = (
+  private run(
     input: Uint8Array,
     held: boolean,
     out: Array<Message>,
     payloads: Array<Payload> | undefined,
     max: number
-  ): DecodeError | undefined => {
-    offsets = []
+  ): DecodeError | undefined {
+    const { tail } = this
+    const { maxFrameBytes } = this.options
+    const offsets: Array<number> = []
+    this.offsets = offsets
     let at = 0
     while (at < input.length) {
       if (offsets.length === max) {
         if (held) tail.take()
-        left = input.subarray(at)
-        seen = 0
-        state = undefined
-        needed = 1
+        this.left = input.subarray(at)
+        this.seen = 0
+        this.state = undefined
+        this.needed = 1
         return undefined
       }
       // A step never sees more than a frame may have, so that the answer is the same for any chunks.
       const rest = input.subarray(at, at + maxFrameBytes)
-      const next = attempt(rest)
-      seen = 0
-      state = undefined
+      const next = this.attempt(rest)
+      this.seen = 0
+      this.state = undefined
       if (next._tag === "More") {
-        needed = next.needed !== undefined && next.needed > rest.length ? next.needed : rest.length + 1
-        if (needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
-        seen = rest.length
-        state = next.state
+        this.needed = next.needed !== undefined && next.needed > rest.length ? next.needed : rest.length + 1
+        if (this.needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, this.consumed)
+        this.seen = rest.length
+        this.state = next.state
         if (held && at === 0) return undefined
         if (held) tail.take()
         tail.append(rest)
         return undefined
       }
-      if (next._tag === "Malformed") return Outcome.malformed(consumed, next.reason)
-      if (next.size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, consumed)
+      if (next._tag === "Malformed") return Outcome.malformed(this.consumed, next.reason)
+      if (next.size > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, this.consumed)
       if (!(Number.isSafeInteger(next.size) && next.size > 0 && next.size <= rest.length)) {
-        return Outcome.malformed(consumed, `the decoder claims a frame of ${next.size} of ${rest.length} bytes`)
+        return Outcome.malformed(this.consumed, `the decoder claims a frame of ${next.size} of ${rest.length} bytes`)
       }
-      offsets.push(consumed)
+      offsets.push(this.consumed)
       out.push(next.value)
       payloads?.push(rest.subarray(0, next.size))
       at += next.size
-      consumed += next.size
+      this.consumed += next.size
     }
     if (held) tail.take()
-    needed = 1
+    this.needed = 1
     return undefined
   }
-  return {
-    get isBehind() {
-      return left !== undefined
-    },
-    get restBytes() {
-      return tail.length + (left?.length ?? 0)
-    },
-    push(chunk, out, payloads, max = Infinity) {
-      if (left !== undefined) {
-        tail.append(left)
-        left = undefined
-      }
-      const held = tail.length > 0
-      if (held) {
-        tail.append(chunk)
-        if (tail.length < needed) return undefined
-      }
-      return run(held ? tail.view() : chunk, held, out, payloads, max)
-    },
-    more(out, payloads, max = Infinity) {
-      const input = left
-      left = undefined
-      offsets = []
-      return input === undefined ? undefined : run(input, false, out, payloads, max)
-    },
-    end() {
-      offsets = [consumed]
-      if (tail.length === 0) return undefined
-      const { length } = tail.take()
-      return Outcome.malformed(consumed, `the input ended inside a frame (after ${length} bytes of it)`)
-    },
-    offsetOf: (index) => offsets[index] ?? consumed
-  }
 }
 
-const newline = 10
-const carriageReturnByte = 13
-const carriageReturn = "\r"
-
-/**
- * Lines of text, a whole chunk at a time: one UTF-8 decoding and one split per
- * chunk instead of one per line, which is what keeps deep pipelines near the
- * speed of hand-written code (`pnpm bench`, rows "16" and "128").
- */
-export const textLines = (options: LinesLimits): Decoder<string> =>
-  lines<string>(options, {
-    all: (bytes, out, max) => {
-      const text = textOf(bytes)
-      return text === undefined ? undefined : split(text, out, max)
-    },
-    one: textOf
-  })
-
-/** Lines of any bytes. */
-export const byteLines = (options: LinesLimits): Decoder<Uint8Array> =>
-  lines<Uint8Array>(options, { all: () => undefined, one: (bytes) => bytes })
-
-interface LinesLimits {
-  readonly maxFrameBytes: number
-  readonly unterminated: "emit" | "malformed"
-}
-
-const lines = <Line extends Payload>(
-  options: LinesLimits,
-  form: {
-    /** Cuts whole lines at once, at most so many, where none of them is at fault; how many. */
-    readonly all: (bytes: Uint8Array, out: Array<Line>, max: number) => number | undefined
-    readonly one: (bytes: Uint8Array) => Line | undefined
-  }
-): Decoder<Line> => {
-  const { maxFrameBytes } = options
-  const tail = new Tail()
-  // Where the unfinished line starts, and the whole lines of the last push, for `offsetOf`.
-  let start = 0
-  let regionStart = 0
-  let region: Uint8Array = new Uint8Array(0)
-  /** Whole lines that a maximum has left, without the newline after the last. */
-  let left: Uint8Array | undefined = undefined
-
-  // What may be the first half of a line's end does not count.
-  const over = () => tail.length - (tail.last === carriageReturnByte ? 1 : 0) > maxFrameBytes
-
-  /** Where so many lines of the region end. */
-  const after = (lines: number): number => {
-    let at = 0
-    for (let i = 0; i < lines; i++) {
-      const end = region.indexOf(newline, at)
-      at = (end === -1 ? region.length : end) + 1
-    }
-    return at
-  }
-
-  /** Emits whole lines, at most so many, and keeps the rest of them. */
-  const emit = (bytes: Uint8Array, out: Array<Line>, max: number): DecodeError | undefined => {
-    region = bytes
-    regionStart = start
-    let count = 0
-    let at = 0
-    while (at <= bytes.length) {
-      if (count === max) {
-        left = at === 0 ? bytes : bytes.subarray(at)
-        start = regionStart + at
-        return undefined
-      }
-      const to = windowEnd(bytes, at, max - count)
-      const window = at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to)
-      const cut = window.length <= maxFrameBytes ? form.all(window, out, max - count) : undefined
-      if (cut !== undefined) {
-        count += cut
-        at = count < max ? to + 1 : after(count)
-        continue
-      }
-      // The slow way, for large chunks and faulty ones: line by line, to name the line at fault.
-      while (at <= to && count < max) {
-        const found = bytes.indexOf(newline, at)
-        let end = found === -1 ? bytes.length : found
-        const next = end + 1
-        if (end > at && bytes[end - 1] === carriageReturnByte) end--
-        if (end - at > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, regionStart + at)
-        const line = form.one(bytes.subarray(at, end))
-        if (line === undefined) return Outcome.malformed(regionStart + at, notText)
-        if (end > at && bytes[end - 1] === carriageReturnByte) return Outcome.malformed(regionStart + at, endsTwice)
-        out.push(line)
-        count++
-        at = next
-      }
-    }
-    start = regionStart + bytes.length + 1
-    return over() ? Outcome.frameTooLarge(maxFrameBytes, start) : undefined
-  }
-
-  return {
-    get isBehind() {
-      return left !== undefined
-    },
-    get restBytes() {
-      return tail.length + (left === undefined ? 0 : left.length + 1)
-    },
-    push(chunk, out, _payloads, max = Infinity) {
-      let input = chunk
-      if (left !== undefined) {
-        // Nobody reads on while something is left; what comes all the same comes after it.
-        input = concat(concat(left, lineEnd), concat(tail.take(), chunk))
-        left = undefined
-      }
-      const last = input.lastIndexOf(newline)
-      if (last === -1) {
-        tail.append(input)
-        return over() ? Outcome.frameTooLarge(maxFrameBytes, start) : undefined
-      }
-      let whole = input.subarray(0, last)
-      if (tail.length > 0) {
-        tail.append(whole)
-        whole = tail.take()
-      }
-      if (last + 1 < input.length) tail.append(input.subarray(last + 1))
-      return emit(whole, out, max)
-    },
-    more(out, _payloads, max = Infinity) {
-      if (left === undefined) return undefined
-      const bytes = left
-      left = undefined
-      return emit(bytes, out, max)
-    },
-    end(out) {
-      if (tail.length === 0) return undefined
-      if (options.unterminated === "malformed") {
-        return Outcome.malformed(start, `the input ended inside a line (${tail.length} bytes without a newline)`)
-      }
-      return emit(tail.take(), out, Infinity)
-    },
-    offsetOf: (index) => regionStart + after(index)
-  }
-}
-
-/**
- * Up to where lines are cut at once: so many bytes that a maximum is likely to be
- * among them, since what is cut in vain is cut again.
- */
-const windowEnd = (bytes: Uint8Array, at: number, max: number): number => {
-  const wanted = at + Math.max(256, max * 64)
-  if (wanted >= bytes.length) return bytes.length
-  const last = bytes.lastIndexOf(newline, wanted)
-  if (last >= at) return last
-  const next = bytes.indexOf(newline, wanted)
-  return next === -1 ? bytes.length : next
-}
-
-const lineEnd = Uint8Array.of(newline)
-
-/** What is wrong with a line that cannot be sent back: it would arrive without its last character. */
-const endsTwice = "the line ends with a carriage return before its own end"
-
-const notText = "the line is not valid UTF-8"
-
-/** Cuts a text into its lines, at most so many, unless one of them is none; how many. */
-const split = (text: string, out: Array<string>, max: number): number | undefined => {
-  const returns = text.includes(carriageReturn)
-  if (returns && (text.includes("\r\r\n") || text.endsWith("\r\r"))) return undefined
-  let count = 0
-  let at = 0
-  while (count < max) {
-    const end = text.indexOf("\n", at)
-    const line = end === -1 ? (at === 0 ? text : text.slice(at)) : text.slice(at, end)
-    out.push(returns && line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
-    count++
-    if (end === -1) return count
-    at = end + 1
-  }
-  return count
-}
+const noOffsets: Array<number> = []

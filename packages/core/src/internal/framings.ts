@@ -4,6 +4,7 @@ import type { Decoder, Framing, Side } from "../Codec.ts"
 import type { DecodeError, FramingFormat, Payload } from "../Protocol.ts"
 import { concat, indexOf, readLength, writeLength } from "./bytes.ts"
 import * as decoders from "./decoders.ts"
+import * as lineDecoders from "./lineDecoders.ts"
 import * as sides from "./sides.ts"
 import { Unencodable } from "./unencodable.ts"
 
@@ -96,19 +97,19 @@ export const lines = (options: {
   const shared = {
     plain: true,
     frame: framed,
-    unframe: (datagram: Uint8Array) => decoders.unframeLine(datagram, options.maxFrameBytes),
+    unframe: (datagram: Uint8Array) => lineDecoders.unframeLine(datagram, options.maxFrameBytes),
     frameDatagram: frame("")
   }
   return {
     text: sides.make<string, string>({
       ...shared,
-      decoder: () => decoders.textLines(options),
+      decoder: () => lineDecoders.textLines(options),
       encode: ofText(options.terminator),
       payload: textPayload
     }),
     bytes: sides.make<Uint8Array, Uint8Array>({
       ...shared,
-      decoder: () => decoders.byteLines(options),
+      decoder: () => lineDecoders.byteLines(options),
       encode: ofBytes(options.terminator),
       payload: bytesPayload
     })

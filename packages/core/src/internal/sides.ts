@@ -57,7 +57,7 @@ export const mapped = <A, B, A2, B2>(
   const { encode: encodePayload } = self.payload
   return make<A2, B2>({
     plain: false,
-    decoder: () => mappedDecoder(self.decoder(), self.plain, read),
+    decoder: () => new Mapped(self.decoder(), self.plain, read),
     encode: (message) => {
       const written = write(message)
       return written instanceof Unencodable ? written : encode(written)
@@ -81,48 +81,64 @@ export const mapped = <A, B, A2, B2>(
   })
 }
 
-/** The decoder of a converted side: converts each message that `self` decodes. */
-const mappedDecoder = <A, B>(self: Decoder<A>, plain: boolean, read: (message: A) => B | Undecodable): Decoder<B> => {
-  const convert = (
+/** The decoder of a converted side: converts each message that `of` decodes. A class, as the decoders of framings are. */
+class Mapped<A, B> implements Decoder<B> {
+  private readonly of: Decoder<A>
+  private readonly plain: boolean
+  private readonly convert: (message: A) => B | Undecodable
+
+  constructor(of: Decoder<A>, plain: boolean, convert: (message: A) => B | Undecodable) {
+    this.of = of
+    this.plain = plain
+    this.convert = convert
+  }
+
+  get isBehind(): boolean {
+    return this.of.isBehind
+  }
+
+  get restBytes(): number {
+    return this.of.restBytes
+  }
+
+  push(chunk: Uint8Array, out: Array<B>, payloads?: Array<Payload>, max?: number): DecodeError | undefined {
+    const messages: Array<A> = []
+    return this.pass(messages, this.of.push(chunk, messages, this.plain ? undefined : payloads, max), out, payloads)
+  }
+
+  more(out: Array<B>, payloads?: Array<Payload>, max?: number): DecodeError | undefined {
+    const messages: Array<A> = []
+    return this.pass(messages, this.of.more(messages, this.plain ? undefined : payloads, max), out, payloads)
+  }
+
+  end(out: Array<B>, payloads?: Array<Payload>): DecodeError | undefined {
+    const messages: Array<A> = []
+    return this.pass(messages, this.of.end(messages, this.plain ? undefined : payloads), out, payloads)
+  }
+
+  offsetOf(index: number): number {
+    return this.of.offsetOf(index)
+  }
+
+  private pass(
     messages: Array<A>,
     error: DecodeError | undefined,
     out: Array<B>,
     payloads: Array<Payload> | undefined
-  ): DecodeError | undefined => {
+  ): DecodeError | undefined {
     for (let i = 0; i < messages.length; i++) {
       let converted: B | Undecodable
       // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
       try {
-        converted = read(messages[i] as A)
+        converted = this.convert(messages[i] as A)
       } catch (error) {
         converted = new Undecodable(`the decoder threw: ${messageOf(error)}`)
       }
-      if (converted instanceof Undecodable) return Outcome.malformed(self.offsetOf(i), converted.problem)
+      if (converted instanceof Undecodable) return Outcome.malformed(this.of.offsetOf(i), converted.problem)
       out.push(converted)
-      if (plain) payloads?.push(messages[i] as Payload & A)
+      if (this.plain) payloads?.push(messages[i] as Payload & A)
     }
     return error
-  }
-  return {
-    get isBehind() {
-      return self.isBehind
-    },
-    get restBytes() {
-      return self.restBytes
-    },
-    push(chunk, out, payloads, max) {
-      const messages: Array<A> = []
-      return convert(messages, self.push(chunk, messages, plain ? undefined : payloads, max), out, payloads)
-    },
-    more(out, payloads, max) {
-      const messages: Array<A> = []
-      return convert(messages, self.more(messages, plain ? undefined : payloads, max), out, payloads)
-    },
-    end(out, payloads) {
-      const messages: Array<A> = []
-      return convert(messages, self.end(messages, plain ? undefined : payloads), out, payloads)
-    },
-    offsetOf: self.offsetOf
   }
 }
 
