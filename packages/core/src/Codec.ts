@@ -19,6 +19,8 @@ import type { DecodeError, Payload, Unencodable } from "./Protocol.ts"
 export interface Side<out Read, in Write> {
   /** Whether a message is its payload, as for text and bytes. */
   readonly plain: boolean
+  /** The largest frame that it reads, in bytes. */
+  readonly maxFrameBytes: number
   /** A new decoder for each connection. */
   readonly decoder: () => Decoder<Read>
   /** A message as it goes over a connection. */

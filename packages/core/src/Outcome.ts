@@ -91,13 +91,14 @@ export interface TimedOut {
  * - `PeerGone`: the peer has left
  * - `ConnectionClosed`: the handler or the server has closed it
  * - `NotReading`: the server has reset it, since the peer did not read a reply that kept a place from others
+ * - `OutOfMemory`: the server has reset it, since it held more than `maxMemory` for its peers
  *
  * @category models
  * @since 0.1.0
  */
 export interface Cancelled {
   readonly _tag: "Cancelled"
-  readonly reason: "PeerGone" | "ConnectionClosed" | "NotReading"
+  readonly reason: "PeerGone" | "ConnectionClosed" | "NotReading" | "OutOfMemory"
 }
 
 /**
@@ -342,7 +343,7 @@ export const describe = (outcome: Outcome): string => {
     case "TimedOut":
       return `not answered within ${outcome.millis} ms`
     case "Cancelled":
-      return outcome.reason === "PeerGone" ? "the peer is gone" : "the connection closed"
+      return cancellations[outcome.reason]
     case "Refused":
       return `refused: ${outcome.reason}`
     case "FrameTooLarge":
@@ -357,6 +358,13 @@ export const describe = (outcome: Outcome): string => {
       return `worker ${outcome.worker} ${endOf(outcome)} before it had answered`
   }
 }
+
+const cancellations = {
+  PeerGone: "the peer is gone",
+  ConnectionClosed: "the connection closed",
+  NotReading: "the peer did not read a reply that kept a place from others",
+  OutOfMemory: "the server held more than maxMemory"
+} as const satisfies Record<Cancelled["reason"], string>
 
 const problemOf = ({ cause, reason }: Undelivered): string => {
   switch (reason) {

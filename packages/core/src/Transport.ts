@@ -43,6 +43,12 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
+  /** What is held for one connection, in bytes, or as `"256KiB"`: what has arrived and is not answered, and what is not sent yet. Default: 256 KiB, or the largest frame if that is more. At the limit its reading stops and no further request of it begins, until less is held. A single frame is always read, and a single reply always sent. */
+  readonly maxBuffered?: number | string | undefined
+  /** What the server holds for all connections together, in bytes, or as `"64MiB"`. Default: 256 MiB; over sockets 30 % of the memory that is free at the start, at most 256 MiB. Over three quarters of it connections that hold more than their share are not read; over nine tenths nobody new is let in (`Refused`); over all of it those that hold most are reset (`Cancelled`, `OutOfMemory`). */
+  readonly maxMemory?: number | string | undefined
+  /** The largest message that is written, in bytes, or as `"8MiB"`: a reply, an element of a stream, a push. Default: 8 MiB, or the largest frame if that is more. A larger one fails its request, and closes the connection. Streams send more. */
+  readonly maxReply?: number | string | undefined
   /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy or its workers bound how many run; after it, it is closed, and counted as `Refused`. Also how long a reply that its peer does not read may keep a place for one at a time (`sequential`, a key of `keyed`, a worker) from others, and six times that in all if the peer reads a little; after it, its connection is reset, and its requests end as `Cancelled`. Default: 10 seconds. */
   readonly placeTimeout?: Duration.Input | undefined
   /** How long a worker may take to start, under a policy that has any. Default: 30 seconds. After it, it is killed, and another one is started after a while. */
@@ -181,7 +187,7 @@ export const layer = <Self, In, Out>(
         return yield* hosted(tag, options, host)
       }
       const limits = yield* Effect.mapError(
-        Effect.fromResult(resolve(options)),
+        Effect.fromResult(resolve(options, tag.protocol.server.maxFrameBytes)),
         (reason) => new ServerError({ reason })
       )
       if (tag.protocol.problem !== undefined) {
@@ -216,7 +222,12 @@ export const layer = <Self, In, Out>(
       engine.open(listeners)
       yield* (yield* OnListening)?.(runningOf(engine)) ?? Effect.void
       yield* Effect.addFinalizer(() => stop.shutdown)
-      return makeServer(engine, listeners, controlOf(engine, options, resolve))
+      const largest = tag.protocol.server.maxFrameBytes
+      return makeServer(
+        engine,
+        listeners,
+        controlOf(engine, options, (options) => resolve(options, largest))
+      )
     })
   )
 

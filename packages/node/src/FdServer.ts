@@ -34,6 +34,7 @@ import * as unixStream from "./internal/unixStream.ts"
 import type { AdmissionOptions } from "./TcpServer.ts"
 import type { TlsOptions } from "./TlsServer.ts"
 import type { UnixDatagramSocketOptions } from "./UnixDatagramServer.ts"
+import { bounded, connectionBytes } from "./internal/machine.ts"
 
 /**
  * The options of a server on an inherited socket.
@@ -94,7 +95,12 @@ export interface FdListenOptions extends AdmissionOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: FdServerOptions
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+): Layer.Layer<Self, ServerError> =>
+  Transport.layer(
+    tag,
+    bounded(options, options.tls === undefined ? connectionBytes.plain : connectionBytes.tls),
+    listen(options)
+  )
 
 /**
  * A listener on an inherited socket, for `Transport.layer`: one of several of a server.

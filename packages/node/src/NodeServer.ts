@@ -20,6 +20,7 @@ import * as Result from "effect/Result"
 import * as launching from "./internal/launch/launch.ts"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
+import { bounded, connectionBytes } from "./internal/machine.ts"
 import * as query from "./internal/query.ts"
 import { role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
@@ -142,7 +143,9 @@ export const layer = <Self, In, Out>(
     Effect.gen(function* () {
       const all = yield* Effect.fromResult(numbered(yield* allOf(endpoints)))
       const [first, ...others] = yield* Effect.forEach(all, (endpoint) => listenerOf(endpoint, options))
-      return Transport.layer(tag, options, [first as Transport.Listen, ...others])
+      const encrypts = all.some(({ _tag }) => _tag === "Tls" || (_tag === "Fd" && options.fd?.tls !== undefined))
+      const limits = bounded(options, encrypts ? connectionBytes.tls : connectionBytes.plain)
+      return Transport.layer(tag, limits, [first as Transport.Listen, ...others])
     })
   )
 }
@@ -180,8 +183,8 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * (`LISTEN_FDS`, for this very process), all sockets that were handed to it are
  * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
- * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_CONNECTIONS`, `MAX_PIPELINED` and
- * `PLACE_TIMEOUT` override the options of the same names.
+ * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_BUFFERED`, `MAX_CONNECTIONS`, `MAX_MEMORY`,
+ * `MAX_PIPELINED`, `MAX_REPLY` and `PLACE_TIMEOUT` override the options of the same names.
  *
  * **Gotchas**
  *
@@ -208,6 +211,9 @@ export const layerConfig = <Self, In, Out>(
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
         placeTimeout: set.placeTimeout ?? options.placeTimeout,
+        maxBuffered: set.maxBuffered ?? options.maxBuffered,
+        maxMemory: set.maxMemory ?? options.maxMemory,
+        maxReply: set.maxReply ?? options.maxReply,
         idleTimeout: set.idleTimeout ?? options.idleTimeout,
         drainTimeout: set.drainTimeout ?? options.drainTimeout,
         startTimeout: set.startTimeout ?? options.startTimeout
@@ -251,6 +257,9 @@ const settings = (options: LayerConfigOptions) => {
     idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxPipelined: parsed("MAX_PIPELINED", positive),
+    maxBuffered: parsed("MAX_BUFFERED", size),
+    maxMemory: parsed("MAX_MEMORY", size),
+    maxReply: parsed("MAX_REPLY", size),
     placeTimeout: parsed("PLACE_TIMEOUT", duration({}))
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
@@ -272,6 +281,9 @@ const duration =
   (forms: Settings.DurationForms) =>
   (text: string): Result.Result<Duration.Duration, { readonly message: string }> =>
     Result.mapError(Settings.duration(text, forms), (problem) => ({ message: `it ${problem}` }))
+
+const size = (text: string): Result.Result<number, { readonly message: string }> =>
+  Result.mapError(Settings.size(text), (problem) => ({ message: `it ${problem}` }))
 
 const positive = (text: string): Result.Result<number, { readonly message: string }> =>
   /^[1-9]\d*$/.test(text)

@@ -12,6 +12,7 @@ import * as Transport from "@socketserver/core/Transport"
 import type * as Duration from "effect/Duration"
 import type * as Layer from "effect/Layer"
 import { listenInet } from "./internal/inetListener.ts"
+import { bounded } from "./internal/machine.ts"
 import * as netSocket from "./internal/netSocket.ts"
 import { reachable } from "./internal/peers.ts"
 
@@ -109,7 +110,7 @@ export interface AdmissionOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: TcpServerOptions = {}
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, bounded(options), listen(options))
 
 /**
  * A TCP listener, for `Transport.layer`: one of several of a server.

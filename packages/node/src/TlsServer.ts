@@ -20,6 +20,7 @@ import { listenInet } from "./internal/inetListener.ts"
 import { securing } from "./internal/tlsListener.ts"
 import { upgrading } from "./internal/tlsUpgrade.ts"
 import type * as TcpServer from "./TcpServer.ts"
+import { bounded, connectionBytes } from "./internal/machine.ts"
 
 /**
  * The path of a PEM file, or what is in one, as text or bytes. Files are read
@@ -150,7 +151,7 @@ export interface TlsListenOptions extends TcpServer.TcpListenOptions, TlsOptions
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: TlsServerOptions
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, bounded(options, connectionBytes.tls), listen(options))
 
 /**
  * A TLS listener, for `Transport.layer`: one of several of a server.

@@ -17,6 +17,7 @@ import type * as Layer from "effect/Layer"
 import { allowing } from "./internal/streamListener.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
+import { bounded } from "./internal/machine.ts"
 
 /**
  * The options of a UDP server.
@@ -113,7 +114,7 @@ export interface UdpListenOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: UdpServerOptions = {}
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, bounded(options), listen(options))
 
 /**
  * A UDP listener, for `Transport.layer`: one of several of a server.

@@ -23,6 +23,7 @@ import { copy } from "./internal/prefork/copy.ts"
 import * as unixgram from "./internal/unixgram.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import { serve } from "./internal/unixgramServer.ts"
+import { bounded } from "./internal/machine.ts"
 
 /**
  * The options of a server on a Unix datagram socket.
@@ -117,7 +118,7 @@ export interface UnixDatagramSocketOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: UnixDatagramServerOptions
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, bounded(options), listen(options))
 
 /**
  * A listener on a Unix datagram socket, for `Transport.layer`: one of several of a server.

@@ -21,6 +21,7 @@ import { unixPeer } from "./internal/peers.ts"
 import { accepting } from "./internal/streamListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import * as unixStream from "./internal/unixStream.ts"
+import { bounded } from "./internal/machine.ts"
 
 /**
  * The options of a server on a Unix socket.
@@ -96,7 +97,7 @@ export interface UnixListenOptions {
 export const layer = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
   options: UnixServerOptions
-): Layer.Layer<Self, ServerError> => Transport.layer(tag, options, listen(options))
+): Layer.Layer<Self, ServerError> => Transport.layer(tag, bounded(options), listen(options))
 
 /**
  * A listener on a Unix socket, for `Transport.layer`: one of several of a server.

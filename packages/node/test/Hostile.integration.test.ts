@@ -27,7 +27,9 @@ const portOf = (server: Server.Server<never, never>) => (server.address as Endpo
 const linesPort = Effect.map(Lines, (server) => portOf(server as never))
 
 const served = (handler: Handler.Handler<string, string>, options?: TcpServer.TcpServerOptions) =>
-  Layer.provideMerge(Lines.serve(handler), TcpServer.layer(Lines, options)).pipe(Layer.provide(Logger.layer([])))
+  Layer.provideMerge(Lines.serve(handler), TcpServer.layer(Lines, { maxReply: "32MiB", ...options })).pipe(
+    Layer.provide(Logger.layer([]))
+  )
 
 const noPython = missing("python3")
 const large = "x".repeat(24 * 1024 * 1024)
@@ -109,7 +111,10 @@ describe("a write", () => {
       })
       assert.strictEqual(read, large.length + 1)
       yield* Fiber.join(yield* Deferred.await(writing)).pipe(Effect.timeout("5 seconds"))
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Talk.serve(handler), TcpServer.layer(Talk))))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.provideMerge(Talk.serve(handler), TcpServer.layer(Talk, { maxReply: "32MiB" })))
+    )
   })
 })
 

@@ -60,8 +60,8 @@ const handler: Handler.Handler<string, string> = ({ body }) => {
 }
 
 const over = {
-  tls: (options: Transport.ServerOptions) => TlsServer.layer(Lines, { ...options, ...own }),
-  tcp: (options: Transport.ServerOptions) => TcpServer.layer(Lines, options),
+  tls: (options: Transport.ServerOptions) => TlsServer.layer(Lines, { maxReply: "64MiB", ...options, ...own }),
+  tcp: (options: Transport.ServerOptions) => TcpServer.layer(Lines, { maxReply: "64MiB", ...options }),
   unix: (options: Transport.ServerOptions) =>
     UnixServer.layer(Lines, { ...options, path: `${fs.mkdtempSync(`${os.tmpdir()}/resets-`)}/socket` })
 }

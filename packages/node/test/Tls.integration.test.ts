@@ -205,7 +205,7 @@ describe("a client that reads slowly", () => {
   const size = 16 * 1_048_576
   const layer = Layer.provideMerge(
     Much.serve(() => Effect.succeed(Response.andClose(Response.make("x".repeat(size))))),
-    TlsServer.layer(Much, { ...own, drainTimeout: "4 seconds" })
+    TlsServer.layer(Much, { ...own, drainTimeout: "4 seconds", maxReply: "32MiB" })
   )
 
   it.live("gets all of a reply after which its connection closes, however long that takes", () =>

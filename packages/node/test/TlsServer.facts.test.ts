@@ -686,7 +686,9 @@ describe("a client that", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        served({ drainTimeout: "40 millis" }, () => Effect.succeed(Response.make("x".repeat(32 * 1_048_576))))
+        served({ drainTimeout: "40 millis", maxReply: "64MiB" }, () =>
+          Effect.succeed(Response.make("x".repeat(32 * 1_048_576)))
+        )
       )
     )
   )
@@ -709,7 +711,9 @@ describe("a client that", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        served({ drainTimeout: 0 }, () => Effect.succeed(Response.andClose(Response.make("x".repeat(8 * 1_048_576)))))
+        served({ drainTimeout: 0, maxReply: "16MiB" }, () =>
+          Effect.succeed(Response.andClose(Response.make("x".repeat(8 * 1_048_576))))
+        )
       )
     )
   )

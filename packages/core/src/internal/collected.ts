@@ -1,7 +1,7 @@
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { Unencodable } from "./unencodable.ts"
-import { type Encode, type Encoded, encoderOf } from "./writing.ts"
+import { type Encode, type Encoded, encoderOf, Framed } from "./writing.ts"
 
 /**
  * What was encoded and has not been handed to the wire. Over a connection it is
@@ -13,6 +13,7 @@ export class Collected<Out> {
   readonly separate: boolean
   private readonly wire: Wire.Wire
   private readonly encode: Encode<Out>
+  private readonly maxMessage: number
   /** What was collected before `text`. */
   private pieces: Array<string | Uint8Array> = []
   private text = ""
@@ -20,8 +21,10 @@ export class Collected<Out> {
   private at = 0
   private length = 0
 
-  constructor(wire: Wire.Wire, side: Side<unknown, Out>) {
+  constructor(wire: Wire.Wire, side: Side<unknown, Out>, maxMessage = unlimited) {
     this.separate = wire.carries !== "stream"
+    // Datagrams have their own.
+    this.maxMessage = this.separate ? unlimited : maxMessage
     this.wire = wire
     this.encode = encoderOf(side, wire.carries)
   }
@@ -41,9 +44,10 @@ export class Collected<Out> {
   }
 
   /** Adds a message; says why if it cannot be encoded. */
-  add(message: Out | Encoded): string | undefined {
+  add(message: Out | Encoded | Framed): string | undefined {
     const encoded = this.encode(message)
     if (encoded instanceof Unencodable) return encoded.problem
+    if (encoded.length > this.maxMessage) return this.tooLarge(encoded.length)
     if (this.separate) return this.addDatagram(encoded)
     this.length += encoded.length
     if (typeof encoded !== "string") {
@@ -57,6 +61,17 @@ export class Collected<Out> {
       this.pieces.push(encoded)
     }
     return undefined
+  }
+
+  /** Makes the frame of a message that is added later, or says why it has none. */
+  frame(message: Out | Encoded): Framed | Unencodable {
+    const encoded = this.encode(message)
+    if (encoded instanceof Unencodable) return encoded
+    return encoded.length > this.maxMessage ? new Unencodable(this.tooLarge(encoded.length)) : new Framed(encoded)
+  }
+
+  private tooLarge(length: number): string {
+    return `it has ${length} bytes, and at most ${this.maxMessage} are sent at once (maxReply); stream it`
   }
 
   private seal(piece: string | Uint8Array): void {
@@ -159,6 +174,9 @@ export class Collected<Out> {
 }
 
 const utf8 = new TextEncoder()
+
+// No message is that long. `Infinity` would be an object of its own for each connection.
+const unlimited = 0x3fff_ffff
 
 // What is collected before it is offered to the transport within one turn, and what is joined.
 const highWaterMark = 65_536

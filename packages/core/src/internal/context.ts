@@ -7,6 +7,7 @@ import type { Side } from "../Codec.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
+import { Budget } from "./budget.ts"
 import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
@@ -51,6 +52,7 @@ export class ServerContext<In, Out> {
   readonly events: Events<In, Out>
   readonly tick: Tick
   readonly ledger: Ledger
+  readonly budget: Budget
   /** What was thrown by others on the way, and stopped nothing. */
   readonly troubles: Troubles
   readonly run: Runner
@@ -81,6 +83,7 @@ export class ServerContext<In, Out> {
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
     this.run = this.runner(services as Context.Context<unknown>)
     this.ledger = new Ledger((effect) => void this.run(effect))
+    this.budget = new Budget(this)
     this.troubles = new Troubles(options.service, (effect) => void this.run(effect))
   }
 

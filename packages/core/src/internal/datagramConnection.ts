@@ -47,8 +47,13 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       })
   }
 
+  protected override held(costs: boolean): number {
+    return super.held(costs) + this.wire.datagram.data.length
+  }
+
   /** Makes the request, or says why the datagram is none. */
   open(): void {
+    this.account()
     const { context, outbox, wire } = this
     const { side } = context
     if (context.protocol.kind === "connection") {

@@ -49,6 +49,10 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected readonly hasInput = false
 
+  protected override held(costs: boolean): number {
+    return super.held(costs) + this.dialogue.input.bytes
+  }
+
   protected get isReading(): boolean {
     return this.dialogue.input.isReading
   }
@@ -56,7 +60,10 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
     this.activity.heard = new Heard(this.context.now())
-    this.context.tick.run(() => this.dialogue.onData(chunk))
+    this.context.tick.run(() => {
+      this.dialogue.onData(chunk)
+      this.account()
+    })
   }
 
   onEnd(): void {

@@ -74,6 +74,7 @@ export class Engine<In, Out> {
     })
     this.intake = new Intake(this.context)
     this.gate = new Gate(this.context, verify, (connection) => this.connected(connection))
+    this.context.budget.watch(this.gate.connections, () => this.gate.regulate())
     this.stop = new Stop(this.context, this.gate, this.intake)
   }
 

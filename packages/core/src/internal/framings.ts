@@ -41,6 +41,7 @@ const textPayload: Side<string, string>["payload"] = {
 
 /** A framing of bytes: text over it is their UTF-8. */
 const ofBytes = (parts: {
+  readonly maxFrameBytes: number
   readonly decoder: () => Decoder<Uint8Array>
   readonly frame: (payload: Uint8Array) => Payload | Unencodable
   readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
@@ -48,6 +49,7 @@ const ofBytes = (parts: {
 }): Framing => {
   const bytes = sides.make<Uint8Array, Uint8Array>({
     plain: true,
+    maxFrameBytes: parts.maxFrameBytes,
     decoder: parts.decoder,
     encode: parts.frame,
     frame: (payload) => parts.frame(bytesOf(payload)),
@@ -65,6 +67,8 @@ const ofBytes = (parts: {
 
 /** Every chunk is a payload. */
 export const chunks: Framing = ofBytes({
+  // What a socket brings at once.
+  maxFrameBytes: 65_536,
   decoder: decoders.chunks,
   frame: (payload) => payload,
   unframe: Result.succeed,
@@ -96,6 +100,7 @@ export const lines = (options: {
   const framed = frame(options.terminator)
   const shared = {
     plain: true,
+    maxFrameBytes: options.maxFrameBytes,
     frame: framed,
     unframe: (datagram: Uint8Array) => lineDecoders.unframeLine(datagram, options.maxFrameBytes),
     frameDatagram: frame("")
@@ -125,6 +130,7 @@ export const stepping = <State>(
 ): Framing => {
   const { decode, encode, maxFrameBytes } = options
   return ofBytes({
+    maxFrameBytes,
     decoder: () => decoders.stepping({ maxFrameBytes, step: decode }),
     frame: encode,
     unframe: (input) => decoders.wholeFrame(input, decode, maxFrameBytes),

@@ -13,6 +13,7 @@ import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Lookout } from "./lookout.ts"
 import { Openings } from "./openings.ts"
+import * as sizes from "./size.ts"
 import { RequestStream } from "./requestStream.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { type Verifying, verifying } from "./verifying.ts"
@@ -180,17 +181,25 @@ export class Gate<In, Out> {
   /** A connection has ended; whether it was one. */
   release(connection: ServerConnection<In, Out>): boolean {
     const was = this.connections.delete(connection.id)
-    if (was) this.regulate()
+    if (was) {
+      connection.uncharge()
+      this.regulate()
+    }
     return was
   }
 
   /** Whether no more may be let in. */
   private get isFull(): boolean {
-    return this.isSuspended || this.connections.size + this.openings.size >= this.context.limits.maxConnections
+    const { budget, limits } = this.context
+    return this.isSuspended || this.connections.size + this.openings.size >= limits.maxConnections || budget.isTight
   }
 
   private fullness(what: string): Outcome.Refused {
-    return this.isSuspended ? suspended : tooMany(this.context.limits.maxConnections, what)
+    const { budget, limits } = this.context
+    if (this.isSuspended) return suspended
+    if (!budget.isTight) return tooMany(limits.maxConnections, what)
+    budget.refused()
+    return Outcome.refused(`nearly maxMemory (${sizes.format(limits.maxMemory)}) is held`)
   }
 
   /** Lets nobody new in, or lets them in again. */
@@ -205,7 +214,8 @@ export class Gate<In, Out> {
     for (const connection of this.connections.values()) connection.limited()
   }
 
-  private regulate(): void {
+  /** Whether there is room has changed. */
+  regulate(): void {
     this.listeners.regulate(this.isFull)
   }
 

@@ -23,10 +23,12 @@ export const hosted = <Self, In, Out>(
 ): Effect.Effect<Server.Server<In, Out>, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
     // Whoever sends the requests has counted them, and watches for silence.
+    const largest = tag.protocol.server.maxFrameBytes
     const unlimited: Resolve = (options) =>
-      Result.map(resolve(options), (limits) => ({
+      Result.map(resolve(options, largest), (limits) => ({
         ...limits,
         maxConnections: Infinity,
+        maxMemory: Infinity,
         idleMillis: Infinity,
         placeMillis: longestMillis
       }))

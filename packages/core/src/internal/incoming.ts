@@ -20,6 +20,10 @@ import type { Runner } from "./context.ts"
 export class Heard {
   /** By the server's own clock. */
   readonly at: number
+  /** The size of the chunk, which is kept until all of these requests are settled. */
+  bytes = 0
+  /** What was made of it takes so much beside. */
+  cost = 0
   /** By the wall clock, once somebody has asked. */
   private date: number | undefined = undefined
 
@@ -39,7 +43,7 @@ export class Heard {
 export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   readonly id: number
   readonly body: In
-  private readonly heard: Heard
+  readonly heard: Heard
   private readonly on: ServerConnection<In, Out>
   previous: Incoming<In, Out> | undefined = undefined
   next: Incoming<In, Out> | undefined = undefined

@@ -43,6 +43,8 @@ export class Input<In> {
   /** How the inbox ends, when all that has come is decoded. */
   private ending: Exit.Exit<never, Connection.ConnectionError> | "ended" | undefined = undefined
   private decoding = false
+  /** What the messages in the inbox take, and those that came with them. */
+  private decodedBytes = 0
   /** Called when it is taken that was handed on. */
   onTaken: () => void = noop
   /** Called when nothing is read any more for now. */
@@ -53,6 +55,13 @@ export class Input<In> {
     this.reader = new Reader(side, wire.carries)
     this.held = holds ? [] : undefined
     this.taker = taker
+  }
+
+  /** What it holds that nobody has taken, in bytes. */
+  get bytes(): number {
+    let sum = this.reader.restBytes * 2
+    for (const chunk of this.held ?? []) sum += chunk.length
+    return this.inbox.size === 0 ? sum : sum + this.decodedBytes
   }
 
   get isOpen(): boolean {
@@ -153,6 +162,8 @@ export class Input<In> {
       if (chunk !== undefined) this.relayed.onData(chunk)
       return
     }
+    if (this.inbox.size === 0) this.decodedBytes = 0
+    this.decodedBytes += (chunk?.length ?? 0) * (this.reader.isPlain ? 2 : 16)
     this.decoded(this.reader.read(chunk, this.wire.bytesRead, this.wantsMore ? mostDecoded : 0))
     this.catchUp()
     this.readWire(this.wantsMore && !this.reader.isBehind)

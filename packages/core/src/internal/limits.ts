@@ -3,11 +3,18 @@ import * as Result from "effect/Result"
 import { InvalidOption } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
 import { ofOption } from "./duration.ts"
+import * as sizes from "./size.ts"
 
 /** The options of a transport, resolved to their defaults. */
 export interface Limits {
   readonly maxConnections: number
   readonly maxPipelined: number
+  /** What is held for one connection before it is not read, in bytes. */
+  readonly maxBuffered: number
+  /** What is held for all, in bytes. */
+  readonly maxMemory: number
+  /** The largest message that is written, in bytes. */
+  readonly maxReply: number
   readonly idleMillis: number
   readonly drainMillis: number
   /** How long a connection may take to be let in: a header, a verification, a handshake. */
@@ -28,8 +35,8 @@ export interface Limits {
   readonly lingerMillis: number
 }
 
-/** The options of a server with their defaults, or what is wrong with one of them. */
-export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOption> =>
+/** The options of a server with their defaults, or what is wrong with one of them. `largest` is its largest frame. */
+export const resolve = (options: ServerOptions, largest = 65_536): Result.Result<Limits, InvalidOption> =>
   Result.gen(function* () {
     const { maxConnections = 4_096, maxPipelined = 128 } = options
     for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
@@ -40,7 +47,13 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
     const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? Duration.infinity, { forever: true })
     const placeMillis = yield* ofOption("placeTimeout", options.placeTimeout ?? "10 seconds")
     const startMillis = yield* ofOption("startTimeout", options.startTimeout ?? "30 seconds")
+    const maxBuffered = yield* sizes.ofOption("maxBuffered", options.maxBuffered ?? Math.max(262_144, largest))
+    const maxMemory = yield* sizes.ofOption("maxMemory", options.maxMemory ?? defaultMemory)
+    const maxReply = yield* sizes.ofOption("maxReply", options.maxReply ?? Math.max(8_388_608, largest))
     return {
+      maxBuffered,
+      maxMemory,
+      maxReply,
       maxConnections,
       maxPipelined,
       idleMillis,
@@ -56,3 +69,6 @@ export const resolve = (options: ServerOptions): Result.Result<Limits, InvalidOp
       lingerMillis: 1_000
     }
   })
+
+/** What a server holds for its peers at most, where nobody says how much memory there is. */
+const defaultMemory = 268_435_456

@@ -1,8 +1,10 @@
 import * as Outcome from "../Outcome.ts"
+import type * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
 import { Incoming } from "./incoming.ts"
 import { peerKeyOf } from "./peerKey.ts"
 import type * as Ring from "./ring.ts"
+import { Framed } from "./writing.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 
 /**
@@ -46,6 +48,11 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     this.on.context.events.arrived(this)
   }
 
+  /** Whether a request waits, and is not offered to anybody. */
+  get isHeldBack(): boolean {
+    return !this.queued && this.hasWaiting
+  }
+
   /** Whether a request waits that nobody has taken. */
   get hasWaiting(): boolean {
     return this.waiting !== undefined || this.returned !== undefined
@@ -59,7 +66,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   take(): Incoming<In, Out> | undefined {
     const { returned, waiting } = this
     if (returned === undefined) {
-      if (this.parked > 0) return undefined
+      // Who does not read what it is sent has nothing further begun.
+      if (this.parked > 0 || waiting === undefined || !this.on.mayBegin(waiting)) return undefined
       this.waiting = waiting?.next
       return waiting
     }
@@ -85,6 +93,26 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
 
   get peerKey(): string {
     return (this.key ??= peerKeyOf(this.on.peer))
+  }
+
+  /** How many bytes its requests came in, and replies have that wait for those before them; with `costs`, what all that takes. */
+  bytes(costs: boolean): number {
+    let sum = 0
+    let heard: object | undefined
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) {
+      if (costs) sum += requestCost
+      if (incoming.heard !== heard) sum += incoming.heard.bytes + (costs ? incoming.heard.cost : 0)
+      ;({ heard } = incoming)
+      sum += parkedOf(incoming.response)
+    }
+    return sum
+  }
+
+  /** How many bytes the replies have that wait for those before them. */
+  get parkedBytes(): number {
+    let sum = 0
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) sum += parkedOf(incoming.response)
+    return sum
   }
 
   /** A request has its outcome, and leaves the line. */
@@ -159,3 +187,10 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     return false
   }
 }
+
+// What a request takes beside its message, in bytes.
+const requestCost = 256
+
+/** What a reply takes that waits for those before it. */
+const parkedOf = (response: Response.Response<unknown> | undefined): number =>
+  response?._tag === "Reply" && response.value instanceof Framed ? response.value.frame.length : 0

@@ -4,7 +4,8 @@ import type * as Wire from "../Wire.ts"
 import { Backpressure } from "./backpressure.ts"
 import { Collected } from "./collected.ts"
 import type { Flushable, Tick } from "./tick.ts"
-import type { Encoded } from "./writing.ts"
+import type { Unencodable } from "./unencodable.ts"
+import type { Encoded, Framed } from "./writing.ts"
 
 /**
  * The writing half of a connection: when what is {@link Collected} may be sent,
@@ -15,6 +16,8 @@ export class Outbox<Out> implements Flushable {
   private readonly tick: Tick
   private readonly collected: Collected<Out>
   private readonly pressure = new Backpressure()
+  /** Told when something was sent, or is not because the peer does not keep up. */
+  owner: { readonly account: () => void } | undefined = undefined
   private marked = false
   /** The transport is being changed: nothing is handed to it. */
   private held = false
@@ -25,9 +28,9 @@ export class Outbox<Out> implements Flushable {
    */
   private state: "open" | "ending" | "ended" | "finished" | "closed" = "open"
 
-  constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick) {
+  constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick, maxMessage?: number) {
     this.wire = wire
-    this.collected = new Collected(wire, side)
+    this.collected = new Collected(wire, side, maxMessage)
     this.tick = tick
   }
 
@@ -57,7 +60,7 @@ export class Outbox<Out> implements Flushable {
   }
 
   /** Adds a message; says why if it cannot be encoded. */
-  add(message: Out | Encoded): string | undefined {
+  add(message: Out | Encoded | Framed): string | undefined {
     if (this.state !== "open") return undefined
     const { collected } = this
     const problem = collected.add(message)
@@ -70,9 +73,16 @@ export class Outbox<Out> implements Flushable {
     return undefined
   }
 
+  /** Makes the frame of a message that is added later, or says why it has none. */
+  frame(message: Out | Encoded): Framed | Unencodable {
+    return this.collected.frame(message)
+  }
+
   /** Sends bytes as they are. */
   pass(bytes: Uint8Array): void {
-    if (this.state === "open") this.pressure.wrote(this.wire.write(bytes))
+    if (this.state !== "open") return
+    this.pressure.wrote(this.wire.write(bytes))
+    this.owner?.account()
   }
 
   /** Sends what there is, then half-closes. */
@@ -86,6 +96,7 @@ export class Outbox<Out> implements Flushable {
   flush(): void {
     this.marked = false
     if (!this.held && (!this.blocked || this.collected.separate)) this.send()
+    else this.owner?.account()
   }
 
   /** Hands all that there is to the transport, whether the peer keeps up or not. */
@@ -159,6 +170,7 @@ export class Outbox<Out> implements Flushable {
   private send(everything?: boolean): void {
     if (this.state !== "open" && this.state !== "ending") return
     this.pressure.wrote(this.collected.send(everything))
+    this.owner?.account()
     if (this.state !== "ending" || !this.collected.isEmpty) return
     this.state = "ended"
     this.wire.end()

@@ -30,6 +30,11 @@ export class Reader<Read> {
     this.payloads = side.plain ? (this.messages as Array<never>) : []
   }
 
+  /** Whether a message is its payload. */
+  get isPlain(): boolean {
+    return this.side.plain
+  }
+
   /** Whether there may be messages that have not been decoded. */
   get isBehind(): boolean {
     return this.ending || this.decoder?.isBehind === true

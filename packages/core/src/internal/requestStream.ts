@@ -21,31 +21,57 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     return this.reader.isBehind
   }
 
+  protected override held(costs: boolean): number {
+    // The memory of an unfinished frame is doubled where it is too small.
+    return super.held(costs) + this.reader.restBytes * (costs ? 2 : 1)
+  }
+
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
-    this.activity.heard = new Heard(this.context.now())
-    this.decode(this.reader.read(chunk, this.bytesRead, this.room))
+    const heard = new Heard(this.context.now())
+    heard.bytes = chunk.length
+    this.activity.heard = heard
+    const before = this.reader.restBytes + chunk.length
+    this.decode(this.reader.read(chunk, this.bytesRead, this.room), before)
     this.progress()
   }
 
   onEnd(): void {
-    if (this.closing.state === "open") this.decode(this.reader.read(undefined, this.bytesRead, this.room))
+    if (this.closing.state === "open") {
+      const before = this.reader.restBytes
+      this.decode(this.reader.read(undefined, this.bytesRead, this.room), before)
+    }
     this.inputEnded()
   }
 
-  /** How many more requests may be in flight. */
+  /** How many more requests may be decoded. */
   private get room(): number {
-    return this.outbox.blocked ? 0 : Math.max(0, this.context.limits.maxPipelined - this.line.inFlight)
+    if (!this.mayHoldMore) return 0
+    const { inFlight } = this.line
+    return Math.min(mostDecoded, Math.max(0, this.context.limits.maxPipelined - inFlight))
   }
 
-  /** Makes requests of what was decoded, until there was a fault. */
-  private decode(fault: DecodeError | undefined): void {
+  /** Whether it may hold more than it does. Who has nothing in flight may always: nobody waits for memory. */
+  private get mayHoldMore(): boolean {
+    if (this.outbox.full) return false
+    return this.line.inFlight === 0 || !this.holdsMuch
+  }
+
+  private get holdsMuch(): boolean {
+    return this.holdsMost || this.context.budget.slows(this)
+  }
+
+  /** Makes requests of what was decoded of so many bytes, until there was a fault. */
+  private decode(fault: DecodeError | undefined, before: number): void {
     const { messages, payloads } = this.reader
+    // Text is a copy, and values take more than the text that they are made of.
+    this.activity.heard.cost += (before - this.reader.restBytes) * (this.context.side.plain ? 1 : 15)
     if (messages.length > 0) {
       this.reader.clear()
       for (let i = 0; i < messages.length; i++) this.line.add(messages[i] as In, payloads[i])
       this.line.offer()
     }
+    this.account()
     if (fault === undefined) return
     this.fault = fault
     this.closing.enter("faulty")
@@ -55,12 +81,14 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   protected advance(): void {
     if (this.dispatching) return
     this.dispatching = true
+    if (this.holdsMuch) this.account()
     for (let room = this.room; room > 0 && this.hasInput && this.closing.answers; room = this.room) {
-      this.decode(this.reader.more(this.bytesRead, room))
+      const before = this.reader.restBytes
+      this.decode(this.reader.more(this.bytesRead, room), before)
     }
     this.dispatching = false
     if (!this.closing.answers) return
-    this.read(!this.hasInput && !this.outbox.blocked)
+    this.read(!this.hasInput && this.mayHoldMore)
     if (this.line.inFlight === 0 && !this.hasInput) this.recordFault()
   }
 
@@ -91,3 +119,6 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.context.events.unread()
   }
 }
+
+// How many requests are decoded at once, before what they take is looked at.
+const mostDecoded = 32

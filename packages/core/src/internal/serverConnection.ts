@@ -5,6 +5,7 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
+import type { Holder } from "./budget.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
 import { responseOf } from "./endings.ts"
@@ -22,20 +23,80 @@ import { WireEnd } from "./wireEnd.ts"
  * request is answered is for {@link StreamConnection} (bytes) and
  * {@link DatagramConnection} (a datagram: a connection of one request) to say.
  */
-export abstract class ServerConnection<In, Out> extends WireEnd<Out> implements Connection.Ref<Out>, Releasable {
+export abstract class ServerConnection<In, Out>
+  extends WireEnd<Out>
+  implements Connection.Ref<Out>, Releasable, Holder
+{
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
   readonly line: Line<In, Out> = new Line(this)
   private readonly handlers = new Handlers()
+  /** Below 0 once it holds nothing any more. */
+  charged = 0
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
-    super(wire, new Outbox(wire, context.side, context.tick), id, context.date())
+    super(wire, new Outbox(wire, context.side, context.tick, context.limits.maxReply), id, context.date())
     this.context = context
     this.activity = new Activity(context.now())
+    this.outbox.owner = this
   }
 
   get inFlight(): number {
     return this.line.inFlight
+  }
+
+  /** How many bytes it holds: what has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
+  protected held(costs: boolean): number {
+    return this.line.bytes(costs) + this.outbox.unsent
+  }
+
+  /** Whether a request may begin: its peer keeps up, and not too many replies wait for one before them. */
+  mayBegin(incoming: Incoming<In, Out>): boolean {
+    const { context, line, outbox } = this
+    const { maxBuffered } = context.limits
+    if (outbox.full && !outbox.isClosed) return false
+    return incoming === line.first || this.charged < maxBuffered || line.parkedBytes + outbox.unsent < maxBuffered
+  }
+
+  /** Whether it holds as much as a connection may. */
+  protected get holdsMost(): boolean {
+    const { maxBuffered } = this.context.limits
+    // It costs more than it is.
+    return this.charged >= maxBuffered && this.held(false) >= maxBuffered
+  }
+
+  account(): void {
+    const { charged } = this
+    if (charged < 0) return
+    const held = this.held(true)
+    if (held === charged) return
+    this.charged = held
+    this.context.budget.change(held - charged)
+  }
+
+  /** It holds nothing any more. */
+  uncharge(): void {
+    const { charged, context } = this
+    this.charged = -1
+    context.budget.leave(this)
+    if (charged > 0) context.budget.change(-charged)
+  }
+
+  get isStuck(): boolean {
+    return this.outbox.blocked
+  }
+
+  goOn(): void {}
+
+  /** Breaks it off, since it holds more than others. */
+  evict(): void {
+    const { context, line } = this
+    const outcome = Outcome.cancelled("OutOfMemory")
+    if (line.inFlight === 0) context.ledger.record(outcome, undefined, this)
+    line.cancelAll(outcome)
+    this.uncharge()
+    this.outbox.close()
+    this.wire.reset()
   }
 
   abstract get push(): Connection.Ref<Out>["push"]

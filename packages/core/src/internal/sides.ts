@@ -18,6 +18,7 @@ export class Undecodable {
 /** What makes one end of a protocol; the rest follows from it. */
 export interface Parts<Read, Write> {
   readonly plain: boolean
+  readonly maxFrameBytes: number
   readonly decoder: () => Decoder<Read>
   readonly encode: (message: Write) => Payload | Unencodable
   readonly frame: (payload: Payload) => Payload | Unencodable
@@ -27,9 +28,10 @@ export interface Parts<Read, Write> {
 }
 
 export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> => {
-  const { decoder, encode, frame, frameDatagram, payload, plain, unframe } = parts
+  const { decoder, encode, frame, frameDatagram, maxFrameBytes, payload, plain, unframe } = parts
   return {
     plain,
+    maxFrameBytes,
     decoder,
     encode,
     frame,
@@ -57,6 +59,7 @@ export const mapped = <A, B, A2, B2>(
   const { encode: encodePayload } = self.payload
   return make<A2, B2>({
     plain: false,
+    maxFrameBytes: self.maxFrameBytes,
     decoder: () => new Mapped(self.decoder(), self.plain, read),
     encode: (message) => {
       const written = write(message)
@@ -148,6 +151,7 @@ export const refusing = (problem: string): Side<never, never> => {
   const refuse = () => new Unencodable(problem)
   return make<never, never>({
     plain: false,
+    maxFrameBytes: 0,
     decoder: () => ({
       push: fault,
       more: () => undefined,

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type * as Response from "../Response.ts"
+import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import { Closing } from "./closing.ts"
 import type { ServerContext } from "./context.ts"
@@ -9,6 +9,7 @@ import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
 import { ServerConnection } from "./serverConnection.ts"
+import { Unencodable } from "./unencodable.ts"
 
 /**
  * The server's end of a connection of bytes: replies leave in the order of their
@@ -102,13 +103,25 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     if (incoming.settled !== undefined) return
-    incoming.response = response
-    if (this.isNext(incoming)) {
+    if (!this.isNext(incoming)) {
+      incoming.response = this.parked(response)
+      this.account()
+    } else {
+      incoming.response = response
       this.emit(incoming, response)
       this.turned()
     }
     // While others are in flight and nothing waits there is nothing to do: the hot path of a pipeline.
-    if (this.line.inFlight === 0 || this.hasInput) this.progress()
+    if (this.line.inFlight === 0 || this.hasInput || !this.isReading || this.line.isHeldBack) this.progress()
+  }
+
+  /** A response that waits for those before it, encoded: so much is known of what it takes. */
+  private parked(response: Response.Response<Out>): Response.Response<Out> {
+    if (response._tag !== "Reply") return response
+    const framed = this.outbox.frame(response.value)
+    return framed instanceof Unencodable
+      ? Response.andClose(Response.withOutcome(Response.empty, unencodable(framed.problem)))
+      : { ...response, value: framed as never }
   }
 
   private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
@@ -162,8 +175,15 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.closing.finishWriting()
   }
 
+  override goOn(): void {
+    this.progress()
+  }
+
   protected progress(): void {
     if (!this.closing.answers) return
+    this.line.offer()
+    // What leaves at the end of the turn is counted then.
+    if (this.line.inFlight === 0 && this.charged > 0 && !this.outbox.pending) this.account()
     this.advance()
     if (!this.closing.answers || this.line.inFlight > 0 || this.hasInput) return
     if (this.closing.state !== "open") this.shut()

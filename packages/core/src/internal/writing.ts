@@ -12,8 +12,16 @@ export class Encoded {
   }
 }
 
+/** A message whose frame was made before its turn. */
+export class Framed {
+  readonly frame: Payload
+  constructor(frame: Payload) {
+    this.frame = frame
+  }
+}
+
 /** Makes the frame of a message, or says why it has none. */
-export type Encode<Write> = (message: Write | Encoded) => Payload | Unencodable
+export type Encode<Write> = (message: Write | Encoded | Framed) => Payload | Unencodable
 
 /**
  * From messages to what a wire carries: the one place that looks at it when
@@ -22,6 +30,7 @@ export type Encode<Write> = (message: Write | Encoded) => Payload | Unencodable
 export const encoderOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
   const { encode, frame } = formOf(side, carries)
   return (message) => {
+    if (typeof message === "object" && message instanceof Framed) return message.frame
     let encoded: unknown
     // oxlint-disable-next-line socketserver/no-try -- an encoder is user code, and what it throws must not reach the event loop
     try {

@@ -182,6 +182,7 @@ export const make: {
     const whole = (frame: Uint8Array) => decoders.wholeFrame(frame, decode, maxFrameBytes)
     return sides.make<Read, Write>({
       plain: false,
+      maxFrameBytes,
       decoder: () => decoders.stepping({ maxFrameBytes, step: decode }),
       encode,
       frame: (payload) => payload,

@@ -147,7 +147,7 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       assert.deepStrictEqual(yield* server.connections, [])
     }).pipe(
       on(
-        served(subject, Bytes, () => Effect.succeed(Response.make(new Uint8Array(32 * 1_048_576))), {
+        served(subject, Bytes, () => Effect.succeed(Response.make(new Uint8Array(8 * 1_048_576))), {
           policy,
           drainTimeout: "40 millis"
         })
