@@ -72,7 +72,9 @@ export interface Failed {
 }
 
 /**
- * The handler took longer than `Middleware.timeout` allowed.
+ * Something took longer than was allowed: a handler, by `Middleware.timeout`; a
+ * request, by the option `requestTimeout` of its server; or a peer, by another of
+ * the deadlines, which ends its connection.
  *
  * @category models
  * @since 0.1.0
@@ -81,7 +83,33 @@ export interface TimedOut {
   readonly _tag: "TimedOut"
   /** The time that was allowed, in milliseconds. */
   readonly millis: number
+  readonly deadline: Deadline
 }
+
+/**
+ * What was to happen in time. They are called as the options of a server.
+ *
+ * **Details**
+ *
+ * - `request`: a request is answered
+ * - `firstByte`: a peer sends its first byte
+ * - `frame`: a frame that has begun is whole
+ * - `idle`: a peer sends anything
+ * - `write`: a peer reads any of what waits for it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Deadline = "request" | "firstByte" | "frame" | "idle" | "write"
+
+/**
+ * How often each deadline has ended something, and how often a connection was
+ * closed for its age (`lifetime`) or to make room for another (`evicted`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Timeouts = { readonly [K in Deadline | "lifetime" | "evicted"]: number }
 
 /**
  * The request ended without an answer because its connection did.
@@ -252,12 +280,16 @@ export const completed: Outcome = { _tag: "Completed" }
  */
 export const failed = (cause: Cause.Cause<unknown>): Outcome => ({ _tag: "Failed", cause })
 /**
- * The handler took longer than `millis` milliseconds.
+ * What was to happen within `millis` milliseconds did not: by default, an answer.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const timedOut = (millis: number): Outcome => ({ _tag: "TimedOut", millis })
+export const timedOut = (millis: number, deadline: Deadline = "request"): TimedOut => ({
+  _tag: "TimedOut",
+  millis,
+  deadline
+})
 /**
  * The connection ended before the answer.
  *
@@ -341,7 +373,7 @@ export const describe = (outcome: Outcome): string => {
     case "Failed":
       return "the handler failed"
     case "TimedOut":
-      return `not answered within ${outcome.millis} ms`
+      return late(outcome)
     case "Cancelled":
       return cancellations[outcome.reason]
     case "Refused":
@@ -365,6 +397,21 @@ const cancellations = {
   NotReading: "the peer did not read a reply that kept a place from others",
   OutOfMemory: "the server held more than maxMemory"
 } as const satisfies Record<Cancelled["reason"], string>
+
+const late = ({ deadline, millis }: TimedOut): string => {
+  switch (deadline) {
+    case "request":
+      return `not answered within ${millis} ms`
+    case "firstByte":
+      return `nothing was received within ${millis} ms`
+    case "frame":
+      return `a frame was not whole ${millis} ms after its first byte`
+    case "idle":
+      return `nothing was received for ${millis} ms`
+    case "write":
+      return `nothing of what waits for the peer was read for ${millis} ms`
+  }
+}
 
 const problemOf = ({ cause, reason }: Undelivered): string => {
   switch (reason) {

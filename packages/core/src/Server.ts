@@ -73,6 +73,8 @@ export interface Server<in out In, in out Out> {
   readonly connections: Effect.Effect<ReadonlyArray<Connection.Ref<Out>>>
   /** How many requests and connections have ended in each way. */
   readonly counts: Effect.Effect<Outcome.Counts>
+  /** How often each deadline has ended something, and why else connections were closed. */
+  readonly timeouts: Effect.Effect<Outcome.Timeouts>
   /** Every outcome from now on. A subscriber that falls 4096 behind loses the oldest; `counts` loses none. */
   readonly outcomes: Stream.Stream<Outcome.Event>
   /**

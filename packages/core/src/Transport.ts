@@ -27,6 +27,7 @@ import { OnListening, runningOf } from "./internal/running.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
+import type * as Settings from "./Settings.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
 import { InvalidOption, ListenerFailed, ServerError } from "./ServerError.ts"
@@ -39,7 +40,7 @@ import type * as Wire from "./Wire.ts"
  * @since 0.1.0
  */
 export interface ServerOptions {
-  /** Connections at a time, those that are being opened included; over datagrams, datagrams that are not answered yet. Default: 4096. One more is closed at once, or dropped, and counted as `Refused`; a transport that can hold datagrams back does that instead. */
+  /** Connections at a time, those that are being opened included; over datagrams, datagrams that are not answered yet. Default: 4096. At the limit a new connection takes the place of one: of the peer that has most of them, the one that has sent no complete request for longest, a second at least, and has nothing in flight and nothing unsent. Where there is none, and always where connections are sessions, are whole connections or were pushed to, the new one is closed at once. Either is counted as `Refused`. One more datagram is dropped and counted so; a transport that can hold datagrams back does that instead. */
   readonly maxConnections?: number | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
@@ -53,8 +54,20 @@ export interface ServerOptions {
   readonly placeTimeout?: Duration.Input | undefined
   /** How long a worker may take to start, under a policy that has any. Default: 30 seconds. After it, it is killed, and another one is started after a while. */
   readonly startTimeout?: Duration.Input | undefined
-  /** How long a connection may stay silent before it is closed: nothing read or written, and no request in flight (a whole-connection protocol always has one, which does not count). Default: for ever. */
-  readonly idleTimeout?: Duration.Input | undefined
+  /** How long a connection may take for its first byte, once it is accepted and its handshake is done. Default: off. After it, it is closed, and counted as `TimedOut`. */
+  readonly firstByteTimeout?: Settings.Time | undefined
+  /** How long a frame may take from its first byte to its last, however its bytes come. It stands still while the server does not read, and is never shorter than the largest frame takes at 16 KiB/s. Default: 30 seconds. After it, what came before is answered, and the connection is closed and counted as `TimedOut`. */
+  readonly frameTimeout?: Settings.Time | undefined
+  /** How long nothing of what is unsent may leave before its peer counts as one that does not read. Looked at once a second. Default: 60 seconds. After it, the connection is reset, and counted as `TimedOut`. */
+  readonly writeTimeout?: Settings.Time | undefined
+  /** How long nothing may be read from a connection that has no request in flight and nothing to send; what is pushed to it keeps it no longer. A whole connection (`Protocol.connection`) always has its one request, which does not count. Default: off. After it, it is closed, and counted as `TimedOut`. */
+  readonly idleTimeout?: Settings.Time | undefined
+  /** How long a request may wait and be handled: from when it was received until its answer is there, whatever the peer then takes to read it. A stream that is sent may take as long for each of its elements. Not for whole connections. Default: off. After it, the handler is interrupted, the request is counted as `TimedOut`, and its connection closes once earlier replies have left. */
+  readonly requestTimeout?: Settings.Time | undefined
+  /** How long the set-up of a `Session` may take: greeting, login. Default: 30 seconds. After it, the connection is closed, and counted as `Refused`. */
+  readonly loginTimeout?: Settings.Time | undefined
+  /** How long a connection may live: the first reply after that is its last, so that no request crosses with the close. Not for whole connections. Default: off. */
+  readonly maxLifetime?: Settings.Time | undefined
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
   readonly verify?: Verify | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
@@ -186,8 +199,9 @@ export const layer = <Self, In, Out>(
         const { hosted } = yield* hostedServers
         return yield* hosted(tag, options, host)
       }
+      const limitsOf = (options: ServerOptions) => resolve(options, tag.protocol.server.maxFrameBytes)
       const limits = yield* Effect.mapError(
-        Effect.fromResult(resolve(options, tag.protocol.server.maxFrameBytes)),
+        Effect.fromResult(limitsOf(options)),
         (reason) => new ServerError({ reason })
       )
       if (tag.protocol.problem !== undefined) {
@@ -222,12 +236,7 @@ export const layer = <Self, In, Out>(
       engine.open(listeners)
       yield* (yield* OnListening)?.(runningOf(engine)) ?? Effect.void
       yield* Effect.addFinalizer(() => stop.shutdown)
-      const largest = tag.protocol.server.maxFrameBytes
-      return makeServer(
-        engine,
-        listeners,
-        controlOf(engine, options, (options) => resolve(options, largest))
-      )
+      return makeServer(engine, listeners, controlOf(engine, options, limitsOf))
     })
   )
 

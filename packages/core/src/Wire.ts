@@ -38,6 +38,8 @@ export interface Wire {
   readonly bytesWritten: number
   /** Of what was written, what the system has not taken yet. It falls while the peer reads. */
   readonly bytesUnsent: number
+  /** Of what was written, what the system has taken, in any measure that grows with it. Default: `bytesWritten` without `bytesUnsent`. */
+  readonly bytesTaken?: number | undefined
   /** Whether closing while the peer still sends may cost the peer what was written before, as with TCP. */
   readonly resetsOnClose: boolean
   /** Begins to deliver events. */

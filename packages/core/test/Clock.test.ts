@@ -40,7 +40,7 @@ describe.each([
         set(by)
         yield* TestClock.adjust("19 seconds")
         assert.isUndefined(ended.pollUnsafe())
-        yield* TestClock.adjust("6 seconds")
+        yield* TestClock.adjust("1 second")
         yield* Fiber.join(ended)
       }).pipe(Effect.provideService(Clock.Clock, clock))
     })

@@ -183,8 +183,10 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * (`LISTEN_FDS`, for this very process), all sockets that were handed to it are
  * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
- * `DRAIN_TIMEOUT`, `IDLE_TIMEOUT`, `MAX_BUFFERED`, `MAX_CONNECTIONS`, `MAX_MEMORY`,
- * `MAX_PIPELINED`, `MAX_REPLY` and `PLACE_TIMEOUT` override the options of the same names.
+ * The limits and deadlines have variables of the names of their options:
+ * `MAX_CONNECTIONS`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
+ * `WRITE_TIMEOUT`, `IDLE_TIMEOUT`, `REQUEST_TIMEOUT`, `LOGIN_TIMEOUT`,
+ * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `DRAIN_TIMEOUT`.
  *
  * **Gotchas**
  *
@@ -210,11 +212,17 @@ export const layerConfig = <Self, In, Out>(
         ...options,
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
-        placeTimeout: set.placeTimeout ?? options.placeTimeout,
         maxBuffered: set.maxBuffered ?? options.maxBuffered,
         maxMemory: set.maxMemory ?? options.maxMemory,
         maxReply: set.maxReply ?? options.maxReply,
+        firstByteTimeout: set.firstByteTimeout ?? options.firstByteTimeout,
+        frameTimeout: set.frameTimeout ?? options.frameTimeout,
+        writeTimeout: set.writeTimeout ?? options.writeTimeout,
         idleTimeout: set.idleTimeout ?? options.idleTimeout,
+        requestTimeout: set.requestTimeout ?? options.requestTimeout,
+        loginTimeout: set.loginTimeout ?? options.loginTimeout,
+        maxLifetime: set.maxLifetime ?? options.maxLifetime,
+        placeTimeout: set.placeTimeout ?? options.placeTimeout,
         drainTimeout: set.drainTimeout ?? options.drainTimeout,
         startTimeout: set.startTimeout ?? options.startTimeout
       })
@@ -254,13 +262,19 @@ const settings = (options: LayerConfigOptions) => {
     policy: parsed("POLICY", NodePolicy.parse),
     drainTimeout: parsed("DRAIN_TIMEOUT", duration({ zero: true })),
     startTimeout: parsed("START_TIMEOUT", duration({})),
+    firstByteTimeout: parsed("FIRST_BYTE_TIMEOUT", duration({ off: true })),
+    frameTimeout: parsed("FRAME_TIMEOUT", duration({ off: true })),
+    writeTimeout: parsed("WRITE_TIMEOUT", duration({ off: true })),
     idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
+    requestTimeout: parsed("REQUEST_TIMEOUT", duration({ off: true })),
+    loginTimeout: parsed("LOGIN_TIMEOUT", duration({ off: true })),
+    maxLifetime: parsed("MAX_LIFETIME", duration({ off: true })),
+    placeTimeout: parsed("PLACE_TIMEOUT", duration({})),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxPipelined: parsed("MAX_PIPELINED", positive),
     maxBuffered: parsed("MAX_BUFFERED", size),
     maxMemory: parsed("MAX_MEMORY", size),
-    maxReply: parsed("MAX_REPLY", size),
-    placeTimeout: parsed("PLACE_TIMEOUT", duration({}))
+    maxReply: parsed("MAX_REPLY", size)
   })
   return options.prefix === undefined ? all : Config.nested(all, options.prefix)
 }

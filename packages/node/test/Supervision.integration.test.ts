@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryServer, type Outcome, Policy, Response } from "@socketserver/core"
+import { MemoryServer, Outcome, Policy, Response } from "@socketserver/core"
 import { WorkerPolicy } from "@socketserver/node"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -240,11 +240,11 @@ describe("a timeout of a policy", () => {
       const first = whoOf(yield* ask("one"))
       yield* next
       yield* Effect.flip(ask("never"))
-      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 1_000 })
+      assert.deepStrictEqual(yield* next, Outcome.timedOut(1_000))
       assert.strictEqual(whoOf(yield* ask("two")), first)
       yield* next
       yield* Effect.flip(ask("spin"))
-      assert.deepStrictEqual(yield* next, { _tag: "TimedOut", millis: 1_000 })
+      assert.deepStrictEqual(yield* next, Outcome.timedOut(1_000))
       // The next one waits for the worker that replaces it, so that it has no time left.
       yield* Effect.exit(ask("three"))
       const after = yield* Effect.retry(ask("four"), { times: 20 })

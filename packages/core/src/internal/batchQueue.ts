@@ -102,6 +102,11 @@ export class BatchQueue<A, E> {
     })
   }
 
+  /** Whether somebody waits for more. */
+  get isAwaited(): boolean {
+    return this.takers.length > 0
+  }
+
   /** Hands the next element to `resume`, after whoever waits already; it is not called any more once the returned function was. */
   take(resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void): () => void {
     return this.taken(true, resume)

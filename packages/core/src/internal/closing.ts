@@ -77,6 +77,14 @@ export class Closing {
     else this.wire.destroy()
   }
 
+  /** Breaks it off. */
+  reset(): void {
+    this.state = "closed"
+    this.outbox.close()
+    this.cancelTimer?.()
+    this.wire.reset()
+  }
+
   /** Gives a peer time to read what was written, for as long as it does. */
   private watch(unsent: number): void {
     this.after(this.context.limits.closeMillis, () => {

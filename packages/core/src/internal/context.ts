@@ -8,6 +8,7 @@ import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
 import { Budget } from "./budget.ts"
+import { Deadlines } from "./deadlines.ts"
 import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
@@ -55,10 +56,13 @@ export class ServerContext<In, Out> {
   readonly budget: Budget
   /** What was thrown by others on the way, and stopped nothing. */
   readonly troubles: Troubles
+  readonly deadlines: Deadlines
   readonly run: Runner
   readonly clock: Clock.Clock
   /** What bounds a stop as well, in real time, where it is another one. */
   readonly stopClock: Clock.Clock
+  /** Whether its connections are sessions: whoever has one is not replaced by somebody else. */
+  hasSessions = false
   /** Requests whose handlers have begun. */
   requestsBegun = 0
   private readonly origin: number
@@ -85,6 +89,7 @@ export class ServerContext<In, Out> {
     this.ledger = new Ledger((effect) => void this.run(effect))
     this.budget = new Budget(this)
     this.troubles = new Troubles(options.service, (effect) => void this.run(effect))
+    this.deadlines = new Deadlines(this)
   }
 
   /** The server's side of its protocol. */

@@ -70,6 +70,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
     const fault = reader.read(wire.datagram.data, 0)
     if (fault === undefined) {
+      context.deadlines.by(this, this.activity.heard.at + context.limits.requestMillis)
       this.line.add(reader.messages[0] as In, reader.payloads[0])
       return this.line.offer()
     }
@@ -114,9 +115,11 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     this.end(Outcome.cancelled("NotReading"))
   }
 
-  activeSince(): boolean {
-    return true
+  look(now: number): number {
+    return this.lookAtRequests(now)
   }
+
+  readonly isSpare = false
 
   /** A datagram that was received is answered. */
   stop(): void {}

@@ -23,8 +23,16 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       info: this,
       holds: true
     })
-    this.dialogue.input.onPaused = context.events.unread
+    this.dialogue.input.onReading = this.onReading
+    this.dialogue.input.onAwaited = this.onAwaited
   }
+
+  /** Its own request is always in flight; what counts is whether its handler, or whoever else has it, waits for input. */
+  protected get awaitsPeer(): boolean {
+    return this.dialogue.input.isAwaited
+  }
+
+  readonly isSpare = false
 
   /** Makes the request, when the connection is accepted. */
   open(): void {
@@ -44,7 +52,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     // Where it goes to a worker, it waits until one has room for it.
     if (this.dialogue.input.isHandedOn) this.dialogue.input.onTaken = this.stopWaiting
     else this.stopWaiting()
-    this.dialogue.input.deliver()
+    this.decoding(() => this.dialogue.input.deliver())
   }
 
   protected readonly hasInput = false
@@ -61,9 +69,39 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     if (this.closing.state !== "open") return
     this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => {
-      this.dialogue.onData(chunk)
+      this.decoding(() => this.dialogue.onData(chunk))
       this.account()
     })
+  }
+
+  /** Looks whether a frame has begun, or is whole. */
+  private decoding(decode: () => void): void {
+    const { activity, context } = this
+    const { input } = this.dialogue
+    const before = input.received
+    decode()
+    activity.decoded(input.reader.held, input.received > before, activity.heard.at)
+    if (!activity.inFrame) return
+    if (input.isReading) context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
+    else activity.paused(context.now())
+  }
+
+  private readonly onReading = (reading: boolean): void => {
+    const { activity, context } = this
+    if (!reading) context.events.unread()
+    if (activity.inFrame) {
+      if (!reading) return activity.paused(context.now())
+      activity.resumed(context.now())
+      context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
+    }
+    if (reading && this.dialogue.input.isAwaited) this.onAwaited()
+  }
+
+  private readonly onAwaited = (): void => {
+    const { activity, context } = this
+    if (context.limits.idleMillis === Infinity) return
+    activity.freeAt = context.now()
+    context.deadlines.by(this, activity.freeAt + context.limits.idleMillis)
   }
 
   onEnd(): void {

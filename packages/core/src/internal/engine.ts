@@ -9,7 +9,6 @@ import type * as Response from "../Response.ts"
 import type * as Transport from "../Transport.ts"
 import { type Runner, ServerContext } from "./context.ts"
 import { Gate } from "./gate.ts"
-import { sweepIdle } from "./idle.ts"
 import type { Incoming } from "./incoming.ts"
 import { Intake } from "./intake.ts"
 import type { Limits } from "./limits.ts"
@@ -44,7 +43,6 @@ export class Engine<In, Out> {
   private claimed = false
   private served: Served<Out> | undefined = undefined
   /** Undefined until connections may be idle too long. */
-  private stopSweeping: (() => void) | undefined = undefined
 
   constructor(options: {
     readonly service: string
@@ -81,22 +79,15 @@ export class Engine<In, Out> {
   /** It is bound. */
   open(listeners: ReadonlyArray<Transport.Listening>): void {
     this.gate.listen(listeners)
-    this.sweep()
   }
 
   /** Other limits from now on: for what comes next, and for what waits because of those before. */
   limit(limits: Limits): void {
-    this.context.limits = limits
-    this.sweep()
-    this.gate.limited()
-  }
-
-  private sweep(): void {
-    const swept = this.stopSweeping
-    swept?.()
-    if (this.context.limits.idleMillis === Infinity || this.stop.isStopping) return
-    this.stopSweeping = sweepIdle(this.context, this.gate.connections)
-    if (swept === undefined) this.context.run(this.stop.began).addObserver(() => this.stopSweeping?.())
+    const { context, gate } = this
+    context.limits = limits
+    // What is waited for is told by the limits: each is looked at anew.
+    for (const connection of gate.connections.values()) context.deadlines.by(connection, context.now() + 1)
+    gate.limited()
   }
 
   /** Whether nobody serves it yet; somebody does from now on, until it is {@link disclaim}ed. */
@@ -113,6 +104,7 @@ export class Engine<In, Out> {
   /** Serves it until the returned function is called. */
   serve(served: Served<Out>): () => void {
     this.served = served
+    this.context.hasSessions = served.onConnect !== undefined
     for (const connection of this.gate.connections.values()) this.connected(connection)
     return () => {
       this.served = undefined
@@ -124,7 +116,20 @@ export class Engine<In, Out> {
     if (this.served?.onConnect === undefined) return
     const { onConnect, run } = this.served
     const { context } = this
-    run(Effect.exit(Effect.suspend(() => onConnect(connection)))).addObserver((exit) => {
+    const setup = run(Effect.exit(Effect.suspend(() => onConnect(connection))))
+    let isLate = false
+    if (setup.pollUnsafe() === undefined) {
+      connection.setsUp((refused) => {
+        isLate = true
+        // What it has asked for meanwhile was not begun.
+        if (connection.line.first === undefined) context.ledger.record(refused, undefined, connection)
+        else connection.line.cancelAll(refused)
+        context.run(connection.close)
+      })
+    }
+    setup.addObserver((exit) => {
+      connection.isSetUp()
+      if (isLate) return
       const ended = exit._tag === "Success" ? exit.value : exit
       if (ended._tag === "Success") return
       // What ends with its connection is no failure; one that is still there would have no handler.

@@ -13,6 +13,7 @@ import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Lookout } from "./lookout.ts"
 import { Openings } from "./openings.ts"
+import { Room } from "./room.ts"
 import * as sizes from "./size.ts"
 import { RequestStream } from "./requestStream.ts"
 import type { ServerConnection } from "./serverConnection.ts"
@@ -32,6 +33,7 @@ export class Gate<In, Out> {
   private readonly listeners: Listeners
   private readonly openings: Openings
   readonly lookout: Lookout<In, Out>
+  private readonly room: Room
   private state: "open" | "closing" | "closed" = "open"
   /** Whether nobody new is let in, though the server goes on. */
   isSuspended = false
@@ -47,6 +49,7 @@ export class Gate<In, Out> {
     this.onConnected = onConnected
     this.openings = new Openings(context, () => this.regulate())
     this.lookout = new Lookout(context, this.connections)
+    this.room = new Room(context, () => [...this.connections.values(), ...this.openings.occupants])
   }
 
   /** It is bound. */
@@ -62,7 +65,8 @@ export class Gate<In, Out> {
     const { listener, peer } = wire
     const verified = this.verify(peer, listener)
     if (verified === Exit.void && !this.isFull && this.state === "open") return this.admit(wire)
-    this.enter({ listener, destroy: () => wire.destroy() }, () => peer, Effect.as(verified, wire))
+    const mayCome = !(Exit.isExit(verified) && Exit.isFailure(verified))
+    this.enter({ listener, destroy: () => wire.destroy() }, () => peer, Effect.as(verified, wire), mayCome)
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
@@ -74,24 +78,28 @@ export class Gate<In, Out> {
     })
     const verified = Effect.suspend(() => (allow?.(peer) === false ? notAllowed : this.verify(peer, listener)))
     const secured = Effect.suspend(() => secure(peer))
-    this.enter(opening, () => peer, Effect.andThen(Effect.andThen(introduced, verified), secured))
+    const mayCome = introduce !== undefined || allow?.(peer) !== false
+    this.enter(opening, () => peer, Effect.andThen(Effect.andThen(introduced, verified), secured), mayCome)
   }
 
   private enter(
     opening: Pick<Transport.Opening, "listener" | "destroy">,
     /** Who it is, as far as is known by then. */
     known: () => Peer.Peer,
-    ready: Effect.Effect<Wire.Wire, Outcome.Refused>
+    ready: Effect.Effect<Wire.Wire, Outcome.Refused>,
+    /** Whether others may have to make room for it: not for somebody who is refused anyhow. */
+    mayCome: boolean
   ): void {
     const { listener } = opening
     const destroy = () =>
       this.context.troubles.attempt(`a peer of ${listener} cannot be turned away`, () => opening.destroy())
     if (this.state !== "open") return destroy()
-    if (this.isFull) {
+    if (this.isFull && !(mayCome && !this.isSuspended && this.room.make() && !this.isFull)) {
       this.refuse(known(), listener, this.fullness("connections"))
+      if (!this.isSuspended) this.room.turnedAway()
       return destroy()
     }
-    this.openings.begin(ready, destroy, (ready, leave) =>
+    const until = (ready: Effect.Effect<Wire.Wire, Outcome.Refused>, leave: () => boolean) =>
       Effect.matchCause(ready, {
         onFailure: (cause) => {
           const stopped = !leave()
@@ -106,7 +114,10 @@ export class Gate<In, Out> {
           this.context.tick.run(() => this.admit(wire))
         }
       })
-    )
+    this.openings.begin(ready, destroy, until, {
+      known,
+      refuse: (refused) => this.refuse(known(), listener, refused)
+    })
   }
 
   /** A datagram has arrived. */
@@ -157,10 +168,12 @@ export class Gate<In, Out> {
     if (context.protocol.kind === "messages") {
       const connection = new RequestStream(context, wire, id)
       this.register(connection)
+      connection.watch()
       return wire.start(connection)
     }
     const connection = new DialogueStream(context as never, wire, id)
     this.register(connection as never)
+    connection.watch()
     wire.start(connection)
     connection.open()
   }

@@ -37,6 +37,9 @@ export class GuardedWire implements Wire.Wire {
   get bytesWritten(): number {
     return this.inner.bytesWritten
   }
+  get bytesTaken(): number | undefined {
+    return this.inner.bytesTaken
+  }
   get resetsOnClose(): boolean {
     return this.inner.resetsOnClose
   }

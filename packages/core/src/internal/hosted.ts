@@ -9,7 +9,7 @@ import { ServerError } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
 import { controlOf, type Resolve } from "./control.ts"
 import { Engine } from "./engine.ts"
-import { resolve } from "./limits.ts"
+import { resolve, unwatched } from "./limits.ts"
 import { makeServer } from "./face.ts"
 
 /**
@@ -22,16 +22,12 @@ export const hosted = <Self, In, Out>(
   host: Remote.Host
 ): Effect.Effect<Server.Server<In, Out>, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
-    // Whoever sends the requests has counted them, and watches for silence.
+    // Whoever sends the requests has counted them, and watches the peers.
     const largest = tag.protocol.server.maxFrameBytes
     const unlimited: Resolve = (options) =>
-      Result.map(resolve(options, largest), (limits) => ({
-        ...limits,
-        maxConnections: Infinity,
-        maxMemory: Infinity,
-        idleMillis: Infinity,
-        placeMillis: longestMillis
-      }))
+      Result.map(resolve(options, largest), (limits) =>
+        unwatched({ ...limits, maxConnections: Infinity, maxMemory: Infinity, placeMillis: longestMillis })
+      )
     const limits = yield* Effect.mapError(
       Effect.fromResult(unlimited(options)),
       (reason) => new ServerError({ reason })

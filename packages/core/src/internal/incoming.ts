@@ -11,6 +11,7 @@ import type * as Peer from "../Peer.ts"
 import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
+import { never } from "./deadlines.ts"
 import { waiting } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
 import type { ServerConnection } from "./serverConnection.ts"
@@ -60,6 +61,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare private undecoded: Payload | undefined
   /** How long others have waited for its place while its peer did not read. */
   declare heldMillis: number | undefined
+  /** Since when a stream is asked for its next element, where that is timed. */
+  declare private askedAt: number | undefined
   declare private observers: Set<(outcome: Outcome.Outcome) => void> | undefined
 
   constructor(id: number, body: In, payload: Payload | undefined, heard: Heard, on: ServerConnection<In, Out>) {
@@ -169,6 +172,20 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     for (const observer of this.observers) observer(outcome)
   }
 
+  /** Since when it waits for a handler, or its stream for the next element: not for others, nor for the peer. */
+  get waitsSince(): number {
+    return this.settled !== undefined || this.response !== undefined ? never : (this.askedAt ?? this.heard.at)
+  }
+
+  /** The next element of its stream is asked for. */
+  private get asks(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const { context } = this.on
+      this.askedAt = context.now()
+      context.deadlines.by(this.on, this.askedAt + context.limits.requestMillis)
+    })
+  }
+
   /** Whether it has an answer that waits for those before it. */
   get isHeld(): boolean {
     return this.place !== undefined && !this.on.isNext(this)
@@ -206,9 +223,12 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
 
   /** Sends a stream in its place, and leaves an empty response that ends it. */
   private streamed(response: Response.Streamed<Out>): Effect.Effect<Response.Response<Out>> {
-    const { outbox } = this.on
+    const { context, outbox } = this.on
+    const timed = context.limits.requestMillis < Infinity
+    if (timed) this.askedAt = never
     const send = Stream.runForEachArray(response.value, (messages) =>
       Effect.suspend(() => {
+        if (timed) this.askedAt = never
         const from = (start: number): Effect.Effect<void> => {
           for (let i = start; i < messages.length; i++) {
             // Nobody hears the rest, and it may have no end.
@@ -224,7 +244,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
           }
           return this.room
         }
-        return from(0)
+        return timed ? Effect.andThen(from(0), this.asks) : from(0)
       })
     )
     // How it ends may be known only at its end, where it comes from elsewhere.
@@ -232,7 +252,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       const last = response.close ? Response.andClose(Response.empty) : Response.empty
       return response.outcome === undefined ? last : Response.withOutcome(last, response.outcome)
     }
-    return Effect.map(Effect.andThen(this.turn, send), end)
+    const place = timed ? Effect.andThen(this.turn, this.asks) : this.turn
+    return Effect.map(Effect.andThen(place, send), end)
   }
 
   /** Waits until all before it have ended. */

@@ -34,6 +34,12 @@ export class Input<In> {
   private readonly wire: Wire.Wire
   private readonly taker: Taker<In> | undefined
   isReading = true
+  /** How often messages have come. */
+  received = 0
+  /** Called when reading stops, or goes on. */
+  onReading: (reading: boolean) => void = noop
+  /** Called when somebody is going to wait for what the peer sends. */
+  onAwaited: () => void = noop
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
   private state: "open" | InputEnd = "open"
   /** What arrived before the handler began, which may want it as bytes. */
@@ -47,8 +53,6 @@ export class Input<In> {
   private decodedBytes = 0
   /** Called when it is taken that was handed on. */
   onTaken: () => void = noop
-  /** Called when nothing is read any more for now. */
-  onPaused: () => void = noop
 
   constructor(wire: Wire.Wire, side: Side<In, never>, holds: boolean, taker: Taker<In> | undefined) {
     this.wire = wire
@@ -66,6 +70,17 @@ export class Input<In> {
 
   get isOpen(): boolean {
     return this.state === "open"
+  }
+
+  /** Whether nothing but the peer is waited for, by those who read messages or by those who take the bytes. */
+  get isAwaited(): boolean {
+    return this.inbox.isAwaited || (this.relayed !== undefined && this.relayed !== "waiting" && this.isReading)
+  }
+
+  /** Somebody takes messages: more are read where there are no more than `few`. */
+  demand(few: number): void {
+    if (this.inbox.size <= few) this.read(true)
+    if (this.inbox.size === 0) this.onAwaited()
   }
 
   /** Whether a handler has asked for the bytes, for somebody who has not taken them yet. */
@@ -131,9 +146,9 @@ export class Input<In> {
   private readWire(reading: boolean): void {
     if (this.isReading === reading) return
     this.isReading = reading
-    if (reading) return this.wire.resume()
-    this.wire.pause()
-    this.onPaused()
+    this.onReading(reading)
+    if (reading) this.wire.resume()
+    else this.wire.pause()
   }
 
   /** The input has ended: by the peer, or because the server stops. */
@@ -190,6 +205,7 @@ export class Input<In> {
   }
 
   private receive(messages: Array<In>): void {
+    this.received++
     const others = this.taker === undefined ? messages : this.taker.take(messages)
     if (others.length > 0) this.inbox.offer(others)
   }

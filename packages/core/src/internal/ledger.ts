@@ -17,6 +17,15 @@ export class Ledger {
     Drained: 0,
     WorkerCrashed: 0
   }
+  readonly timeouts: { -readonly [K in keyof Outcome.Timeouts]: number } = {
+    request: 0,
+    firstByte: 0,
+    frame: 0,
+    idle: 0,
+    write: 0,
+    lifetime: 0,
+    evicted: 0
+  }
   readonly observers = new Set<(event: Outcome.Event) => void>()
   /** Whether somebody else logs what is recorded here. */
   silent = false
@@ -30,10 +39,17 @@ export class Ledger {
     if (outcome === Outcome.completed) this.counts.Completed++
     else {
       this.counts[outcome._tag]++
+      if (outcome._tag === "TimedOut") this.timeouts[outcome.deadline]++
       this.log(outcome, request, connection)
     }
     if (this.observers.size === 0) return
     for (const observer of this.observers) observer({ outcome, request, connection })
+  }
+
+  /** A connection was closed, which is no outcome of anything: counted, and told to those who look for it. */
+  closed(why: "lifetime", connection: Connection.Info): void {
+    this.timeouts[why]++
+    if (!this.silent) this.run(Effect.logDebug(`A connection from ${connection.peer.name} was closed for its age`))
   }
 
   // What peers can cause at will is logged only for those who look for it; the counts have it.

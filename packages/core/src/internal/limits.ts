@@ -1,11 +1,10 @@
-import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import { InvalidOption } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
 import { ofOption } from "./duration.ts"
 import * as sizes from "./size.ts"
 
-/** The options of a transport, resolved to their defaults. */
+/** The options of a transport, resolved to their defaults. What is off takes for ever. */
 export interface Limits {
   readonly maxConnections: number
   readonly maxPipelined: number
@@ -15,7 +14,13 @@ export interface Limits {
   readonly maxMemory: number
   /** The largest message that is written, in bytes. */
   readonly maxReply: number
+  readonly firstByteMillis: number
+  readonly frameMillis: number
+  readonly writeMillis: number
   readonly idleMillis: number
+  readonly requestMillis: number
+  readonly loginMillis: number
+  readonly lifetimeMillis: number
   readonly drainMillis: number
   /** How long a connection may take to be let in: a header, a verification, a handshake. */
   readonly openingMillis: number
@@ -43,8 +48,15 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       if (Number.isSafeInteger(value) && value >= 1) continue
       return yield* Result.fail(new InvalidOption({ option, problem: `it must be a positive integer, not ${value}` }))
     }
+    const orOff = { forever: true }
+    const firstByteMillis = yield* ofOption("firstByteTimeout", options.firstByteTimeout ?? "off", orOff)
+    const frameMillis = yield* ofOption("frameTimeout", options.frameTimeout ?? "30 seconds", orOff)
+    const writeMillis = yield* ofOption("writeTimeout", options.writeTimeout ?? "60 seconds", orOff)
+    const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? "off", orOff)
+    const requestMillis = yield* ofOption("requestTimeout", options.requestTimeout ?? "off", orOff)
+    const loginMillis = yield* ofOption("loginTimeout", options.loginTimeout ?? "30 seconds", orOff)
+    const lifetimeMillis = yield* ofOption("maxLifetime", options.maxLifetime ?? "off", orOff)
     const drainMillis = yield* ofOption("drainTimeout", options.drainTimeout ?? "10 seconds", { zero: true })
-    const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? Duration.infinity, { forever: true })
     const placeMillis = yield* ofOption("placeTimeout", options.placeTimeout ?? "10 seconds")
     const startMillis = yield* ofOption("startTimeout", options.startTimeout ?? "30 seconds")
     const maxBuffered = yield* sizes.ofOption("maxBuffered", options.maxBuffered ?? Math.max(262_144, largest))
@@ -56,7 +68,13 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       maxReply,
       maxConnections,
       maxPipelined,
+      firstByteMillis,
+      frameMillis: Math.max(frameMillis, Math.ceil((largest / slowestBytes) * 1_000)),
+      writeMillis,
       idleMillis,
+      requestMillis,
+      loginMillis,
+      lifetimeMillis,
       drainMillis,
       placeMillis,
       startMillis,
@@ -72,3 +90,17 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
 
 /** What a server holds for its peers at most, where nobody says how much memory there is. */
 const defaultMemory = 268_435_456
+
+/** What a peer that sends a frame of the largest size may take a second for, at least. */
+const slowestBytes = 16_384
+
+/** The limits of a server that somebody else watches the peers of. */
+export const unwatched = (limits: Limits): Limits => ({
+  ...limits,
+  firstByteMillis: Infinity,
+  writeMillis: Infinity,
+  idleMillis: Infinity,
+  requestMillis: Infinity,
+  loginMillis: Infinity,
+  lifetimeMillis: Infinity
+})

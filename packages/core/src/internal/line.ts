@@ -119,7 +119,10 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
     const { activity, context } = this.on
     this.remove(incoming)
-    if (this.inFlight === 0 && context.limits.idleMillis < Infinity) activity.answeredAt = context.now()
+    if (this.inFlight === 0 && context.limits.idleMillis < Infinity) {
+      activity.freeAt = context.now()
+      context.deadlines.by(this.on, activity.freeAt + context.limits.idleMillis)
+    }
     incoming.settle(outcome)
     context.ledger.record(outcome, incoming, this.on)
     this.on.settled()

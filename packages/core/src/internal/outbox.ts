@@ -16,8 +16,8 @@ export class Outbox<Out> implements Flushable {
   private readonly tick: Tick
   private readonly collected: Collected<Out>
   private readonly pressure = new Backpressure()
-  /** Told when something was sent, or is not because the peer does not keep up. */
-  owner: { readonly account: () => void } | undefined = undefined
+  /** Told when something was sent, or is not because the peer does not keep up; and of each write that has not left at once. */
+  owner: { readonly account: () => void; readonly unsent?: () => void } | undefined = undefined
   private marked = false
   /** The transport is being changed: nothing is handed to it. */
   private held = false
@@ -81,7 +81,7 @@ export class Outbox<Out> implements Flushable {
   /** Sends bytes as they are. */
   pass(bytes: Uint8Array): void {
     if (this.state !== "open") return
-    this.pressure.wrote(this.wire.write(bytes))
+    this.wrote(this.wire.write(bytes))
     this.owner?.account()
   }
 
@@ -167,9 +167,14 @@ export class Outbox<Out> implements Flushable {
     this.pressure.end()
   }
 
+  private wrote(writable: boolean): void {
+    this.pressure.wrote(writable)
+    if (this.owner?.unsent !== undefined && (!writable || this.wire.bytesUnsent > 0)) this.owner.unsent()
+  }
+
   private send(everything?: boolean): void {
     if (this.state !== "open" && this.state !== "ending") return
-    this.pressure.wrote(this.collected.send(everything))
+    this.wrote(this.collected.send(everything))
     this.owner?.account()
     if (this.state !== "ending" || !this.collected.isEmpty) return
     this.state = "ended"

@@ -95,6 +95,11 @@ export class Reader<Read> {
     return undefined
   }
 
+  /** How many bytes it holds of a message that is not whole yet. */
+  get held(): number {
+    return this.isBehind ? 0 : this.restBytes
+  }
+
   /** Whether a part of a message has been read that its rest has not followed. It cannot be read on afterwards. */
   hasRest(): boolean {
     return this.isBehind || this.read(undefined, 0) !== undefined || this.messages.length > 0

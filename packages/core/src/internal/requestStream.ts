@@ -1,14 +1,16 @@
 import type { DecodeError } from "../Protocol.ts"
+import type * as Outcome from "../Outcome.ts"
+import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
-import { Heard } from "./incoming.ts"
+import { Heard, type Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { StreamConnection } from "./streamConnection.ts"
 
 /** A connection whose messages are requests. */
 export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   private readonly reader: Reader<In>
-  private fault: DecodeError | undefined = undefined
+  private fault: DecodeError | Outcome.TimedOut | undefined = undefined
   protected isReading = true
   private dispatching = false
 
@@ -32,7 +34,8 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     heard.bytes = chunk.length
     this.activity.heard = heard
     const before = this.reader.restBytes + chunk.length
-    this.decode(this.reader.read(chunk, this.bytesRead, this.room), before)
+    const whole = this.decode(this.reader.read(chunk, this.bytesRead, this.room), before)
+    this.follow(whole, heard.at)
     this.progress()
   }
 
@@ -61,20 +64,65 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     return this.holdsMost || this.context.budget.slows(this)
   }
 
-  /** Makes requests of what was decoded of so many bytes, until there was a fault. */
-  private decode(fault: DecodeError | undefined, before: number): void {
+  /** Looks whether a frame has begun, or is whole. */
+  private follow(whole: boolean, at: number): void {
+    const { activity, context, reader } = this
+    activity.decoded(reader.held, whole, at)
+    if (activity.inFrame) context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
+  }
+
+  /** Makes requests of what was decoded of so many bytes, until there was a fault; whether there were any. */
+  private decode(fault: DecodeError | undefined, before: number): boolean {
     const { messages, payloads } = this.reader
     // Text is a copy, and values take more than the text that they are made of.
     this.activity.heard.cost += (before - this.reader.restBytes) * (this.context.side.plain ? 1 : 15)
-    if (messages.length > 0) {
+    const whole = messages.length > 0
+    if (whole) {
+      const { activity, context } = this
+      const { requestMillis } = context.limits
+      activity.requestedAt = activity.heard.at
+      if (requestMillis < Infinity) context.deadlines.by(this, activity.heard.at + requestMillis)
       this.reader.clear()
       for (let i = 0; i < messages.length; i++) this.line.add(messages[i] as In, payloads[i])
       this.line.offer()
     }
     this.account()
-    if (fault === undefined) return
-    this.fault = fault
+    if (fault !== undefined) {
+      this.fault = fault
+      this.closing.enter("faulty")
+    }
+    return whole
+  }
+
+  protected get awaitsPeer(): boolean {
+    return this.line.inFlight === 0 && !this.hasInput
+  }
+
+  get isSpare(): boolean {
+    const { activity, closing, context, outbox } = this
+    if (!this.awaitsPeer || activity.pushed || outbox.blocked || outbox.unsent > 0) return false
+    return closing.state === "open" && !context.hasSessions
+  }
+
+  /** What came before the frame that is not whole is answered. */
+  protected override late(outcome: Outcome.TimedOut): number {
+    if (this.fault !== undefined) return Infinity
+    this.fault = outcome
     this.closing.enter("faulty")
+    this.progress()
+    return Infinity
+  }
+
+  override answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
+    super.answer(incoming, response)
+    const { activity, context } = this
+    const { lifetimeMillis } = context.limits
+    if (lifetimeMillis === Infinity || incoming.settled === undefined || this.closing.state !== "open") return
+    if (context.now() - activity.opened.at < lifetimeMillis) return
+    context.ledger.closed("lifetime", this)
+    if (this.awaitsPeer) return this.shut()
+    this.closing.enter("stopBusy")
+    this.progress()
   }
 
   /** Decodes as many requests as may be in flight, and reads on when nothing is left undecoded. */
@@ -85,6 +133,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     for (let room = this.room; room > 0 && this.hasInput && this.closing.answers; room = this.room) {
       const before = this.reader.restBytes
       this.decode(this.reader.more(this.bytesRead, room), before)
+      if (this.reader.held > 0) this.follow(true, this.context.now())
     }
     this.dispatching = false
     if (!this.closing.answers) return
@@ -97,6 +146,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     if (fault === undefined) return
     this.fault = undefined
     this.context.ledger.record(fault, undefined, this)
+    if (fault._tag === "TimedOut") return
     const last = this.context.events.lastWords(fault, this)
     if (last?._tag === "Reply") this.outbox.add(last.value)
   }
@@ -114,9 +164,18 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   private read(reading: boolean): void {
     if (this.isReading === reading) return
     this.isReading = reading
-    if (reading) return this.wire.resume()
-    this.wire.pause()
-    this.context.events.unread()
+    const { activity, context } = this
+    if (reading) {
+      if (activity.inFrame) {
+        activity.resumed(context.now())
+        context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
+      }
+      this.wire.resume()
+    } else {
+      if (activity.inFrame) activity.paused(context.now())
+      this.wire.pause()
+      context.events.unread()
+    }
   }
 }
 

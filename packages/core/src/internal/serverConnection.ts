@@ -3,17 +3,19 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type * as Response from "../Response.ts"
+import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import type { Holder } from "./budget.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
+import { never, type Timed } from "./deadlines.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Line } from "./line.ts"
 import { waiting } from "./place.ts"
 import { Outbox } from "./outbox.ts"
+import type { Occupant } from "./room.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { WireEnd } from "./wireEnd.ts"
 
@@ -25,12 +27,16 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
-  implements Connection.Ref<Out>, Releasable, Holder
+  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Holder
 {
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
   readonly line: Line<In, Out> = new Line(this)
+  dueAt = never
+  queuedAt = never
   private readonly handlers = new Handlers()
+  // Only where a peer is set up, and until it is.
+  declare private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined
   /** Below 0 once it holds nothing any more. */
   charged = 0
 
@@ -114,8 +120,8 @@ export abstract class ServerConnection<In, Out>
   abstract answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void
   /** Whether a request may be answered now. */
   abstract isNext(incoming: Incoming<In, Out>): boolean
-  /** Whether anything was received, sent or answered since, as far as a look now and then can tell. */
-  abstract activeSince(time: number): boolean
+  /** Ends what has taken too long; says when to look again. */
+  abstract look(now: number): number
   /** The server stops: what was received is answered, then this ends. */
   abstract stop(): void
   /** The deadline of a stop has passed. */
@@ -140,6 +146,66 @@ export abstract class ServerConnection<In, Out>
   /** Whether it is there no more. */
   protected abstract get isOver(): boolean
 
+  abstract get isSpare(): boolean
+  get peerKey(): string {
+    return this.line.peerKey
+  }
+
+  get requestedAt(): number {
+    return this.activity.requestedAt
+  }
+
+  giveWay(refused: Outcome.Refused): void {
+    this.context.ledger.record(refused, undefined, this)
+    this.cut()
+  }
+
+  /** It is being set up: `refuse` is called when that has taken too long. */
+  setsUp(refuse: (refused: Outcome.Refused) => void): void {
+    const until = this.context.now() + this.context.limits.loginMillis
+    this.setup = { until, refuse }
+    this.context.deadlines.by(this, until)
+  }
+
+  /** It has been set up. */
+  isSetUp(): void {
+    this.setup = undefined
+  }
+
+  /** Refuses who is not set up in time, and ends the requests that were not answered in time; when to look again. */
+  protected lookAtRequests(now: number): number {
+    const { setup } = this
+    if (setup !== undefined && now >= setup.until) {
+      this.setup = undefined
+      setup.refuse(Outcome.refused(`it was not set up within ${this.context.limits.loginMillis} ms`))
+    }
+    let next = this.setup?.until ?? Infinity
+    const { requestMillis } = this.context.limits
+    if (requestMillis === Infinity || this.context.protocol.kind === "connection") return next
+    for (let request = this.line.first; request !== undefined;) {
+      // One that ends may end those after it.
+      const following = request.next
+      const since = request.waitsSince
+      if (since !== never) {
+        if (now - since >= requestMillis) this.expire(request, Outcome.timedOut(requestMillis))
+        else next = Math.min(next, since + requestMillis)
+      }
+      request = following
+    }
+    return next
+  }
+
+  /** It ends in its turn, and its connection with it: whoever waits for its answer would take another's for it. */
+  private expire(request: Incoming<In, Out>, outcome: Outcome.Outcome): void {
+    const { begun, fiber } = request
+    request.begun = true
+    const response = Response.andClose(Response.withOutcome(Response.empty, outcome))
+    request.response = response
+    this.conclude(request, response)
+    if (!begun) this.context.events.abandoned(this.line)
+    fiber?.interruptUnsafe()
+  }
+
   /** A handler's fiber has been started. */
   started(): void {
     this.handlers.started()
@@ -149,7 +215,8 @@ export abstract class ServerConnection<In, Out>
   ended(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
     incoming.fiber = undefined
     this.handlers.ended()
-    this.conclude(incoming, responseOf(exit))
+    // One that took too long has its answer.
+    if (incoming.response === undefined) this.conclude(incoming, responseOf(exit))
     if (this.isOver) this.release()
   }
 
@@ -183,7 +250,9 @@ export abstract class ServerConnection<In, Out>
   /** It is over as soon as its last handler is. */
   protected release(): void {
     const finalizers = this.handlers.release()
-    if (finalizers !== undefined) this.context.events.released(this, finalizers)
+    if (finalizers === undefined) return
+    this.context.deadlines.forget(this)
+    this.context.events.released(this, finalizers)
   }
 
   /** The deadline has passed: handlers that do not end are not waited for. */

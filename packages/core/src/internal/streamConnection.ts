@@ -20,12 +20,17 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
+    this.outbox.owner = this
     this.closing = new Closing(wire, this.outbox as Outbox<never>, context)
   }
 
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
-      Effect.suspend(() => (this.closing.answers ? this.sent(message) : this.fails({ _tag: "Closed" })))
+      Effect.suspend(() => {
+        if (!this.closing.answers) return this.fails({ _tag: "Closed" })
+        this.activity.pushed = true
+        return this.sent(message)
+      })
   }
 
   abstract onData(chunk: Uint8Array): void
@@ -154,8 +159,90 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.wire.reset()
   }
 
-  activeSince(time: number): boolean {
-    return this.activity.isSince(time, this.wire, this.context.now())
+  /** Something of what was written has not left. */
+  unsent(): void {
+    const { activity, context, wire } = this
+    if (activity.isUnsent || context.limits.writeMillis === Infinity) return
+    const now = context.now()
+    activity.unsent(wire, now)
+    context.deadlines.by(this, this.nextSample(now))
+  }
+
+  /** Its peer is waited for from now on. */
+  watch(): void {
+    const { activity, context } = this
+    const { firstByteMillis, idleMillis } = context.limits
+    context.deadlines.by(this, activity.opened.at + Math.min(firstByteMillis, idleMillis))
+  }
+
+  look(now: number): number {
+    if (!this.closing.answers) return Infinity
+    const written = this.lookAtWriting(now)
+    if (!this.closing.answers) return Infinity
+    const answered = this.lookAtRequests(now)
+    if (this.closing.state !== "open") return Math.min(written, answered)
+    const heard = this.lookAtReading(now)
+    return this.closing.answers ? Math.min(written, answered, heard) : Infinity
+  }
+
+  private lookAtWriting(now: number): number {
+    const { activity, context, wire } = this
+    const { writeMillis } = context.limits
+    if (!activity.isUnsent) return Infinity
+    if (wire.bytesUnsent === 0 && !this.outbox.blocked) {
+      activity.sent()
+      return Infinity
+    }
+    const due = activity.writeDue(wire, now, writeMillis)
+    if (now < due) return Math.min(due, this.nextSample(now))
+    this.reset(Outcome.timedOut(writeMillis, "write"))
+    return Infinity
+  }
+
+  /** When to look next whether something leaves: together with others, about once a second. */
+  private nextSample(now: number): number {
+    const every = Math.max(1, Math.min(1_000, Math.floor(this.context.limits.writeMillis / 4)))
+    return Math.min((Math.floor(now / every) + 1) * every, now + this.context.limits.writeMillis)
+  }
+
+  private lookAtReading(now: number): number {
+    const { activity, context } = this
+    const { firstByteMillis, frameMillis, idleMillis } = context.limits
+    const first = activity.hasHeard ? Infinity : activity.opened.at + firstByteMillis
+    if (now >= first) return this.late(Outcome.timedOut(firstByteMillis, "firstByte"))
+    const frame = activity.frameDue(frameMillis)
+    if (now >= frame) return this.late(Outcome.timedOut(frameMillis, "frame"))
+    return Math.min(first, frame, this.lookAtSilence(now, idleMillis))
+  }
+
+  private lookAtSilence(now: number, idleMillis: number): number {
+    if (idleMillis === Infinity || !this.awaitsPeer) return Infinity
+    const { activity } = this
+    if (this.outbox.unsent > 0 || this.outbox.blocked) {
+      // It has to read before it need say anything.
+      activity.freeAt = now
+      return now + Math.min(1_000, Math.ceil(idleMillis / 4))
+    }
+    const due = activity.idleDue(idleMillis)
+    return now < due ? due : this.late(Outcome.timedOut(idleMillis, "idle"))
+  }
+
+  /** Whether nothing but its peer can make it go on. */
+  protected abstract readonly awaitsPeer: boolean
+
+  /** Its peer has not sent in time what it had to. */
+  protected late(outcome: Outcome.TimedOut): number {
+    this.context.ledger.record(outcome, undefined, this)
+    this.shut()
+    return Infinity
+  }
+
+  /** Breaks it off: what its peer does not read is let go of, in the kernel as well. */
+  private reset(outcome: Outcome.Outcome): void {
+    this.context.ledger.record(outcome, undefined, this)
+    this.line.cancelAll(Outcome.cancelled("ConnectionClosed"))
+    this.closing.reset()
+    this.release()
   }
 
   override drop(incoming: Incoming<In, Out>): void {

@@ -46,12 +46,12 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   }
 
   readonly pull: Pull.Pull<readonly [In, ...Array<In>], Connection.ConnectionError> = Effect.suspend(() => {
-    this.input.read(true)
+    this.input.demand(Infinity)
     return this.input.inbox.takeAll
   })
 
   private readonly readMore = Effect.sync(() => {
-    if (this.input.inbox.size <= 1) this.input.read(true)
+    this.input.demand(1)
   })
 
   /** One message for each pull: a stream that is left early must not take along what it has not emitted. */

@@ -11,12 +11,25 @@ import type * as net from "node:net"
  */
 
 /** The part of Node's handles that is not documented. */
-type Handle = { readonly writeQueueSize?: number; readonly getpeername?: (out: object) => number } | null | undefined
+type Handle =
+  | {
+      readonly writeQueueSize?: number
+      readonly bytesWritten?: number
+      readonly getpeername?: (out: object) => number
+    }
+  | null
+  | undefined
 
 const handleOf = (socket: net.Socket): Handle => (socket as { readonly _handle?: Handle })._handle
 
 /** What the system has not taken of what was written, of TLS what is encrypted, until all of it has left. */
 export const queueOf = (socket: net.Socket): number | undefined => handleOf(socket)?.writeQueueSize
+
+/** What the system has taken, of TLS what is encrypted; what Node holds back makes it no larger. */
+export const takenOf = (raw: net.Socket): number | undefined => {
+  const handle = handleOf(raw)
+  return handle?.bytesWritten === undefined ? undefined : handle.bytesWritten - (handle.writeQueueSize ?? 0)
+}
 
 /**
  * Whether a connection over TCP is there no more; undefined where that cannot be

@@ -3,7 +3,7 @@ import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
-import { isGone, isStuck, queueOf, reset } from "./presence.ts"
+import { isGone, isStuck, queueOf, reset, takenOf } from "./presence.ts"
 import { resetSocket } from "./resetting.ts"
 
 /** What a handshake has made of a socket. */
@@ -54,7 +54,8 @@ export class SocketWire implements Wire.Wire {
 
   get bytesUnsent(): number {
     const { raw, socket } = this
-    if (socket.destroyed) return 0
+    // Node's own buffer says that all has left, and costs next to nothing to ask.
+    if (socket.writableLength === 0 || socket.destroyed) return 0
     // Node's buffer falls only when a whole write is done; libuv's falls with what the system takes.
     const queued = queueOf(socket)
     if (raw === socket) return queued ?? socket.writableLength
@@ -62,6 +63,10 @@ export class SocketWire implements Wire.Wire {
     // is in libuv's queue twice: it falls all the same.
     const encrypted = (queued ?? 0) + (queueOf(raw) ?? 0)
     return encrypted > 0 ? encrypted : socket.writableLength
+  }
+
+  get bytesTaken(): number | undefined {
+    return takenOf(this.raw)
   }
 
   start(receiver: Wire.Receiver): void {
