@@ -1,11 +1,30 @@
 import { assert } from "@effect/vitest"
+import type * as Outcome from "@socketserver/core/Outcome"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
+import * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
-import { deserted, echo, ledger, Lines, on, pass, received, served, type Subject, tester } from "./harness.ts"
+import * as Stream from "effect/Stream"
+import {
+  deserted,
+  echo,
+  encode,
+  ledger,
+  Lines,
+  on,
+  pass,
+  readAll,
+  received,
+  served,
+  type Subject,
+  tester
+} from "./harness.ts"
 
 /** What happens at the limits of a transport. */
 export const limits = (subject: Subject): void => {
@@ -64,4 +83,70 @@ export const limits = (subject: Subject): void => {
       on(served(subject, Lines, (request) => Effect.andThen(gate.await, echo(request)), { idleTimeout: "40 millis" }))
     )
   })
+
+  /** The first outcome of a connection that a deadline has ended. */
+  const late = (events: Queue.Dequeue<Outcome.Event>) =>
+    Effect.gen(function* () {
+      for (;;) {
+        const { outcome, request } = yield* Queue.take(events)
+        if (request === undefined && outcome._tag === "TimedOut") return outcome.deadline
+      }
+    })
+
+  test("closes who does not end a frame that it has begun", () =>
+    Effect.gen(function* () {
+      const server = yield* Short
+      const events = yield* ledger(server)
+      const client = yield* Short.rawClient
+      yield* client.write(encode("hello\nhal"))
+      const answers = yield* Effect.forkScoped(readAll(client))
+      yield* received(server, 0)
+      yield* pass(subject, "1 second")
+      assert.strictEqual(yield* late(events), "frame")
+      assert.strictEqual(yield* Fiber.join(answers), "hello\n")
+      yield* client.close
+      yield* deserted(server)
+    }).pipe(on(served(subject, Short, echo, { frameTimeout: "40 millis" }))))
+
+  test("resets who reads nothing", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const events = yield* ledger(server)
+      const client = yield* Lines.rawClient
+      yield* client.write(encode("hello\n"))
+      yield* received(server, 1)
+      yield* pass(subject, "1 second")
+      assert.strictEqual(yield* late(events), "write")
+      yield* deserted(server)
+      assert.strictEqual((yield* server.timeouts).write, 1)
+    }).pipe(
+      on(
+        served(subject, Lines, () => Effect.succeed(Response.stream(Stream.forever(Stream.make("x".repeat(10_000))))), {
+          writeTimeout: "100 millis"
+        })
+      )
+    ))
+
+  test("refuses who is not logged in, in time", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const client = yield* Lines.client
+      const answer = yield* Effect.forkScoped(Effect.exit(client.send("hello")))
+      yield* received(server, 1)
+      yield* pass(subject, "1 second")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(answer)))
+      assert.strictEqual((yield* server.counts).Refused, 1)
+    }).pipe(
+      on(
+        served(
+          subject,
+          Lines,
+          Session.make(() => Effect.never),
+          { loginTimeout: "40 millis" }
+        )
+      )
+    ))
 }
+
+/** A server whose frames are so short that they have next to no time. */
+class Short extends Server.Service<Short>()("Short", { protocol: Protocol.lines({ maxFrameBytes: 64 }) }) {}
