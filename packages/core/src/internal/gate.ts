@@ -94,9 +94,11 @@ export class Gate<In, Out> {
     const destroy = () =>
       this.context.troubles.attempt(`a peer of ${listener} cannot be turned away`, () => opening.destroy())
     if (this.state !== "open") return destroy()
-    if (this.isFull && !(mayCome && !this.isSuspended && this.room.make() && !this.isFull)) {
+    // One connection less makes room for another only where it is their number that is at its limit.
+    const isMany = !this.isSuspended && !this.context.budget.isTight
+    if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
       this.refuse(known(), listener, this.fullness("connections"))
-      if (!this.isSuspended) this.room.turnedAway()
+      if (isMany) this.room.turnedAway()
       return destroy()
     }
     const until = (ready: Effect.Effect<Wire.Wire, Outcome.Refused>, leave: () => boolean) =>
