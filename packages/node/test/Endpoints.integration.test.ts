@@ -90,7 +90,10 @@ const everywhere = (name: string, greeting: string) =>
     const listens = yield* Effect.forEach(endpoints, ({ listen }) => Effect.map(directory, listen))
     const server = yield* example(name, { LISTEN: listens.join(",") })
     const [text] = yield* server.prints(new RegExp(`^${greeting}(listening on \\S+\n){${endpoints.length}}`))
-    const addresses = text.trim().split("\n").filter((line) => line.startsWith("listening on "))
+    const addresses = text
+      .trim()
+      .split("\n")
+      .filter((line) => line.startsWith("listening on "))
     return { server, addressOf: (i: number) => addresses[i]!.slice("listening on ".length) }
   })
 
