@@ -6,6 +6,7 @@ import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -113,6 +114,15 @@ export const serving = (handler: string, use: (sink: Transport.Sink) => Promise<
         Layer.build(Layer.provide(handlers[handler as HandlerName], transport)),
         Effect.promise(() => use(sink!))
       )
-    )
+    ).pipe(Effect.updateService(Clock.Clock, standing))
   )
+}
+
+/** A clock that stands still: a turn ends by its time, too, and what is looked at once a second would be in some runs only. */
+const standing = (clock: Clock.Clock): Clock.Clock => {
+  const nanos = clock.monotonicTimeNanosUnsafe()
+  return Object.assign(Object.create(clock) as Clock.Clock, {
+    monotonicTimeNanosUnsafe: () => nanos,
+    sleep: () => Effect.never
+  })
 }
