@@ -95,10 +95,10 @@ const measure = ({ decoder, piece, seconds }: Question): number => {
     return (system + user) / 1e6
   }
   do {
-    const { push } = decoders[decoder]()
+    const reader = decoders[decoder]()
     const decoded: Array<unknown> = []
-    if (piece >= bytes) push(message, decoded)
-    else for (let at = 0; at < bytes; at += piece) push(message.subarray(at, at + piece), decoded)
+    if (piece >= bytes) reader.push(message, decoded)
+    else for (let at = 0; at < bytes; at += piece) reader.push(message.subarray(at, at + piece), decoded)
     const [first] = decoded as ReadonlyArray<string | Uint8Array>
     const right = decoder === "lines" ? bytes - 1 : bytes - 4
     if (decoded.length !== 1 || first!.length !== right || first![right - 1] !== (decoder === "lines" ? "a" : 97)) {
