@@ -3,9 +3,16 @@ import { fileURLToPath } from "node:url"
 
 /**
  * Everything happens on one thread, and is compiled by one compiler: then the same program allocates the same, to the
- * byte, however busy the machine is.
+ * byte, however busy the machine is. What V8 once has seen survive it would allocate in the old generation from then on,
+ * in one run of ten and not in the others.
  */
-const exact = ["--expose-gc", "--single-threaded", "--no-maglev", "--no-incremental-marking"]
+const exact = [
+  "--expose-gc",
+  "--single-threaded",
+  "--no-maglev",
+  "--no-incremental-marking",
+  "--no-allocation-site-pretenuring"
+]
 
 const newSpace = (megabytes: number) => [`--min-semi-space-size=${megabytes}`, `--max-semi-space-size=${megabytes}`]
 

@@ -24,7 +24,7 @@ export const leftByEach = async (total: number, pass: (count: number) => Promise
   return Math.round(left / total)
 }
 
-/** With what V8 allocates there at once, since it has learned that it survives. */
+/** With what is too large for the new space, and is allocated there at once. */
 const oldGeneration = (): number =>
   getHeapSpaceStatistics()
     .filter(({ space_name }) => space_name === "old_space" || space_name === "large_object_space")
