@@ -7,7 +7,8 @@ import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../s
 import type { Child, End } from "../src/internal/worker/parent/child.ts"
 import { type PoolOptions, slotsOf } from "../src/internal/worker/parent/options.ts"
 import { Pool } from "../src/internal/worker/parent/pool.ts"
-import { Asked, AskedConnection, options as defaults } from "./support/askedPool.ts"
+import { Asked, AskedConnection } from "./support/askedPool.ts"
+import { options as defaults } from "./support/poolOptions.ts"
 import { ManualTick } from "./support/manualTick.ts"
 import { randomOf } from "./support/random.ts"
 

@@ -8,7 +8,6 @@ import * as Exit from "effect/Exit"
 import { type Kind, requestKind } from "../../src/internal/worker/channel/calls.ts"
 import { Ask, Tell, writeFacts } from "../../src/internal/worker/channel/frames.ts"
 import { Call, type Line } from "../../src/internal/worker/parent/call.ts"
-import type { PoolOptions } from "../../src/internal/worker/parent/options.ts"
 
 type Finalizer = (exit: Exit.Exit<void>) => Effect.Effect<void>
 
@@ -107,25 +106,4 @@ export class Asked extends Call {
     assert.isTrue(this.finish(), `${this.text} has two ends`)
     this.end = end
   }
-}
-
-export const options: PoolOptions = {
-  policy: "pool:2",
-  kind: "process",
-  max: 2,
-  fixed: true,
-  spares: 0,
-  recycle: Infinity,
-  each: 1,
-  hasClaims: true,
-  prefetch: 4,
-  queue: 1_024,
-  memoryMb: undefined,
-  deadlineMillis: Infinity,
-  startMillis: 10_000,
-  graceMillis: 10_000,
-  placeMillis: 10_000,
-  retries: 0,
-  entry: undefined,
-  bundle: false
 }

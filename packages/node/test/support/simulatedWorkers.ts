@@ -18,6 +18,7 @@ import { WorkerHost } from "../../src/internal/worker/child/host.ts"
 import type { Child, End } from "../../src/internal/worker/parent/child.ts"
 import { type PoolOptions, slotsOf } from "../../src/internal/worker/parent/options.ts"
 import { placeOn } from "../../src/internal/worker/parent/place.ts"
+import { options as asked } from "./poolOptions.ts"
 
 type World = Simulation.World["Service"]
 
@@ -41,26 +42,7 @@ export const simulatedWorkers = <Self, In, Out>(
   faults: WorkerFaults = {}
 ): Policy.Policy => {
   const name = [`workers:${size}`, ...Object.entries(faults).map(([fault, value]) => `${fault} ${value}`)].join(" ")
-  const options: PoolOptions = {
-    policy: name,
-    kind: "process",
-    max: size,
-    fixed: true,
-    spares: 0,
-    recycle: Infinity,
-    each: 1,
-    hasClaims: true,
-    prefetch: 4,
-    queue: 1_024,
-    memoryMb: undefined,
-    deadlineMillis: Infinity,
-    placeMillis: 10_000,
-    startMillis: 10_000,
-    graceMillis: 1_000,
-    retries: 0,
-    entry: undefined,
-    bundle: false
-  }
+  const options: PoolOptions = { ...asked, policy: name, max: size, graceMillis: 1_000 }
   return {
     name,
     worker: "process",
