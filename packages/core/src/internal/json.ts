@@ -1,4 +1,5 @@
 import { messageOf } from "./errors.ts"
+import * as jsonNames from "./jsonNames.ts"
 import { Undecodable } from "./sides.ts"
 import { Unencodable } from "./unencodable.ts"
 
@@ -7,7 +8,8 @@ import { Unencodable } from "./unencodable.ts"
 export const parse = (text: string): unknown => {
   // oxlint-disable-next-line socketserver/no-try -- `JSON.parse` says that text is not JSON only by throwing
   try {
-    return JSON.parse(text) as unknown
+    const value = JSON.parse(text) as unknown
+    return jsonNames.hasEscapes(text) ? jsonNames.parse(text) : value
   } catch (error) {
     return new Undecodable(`it is not JSON: ${messageOf(error)}`)
   }
