@@ -86,6 +86,8 @@ export interface Server<in out In, in out Out> {
   readonly shutdown: Effect.Effect<Outcome.Report>
   /** Completes when a stop begins: for handlers that would go on for ever, as in `Stream.interruptWhen(server.stopping)`. */
   readonly stopping: Effect.Effect<void>
+  /** Whether new peers should be sent here, for health checks: somebody takes its requests, accepting is not suspended, and no stop has begun or been announced (`drainDelay`). */
+  readonly isReady: Effect.Effect<boolean>
   /** Its limits, accepting and connections, to be changed while it runs. */
   readonly control: Control.Control
 }
@@ -310,6 +312,11 @@ export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.E
 export interface Running {
   readonly name: string
   readonly drainMillis: number
+  readonly delayMillis: number
+  /** Completes when its requests can be answered, by whoever serves it; at once, where nobody does. */
+  readonly ready: Effect.Effect<void>
+  /** It is to stop soon: from now on it is not ready, and it goes on for `delayMillis`, or until a stop begins. One that is not ready does not wait. */
+  readonly leave: Effect.Effect<void>
   readonly shutdown: Effect.Effect<Outcome.Report>
   readonly totals: () => Outcome.Totals
   /** Logs a line as the server's own, at `Info`. */

@@ -72,6 +72,8 @@ export interface ServerOptions {
   readonly verify?: Verify | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
   readonly drainTimeout?: Duration.Input | undefined
+  /** How long a program that is told to stop by a signal (`NodeServer.launch`) goes on accepting before this server's stop begins: it says that it is not ready (`server.isReady`, and to a service manager), and balancers that are late take it off their lists meanwhile. A second signal ends it at once. `shutdown`, and whoever closes the server's scope, do not wait for it. Default: 0. */
+  readonly drainDelay?: Duration.Input | undefined
 }
 
 /**

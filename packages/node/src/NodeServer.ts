@@ -186,7 +186,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * The limits and deadlines have variables of the names of their options:
  * `MAX_CONNECTIONS`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
  * `WRITE_TIMEOUT`, `IDLE_TIMEOUT`, `REQUEST_TIMEOUT`, `LOGIN_TIMEOUT`,
- * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `DRAIN_TIMEOUT`.
+ * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `DRAIN_TIMEOUT`, `DRAIN_DELAY`.
  *
  * **Gotchas**
  *
@@ -224,6 +224,7 @@ export const layerConfig = <Self, In, Out>(
         maxLifetime: set.maxLifetime ?? options.maxLifetime,
         placeTimeout: set.placeTimeout ?? options.placeTimeout,
         drainTimeout: set.drainTimeout ?? options.drainTimeout,
+        drainDelay: set.drainDelay ?? options.drainDelay,
         startTimeout: set.startTimeout ?? options.startTimeout
       })
       return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
@@ -261,6 +262,7 @@ const settings = (options: LayerConfigOptions) => {
     listen,
     policy: parsed("POLICY", NodePolicy.parse),
     drainTimeout: parsed("DRAIN_TIMEOUT", duration({ zero: true })),
+    drainDelay: parsed("DRAIN_DELAY", duration({ zero: true })),
     startTimeout: parsed("START_TIMEOUT", duration({})),
     firstByteTimeout: parsed("FIRST_BYTE_TIMEOUT", duration({ off: true })),
     frameTimeout: parsed("FRAME_TIMEOUT", duration({ off: true })),

@@ -12,6 +12,7 @@ import { Gate } from "./gate.ts"
 import type { Incoming } from "./incoming.ts"
 import { Intake } from "./intake.ts"
 import type { Limits } from "./limits.ts"
+import { Readiness } from "./readiness.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Stop } from "./stop.ts"
 
@@ -38,9 +39,11 @@ export class Engine<In, Out> {
   readonly gate: Gate<In, Out>
   readonly intake: Intake<In, Out>
   readonly stop: Stop<In, Out>
+  readonly readiness: Readiness<In, Out>
   /** What a policy does with the place of a reply that waits, if it does anything. */
   onParked: ((request: Incoming<In, Out>) => (() => boolean) | undefined) | undefined = undefined
-  private claimed = false
+  /** Whether somebody serves it, or is about to. */
+  isClaimed = false
   private served: Served<Out> | undefined = undefined
   /** Undefined until connections may be idle too long. */
 
@@ -74,6 +77,7 @@ export class Engine<In, Out> {
     this.gate = new Gate(this.context, verify, (connection) => this.connected(connection))
     this.context.budget.watch(this.gate.connections, () => this.gate.regulate())
     this.stop = new Stop(this.context, this.gate, this.intake)
+    this.readiness = new Readiness(this.context, this.gate, this.intake, this.stop)
   }
 
   /** It is bound. */
@@ -92,13 +96,13 @@ export class Engine<In, Out> {
 
   /** Whether nobody serves it yet; somebody does from now on, until it is {@link disclaim}ed. */
   claim(): boolean {
-    if (this.claimed) return false
-    this.claimed = true
+    if (this.isClaimed) return false
+    this.isClaimed = true
     return true
   }
 
   disclaim(): void {
-    this.claimed = false
+    this.isClaimed = false
   }
 
   /** Serves it until the returned function is called. */

@@ -39,6 +39,7 @@ export const makeServer = <In, Out>(
     ),
     shutdown: engine.stop.shutdown,
     stopping: engine.stop.began,
+    isReady: Effect.sync(() => engine.readiness.isReady),
     control
   }
   return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })

@@ -32,6 +32,8 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private takers: Array<Taker<In, Out>> = []
   private exit: Ended | undefined = undefined
   private consumers = 0
+  /** Whether somebody has taken requests: then they can be answered. */
+  isTaken = false
   /** Somebody will take them, and cannot yet. */
   private expected = 0
   private readonly waiting = new Waiters()
@@ -183,12 +185,13 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private get entering(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.consumers++
+      this.isTaken = true
       this.waiting.end()
     })
   }
 
   /** Waits until somebody takes requests for the first time: from then on they can be answered. */
-  readonly taken: Effect.Effect<unknown> = this.waiting.until(() => (this.consumers > 0 ? true : undefined))
+  readonly taken: Effect.Effect<unknown> = this.waiting.until(() => (this.isTaken ? true : undefined))
 
   /** Until the returned function is called somebody is about to take them: what comes meanwhile waits, also for a stop. */
   expect(): () => void {

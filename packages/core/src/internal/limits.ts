@@ -22,6 +22,8 @@ export interface Limits {
   readonly loginMillis: number
   readonly lifetimeMillis: number
   readonly drainMillis: number
+  /** How long a server whose program is told to stop goes on accepting. */
+  readonly delayMillis: number
   /** How long a connection may take to be let in: a header, a verification, a handshake. */
   readonly openingMillis: number
   /** How long a connection that is one request may wait for its handler to begin. */
@@ -57,6 +59,7 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
     const loginMillis = yield* ofOption("loginTimeout", options.loginTimeout ?? "30 seconds", orOff)
     const lifetimeMillis = yield* ofOption("maxLifetime", options.maxLifetime ?? "off", orOff)
     const drainMillis = yield* ofOption("drainTimeout", options.drainTimeout ?? "10 seconds", { zero: true })
+    const delayMillis = yield* ofOption("drainDelay", options.drainDelay ?? 0, { zero: true })
     const placeMillis = yield* ofOption("placeTimeout", options.placeTimeout ?? "10 seconds")
     const startMillis = yield* ofOption("startTimeout", options.startTimeout ?? "30 seconds")
     const maxBuffered = yield* sizes.ofOption("maxBuffered", options.maxBuffered ?? Math.max(262_144, largest))
@@ -76,6 +79,7 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       loginMillis,
       lifetimeMillis,
       drainMillis,
+      delayMillis,
       placeMillis,
       startMillis,
       openingMillis: 60_000,

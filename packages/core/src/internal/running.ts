@@ -12,7 +12,7 @@ export const OnListening = Context.Reference<
 
 /** A server as whoever runs its program sees it. */
 export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
-  const { context, gate, stop } = engine
+  const { context, gate, intake, readiness, stop } = engine
   return {
     name: context.service,
     shutdown: stop.shutdown,
@@ -20,6 +20,12 @@ export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
     get drainMillis() {
       return context.limits.drainMillis
     },
+    get delayMillis() {
+      return context.limits.delayMillis
+    },
+    // Whose requests nobody serves is never waited for.
+    ready: Effect.suspend(() => (engine.isClaimed ? Effect.asVoid(intake.taken) : Effect.void)),
+    leave: readiness.leave,
     totals: (): Outcome.Totals => ({ connections: gate.admitted, counts: { ...context.ledger.counts } })
   }
 }

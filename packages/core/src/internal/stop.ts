@@ -46,6 +46,11 @@ export class Stop<In, Out> {
     return this.phase === "stopping" || this.phase === "stopped"
   }
 
+  /** Whether a stop has begun. */
+  get hasBegun(): boolean {
+    return this.phase !== "running"
+  }
+
   /** Whether it stops because its listener died, or its policy. */
   get hasFailed(): boolean {
     return this.failure !== undefined
