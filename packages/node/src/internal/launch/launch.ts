@@ -18,6 +18,7 @@ import { copy } from "../prefork/copy.ts"
 import { lineOf } from "../startError.ts"
 import { role } from "../worker/child/role.ts"
 import { LastResort } from "./lastResort.ts"
+import { type Manager, takeManager } from "./manager.ts"
 import { tolerate } from "./output.ts"
 import { Servers } from "./servers.ts"
 
@@ -29,7 +30,8 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
           layer,
           new Servers(),
           () => {},
-          () => false
+          () => false,
+          undefined
         )
       )
     )
@@ -37,30 +39,34 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   tolerate()
   const copies = copy === undefined ? setting("PREFORK", countOf) : undefined
   const silence = setting("WATCHDOG", silenceOf)
-  if (copies !== undefined) return supervise(copies)
+  const manager = takeManager()
+  if (copies !== undefined) return supervise(copies, manager)
   const lastResort = new LastResort()
   // A debugger that holds the program is no fault of it.
   if (silence !== undefined && !process.execArgv.some((arg) => arg.startsWith("--inspect")))
     lastResort.watchdog.watch(silence)
   const servers = new Servers()
   let asked = false
-  const stopping = () =>
+  const stopping = () => {
+    manager?.stopping()
     lastResort.arm(
       servers.drainMillis,
       () => (asked ? 0 : 1),
       (millis) => servers.unstopped(millis)
     )
+  }
   onSignals((status) => {
     // Who asks twice does not want to wait for the drain. A copy is asked by its supervisor, too, when all processes are.
     if (asked) return copy === undefined ? lastResort.exit(status) : undefined
     asked = true
     stopping()
   })
-  const program = programOf(layer, servers, stopping, () => asked)
+  const program = programOf(layer, servers, stopping, () => asked, manager)
   // Before it is interrupted its servers stop: what is still being built may be what answers their requests.
+  const ending = Effect.suspend(() => (copy?.isRetired === true ? servers.stop : servers.leave))
   const main = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.forkDetach(program), (fiber) =>
-      Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.andThen(servers.stop, Fiber.interrupt(fiber)))
+      Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.andThen(ending, Fiber.interrupt(fiber)))
     )
   )
   main.pipe(
@@ -80,15 +86,24 @@ const programOf = <A, E>(
   layer: Layer.Layer<A, E>,
   servers: Servers,
   stopping: () => void,
-  isAsked: () => boolean
+  isAsked: () => boolean,
+  manager: Manager | undefined
 ): Effect.Effect<never, E | ServerError> => {
   const died = Deferred.makeUnsafe<never, ServerError>()
   let built = false
-  const running = Effect.andThen(
+  const started = Effect.andThen(
     Layer.build(layer),
     Effect.suspend(() => {
       built = true
+      return servers.ready
+    })
+  )
+  const running = Effect.andThen(
+    started,
+    Effect.suspend(() => {
       copy?.ready(servers.drainMillis)
+      manager?.ready()
+      manager?.watch(() => true)
       return Effect.never
     })
   )
@@ -112,7 +127,7 @@ const programOf = <A, E>(
 }
 
 /** Runs copies of the program. A signal that comes before their supervisor is loaded is kept for it. */
-const supervise = (copies: number): void => {
+const supervise = (copies: number, manager: Manager | undefined): void => {
   let early: number | undefined
   let stop: ((status: number) => void) | undefined
   onSignals((status) => {
@@ -121,7 +136,7 @@ const supervise = (copies: number): void => {
   })
   void import("../prefork/supervisor.ts").then(({ Supervisor }) => {
     if (early !== undefined) process.exit(0)
-    const supervisor = new Supervisor(copies)
+    const supervisor = new Supervisor(copies, manager)
     stop = (status) => supervisor.stop(status)
     supervisor.run()
   })

@@ -29,20 +29,33 @@ export class Servers {
     return Effect.andThen(added, () => (this.stopping ? Effect.forkDetach(this.stopOne(server)) : Effect.void))
   }
 
-  /** How long their stop may take. */
+  /** Waits until all of them that somebody serves can answer. */
+  readonly ready: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.running, (server) => server.ready, { concurrency: "unbounded", discard: true })
+  )
+
+  /** How long it may take until all of them have left, and have stopped. */
   get drainMillis(): number {
-    const all = [...this.running].map(({ drainMillis }) => drainMillis)
+    const all = [...this.running].map(({ delayMillis, drainMillis }) => delayMillis + drainMillis)
     return all.length === 0 ? defaultDrainMillis : Math.max(...all)
   }
 
   /** Stops all of them, and says what each has done. */
-  readonly stop: Effect.Effect<ReadonlyArray<Stopped>> = Effect.suspend(() => {
-    this.stopping = true
-    return Effect.map(
-      Effect.forEach(this.running, (server) => this.stopOne(server), { concurrency: "unbounded", discard: true }),
-      () => [...this.stopped.values()]
-    )
-  })
+  readonly stop: Effect.Effect<ReadonlyArray<Stopped>> = this.stopAll((server) => this.stopOne(server))
+
+  /** The same once each has left: those who send peers to it have had the time to hear of it. */
+  readonly leave: Effect.Effect<ReadonlyArray<Stopped>> = this.stopAll((server) =>
+    Effect.andThen(server.leave, this.stopOne(server))
+  )
+
+  private stopAll(stop: (server: Server.Running) => Effect.Effect<void>): Effect.Effect<ReadonlyArray<Stopped>> {
+    return Effect.suspend(() => {
+      this.stopping = true
+      return Effect.map(Effect.forEach(this.running, stop, { concurrency: "unbounded", discard: true }), () => [
+        ...this.stopped.values()
+      ])
+    })
+  }
 
   private stopOne(server: Server.Running): Effect.Effect<void> {
     return Effect.map(server.shutdown, ({ millis }) => {

@@ -32,6 +32,8 @@ type Native = { readonly close: () => void }
 
 /** This program as one of several that accept on the same addresses: its supervisor binds them. */
 class Copy {
+  /** Whether another one has taken its place, so that nobody has to hear that it goes. */
+  isRetired = false
   private ids = 0
   private readonly indices = new Map<string, number>()
   private readonly waiting = new Map<number, (answer: Answered, handle: Native | undefined) => void>()
@@ -44,7 +46,10 @@ class Copy {
     process.on("message", (message: object, handle) => {
       if ("ping" in message) return void process.send?.({ pong: true })
       // Another copy accepts from now on; what this one has accepted it serves until it is told to stop.
-      if ("retire" in message) return this.servers.forEach((server) => server.close())
+      if ("retire" in message) {
+        this.isRetired = true
+        return this.servers.forEach((server) => server.close())
+      }
       if (!("answer" in message)) return
       const answer = message as Answered
       this.waiting.get(answer.answer)?.(answer, handle as never)

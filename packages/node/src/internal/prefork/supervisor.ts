@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { activated } from "../activation.ts"
 import { lineOf, type Stopped } from "../launch/servers.ts"
 import { plus } from "../launch/summary.ts"
+import type { Manager } from "../launch/manager.ts"
 import * as guard from "../worker/parent/guard.ts"
 import { Binder } from "./binder.ts"
 import { type Asked, copyVariable } from "./copy.ts"
@@ -47,7 +48,10 @@ export class Supervisor {
   /** What the servers of copies have done that have stopped, by their names. */
   private readonly totals = new Map<string, Outcome.Totals>()
 
-  constructor(count: number) {
+  private readonly manager: Manager | undefined
+
+  constructor(count: number, manager: Manager | undefined) {
+    this.manager = manager
     const toldBy = (all: ReadonlyArray<Stopped>) => {
       for (const stopped of all) {
         const before = this.totals.get(stopped.name)
@@ -82,7 +86,11 @@ export class Supervisor {
     const last = this.slots.length > 1 ? this.slots.at(-1) : undefined
     const between = this.slots.slice(1, -1)
     let waiting = between.length
-    const announce = () => last?.start({ announces: true })
+    const started = () => {
+      this.manager?.ready()
+      this.manager?.watch(() => this.slots.some((slot) => slot.isRunning))
+    }
+    const announce = () => (last === undefined ? started() : last.start({ announces: true, ready: started }))
     if (waiting === 0) return announce()
     const ready = () => {
       if (--waiting === 0) announce()
@@ -97,6 +105,7 @@ export class Supervisor {
       process.exit(status)
     }
     this.stoppedAt = performance.now()
+    this.manager?.stopping()
     for (const slot of this.slots) slot.stop()
     this.onGone()
   }
@@ -106,8 +115,10 @@ export class Supervisor {
     if (this.restarting) this.again = true
     if (this.restarting || this.stopping) return
     this.restarting = true
+    this.manager?.reloading()
     const end = () => {
       this.restarting = false
+      this.manager?.ready()
       const { again } = this
       this.again = false
       if (again) this.restart()
