@@ -9,6 +9,7 @@
  */
 import type * as Cause from "effect/Cause"
 import type * as Connection from "./Connection.ts"
+import type * as Refusal from "./Refusal.ts"
 import type * as Request from "./Request.ts"
 import { textOf } from "./internal/outcomeText.ts"
 
@@ -138,6 +139,7 @@ export interface Cancelled {
  */
 export interface Refused {
   readonly _tag: "Refused"
+  readonly kind: Refusal.Kind
   readonly reason: string
 }
 
@@ -299,12 +301,12 @@ export const timedOut = (millis: number, deadline: Deadline = "request"): TimedO
  */
 export const cancelled = (reason: Cancelled["reason"]): Outcome => ({ _tag: "Cancelled", reason })
 /**
- * Turned away before work was done, with the reason for the ledger.
+ * Turned away before work was done, with the reason for the ledger. Its kind is `Program` unless another is given.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const refused = (reason: string): Refused => ({ _tag: "Refused", reason })
+export const refused = (reason: string, kind: Refusal.Kind = "Program"): Refused => ({ _tag: "Refused", kind, reason })
 /**
  * A frame that starts at byte `offset` of the input exceeds `limitBytes` bytes.
  *

@@ -14,7 +14,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 export interface Peer {
   /** The scheme of the transport it came over: `"tcp"`, `"memory"`. */
   readonly transport: string
-  /** A name for logs, unique while the connection lives: `"127.0.0.1:50312"`, `"memory:echo#2"`. */
+  /** A name for logs, unique while the connection lives: `"127.0.0.1:50312"`, `"[2001:db8::1]:50312"`, `"memory:echo#2"`. By a name with an IP address limits for each peer know who it is. */
   readonly name: string
   /** The socket address, where the transport has one. */
   readonly address: NetAddress.SocketAddress | undefined

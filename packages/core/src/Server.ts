@@ -44,6 +44,7 @@ import * as serving from "./internal/serving.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
+import type * as Refusal from "./Refusal.ts"
 import * as Remote from "./Remote.ts"
 import type * as Request from "./Request.ts"
 import type * as Response from "./Response.ts"
@@ -73,6 +74,8 @@ export interface Server<in out In, in out Out> {
   readonly connections: Effect.Effect<ReadonlyArray<Connection.Ref<Out>>>
   /** How many requests and connections have ended in each way. */
   readonly counts: Effect.Effect<Outcome.Counts>
+  /** How much was turned away for each reason: what `counts` has as `Refused`, told apart. */
+  readonly refusals: Effect.Effect<Refusal.Counts>
   /** How often each deadline has ended something, and why else connections were closed. */
   readonly timeouts: Effect.Effect<Outcome.Timeouts>
   /** Every outcome from now on. A subscriber that falls 4096 behind loses the oldest; `counts` loses none. */

@@ -42,6 +42,8 @@ import type * as Wire from "./Wire.ts"
 export interface ServerOptions {
   /** Connections at a time, those that are being opened included; over datagrams, datagrams that are not answered yet. Default: 4096. At the limit a new connection takes the place of one: of the peer that has most of them, the one that has sent no complete request for longest, a second at least, and has nothing in flight and nothing unsent. Where there is none, and always where connections are sessions, are whole connections or were pushed to, the new one is closed at once. Either is counted as `Refused`. One more datagram is dropped and counted so; a transport that can hold datagrams back does that instead. */
   readonly maxConnections?: number | undefined
+  /** Connections of one peer at a time, those that are being opened included; over datagrams, datagrams of it that are not answered yet. A peer is an IPv4 address, or the /64 network of an IPv6 address; behind a balancer it is who the PROXY header names. Default: half of `maxConnections`, for peers on other machines; those on loopback, on Unix sockets and in memory are not bounded. Where it is set it holds for them, too (all peers of a Unix socket are one), and only a trusted balancer's own address stays free of it. `"off"` is off. At the limit one more is closed at once, before a TLS handshake, or dropped, and counted as `Refused` (`MaxConnectionsPerPeer`). */
+  readonly maxConnectionsPerPeer?: number | "off" | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
   /** What is held for one connection, in bytes, or as `"256KiB"`: what has arrived and is not answered, and what is not sent yet. Default: 256 KiB, or the largest frame if that is more. At the limit its reading stops and no further request of it begins, until less is held. A single frame is always read, and a single reply always sent. */
@@ -68,7 +70,7 @@ export interface ServerOptions {
   readonly loginTimeout?: Settings.Time | undefined
   /** How long a connection may live: the first reply after that is its last, so that no request crosses with the close. Not for whole connections. Default: off. */
   readonly maxLifetime?: Settings.Time | undefined
-  /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
+  /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. It is told how many connections the peer has already. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
   readonly verify?: Verify | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
   readonly drainTimeout?: Duration.Input | undefined
@@ -98,7 +100,25 @@ export interface Limits extends Resolved {}
  * @category models
  * @since 0.1.0
  */
-export type Verify = (peer: Peer.Peer, listener: Endpoint.Endpoint) => boolean | Effect.Effect<boolean>
+export type Verify = (
+  peer: Peer.Peer,
+  listener: Endpoint.Endpoint,
+  counts: PeerCounts
+) => boolean | Effect.Effect<boolean>
+
+/**
+ * How many connections a peer has, without the one that it is asked for; over
+ * datagrams, how many of its datagrams are not answered yet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PeerCounts {
+  /** Those that have been let in. */
+  readonly connections: number
+  /** Those that are being opened: in a handshake, before their PROXY header, or being verified. */
+  readonly opening: number
+}
 
 /**
  * What a transport reports to.
@@ -138,7 +158,7 @@ export interface Opening {
   /** Who it is, as far as is known by now. */
   readonly peer: Peer.Peer
   readonly listener: Endpoint.Endpoint
-  /** Says who it is, where something in front of it says so: a PROXY header. Default: `peer`. */
+  /** Says who it is, where something in front of it says so: a PROXY header. `peer` is then a balancer, which `maxConnectionsPerPeer` does not bound. Default: `peer`. */
   readonly introduce?: Effect.Effect<Peer.Peer, Outcome.Refused> | undefined
   /** Whether it may come in by this listener. Default: everybody may. */
   readonly allow?: ((peer: Peer.Peer) => boolean) | undefined

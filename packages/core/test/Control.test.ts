@@ -211,7 +211,7 @@ describe("accepting", () => {
       const event = yield* Fiber.join(heard)
       assert.deepStrictEqual(
         event._tag === "Some" ? event.value.outcome : undefined,
-        Outcome.refused("accepting is suspended")
+        Outcome.refused("accepting is suspended", "Suspended")
       )
     }).pipe(Effect.scoped, Effect.provide(echoing()))
   )

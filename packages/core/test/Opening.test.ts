@@ -1,60 +1,17 @@
 /** What comes before a connection: introduce, allow, verify, secure, each once and in this order. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Endpoint from "@socketserver/core/Endpoint"
-import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Outcome from "@socketserver/core/Outcome"
 import * as Peer from "@socketserver/core/Peer"
-import * as Protocol from "@socketserver/core/Protocol"
-import * as Response from "@socketserver/core/Response"
-import * as Server from "@socketserver/core/Server"
-import * as Transport from "@socketserver/core/Transport"
+import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { address, front } from "./support/front.ts"
 import { Scripted, turns } from "./support/scripted.ts"
 import { logs } from "./support/serving.ts"
 
-class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
-
-const address = Endpoint.memory("front")
 const proxy = Peer.make({ transport: "memory", name: "proxy" })
 const behind = Peer.make({ transport: "memory", name: "behind the proxy" })
-
-/** A server that is told of peers by hand, and what it made of them. */
-const front = (options: Transport.ServerOptions = {}) =>
-  Effect.gen(function* () {
-    let sink!: Transport.Sink
-    const listen: Transport.Listen = (given) => {
-      sink = given
-      return Effect.succeed({ address, close: () => {}, connect: MemoryServer.wire("front") })
-    }
-    const echo = Lines.serve(({ body }) => Effect.succeed(Response.make(body)))
-    const server = Context.get(
-      yield* Layer.build(Layer.provideMerge(echo, Transport.layer(Lines, options, listen))),
-      Lines
-    )
-    const events: Array<Outcome.Event> = []
-    yield* Effect.forkScoped(
-      Stream.runForEach(server.outcomes, (event) => Effect.sync(() => events.push(event))),
-      { startImmediately: true }
-    )
-    yield* turns
-    return {
-      server,
-      sink,
-      /** Who was refused, and why. */
-      refused: () =>
-        events
-          .filter(({ outcome }) => outcome._tag !== "Completed")
-          .map(
-            ({ connection, outcome }) =>
-              `${connection.peer.name}: ${outcome._tag === "Refused" ? outcome.reason : outcome._tag}`
-          )
-    }
-  })
 
 type Step = "introduce" | "allow" | "verify" | "secure"
 

@@ -58,7 +58,7 @@ describe("a session that refuses", () => {
         const outcomes = yield* recorded(yield* Lines)
         assert.deepStrictEqual(yield* rest(yield* peer), ["-ERR go away"])
         yield* turns
-        assert.deepStrictEqual(outcomes, [{ _tag: "Refused", reason: "not on the list" }])
+        assert.deepStrictEqual(outcomes, [{ _tag: "Refused", kind: "Program", reason: "not on the list" }])
         assert.deepStrictEqual(yield* counts, { Refused: 1 })
         assert.deepStrictEqual(log, ["scope"])
         assert.deepStrictEqual(yield* (yield* Lines).connections, [])
@@ -219,7 +219,9 @@ describe("a policy with fewer places than there are connections", () => {
       yield* TestClock.adjust("1 millis")
       assert.isTrue(Exit.isFailure(yield* Fiber.join(said)))
       yield* turns
-      assert.deepStrictEqual(outcomes, [{ _tag: "Refused", reason: "no handler was free within 10000 ms" }])
+      assert.deepStrictEqual(outcomes, [
+        { _tag: "Refused", kind: "PlaceTimeout", reason: "no handler was free within 10000 ms" }
+      ])
       assert.strictEqual((yield* server.counts).Refused, 1)
       assert.strictEqual((yield* server.connections).length, places)
       // Its turn in the policy costs nobody a place.

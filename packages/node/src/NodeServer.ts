@@ -184,7 +184,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
  * The limits and deadlines have variables of the names of their options:
- * `MAX_CONNECTIONS`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
+ * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_PEER`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
  * `WRITE_TIMEOUT`, `IDLE_TIMEOUT`, `REQUEST_TIMEOUT`, `LOGIN_TIMEOUT`,
  * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `DRAIN_TIMEOUT`, `DRAIN_DELAY`.
  *
@@ -211,6 +211,7 @@ export const layerConfig = <Self, In, Out>(
       const transport = layer(tag, set.listen, {
         ...options,
         maxConnections: set.maxConnections ?? options.maxConnections,
+        maxConnectionsPerPeer: set.maxConnectionsPerPeer ?? options.maxConnectionsPerPeer,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
         maxBuffered: set.maxBuffered ?? options.maxBuffered,
         maxMemory: set.maxMemory ?? options.maxMemory,
@@ -273,6 +274,7 @@ const settings = (options: LayerConfigOptions) => {
     maxLifetime: parsed("MAX_LIFETIME", duration({ off: true })),
     placeTimeout: parsed("PLACE_TIMEOUT", duration({})),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
+    maxConnectionsPerPeer: parsed("MAX_CONNECTIONS_PER_PEER", positiveOrOff),
     maxPipelined: parsed("MAX_PIPELINED", positive),
     maxBuffered: parsed("MAX_BUFFERED", size),
     maxMemory: parsed("MAX_MEMORY", size),
@@ -305,6 +307,11 @@ const positive = (text: string): Result.Result<number, { readonly message: strin
   /^[1-9]\d*$/.test(text)
     ? Result.succeed(Number(text))
     : Result.fail({ message: `"${text}" is not a positive integer` })
+
+const positiveOrOff = (text: string): Result.Result<number | "off", { readonly message: string }> =>
+  text === "off"
+    ? Result.succeed(text)
+    : Result.mapError(positive(text), ({ message }) => ({ message: `${message}; "off" is off` }))
 
 const invalid = (message: string, cause?: unknown): Config.ConfigError =>
   new Config.ConfigError(new ConfigProvider.SourceError({ message, cause }))

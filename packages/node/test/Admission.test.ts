@@ -89,7 +89,7 @@ describe("a PROXY header", () => {
       const events = yield* ledger
       assert.strictEqual(yield* talkTcp([`${header.replace("192.0.2.1", "203.0.113.9")}hello\n`]), "")
       const { connection, outcome } = yield* Queue.take(events)
-      assert.deepStrictEqual(outcome, { _tag: "Refused", reason: "verify" })
+      assert.deepStrictEqual(outcome, { _tag: "Refused", kind: "Verify", reason: "verify" })
       assert.strictEqual(connection.peer.name, "203.0.113.9:56324")
     }).pipe(
       Effect.scoped,
@@ -113,7 +113,7 @@ describe("a PROXY header", () => {
         [[], "the connection ended inside its PROXY header"]
       ] as const) {
         assert.strictEqual(yield* talkTcp(pieces), "")
-        assert.deepStrictEqual((yield* Queue.take(events)).outcome, { _tag: "Refused", reason })
+        assert.deepStrictEqual((yield* Queue.take(events)).outcome, { _tag: "Refused", kind: "Opening", reason })
       }
       assert.strictEqual(yield* talkTcp([`${header}hello\n`]), "hello from 192.0.2.1:56324\n")
     }).pipe(Effect.scoped, Effect.provide(behind))
@@ -125,7 +125,11 @@ describe("a PROXY header", () => {
       const silent = yield* Effect.forkScoped(talkTcp([], false))
       assert.strictEqual(yield* talkTcp([`${header}hello\n`]), "hello from 192.0.2.1:56324\n")
       const refused = yield* Effect.repeat(Queue.take(events), { until: ({ outcome }) => outcome._tag === "Refused" })
-      assert.deepStrictEqual(refused.outcome, { _tag: "Refused", reason: "no PROXY header within 40 ms" })
+      assert.deepStrictEqual(refused.outcome, {
+        _tag: "Refused",
+        kind: "Opening",
+        reason: "no PROXY header within 40 ms"
+      })
       assert.strictEqual(yield* Fiber.join(silent), "")
     }).pipe(
       Effect.scoped,
@@ -141,7 +145,7 @@ describe("a PROXY header", () => {
       // The second finds the place taken.
       yield* Effect.repeat(talkTcp(["PROXY "]), { until: () => Effect.map(Queue.size(events), (size) => size > 0) })
       const { outcome } = yield* Queue.take(events)
-      assert.deepStrictEqual(outcome, { _tag: "Refused", reason: "more than 1 connections" })
+      assert.deepStrictEqual(outcome, { _tag: "Refused", kind: "MaxConnections", reason: "more than 1 connections" })
       const report = yield* server.shutdown
       assert.isBelow(report.millis, 5_000)
     }).pipe(
@@ -184,7 +188,7 @@ describe("allow", () => {
       const events = yield* ledger
       assert.strictEqual(yield* talkTcp(["hello\n"]), "")
       const { connection, outcome, request } = yield* Queue.take(events)
-      assert.deepStrictEqual([outcome, request], [{ _tag: "Refused", reason: "allow" }, undefined])
+      assert.deepStrictEqual([outcome, request], [{ _tag: "Refused", kind: "Allow", reason: "allow" }, undefined])
       assert.strictEqual(connection.bytesRead, 0)
     }).pipe(Effect.scoped, Effect.provide(served(TcpServer.layer(Lines, { allow: ["10.0.0.0/8", "2001:db8::/32"] }))))
   )
@@ -206,7 +210,7 @@ describe("allow", () => {
       const events = yield* ledger
       const client = yield* Lines.client
       yield* client.write("hello")
-      assert.deepStrictEqual((yield* Queue.take(events)).outcome, { _tag: "Refused", reason: "allow" })
+      assert.deepStrictEqual((yield* Queue.take(events)).outcome, { _tag: "Refused", kind: "Allow", reason: "allow" })
     }).pipe(Effect.scoped, Effect.provide(served(UdpServer.layer(Lines, { allow: ["10.0.0.0/8"] }))))
   )
 

@@ -566,7 +566,7 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
         const queue = yield* events
         const client = yield* Lines.client
         yield* client.write("let me in")
-        assert.deepStrictEqual((yield* Queue.take(queue)).outcome, { _tag: "Refused", reason: "allow" })
+        assert.deepStrictEqual((yield* Queue.take(queue)).outcome, { _tag: "Refused", kind: "Allow", reason: "allow" })
       }).pipe(Effect.scoped, Effect.provide(FdServer.layer(Lines, { fd, allow: ["10.0.0.0/8"] })))
     })
   )

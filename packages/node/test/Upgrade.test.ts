@@ -167,7 +167,7 @@ describe("an upgrade", () => {
         })
         assert.strictEqual(heard, "")
         assert.deepStrictEqual(seen, [])
-        assert.deepStrictEqual(yield* Queue.take(events), { _tag: "Refused", reason: injected })
+        assert.deepStrictEqual(yield* Queue.take(events), { _tag: "Refused", kind: "Opening", reason: injected })
         assert.match(
           failures[0] ?? "",
           /^Connection with 127\.0\.0\.1:\d+: it cannot be upgraded: the peer has sent more/
@@ -180,7 +180,7 @@ describe("an upgrade", () => {
     {
       what: "speaks in clear after the consent",
       data: "EHLO mail\r\n",
-      ends: { _tag: "Refused", reason: "TLS: the client does not speak TLS" }
+      ends: { _tag: "Refused", kind: "Opening", reason: "TLS: the client does not speak TLS" }
     },
     { what: "leaves", data: "", ends: { _tag: "Cancelled", reason: "PeerGone" } }
   ] as const)("fails when the peer $what", ({ data, ends }) => {
@@ -203,7 +203,11 @@ describe("an upgrade", () => {
       const events = yield* outcomes
       const client = yield* Mail.client
       yield* client.send("STARTTLS")
-      assert.deepStrictEqual(yield* Queue.take(events), { _tag: "Refused", reason: "no TLS handshake within 40 ms" })
+      assert.deepStrictEqual(yield* Queue.take(events), {
+        _tag: "Refused",
+        kind: "Opening",
+        reason: "no TLS handshake within 40 ms"
+      })
       yield* Effect.flip(client.take)
     }).pipe(Effect.scoped, Effect.provide(served({ handshakeTimeout: "40 millis" })))
   )

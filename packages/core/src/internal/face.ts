@@ -24,6 +24,7 @@ export const makeServer = <In, Out>(
     requests: engine.intake.requests,
     connections: Effect.sync(() => [...engine.gate.connections.values()]),
     counts: Effect.sync(() => ({ ...engine.context.ledger.counts })),
+    refusals: Effect.sync(() => ({ ...engine.context.ledger.refusals })),
     timeouts: Effect.sync(() => ({ ...engine.context.ledger.timeouts })),
     outcomes: Stream.callback<Outcome.Event>(
       (queue) =>

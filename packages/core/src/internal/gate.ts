@@ -8,13 +8,14 @@ import type * as Transport from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { DatagramConnection } from "./datagramConnection.ts"
+import { Capacity } from "./capacity.ts"
+import { Census } from "./census.ts"
 import { DialogueStream } from "./dialogueStream.ts"
 import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Lookout } from "./lookout.ts"
-import { Openings } from "./openings.ts"
+import { Arrival, Openings } from "./openings.ts"
 import { Room } from "./room.ts"
-import * as sizes from "./size.ts"
 import { RequestStream } from "./requestStream.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { type Verifying, verifying } from "./verifying.ts"
@@ -34,9 +35,9 @@ export class Gate<In, Out> {
   private readonly openings: Openings
   readonly lookout: Lookout<In, Out>
   private readonly room: Room
+  private readonly census: Census
+  private readonly capacity: Capacity
   private state: "open" | "closing" | "closed" = "open"
-  /** Whether nobody new is let in, though the server goes on. */
-  isSuspended = false
 
   constructor(
     context: ServerContext<In, Out>,
@@ -45,11 +46,13 @@ export class Gate<In, Out> {
   ) {
     this.context = context
     this.listeners = new Listeners(context.troubles)
-    this.verify = verifying(verify, context.run)
+    this.census = new Census(this.connections, () => this.openings.arrivals)
+    this.verify = verifying(verify, this.census, context.run)
     this.onConnected = onConnected
-    this.openings = new Openings(context, () => this.regulate())
+    this.openings = new Openings(context, this.census, () => this.regulate())
     this.lookout = new Lookout(context, this.connections)
-    this.room = new Room(context, () => [...this.connections.values(), ...this.openings.occupants])
+    this.room = new Room(context, () => [...this.connections.values(), ...this.openings.arrivals])
+    this.capacity = new Capacity(context, this.census, () => this.connections.size + this.openings.size)
   }
 
   /** It is bound. */
@@ -63,51 +66,80 @@ export class Gate<In, Out> {
   /** A peer has connected. */
   accept(wire: Wire.Wire): void {
     const { listener, peer } = wire
-    const verified = this.verify(peer, listener)
+    const opening = { listener, destroy: () => wire.destroy() }
+    const refused = this.capacity.ofPeer(peer, 0, "connections")
+    if (refused !== undefined) return this.turnAway(opening, peer, refused)
+    const verified = this.verify(peer, listener, 0)
     if (verified === Exit.void && !this.isFull && this.state === "open") return this.admit(wire)
     const mayCome = !(Exit.isExit(verified) && Exit.isFailure(verified))
-    this.enter({ listener, destroy: () => wire.destroy() }, () => peer, Effect.as(verified, wire), mayCome)
+    this.enter(opening, peer, () => Effect.as(verified, wire), mayCome)
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
-    const { allow, introduce, listener, secure } = opening
-    let { peer } = opening
-    const introduced = Effect.map(introduce ?? Effect.succeed(peer), (introduced) => {
-      peer = introduced
-    })
-    const verified = Effect.suspend(() => (allow?.(peer) === false ? notAllowed : this.verify(peer, listener)))
-    const secured = Effect.suspend(() => secure(peer))
+    const { allow, introduce, listener, peer, secure } = opening
+    // Whoever introduces others may have as many as there are of those.
+    const refused = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
+    if (refused !== undefined) return this.turnAway(opening, peer, refused)
+    const ready = (arrival: Arrival) =>
+      Effect.flatMap(introduce ?? Effect.succeed(peer), (known) => {
+        const refused = known === peer ? undefined : this.introduced(arrival, known)
+        if (refused !== undefined) return Effect.fail(refused)
+        const verified = allow?.(known) === false ? notAllowed : this.verify(known, listener, 1)
+        return Effect.andThen(
+          verified,
+          Effect.suspend(() => secure(known))
+        )
+      })
     const mayCome = introduce !== undefined || allow?.(peer) !== false
-    this.enter(opening, () => peer, Effect.andThen(Effect.andThen(introduced, verified), secured), mayCome)
+    this.enter(opening, peer, ready, mayCome)
+  }
+
+  /** It is known now who a peer is; why that may not come in. */
+  private introduced(arrival: Arrival, peer: Peer.Peer): Outcome.Refused | undefined {
+    this.openings.introduce(arrival, peer)
+    return this.capacity.ofPeer(peer, 1, "connections")
+  }
+
+  private turnAway(opening: Entrance, peer: Peer.Peer, refused: Outcome.Refused): void {
+    if (this.state === "open") this.refuse(peer, opening.listener, refused)
+    this.destroy(opening)
+  }
+
+  private destroy(opening: Entrance): void {
+    const { listener } = opening
+    this.context.troubles.attempt(`a peer of ${listener} cannot be turned away`, () => opening.destroy())
   }
 
   private enter(
-    opening: Pick<Transport.Opening, "listener" | "destroy">,
-    /** Who it is, as far as is known by then. */
-    known: () => Peer.Peer,
-    ready: Effect.Effect<Wire.Wire, Outcome.Refused>,
+    opening: Entrance,
+    peer: Peer.Peer,
+    readyOf: (arrival: Arrival) => Effect.Effect<Wire.Wire, Outcome.Refused>,
     /** Whether others may have to make room for it: not for somebody who is refused anyhow. */
     mayCome: boolean
   ): void {
     const { listener } = opening
-    const destroy = () =>
-      this.context.troubles.attempt(`a peer of ${listener} cannot be turned away`, () => opening.destroy())
+    const destroy = () => this.destroy(opening)
     if (this.state !== "open") return destroy()
     // One connection less makes room for another only where it is their number that is at its limit.
-    const isMany = !this.isSuspended && !this.context.budget.isTight
+    const { isMany } = this.capacity
     if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
-      this.refuse(known(), listener, this.fullness("connections"))
       if (isMany) this.room.turnedAway()
-      return destroy()
+      return this.turnAway(opening, peer, this.capacity.fullness("connections"))
     }
+    const arrival = new Arrival(peer, this.context.now(), (arrival, refused) => {
+      const end = this.openings.takeOut(arrival)
+      if (end === undefined) return
+      this.refuse(arrival.peer, listener, refused)
+      end()
+    })
     const until = (ready: Effect.Effect<Wire.Wire, Outcome.Refused>, leave: () => boolean) =>
       Effect.matchCause(ready, {
         onFailure: (cause) => {
           const stopped = !leave()
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
-          if (refused !== undefined) this.refuse(known(), listener, refused)
+          if (refused !== undefined) this.refuse(arrival.peer, listener, refused)
           else if (!stopped || !Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
           destroy()
         },
@@ -116,22 +148,22 @@ export class Gate<In, Out> {
           this.context.tick.run(() => this.admit(wire))
         }
       })
-    this.openings.begin(ready, destroy, until, {
-      known,
-      refuse: (refused) => this.refuse(known(), listener, refused)
-    })
+    this.openings.begin(arrival, readyOf(arrival), destroy, until)
   }
 
   /** A datagram has arrived. */
   receive(datagram: Wire.Datagram): void {
     const { listener, peer } = datagram
     const refuse = (refused: Outcome.Refused) => this.refuse(peer, listener, refused)
-    const verified = this.verify(peer, listener)
     // What has arrived when a stop begins is still taken.
     if (this.state === "closed") return refuse(stops)
-    if (this.isFull) return refuse(this.fullness("datagrams"))
+    const over = this.capacity.ofPeer(peer, 0, "datagrams")
+    if (over !== undefined) return refuse(over)
+    const verified = this.verify(peer, listener, 0)
+    if (this.isFull) return refuse(this.capacity.fullness("datagrams"))
     if (verified === Exit.void) return this.admitDatagram(datagram)
     this.openings.begin(
+      new Arrival(peer, this.context.now()),
       verified,
       () => refuse(stops),
       (ready, leave) =>
@@ -158,6 +190,7 @@ export class Gate<In, Out> {
   /** A connection could not be accepted. */
   lose(cause: unknown): void {
     this.context.ledger.counts.Refused++
+    this.context.ledger.refusals.Opening++
     const where = this.listeners.addresses || this.context.service
     this.context.run(Effect.logWarning(`${where} could not accept a connection`, cause))
   }
@@ -189,6 +222,7 @@ export class Gate<In, Out> {
 
   private register(connection: ServerConnection<In, Out>): void {
     this.connections.set(connection.id, connection)
+    this.census.came("connections", connection)
     this.regulate()
     this.onConnected(connection)
   }
@@ -197,29 +231,25 @@ export class Gate<In, Out> {
   release(connection: ServerConnection<In, Out>): boolean {
     const was = this.connections.delete(connection.id)
     if (was) {
+      this.census.left("connections", connection)
       connection.uncharge()
       this.regulate()
     }
     return was
   }
 
-  /** Whether no more may be let in. */
   private get isFull(): boolean {
-    const { budget, limits } = this.context
-    return this.isSuspended || this.connections.size + this.openings.size >= limits.maxConnections || budget.isTight
+    return this.capacity.isFull
   }
 
-  private fullness(what: string): Outcome.Refused {
-    const { budget, limits } = this.context
-    if (this.isSuspended) return suspended
-    if (!budget.isTight) return tooMany(limits.maxConnections, what)
-    budget.refused()
-    return Outcome.refused(`nearly maxMemory (${sizes.format(limits.maxMemory)}) is held`)
+  /** Whether nobody new is let in, though the server goes on. */
+  get isSuspended(): boolean {
+    return this.capacity.isSuspended
   }
 
   /** Lets nobody new in, or lets them in again. */
   suspend(suspended: boolean): void {
-    this.isSuspended = suspended
+    this.capacity.isSuspended = suspended
     this.regulate()
   }
 
@@ -251,14 +281,14 @@ export class Gate<In, Out> {
   /** The server has stopped. */
   end(): void {
     this.lookout.end()
+    this.capacity.end()
     this.listeners.end()
   }
 }
 
-const tooMany = (max: number, what: string): Outcome.Refused => Outcome.refused(`more than ${max} ${what}`)
+/** What is known of a peer that has come, and is nothing yet. */
+type Entrance = Pick<Transport.Opening, "listener" | "destroy">
 
-const suspended = Outcome.refused("accepting is suspended")
+const notAllowed = Exit.fail(Outcome.refused("allow", "Allow"))
 
-const notAllowed = Exit.fail(Outcome.refused("allow"))
-
-const stops = Outcome.refused("the server stops")
+const stops = Outcome.refused("the server stops", "Stopping")

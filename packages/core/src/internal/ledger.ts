@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
+import type * as Refusal from "../Refusal.ts"
 import type * as Request from "../Request.ts"
 
 /** How everything ended: the one source of counts, events and logs. */
@@ -16,6 +17,21 @@ export class Ledger {
     Undelivered: 0,
     Drained: 0,
     WorkerCrashed: 0
+  }
+  readonly refusals: { -readonly [K in Refusal.Kind]: number } = {
+    MaxConnections: 0,
+    MaxConnectionsPerPeer: 0,
+    MaxMemory: 0,
+    MadeRoom: 0,
+    PlaceTimeout: 0,
+    LoginTimeout: 0,
+    Opening: 0,
+    Suspended: 0,
+    Stopping: 0,
+    Allow: 0,
+    Verify: 0,
+    TooLarge: 0,
+    Program: 0
   }
   readonly timeouts: { -readonly [K in keyof Outcome.Timeouts]: number } = {
     request: 0,
@@ -40,6 +56,7 @@ export class Ledger {
     else {
       this.counts[outcome._tag]++
       if (outcome._tag === "TimedOut") this.timeouts[outcome.deadline]++
+      else if (outcome._tag === "Refused") this.refusals[outcome.kind]++
       this.log(outcome, request, connection)
     }
     if (this.observers.size === 0) return

@@ -7,6 +7,9 @@ import * as sizes from "./size.ts"
 /** The options of a transport, resolved to their defaults. What is off takes for ever. */
 export interface Limits {
   readonly maxConnections: number
+  readonly maxConnectionsPerPeer: number
+  /** Whether that holds for peers on this machine, too, as it was set. */
+  readonly boundsLocalPeers: boolean
   readonly maxPipelined: number
   /** What is held for one connection before it is not read, in bytes. */
   readonly maxBuffered: number
@@ -50,14 +53,18 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       if (Number.isSafeInteger(value) && value >= 1) continue
       return yield* Result.fail(new InvalidOption({ option, problem: `it must be a positive integer, not ${value}` }))
     }
-    const orOff = { forever: true }
-    const firstByteMillis = yield* ofOption("firstByteTimeout", options.firstByteTimeout ?? "off", orOff)
-    const frameMillis = yield* ofOption("frameTimeout", options.frameTimeout ?? "30 seconds", orOff)
-    const writeMillis = yield* ofOption("writeTimeout", options.writeTimeout ?? "60 seconds", orOff)
-    const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? "off", orOff)
-    const requestMillis = yield* ofOption("requestTimeout", options.requestTimeout ?? "off", orOff)
-    const loginMillis = yield* ofOption("loginTimeout", options.loginTimeout ?? "30 seconds", orOff)
-    const lifetimeMillis = yield* ofOption("maxLifetime", options.maxLifetime ?? "off", orOff)
+    const forever = { forever: true }
+    const maxConnectionsPerPeer = yield* orOff(
+      "maxConnectionsPerPeer",
+      options.maxConnectionsPerPeer ?? Math.ceil(maxConnections / 2)
+    )
+    const firstByteMillis = yield* ofOption("firstByteTimeout", options.firstByteTimeout ?? "off", forever)
+    const frameMillis = yield* ofOption("frameTimeout", options.frameTimeout ?? "30 seconds", forever)
+    const writeMillis = yield* ofOption("writeTimeout", options.writeTimeout ?? "60 seconds", forever)
+    const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? "off", forever)
+    const requestMillis = yield* ofOption("requestTimeout", options.requestTimeout ?? "off", forever)
+    const loginMillis = yield* ofOption("loginTimeout", options.loginTimeout ?? "30 seconds", forever)
+    const lifetimeMillis = yield* ofOption("maxLifetime", options.maxLifetime ?? "off", forever)
     const drainMillis = yield* ofOption("drainTimeout", options.drainTimeout ?? "10 seconds", { zero: true })
     const delayMillis = yield* ofOption("drainDelay", options.drainDelay ?? 0, { zero: true })
     const placeMillis = yield* ofOption("placeTimeout", options.placeTimeout ?? "10 seconds")
@@ -70,6 +77,8 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       maxMemory,
       maxReply,
       maxConnections,
+      maxConnectionsPerPeer,
+      boundsLocalPeers: options.maxConnectionsPerPeer !== undefined,
       maxPipelined,
       firstByteMillis,
       frameMillis: Math.max(frameMillis, Math.ceil((largest / slowestBytes) * 1_000)),
@@ -91,6 +100,14 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       lingerMillis: 1_000
     }
   })
+
+/** A limit that may be off. */
+const orOff = (option: string, value: number | "off"): Result.Result<number, InvalidOption> =>
+  value === "off"
+    ? Result.succeed(Infinity)
+    : Number.isSafeInteger(value) && value >= 1
+      ? Result.succeed(value)
+      : Result.fail(new InvalidOption({ option, problem: `it must be a positive integer or "off", not ${value}` }))
 
 /** What a server holds for its peers at most, where nobody says how much memory there is. */
 const defaultMemory = 268_435_456

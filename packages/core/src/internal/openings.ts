@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
+import type { Census } from "./census.ts"
 import type { ServerContext } from "./context.ts"
 import { peerKeyOf } from "./peerKey.ts"
 import type { Occupant } from "./room.ts"
@@ -10,11 +11,17 @@ import type { Occupant } from "./room.ts"
 export class Openings {
   private readonly context: Pick<ServerContext<never, never>, "limits" | "now" | "run">
   private readonly onChange: () => void
-  /** How each is broken off, and who it is, where it may have to make room. */
-  private readonly all = new Map<() => void, Occupant | undefined>()
+  private readonly census: Census
+  /** Each, and how it is broken off. */
+  private readonly all = new Map<Arrival, () => void>()
 
-  constructor(context: Pick<ServerContext<never, never>, "limits" | "now" | "run">, onChange: () => void) {
+  constructor(
+    context: Pick<ServerContext<never, never>, "limits" | "now" | "run">,
+    census: Census,
+    onChange: () => void
+  ) {
     this.context = context
+    this.census = census
     this.onChange = onChange
   }
 
@@ -22,9 +29,8 @@ export class Openings {
     return this.all.size
   }
 
-  /** Those that may have to make room. */
-  get occupants(): Iterable<Occupant> {
-    return [...this.all.values()].filter((occupant) => occupant !== undefined)
+  get arrivals(): Iterable<Arrival> {
+    return this.all.keys()
   }
 
   /**
@@ -33,60 +39,79 @@ export class Openings {
    * still there: it is not when the server stops, and `stopped` was called.
    */
   begin<A>(
+    arrival: Arrival,
     ready: Effect.Effect<A, Outcome.Refused>,
     stopped: () => void,
-    until: (ready: Effect.Effect<A, Outcome.Refused>, leave: () => boolean) => Effect.Effect<void>,
-    /** Who it is, as far as is known by then; it is refused where it has to make room. */
-    who?: { readonly known: () => Peer.Peer; readonly refuse: (refused: Outcome.Refused) => void }
+    until: (ready: Effect.Effect<A, Outcome.Refused>, leave: () => boolean) => Effect.Effect<void>
   ): void {
     const { openingMillis } = this.context.limits
     const bounded = Effect.timeoutOrElse(ready, {
       duration: openingMillis,
-      orElse: () => Effect.fail(Outcome.refused(`it was not ready within ${openingMillis} ms`))
+      orElse: () => Effect.fail(Outcome.refused(`it was not ready within ${openingMillis} ms`, "Opening"))
     })
     let fiber: Fiber.Fiber<void> | undefined
     const end = () => {
       fiber?.interruptUnsafe()
       stopped()
     }
-    const evict = (refused: Outcome.Refused) => {
-      if (!this.leave(end)) return
-      who?.refuse(refused)
-      end()
-    }
-    this.all.set(end, who && new Arrival(who.known, this.context.now(), evict))
+    this.all.set(arrival, end)
+    this.census.came("opening", arrival)
     this.onChange()
-    fiber = this.context.run(until(bounded, () => this.leave(end)))
+    fiber = this.context.run(until(bounded, () => this.leave(arrival)))
   }
 
-  private leave(end: () => void): boolean {
-    const was = this.all.delete(end)
+  private leave(arrival: Arrival): boolean {
+    const was = this.all.delete(arrival)
+    if (was) this.gone(arrival)
     this.onChange()
     return was
   }
 
+  private gone(arrival: Arrival): void {
+    arrival.isSpare = false
+    this.census.left("opening", arrival)
+  }
+
+  /** It is known now who one is. */
+  introduce(arrival: Arrival, peer: Peer.Peer): void {
+    const isThere = this.all.has(arrival)
+    if (isThere) this.census.left("opening", arrival)
+    arrival.peer = peer
+    if (isThere) this.census.came("opening", arrival)
+  }
+
+  /** Takes one out that makes room for another; how it is broken off, if it is still there. */
+  takeOut(arrival: Arrival): (() => void) | undefined {
+    const end = this.all.get(arrival)
+    return this.leave(arrival) ? end : undefined
+  }
+
   /** The server stops: nothing of theirs has been received yet. */
   breakOff(): void {
-    const all = [...this.all.keys()]
+    const all = [...this.all]
     this.all.clear()
-    for (const end of all) end()
+    for (const [arrival] of all) this.gone(arrival)
+    for (const [, end] of all) end()
   }
 }
 
 /** Somebody who has asked for nothing yet. */
-class Arrival implements Occupant {
+export class Arrival implements Occupant {
+  /** Who it is, as far as is known by now. */
+  peer: Peer.Peer
   readonly requestedAt: number
-  readonly isSpare = true
+  /** Whether it is there, and no datagram, which makes no room for others. */
+  isSpare: boolean
   readonly giveWay: Occupant["giveWay"]
-  private readonly known: () => Peer.Peer
 
-  constructor(known: () => Peer.Peer, at: number, giveWay: Occupant["giveWay"]) {
-    this.known = known
+  constructor(peer: Peer.Peer, at: number, giveWay?: (arrival: Arrival, refused: Outcome.Refused) => void) {
+    this.peer = peer
     this.requestedAt = at
-    this.giveWay = giveWay
+    this.isSpare = giveWay !== undefined
+    this.giveWay = (refused) => giveWay?.(this, refused)
   }
 
   get peerKey(): string {
-    return peerKeyOf(this.known())
+    return peerKeyOf(this.peer)
   }
 }

@@ -14,7 +14,9 @@ export const awaitPlace = (
   refuse: (refused: Outcome.Refused) => void
 ): (() => void) => {
   const { placeMillis } = context.limits
-  return context.after(placeMillis, () => refuse(Outcome.refused(`no handler was free within ${placeMillis} ms`)))
+  return context.after(placeMillis, () =>
+    refuse(Outcome.refused(`no handler was free within ${placeMillis} ms`, "PlaceTimeout"))
+  )
 }
 
 /**

@@ -58,7 +58,7 @@ export class Room {
       this.evicted++
       this.context.ledger.timeouts.evicted++
       const why = `it made room for another: no request in ${millis} ms, of a peer with ${this.most} connections`
-      occupant.giveWay(Outcome.refused(why))
+      occupant.giveWay(Outcome.refused(why, "MadeRoom"))
       this.tell(now)
       return true
     }

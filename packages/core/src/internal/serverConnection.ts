@@ -177,7 +177,7 @@ export abstract class ServerConnection<In, Out>
     const { setup } = this
     if (setup !== undefined && now >= setup.until) {
       this.setup = undefined
-      setup.refuse(Outcome.refused(`it was not set up within ${this.context.limits.loginMillis} ms`))
+      setup.refuse(Outcome.refused(`it was not set up within ${this.context.limits.loginMillis} ms`, "LoginTimeout"))
     }
     let next = this.setup?.until ?? Infinity
     const { requestMillis } = this.context.limits

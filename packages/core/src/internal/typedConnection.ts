@@ -121,7 +121,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   /** Says nothing more, least of all in clear, and breaks the connection off. */
   private broken(problem: string, cause?: unknown): Effect.Effect<never, Connection.UpgradeFailed> {
     return Effect.suspend(() => {
-      this.input.fault ??= Outcome.refused(problem)
+      this.input.fault ??= Outcome.refused(problem, "Opening")
       this.input.stop()
       this.outbox.close()
       this.wire.destroy()

@@ -4,23 +4,30 @@ import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Transport from "../Transport.ts"
+import type { Census } from "./census.ts"
 import type { Runner } from "./context.ts"
+import { peerKeyOf } from "./peerKey.ts"
 
-/** Whether a peer may come in; `Exit.void` where that can be said at once. */
-export type Verifying = (peer: Peer.Peer, listener: Endpoint.Endpoint) => Effect.Effect<void, Outcome.Refused>
+/** Whether a peer may come in; `Exit.void` where that can be said at once. `itself` is 1 where it is counted already. */
+export type Verifying = (
+  peer: Peer.Peer,
+  listener: Endpoint.Endpoint,
+  itself: 0 | 1
+) => Effect.Effect<void, Outcome.Refused>
 
 /** Asks a server's `verify`. What it throws refuses this peer and nothing more. */
-export const verifying = (verify: Transport.Verify | undefined, run: Runner): Verifying => {
+export const verifying = (verify: Transport.Verify | undefined, census: Census, run: Runner): Verifying => {
   if (verify === undefined) return () => Exit.void
-  return (peer, listener) => {
+  return (peer, listener, itself) => {
     const threw = (cause: unknown) => {
       run(Effect.logError(`verify failed for ${peer.name}, which is refused`, cause))
-      return Exit.fail(Outcome.refused("verify failed"))
+      return Exit.fail(Outcome.refused("verify failed", "Verify"))
     }
     let allowed: ReturnType<Transport.Verify>
     // oxlint-disable-next-line socketserver/no-try -- verify is user code; what it throws refuses this peer and nothing more
     try {
-      allowed = verify(peer, listener)
+      const { connections, opening } = census.of(peerKeyOf(peer))
+      allowed = verify(peer, listener, { connections, opening: opening - itself })
     } catch (error) {
       return threw(error)
     }
@@ -33,4 +40,4 @@ export const verifying = (verify: Transport.Verify | undefined, run: Runner): Ve
   }
 }
 
-const turnedAway = Exit.fail(Outcome.refused("verify"))
+const turnedAway = Exit.fail(Outcome.refused("verify", "Verify"))

@@ -18,7 +18,8 @@ export interface AdmissionOptions extends Omit<TcpServer.AdmissionOptions, "prox
 
 /** Finds out who a peer is, and whether it may come in by this listener. */
 export interface Admission {
-  readonly introduced: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused>
+  /** Reads who it is, where it is a balancer that says so. */
+  readonly introduced: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused> | undefined
   readonly allowed: (peer: Peer.Peer) => boolean
 }
 
@@ -32,7 +33,7 @@ export const admission = (options: AdmissionOptions): Effect.Effect<Admission, S
       trusted === undefined ? proxyProtocol === true : Networks.includes(trusted, peer)
     const millis = yield* Effect.fromResult(time("proxyTimeout", options.proxyTimeout ?? "5 seconds"))
     return {
-      introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : Effect.succeed(peer)),
+      introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : undefined),
       allowed: allows
     }
   })
@@ -58,7 +59,7 @@ const invalid = (option: string, problem: string): ServerError =>
 const introduced = (socket: net.Socket, peer: Peer.Peer, millis: number): Effect.Effect<Peer.Peer, Outcome.Refused> =>
   Effect.callback<Peer.Peer, Outcome.Refused>((resume) => {
     let received: Buffer = Buffer.alloc(0)
-    const refuse = (reason: string) => settle(Effect.fail(Outcome.refused(reason)))
+    const refuse = (reason: string) => settle(Effect.fail(Outcome.refused(reason, "Opening")))
     const settle = (result: Effect.Effect<Peer.Peer, Outcome.Refused>) => {
       stop()
       resume(result)
@@ -89,6 +90,6 @@ const introduced = (socket: net.Socket, peer: Peer.Peer, millis: number): Effect
   }).pipe(
     Effect.timeoutOrElse({
       duration: millis,
-      orElse: () => Effect.fail(Outcome.refused(`no PROXY header within ${millis} ms`))
+      orElse: () => Effect.fail(Outcome.refused(`no PROXY header within ${millis} ms`, "Opening"))
     })
   )

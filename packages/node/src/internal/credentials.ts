@@ -108,7 +108,7 @@ export class Credentials {
       Effect.map((done) => ({ socket: done, peer: secured(peer, done, true) })),
       Effect.timeoutOrElse({
         duration: this.handshakeMillis,
-        orElse: () => Effect.fail(Outcome.refused(`no TLS handshake within ${this.handshakeMillis} ms`))
+        orElse: () => Effect.fail(Outcome.refused(`no TLS handshake within ${this.handshakeMillis} ms`, "Opening"))
       })
     )
 
@@ -142,7 +142,7 @@ export class Credentials {
     if (settle === undefined) return void socket.destroy()
     // Who may leave the certificate out may not show one that is not trusted.
     if (this.optional && !socket.authorized && socket.getPeerX509Certificate() !== undefined) {
-      return settle(Effect.fail(Outcome.refused(reasonOf(undefined, socket))))
+      return settle(Effect.fail(Outcome.refused(reasonOf(undefined, socket), "Opening")))
     }
     socket.allowHalfOpen = true
     socket.disableRenegotiation()
@@ -151,7 +151,7 @@ export class Credentials {
   }
 
   private readonly onFailed = (error: Error, socket: tls.TLSSocket): void =>
-    this.take(socket)?.(Effect.fail(Outcome.refused(reasonOf(error, socket))))
+    this.take(socket)?.(Effect.fail(Outcome.refused(reasonOf(error, socket), "Opening")))
 
   /** Who waits for a socket, which Node keeps as the one below. If it did not, every handshake would time out. */
   private take(socket: tls.TLSSocket): Settle | undefined {
@@ -197,7 +197,7 @@ export class Credentials {
   }
 }
 
-const left = Effect.fail(Outcome.refused("TLS: the client left before the handshake was done"))
+const left = Effect.fail(Outcome.refused("TLS: the client left before the handshake was done", "Opening"))
 
 const namesOf = ({ own }: Material): string => (own.certificate.subject as string | undefined) ?? "without a subject"
 

@@ -39,4 +39,4 @@ const reply =
 
 type Sent = (failure?: Outcome.Undelivered) => void
 
-const notAllowed = Outcome.refused("allow")
+const notAllowed = Outcome.refused("allow", "Allow")

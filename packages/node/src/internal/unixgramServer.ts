@@ -104,7 +104,7 @@ export const serve = (
 }
 
 const tooLarge = (sizeBytes: number, maxBytes: number) =>
-  Outcome.refused(`a datagram of ${sizeBytes} bytes, more than ${maxBytes}`)
+  Outcome.refused(`a datagram of ${sizeBytes} bytes, more than ${maxBytes}`, "TooLarge")
 
 const nameless = (address: Endpoint.Endpoint) =>
   Effect.fail(

@@ -1,8 +1,10 @@
 import { assert } from "@effect/vitest"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
+import type * as Refusal from "@socketserver/core/Refusal"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import type * as Transport from "@socketserver/core/Transport"
 import * as Session from "@socketserver/core/Session"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -30,7 +32,7 @@ import {
 export const limits = (subject: Subject): void => {
   const test = tester(subject)
 
-  test("refuses one connection more than allowed, and accepts again when one has left", () =>
+  const refusesOneMore = (options: Transport.ServerOptions, kind: Refusal.Kind) =>
     Effect.gen(function* () {
       const server = yield* Lines
       const events = yield* ledger(server)
@@ -43,14 +45,21 @@ export const limits = (subject: Subject): void => {
       // Only where a handshake comes first is it the connecting that fails.
       if (failure._tag === "ConnectFailed") assert.strictEqual(failure.kind, "Handshake")
       const refused = (yield* Queue.takeN(events, 2))[1]
-      assert.strictEqual(refused?.outcome._tag, "Refused")
-      assert.strictEqual(refused.request, undefined)
+      assert.strictEqual(refused?.outcome._tag === "Refused" && refused.outcome.kind, kind)
+      assert.strictEqual(refused?.request, undefined)
       assert.strictEqual(yield* first.send("still there"), "still there")
       yield* Scope.close(scope, Exit.void)
       yield* deserted(server)
       assert.strictEqual(yield* Effect.scoped(Effect.flatMap(Lines.client, (client) => client.send("next"))), "next")
       assert.strictEqual((yield* server.counts).Refused, 1)
-    }).pipe(on(served(subject, Lines, echo, { maxConnections: 1 }))))
+      assert.strictEqual((yield* server.refusals)[kind], 1)
+    }).pipe(on(served(subject, Lines, echo, options)))
+
+  test("refuses one connection more than allowed, and accepts again when one has left", () =>
+    refusesOneMore({ maxConnections: 1 }, "MaxConnections"))
+
+  test("refuses a peer one connection more than it may have, and accepts again when one has left", () =>
+    refusesOneMore({ maxConnectionsPerPeer: 1 }, "MaxConnectionsPerPeer"))
 
   test("closes a connection that is silent for too long", () =>
     Effect.gen(function* () {

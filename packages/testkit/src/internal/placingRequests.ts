@@ -104,7 +104,7 @@ export const placingRequests = ({ keepsState, names, policy, spoken, subject }: 
         const outcomes = yield* Queue.takeN(events, 3)
         assert.deepStrictEqual(
           outcomes.map(({ outcome }) => outcome),
-          [{ _tag: "Completed" }, { _tag: "Refused", reason: "because" }, { _tag: "Completed" }]
+          [{ _tag: "Completed" }, { _tag: "Refused", kind: "Program", reason: "because" }, { _tag: "Completed" }]
         )
       })
     )

@@ -26,7 +26,7 @@ export const placingSessions = ({ connect, layer: listening, policy }: PlacingPr
         sameBytes("the greeting alone", yield* stranger.everything, greeting)
         yield* stranger.close
         const { outcome } = yield* Queue.take(events)
-        assert.deepStrictEqual(outcome, { _tag: "Refused", reason: noRoom })
+        assert.deepStrictEqual(outcome, { _tag: "Refused", kind: "Program", reason: noRoom })
         for (const sample of [...samples.slice(1), samples[0]]) {
           yield* known.write(frameRequest(samples[0].asked))
           const expected = frame(sample.said)
@@ -49,7 +49,7 @@ export const placingSessions = ({ connect, layer: listening, policy }: PlacingPr
         const outcomes = yield* Queue.takeN(events, 2)
         assert.deepStrictEqual(
           outcomes.map(({ outcome }) => outcome),
-          [{ _tag: "Completed" }, { _tag: "Refused", reason: noRoom }]
+          [{ _tag: "Completed" }, { _tag: "Refused", kind: "Program", reason: noRoom }]
         )
       })
     )

@@ -57,7 +57,7 @@ export class ConnectionCall extends Call {
   }
 
   onRefused(reason: string): void {
-    this.end(Outcome.refused(reason))
+    this.end(Outcome.refused(reason, "Stopping"))
   }
 
   /** Passes on what the worker sends, as fast as the peer reads, until its handler has ended. */

@@ -90,7 +90,7 @@ export class RequestCall<Out> extends Call {
 
   onRefused(reason: string): void {
     this.answer = Response.empty
-    this.end(true, Outcome.refused(reason))
+    this.end(true, Outcome.refused(reason, "Stopping"))
   }
 
   private end(close: boolean, outcome: Outcome.Outcome | undefined): void {

@@ -1,0 +1,67 @@
+import * as Outcome from "../Outcome.ts"
+import type * as Peer from "../Peer.ts"
+import { Alarm } from "./alarm.ts"
+import type { Census } from "./census.ts"
+import type { ServerContext } from "./context.ts"
+import { isLocal, peerKeyOf } from "./peerKey.ts"
+import * as sizes from "./size.ts"
+
+/** What is turned away when there are too many of it. */
+type What = "connections" | "datagrams"
+
+/** How many may come in: in all, and of one peer. */
+export class Capacity {
+  /** Whether nobody new is let in, though the server goes on. */
+  isSuspended = false
+  private readonly context: Pick<ServerContext<never, never>, "after" | "budget" | "limits" | "now" | "run" | "service">
+  private readonly census: Census
+  private readonly sizeNow: () => number
+  private readonly alarm: Alarm
+
+  /** `size` is how many there are, those included that are being opened. */
+  constructor(context: Capacity["context"], census: Census, size: () => number) {
+    this.context = context
+    this.census = census
+    this.sizeNow = size
+    this.alarm = new Alarm(context, () => `maxConnectionsPerPeer (${context.limits.maxConnectionsPerPeer})`)
+  }
+
+  /** Whether no more may be let in. */
+  get isFull(): boolean {
+    return this.isSuspended || this.context.budget.isTight || this.sizeNow() >= this.context.limits.maxConnections
+  }
+
+  /** Whether one less makes room for another, where it is full. */
+  get isMany(): boolean {
+    return !this.isSuspended && !this.context.budget.isTight
+  }
+
+  /** Why nobody may come in. */
+  fullness(what: What): Outcome.Refused {
+    const { budget, limits } = this.context
+    if (this.isSuspended) return suspended
+    if (!budget.isTight) return Outcome.refused(`more than ${limits.maxConnections} ${what}`, "MaxConnections")
+    budget.refused()
+    return Outcome.refused(`nearly maxMemory (${sizes.format(limits.maxMemory)}) is held`, "MaxMemory")
+  }
+
+  /** Why a peer may not have another one; undefined where it may. `itself` is 1 where that is counted already. */
+  ofPeer(peer: Peer.Peer, itself: 0 | 1, what: What): Outcome.Refused | undefined {
+    const { boundsLocalPeers, maxConnectionsPerPeer: max } = this.context.limits
+    // Nobody has more than there are.
+    if (this.sizeNow() - itself < max) return undefined
+    const key = peerKeyOf(peer)
+    if (!boundsLocalPeers && isLocal(key)) return undefined
+    const { connections, opening } = this.census.of(key)
+    if (connections + opening - itself < max) return undefined
+    this.alarm.ring(() => `further ${what} of ${key} are refused`)
+    return Outcome.refused(`more than ${max} ${what} of one peer`, "MaxConnectionsPerPeer")
+  }
+
+  /** The server has stopped. */
+  end(): void {
+    this.alarm.end()
+  }
+}
+
+const suspended = Outcome.refused("accepting is suspended", "Suspended")
