@@ -179,6 +179,11 @@ export interface Listening {
   readonly address: Endpoint.Endpoint
   /** Stops accepting, at once. Connections stay, and datagrams can still be answered. */
   readonly close: () => void
+  /**
+   * Whether peers wait in a queue of the system that gives one, or some, in a turn of the event loop, and that is lost
+   * when it is closed. A stop then closes it once a turn has brought nobody, after 512 turns or a second at the latest.
+   */
+  readonly queues?: boolean
   /** The server has stopped, and its last datagram has been answered. */
   readonly ended?: (() => void) | undefined
   /** Connects to it, for clients in the same program. */

@@ -162,7 +162,7 @@ export const listen =
         accept(sink, socket, peer, address)
       })
       server.on("error", netServer.sort(sink))
-      return { address, close: () => void server.close(), connect: connect(address, securing) }
+      return { address, close: () => void server.close(), queues: true, connect: connect(address, securing) }
     })
 
 /** A sink that gets the datagrams of those only that are allowed. */

@@ -129,7 +129,7 @@ export const listen =
         accept(sink, socket, unixPeer("unix", `${address}#${++peers}`), address)
       )
       bound.server.on("error", netServer.sort(sink))
-      return { address, close: bound.close, connect: unixStream.connect(address) }
+      return { address, close: bound.close, queues: true, connect: unixStream.connect(address) }
     })
 
 const close = (server: { readonly close: () => unknown }) => Effect.sync(() => server.close())

@@ -28,6 +28,8 @@ export class Gate<In, Out> {
   readonly connections = new Map<number, ServerConnection<In, Out>>()
   /** Connections that have been let in since the start; datagrams are none. */
   admitted = 0
+  /** Connections and datagrams that have arrived since the start, let in or not. */
+  arrivals = 0
   private readonly context: ServerContext<In, Out>
   private readonly verify: Verifying
   private readonly onConnected: (connection: ServerConnection<In, Out>) => void
@@ -60,23 +62,25 @@ export class Gate<In, Out> {
     this.listeners.bind(listeners)
     if (this.state === "open") this.regulate()
     // One of them has died while others were being bound.
-    else this.listeners.close()
+    else this.closeAll()
   }
 
   /** A peer has connected. */
   accept(wire: Wire.Wire): void {
+    this.arrivals++
     const { listener, peer } = wire
     const opening = { listener, destroy: () => wire.destroy() }
     const refused = this.capacity.ofPeer(peer, 0, "connections")
     if (refused !== undefined) return this.turnAway(opening, peer, refused)
     const verified = this.verify(peer, listener, 0)
-    if (verified === Exit.void && !this.isFull && this.state === "open") return this.admit(wire)
+    if (verified === Exit.void && !this.isFull && this.state !== "closed") return this.admit(wire)
     const mayCome = !(Exit.isExit(verified) && Exit.isFailure(verified))
     this.enter(opening, peer, () => Effect.as(verified, wire), mayCome)
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
+    this.arrivals++
     const { allow, introduce, listener, peer, secure } = opening
     // Whoever introduces others may have as many as there are of those.
     const refused = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
@@ -102,7 +106,7 @@ export class Gate<In, Out> {
   }
 
   private turnAway(opening: Entrance, peer: Peer.Peer, refused: Outcome.Refused): void {
-    if (this.state === "open") this.refuse(peer, opening.listener, refused)
+    if (this.state !== "closed") this.refuse(peer, opening.listener, refused)
     this.destroy(opening)
   }
 
@@ -120,7 +124,7 @@ export class Gate<In, Out> {
   ): void {
     const { listener } = opening
     const destroy = () => this.destroy(opening)
-    if (this.state !== "open") return destroy()
+    if (this.state === "closed") return destroy()
     // One connection less makes room for another only where it is their number that is at its limit.
     const { isMany } = this.capacity
     if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
@@ -153,6 +157,7 @@ export class Gate<In, Out> {
 
   /** A datagram has arrived. */
   receive(datagram: Wire.Datagram): void {
+    this.arrivals++
     const { listener, peer } = datagram
     const refuse = (refused: Outcome.Refused) => this.refuse(peer, listener, refused)
     // What has arrived when a stop begins is still taken.
@@ -264,11 +269,26 @@ export class Gate<In, Out> {
     this.listeners.regulate(this.isFull)
   }
 
-  /** A stop begins: nobody new is let in. */
+  /** A stop begins: nobody new is let in, but who waits in a queue. */
   close(): void {
     this.state = "closing"
     this.listeners.close()
     this.openings.breakOff()
+  }
+
+  /** Who waits in a queue is taken in, one or some in a turn of the event loop. */
+  get queue(): boolean {
+    return this.listeners.queue
+  }
+
+  /** The queues have been emptied. */
+  closeQueues(): void {
+    this.listeners.shut()
+  }
+
+  private closeAll(): void {
+    this.listeners.close()
+    this.listeners.shut()
   }
 
   /** What has arrived by now was taken; nothing is taken any more. */

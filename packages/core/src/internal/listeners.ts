@@ -28,9 +28,23 @@ export class Listeners {
     this.each(isFull ? "held back" : "resumed", ({ flow }) => (isFull ? flow?.pause : flow?.resume)?.())
   }
 
-  /** Nobody new is let in. */
+  /** Nobody new is let in, but who waits in a queue. */
   close(): void {
-    this.each("closed", (listener) => listener.close())
+    this.each("closed", (listener) => {
+      if (listener.queues !== true) listener.close()
+    })
+  }
+
+  /** Whether one of them has a queue. */
+  get queue(): boolean {
+    return this.all.some(({ queues }) => queues)
+  }
+
+  /** Nobody is taken from the queues any more. */
+  shut(): void {
+    this.each("closed", (listener) => {
+      if (listener.queues === true) listener.close()
+    })
   }
 
   /** The server has stopped. */

@@ -89,14 +89,33 @@ export class Stop<In, Out> {
     const { context, gate } = this
     // Before anything that could throw: a stop always ends.
     this.cancelDeadline = deadline(context, () => {
+      if (this.phase === "announced") gate.closeQueues()
       this.each("cut off", (connection) => connection.cut())
       this.finish()
     })
     this.phase = "announced"
-    this.tally = new Tally(context, gate.connections.size)
+    this.tally = new Tally(context, gate)
     gate.close()
     this.waiting.look()
-    // What has arrived but was not read yet is read in the next turn of the event loop, and counts as received.
+    if (gate.queue) this.takeIn(mostTurns, context.now() + longestTurns)
+    else this.readRest()
+  }
+
+  /** Takes in who waits in a queue of the system, until a turn of the event loop has brought nobody. */
+  private takeIn(turns: number, until: number): void {
+    const { context, gate } = this
+    const { arrivals } = gate
+    context.afterTick(() => {
+      if (this.phase !== "announced") return
+      if (gate.arrivals !== arrivals && turns > 1 && context.now() < until) return this.takeIn(turns - 1, until)
+      gate.closeQueues()
+      this.readRest()
+    })
+  }
+
+  /** What has arrived but was not read yet is read in the next turn of the event loop, and counts as received. */
+  private readRest(): void {
+    const { context, gate } = this
     context.afterTick(() => {
       if (this.phase !== "announced") return
       this.phase = "stopping"
@@ -181,3 +200,7 @@ const deadline = (
 
 // How long, in real time, a stop waits where time is virtual.
 const virtualDrainMillis = 1_000
+
+// What is taken from the queue of a listener, whose length is `backlog`, and for how long where more and more come.
+const mostTurns = 512
+const longestTurns = 1_000

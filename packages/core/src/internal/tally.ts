@@ -6,13 +6,15 @@ export class Tally {
   private readonly context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">
   private readonly at: number
   private readonly before: Outcome.Counts
+  private readonly gate: Admitting
   private readonly connections: number
 
-  constructor(context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">, connections: number) {
+  constructor(context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">, gate: Admitting) {
     this.context = context
     this.at = context.now()
     this.before = { ...context.ledger.counts }
-    this.connections = connections
+    this.gate = gate
+    this.connections = gate.connections.size - gate.admitted
   }
 
   /** What has ended since. */
@@ -25,9 +27,16 @@ export class Tally {
       completed: counts.Completed - before.Completed,
       interrupted: counts.Drained - before.Drained,
       refused: counts.Refused - before.Refused,
-      connections: this.connections,
+      // With those who were taken in since.
+      connections: this.connections + this.gate.admitted,
       counts: { ...counts },
       ...(problems.length > 0 && { problems })
     }
   }
+}
+
+/** Who has been let in, and who of them is there. */
+interface Admitting {
+  readonly admitted: number
+  readonly connections: { readonly size: number }
 }

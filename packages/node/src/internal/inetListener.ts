@@ -40,5 +40,5 @@ export const listenInet = (
     const transport = asked._tag.toLowerCase()
     server.on("connection", (socket: net.Socket) => accept(sink, socket, peerOf(socket, transport), address))
     server.on("error", netServer.sort(sink))
-    return { address, close: () => server.close(), connect: kind.connect(host, port) }
+    return { address, close: () => server.close(), queues: true, connect: kind.connect(host, port) }
   })

@@ -23,6 +23,7 @@ export const receiving = (
   return {
     address,
     close: () => {},
+    queues: true,
     ended: () => udp.close(socket),
     connect: connect(Endpoint.udp(reachable(address.host), address.port))
   }

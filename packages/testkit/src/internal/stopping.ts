@@ -4,6 +4,7 @@ import type * as Policy from "@socketserver/core/Policy"
 import * as Response from "@socketserver/core/Response"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
@@ -71,8 +72,8 @@ export const stopping = (subject: Subject, policy: Policy.Policy): void => {
       const answer = yield* Effect.forkScoped(client.send("early"))
       yield* begun
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
-      const late = Effect.scoped(Effect.flatMap(Lines.client, (client) => client.send("late")))
-      assert.strictEqual((yield* Effect.exit(late))._tag, "Failure")
+      // Who connects at once may be taken for one who was in the listener's queue.
+      yield* until(Effect.map(Effect.exit(Effect.scoped(Lines.client)), Exit.isFailure))
       yield* gate.open
       assert.strictEqual(yield* Fiber.join(answer), "early")
       yield* client.close
