@@ -1,6 +1,6 @@
 /** What a server holds for its peers is bounded: for each connection, and for all. */
 import { assert, describe, it } from "@effect/vitest"
-import { Outcome, Protocol, Response, Server } from "@socketserver/core"
+import { Outcome, Policy, Protocol, Response, Server } from "@socketserver/core"
 import * as Transport from "@socketserver/core/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -28,11 +28,14 @@ class Peer extends Scripted {
   }
 }
 
-const connected = (handler: LineHandler, options?: Transport.ServerOptions) =>
+const connected = (handler: LineHandler, options?: Transport.ServerOptions, policy?: Policy.Policy) =>
   Effect.gen(function* () {
     const { accept, listen } = listener()
     const context = yield* Layer.build(
-      Layer.provideMerge(Lines.serve(handler), Transport.layer(Lines, { drainTimeout: 0, ...options }, listen))
+      Layer.provideMerge(
+        Lines.serve(handler, { policy }),
+        Transport.layer(Lines, { drainTimeout: 0, ...options }, listen)
+      )
     )
     const server = Context.get(context, Lines)
     const connect = (accepts = true) => {
@@ -165,17 +168,21 @@ describe("a peer that does not read", () => {
   }
 
   it.effect.each([
-    { when: "at once", later: Effect.void },
-    { when: "after a turn", later: Effect.yieldNow }
-  ])("gets no further request begun, and all of them once it reads (answered $when)", ({ later }) =>
+    { when: "at once", later: Effect.void, maxPipelined: 128, policy: Policy.fiber() },
+    { when: "after a turn", later: Effect.yieldNow, maxPipelined: 4, policy: Policy.fiber() },
+    // Its requests were taken before they could begin, and wait there.
+    { when: "at once", later: Effect.void, maxPipelined: 128, policy: Policy.connection() },
+    { when: "after a turn", later: Effect.yieldNow, maxPipelined: 128, policy: Policy.connection() },
+    { when: "after a turn", later: Effect.yieldNow, maxPipelined: 128, policy: Policy.sequential }
+  ])("gets no further request begun, and all of them once it reads (answered $when, $policy.name)", (kind) =>
     Effect.gen(function* () {
-      const { begun, handler } = counted(80 * kib, later)
-      const { connect, total } = yield* connected(handler, { maxPipelined: later === Effect.void ? 128 : 4 })
+      const { begun, handler } = counted(80 * kib, kind.later)
+      const { connect, total } = yield* connected(handler, { maxPipelined: kind.maxPipelined }, kind.policy)
       const [wire, other] = [connect(false), connect()]
       wire.data("x\n".repeat(100))
       yield* turns
       assert.isAtMost(begun.count, 4)
-      assert.isAtMost(total(), 4 * 81 * kib)
+      assert.isAtMost(total(), 4 * 81 * kib + 512 * kind.maxPipelined)
       // It costs others nothing.
       other.data("y\n")
       yield* turns

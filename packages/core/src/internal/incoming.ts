@@ -157,8 +157,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   }
 
   /** It was taken, and waits again. */
-  back(): void {
-    this.on.line.back(this)
+  back(isShared: boolean): void {
+    this.on.line.back(this, isShared)
   }
 
   /** Nobody will take it. */

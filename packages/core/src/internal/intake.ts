@@ -117,7 +117,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     return incoming
   }
 
-  readonly back = (incoming: Incoming<In, Out>): void => incoming.back()
+  readonly back = (incoming: Incoming<In, Out>, isShared: boolean): void => incoming.back(isShared)
 
   readonly more: Effect.Effect<void, ServerError | Cause.Done> = Effect.callback((resume) =>
     this.wait({ one: undefined, resume })

@@ -19,9 +19,10 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   private waiting: Incoming<In, Out> | undefined = undefined
   queued = false
   /** Replies that wait for their turn or for their reader. */
-  private parked = 0
+  parked = 0
   // Not initialised: few lines ever have them.
   declare private returned: Array<Incoming<In, Out>> | undefined
+  declare private isShared: boolean | undefined
   declare private key: string | undefined
   private readonly on: ServerConnection<In, Out>
 
@@ -61,7 +62,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   /**
    * Takes the next that waits: none behind a reply that waits for its reader, which
    * would have to wait as well, and hold memory meanwhile. One that has been
-   * returned may be settled by now: its policy waits for it.
+   * returned may be settled by now: its policy waits for it. Whoever waits for a
+   * place with others does not wait for a reader.
    */
   take(): Incoming<In, Out> | undefined {
     const { returned, waiting } = this
@@ -71,13 +73,16 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
       this.waiting = waiting?.next
       return waiting
     }
+    const [first] = returned as [Incoming<In, Out>]
+    if (this.isShared !== true && first.settled === undefined && !this.on.mayBegin(first)) return undefined
     if (returned.length === 1) this.returned = undefined
     return returned.shift()
   }
 
-  /** One that was taken and has not begun waits again, before the others. */
-  back(incoming: Incoming<In, Out>): void {
+  /** One that was taken and has not begun waits again, before the others. Those of other connections may wait for it. */
+  back(incoming: Incoming<In, Out>, isShared: boolean): void {
     ;(this.returned ??= []).push(incoming)
+    this.isShared = isShared
     this.offer()
   }
 
@@ -145,6 +150,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     const wasFirst = incoming === this.first
     this.settle(incoming, outcome)
     if (!incoming.begun) this.on.context.events.abandoned(this)
+    if (this.returned !== undefined) this.offer()
     incoming.fiber?.interruptUnsafe()
     if (wasFirst) this.on.turned()
   }
@@ -179,6 +185,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
       this.settle(incoming, outcome)
       if (!incoming.begun) this.on.context.events.abandoned(this)
     }
+    if (this.returned !== undefined) this.offer()
     for (const fiber of fibers) fiber?.interruptUnsafe()
   }
 

@@ -162,7 +162,7 @@ const inLanes = <A extends Request.Request<unknown>, E>(
           if (following === undefined) lanes.delete(lane.key)
           else {
             ready.set(following, lane)
-            back(following)
+            back(following, shared)
           }
         })
       }

@@ -11,8 +11,8 @@ export interface Source<A, E> {
   readonly next: () => A | undefined
   /** Waits until there may be one. */
   readonly more: Effect.Effect<void, E | Cause.Done>
-  /** One that was taken and could not begin waits on, before the others of its connection. */
-  readonly back: (request: A) => void
+  /** One that was taken and could not begin waits on, before the others of its connection. Where it is shared, others wait for what it waits for. */
+  readonly back: (request: A, isShared: boolean) => void
 }
 
 /** A stream of requests that can be taken as from a {@link Source}. */
