@@ -75,8 +75,10 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   onClose(_error: unknown): void {
-    this.closing.lose()
+    this.closing.enter("lost")
+    // Who waits for its reader ends when there is none: by then all have their outcome, or a stop would end before them.
     this.line.cancelAll(this.closing.unanswered)
+    this.closing.lose()
     this.release()
   }
 
