@@ -72,6 +72,23 @@ describe("a reply that nobody reads", () => {
     assert.isTrue(call.wire.isReset)
   })
 
+  it("is looked at in time though times are no whole numbers", async () => {
+    const test = await setup({ placeMillis: 100 })
+    const call = await unread(test)
+    // Of six times a hundred half of the least time is left that passes.
+    test.tick.least = 1
+    const other = await test.ask("b")
+    for (const millis of [...Array.from({ length: 11 }, () => 50), 49.5]) {
+      test.tick.advance(millis)
+      call.wire.bytesWritten += 1
+    }
+    test.pool.cancel(other)
+    assert.isFalse(call.wire.isReset)
+    await test.ask("c")
+    test.tick.advance(1)
+    assert.isTrue(call.wire.isReset)
+  })
+
   it("costs its connection after the time for that, from when somebody waits", async () => {
     const test = await setup()
     const call = await unread(test)

@@ -2,6 +2,8 @@
 import type { Tick } from "../../src/internal/worker/channel/tick.ts"
 
 export class ManualTick implements Tick {
+  /** The least time that passes, in milliseconds; less of it is none. */
+  least = 0
   private time = 0
   private readonly timers = new Set<{ readonly at: number; readonly f: () => void }>()
 
@@ -13,7 +15,7 @@ export class ManualTick implements Tick {
   readonly afterTurn = (f: () => void): void => f()
 
   readonly after = (millis: number, f: () => void): (() => void) => {
-    const timer = { at: this.time + millis, f }
+    const timer = { at: this.time + (millis < this.least ? 0 : millis), f }
     this.timers.add(timer)
     return () => this.timers.delete(timer)
   }

@@ -99,7 +99,8 @@ export class Holds {
     if (time >= this.due) return
     this.stop()
     this.due = time
-    this.callOff = this.tick.after(time - this.tick.now(), () => this.look())
+    // Times are no whole numbers: what is left of one may be too little for any time to pass.
+    this.callOff = this.tick.after(Math.max(1, time - this.tick.now()), () => this.look())
   }
 
   private look(): void {
