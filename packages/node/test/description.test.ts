@@ -17,7 +17,14 @@ const crossed = (peer: Peer.Peer) => {
     () => {},
     () => {}
   )
-  return new RemoteRef(7, JSON.parse(told) as Described, writer, new Pushes(), () => String)
+  return new RemoteRef({
+    id: 7,
+    described: JSON.parse(told) as Described,
+    writer,
+    pushes: new Pushes(),
+    encode: () => String,
+    windowBytes: 65_536
+  })
 }
 
 /** A value of every field, so that a new one does not compile until it is here. */

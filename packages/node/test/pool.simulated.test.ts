@@ -7,7 +7,7 @@ import * as Laws from "@socketserver/testkit/Laws"
 import * as Scenario from "@socketserver/testkit/Scenario"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { prepare, simulatedWorkers, type WorkerFaults } from "./support/simulatedWorkers.ts"
+import * as SimulatedWorkers from "../src/SimulatedWorkers.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -22,8 +22,8 @@ const work = ({ body }: Request.Request<string>) => {
 const answer = (body: string): ReadonlyArray<string> =>
   body.startsWith("many ") ? Array.from({ length: Number(body.split(" ")[1]) }, (_, i) => `${body} ${i}`) : [body]
 
-const subject = (size: number, faults?: WorkerFaults): Scenario.Subject<Lines, string, string> => {
-  const policy = simulatedWorkers(Lines, work, size, faults)
+const subject = (workers: SimulatedWorkers.Options): Scenario.Subject<Lines, string, string> => {
+  const policy = SimulatedWorkers.make(Lines, work, workers)
   return {
     tag: Lines,
     work,
@@ -39,25 +39,22 @@ const subject = (size: number, faults?: WorkerFaults): Scenario.Subject<Lines, s
   }
 }
 
-// A peer that never reads keeps the worker of its request.
-const faults = { never: 0 }
-
 describe("the pool, with simulated workers", () => {
   it.effect.each<{
     readonly what: string
-    readonly size: number
-    readonly workers?: WorkerFaults
+    readonly workers: SimulatedWorkers.Options
     readonly sees?: string
   }>([
-    { what: "one worker", size: 1 },
-    { what: "slow channels", size: 3, workers: { channel: 10 } },
-    { what: "workers that start slowly", size: 2, workers: { start: 200 } },
-    { what: "workers that crash", size: 2, workers: { start: 20, channel: 2, crashes: 0.8 }, sees: "WorkerCrashed" },
-    { what: "workers that hang", size: 2, workers: { channel: 1, hangs: 0.8 } }
-  ])("keeps the laws with $what", ({ sees, size, workers }) =>
+    { what: "one worker", workers: { size: 1 } },
+    { what: "slow channels", workers: { size: 3, channel: 10 } },
+    { what: "workers that start slowly", workers: { size: 2, start: 200 } },
+    { what: "workers that crash", workers: { size: 2, start: 20, channel: 2, crashes: 0.8 }, sees: "WorkerCrashed" },
+    { what: "channels that take little", workers: { size: 2, channel: 2, window: [256, 1_024] } },
+    { what: "workers that hang", workers: { size: 2, channel: 1, hangs: 0.8 } }
+  ])("keeps the laws with $what", ({ sees, workers }) =>
     Effect.gen(function* () {
-      yield* prepare(Lines, work, "echo first\n")
-      const { broken, sometimes } = Scenario.check(subject(size, workers), { laws: Laws.all, seeds: 100, faults })
+      yield* SimulatedWorkers.prepare(Lines, work, "echo first\n")
+      const { broken, sometimes } = Scenario.check(subject(workers), { laws: Laws.all, seeds: 100 })
       assert.deepStrictEqual([...broken], [])
       if (sees !== undefined) assert.isAbove(sometimes[sees] ?? 0, 0)
     })
@@ -65,8 +62,8 @@ describe("the pool, with simulated workers", () => {
 
   it.effect("does the same again by the same seed", () =>
     Effect.gen(function* () {
-      yield* prepare(Lines, work, "echo first\n")
-      const all = subject(2, { start: 50, channel: 5, crashes: 0.5, hangs: 0.5 })
+      yield* SimulatedWorkers.prepare(Lines, work, "echo first\n")
+      const all = subject({ size: 2, start: 50, channel: 5, crashes: 0.5, hangs: 0.5, window: [256, 65_536] })
       for (let seed = 1; seed <= 20; seed++) {
         const scenario = Scenario.generate(all, seed)
         const one = Scenario.play(all, scenario, Laws.all, { trace: true })

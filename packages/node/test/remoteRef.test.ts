@@ -19,7 +19,8 @@ const setup = () => {
   )
   const pushes = new Pushes()
   const described = { peer: { transport: "memory", name: "test" }, openedAt: 0, listener: "memory:test" }
-  const ref = new RemoteRef<string>(1, described, writer, pushes, () => (message) => message as string)
+  const encode = () => (message: unknown) => message as string
+  const ref = new RemoteRef<string>({ id: 1, described, writer, pushes, encode, windowBytes: 65_536 })
   const push = (bytes: number) => Effect.runFork(ref.push("x".repeat(bytes)))
   return {
     push,

@@ -27,8 +27,8 @@ export const connectionKind: Kind = { name: "connection", ask: Ask.open, occupie
 /** The set-up of a connection, for a handler with state for each. */
 export const setUpKind: Kind = { name: "setUp", ask: Ask.connect, occupies: false, isClaimed: false }
 
-/** What may be on its way in one direction, for one call, before the receiver has taken it. */
-export const windowBytes = 65_536
+/** What may be on its way in one direction, for one call, before the receiver has taken it. Only a simulation has another. */
+export const defaultWindow = 65_536
 
 /** What stands in the end of the input of a connection whose server stops. */
 export const stoppedInput = "1"

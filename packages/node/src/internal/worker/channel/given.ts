@@ -11,6 +11,8 @@ export interface Role {
   readonly graceMillis: number
   /** How many calls it begins at a time, of those that it claims. */
   readonly each: number
+  /** What may be on its way to its parent for one call, in bytes. Default: 64 KiB. */
+  readonly windowBytes?: number | undefined
 }
 
 /** The variable of the environment that has the role, and the key of what a thread is given. */

@@ -6,7 +6,7 @@ import * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
-import { type Kind, windowBytes, writeClose, writeDefect, writeDone } from "../channel/calls.ts"
+import { type Kind, writeClose, writeDefect, writeDone } from "../channel/calls.ts"
 import { cost, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 import { CurrentCall, type RemoteRef } from "./remoteRef.ts"
 
@@ -34,6 +34,7 @@ export class Call {
     readonly ref: RemoteRef<unknown>
     readonly payload: Buffer
     readonly writer: FrameWriter
+    readonly windowBytes: number
   }) {
     this.id = options.id
     this.kind = options.kind
@@ -41,7 +42,7 @@ export class Call {
     this.ref = options.ref
     this.payload = options.payload
     this.writer = options.writer
-    this.messages = new Outgoing(options.id, options.writer)
+    this.messages = new Outgoing(options.id, options.writer, options.windowBytes)
   }
 
   /** What it came with, beside its facts; once, so that it is not kept for as long as its handler runs. */
@@ -108,13 +109,15 @@ export class Call {
 class Outgoing {
   private readonly id: number
   private readonly writer: FrameWriter
+  private readonly windowBytes: number
   /** What the parent has not taken yet, and who waits for that. */
   private unsent = 0
   private resume: (() => void) | undefined = undefined
 
-  constructor(id: number, writer: FrameWriter) {
+  constructor(id: number, writer: FrameWriter, windowBytes: number) {
     this.id = id
     this.writer = writer
+    this.windowBytes = windowBytes
   }
 
   /** Sends a message, however much is on its way; or says why it cannot be encoded. */
@@ -132,7 +135,7 @@ class Outgoing {
         for (let i = start; i < some.length; i++) {
           const problem = this.send(encode, some[i])
           if (problem !== undefined) return unencodable(problem)
-          if (this.unsent > windowBytes) return Effect.flatMap(this.taken(), () => from(i + 1))
+          if (this.unsent > this.windowBytes) return Effect.flatMap(this.taken(), () => from(i + 1))
         }
         return Effect.void
       }
@@ -143,7 +146,7 @@ class Outgoing {
   /** The parent has taken what was sent. */
   credited(bytes: number): void {
     this.unsent -= bytes
-    if (this.unsent > windowBytes / 2) return
+    if (this.unsent > this.windowBytes / 2) return
     const { resume } = this
     this.resume = undefined
     resume?.()
@@ -151,7 +154,7 @@ class Outgoing {
 
   private taken(): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      if (this.unsent <= windowBytes) return resume(Effect.void)
+      if (this.unsent <= this.windowBytes) return resume(Effect.void)
       this.resume = () => resume(Effect.void)
     })
   }

@@ -2,7 +2,6 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
-import { windowBytes } from "../channel/calls.ts"
 import { count, type FrameWriter, Tell } from "../channel/frames.ts"
 import type { Tick } from "../channel/tick.ts"
 
@@ -13,6 +12,7 @@ interface Options {
   readonly writer: FrameWriter
   readonly tick: Tick
   readonly whole: boolean
+  readonly windowBytes: number
   readonly carries: Wire.Wire["carries"]
   /** Whether the handler has ended. */
   readonly isOver: () => boolean
@@ -73,7 +73,7 @@ export class CallWire implements Wire.Wire {
   /** The parent has taken what was written. */
   taken(bytes: number): void {
     this.bytesUnsent -= bytes
-    if (!this.mustDrain || this.bytesUnsent > windowBytes / 2) return
+    if (!this.mustDrain || this.bytesUnsent > this.options.windowBytes / 2) return
     this.mustDrain = false
     if (!this.closed) this.receiver?.onDrain()
   }
@@ -92,7 +92,7 @@ export class CallWire implements Wire.Wire {
     this.bytesWritten += bytes.length
     this.bytesUnsent += bytes.length
     // Who was told to wait is told when to go on, whatever is written meanwhile.
-    this.mustDrain ||= this.bytesUnsent > windowBytes
+    this.mustDrain ||= this.bytesUnsent > this.options.windowBytes
     return !this.mustDrain
   }
 

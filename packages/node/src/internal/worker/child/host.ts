@@ -5,7 +5,7 @@ import type * as Policy from "@socketserver/core/Policy"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Worker from "@socketserver/core/Worker"
 import * as Effect from "effect/Effect"
-import { connectionKind, type Kind, requestKind, setUpKind } from "../channel/calls.ts"
+import { connectionKind, defaultWindow, type Kind, requestKind, setUpKind } from "../channel/calls.ts"
 import type { Claims } from "../channel/claims.ts"
 import type { Described } from "../channel/description.ts"
 import { Ask, factsBytes, type FrameReceiver, FrameReader, FrameWriter, readFacts, Tell } from "../channel/frames.ts"
@@ -37,6 +37,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private readonly onStop: () => void
   private readonly run: (effect: Effect.Effect<unknown>) => void
   private readonly tick: Tick
+  private readonly windowBytes: number
   private readonly intake: Intake
   private readonly begun = new Map<number, Begun>()
   private readonly refs = new Map<number, RemoteRef<unknown>>()
@@ -62,6 +63,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     this.onStop = options.onStop
     this.run = options.run
     this.tick = tick
+    this.windowBytes = role.windowBytes ?? defaultWindow
     // An answer, and that there is room for the next call, leave together: half the writes, and half the wakes of the parent.
     const writer = new FrameWriter(link.send, tick.afterTurn)
     this.writer = writer
@@ -155,7 +157,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   }
 
   private refOf(id: number, described: Described): RemoteRef<unknown> {
-    return new RemoteRef(id, described, this.writer, this.pushes, () => this.encode as Encode)
+    const { pushes, windowBytes, writer } = this
+    return new RemoteRef({ id, described, writer, pushes, encode: () => this.encode as Encode, windowBytes })
   }
 
   private take(id: number, kind: Kind, body: Buffer): void {
@@ -163,7 +166,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     const ref = this.refs.get(facts.connection)
     if (ref === undefined) return
     const payload = body.subarray(factsBytes)
-    this.intake.add(new Call({ id, kind, facts, ref, payload, writer: this.writer }))
+    this.intake.add(new Call({ id, kind, facts, ref, payload, writer: this.writer, windowBytes: this.windowBytes }))
   }
 
   private begin(call: Call): void {
@@ -178,6 +181,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       writer: this.writer,
       tick: this.tick,
       whole: kind === connectionKind,
+      windowBytes: this.windowBytes,
       // What a whole connection carries is said by what it came with.
       carries: kind !== connectionKind ? "payloads" : payload?.length === 0 ? "stream" : "datagrams",
       isOver: () => call.isOver,

@@ -8,7 +8,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
-import { windowBytes } from "../channel/calls.ts"
 import { type Described, peerOf } from "../channel/description.ts"
 import { cost, count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 import type { Encode } from "./call.ts"
@@ -54,20 +53,30 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   private readonly writer: FrameWriter
   private readonly pushes: Pushes
   private readonly encode: () => Encode
+  private readonly windowBytes: number
   private gone = false
   /** What was pushed and is not confirmed, in bytes, and who waits until that is less. */
   private unconfirmed = 0
   private readonly blocked = new Set<() => void>()
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
 
-  constructor(id: number, described: Described, writer: FrameWriter, pushes: Pushes, encode: () => Encode) {
+  constructor(options: {
+    readonly id: number
+    readonly described: Described
+    readonly writer: FrameWriter
+    readonly pushes: Pushes
+    readonly encode: () => Encode
+    readonly windowBytes: number
+  }) {
+    const { described, id } = options
     this.id = id
     this.peer = peerOf(described.peer)
     this.openedAt = described.openedAt
     this.listener = Result.getOrElse(Endpoint.parse(described.listener), () => Endpoint.memory(described.listener))
-    this.writer = writer
-    this.pushes = pushes
-    this.encode = encode
+    this.writer = options.writer
+    this.pushes = options.pushes
+    this.encode = options.encode
+    this.windowBytes = options.windowBytes
   }
 
   /** What its parent knew of it when it sent the latest request. */
@@ -93,7 +102,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
       this.unconfirmed += bytes
       const id = this.pushes.add((reason) => {
         this.unconfirmed -= bytes
-        if (this.unconfirmed <= windowBytes) this.wake()
+        if (this.unconfirmed <= this.windowBytes) this.wake()
         resume(reason === undefined ? Effect.void : this.fails(reason))
       })
       this.writer.add(Tell.push, id, Buffer.concat([count(this.id), payload]))
@@ -102,7 +111,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
 
   /** Waits until what is on its way to the parent leaves room for more: who does not read holds up what is pushed to him. */
   private readonly room: Effect.Effect<void> = Effect.suspend(() =>
-    this.unconfirmed <= windowBytes || this.gone ? Effect.void : Effect.andThen(this.less, this.room)
+    this.unconfirmed <= this.windowBytes || this.gone ? Effect.void : Effect.andThen(this.less, this.room)
   )
 
   private readonly less: Effect.Effect<void> = Effect.callback((resume) => {

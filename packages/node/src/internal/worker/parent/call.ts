@@ -73,6 +73,11 @@ export abstract class Call {
     return true
   }
 
+  /** The number of its request; 0 if it has none. */
+  get request(): number {
+    return 0
+  }
+
   /** What it brings to a worker, in bytes. */
   get bytes(): number {
     return 0

@@ -5,7 +5,7 @@ import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { connectionKind, readDefect, readDone, stoppedInput, windowBytes } from "../channel/calls.ts"
+import { connectionKind, defaultWindow, readDefect, readDone, stoppedInput } from "../channel/calls.ts"
 import { Ask, count, Tell, writeFacts } from "../channel/frames.ts"
 import { Call, decorated, died, factsOf, type Line } from "./call.ts"
 
@@ -13,27 +13,38 @@ type Arrived = { readonly kind: number; readonly body: Buffer } | Effect.Effect<
 
 /** A whole connection: its bytes go to the worker and back, in both directions as fast as they are taken. */
 export class ConnectionCall extends Call {
-  private readonly request: Request.Request<object>
+  private readonly asked: Request.Request<object>
   private readonly relay: Remote.Relay
   private line: Line | undefined = undefined
+  private readonly windowBytes: number
   private unsent = 0
   private readonly inbox: Array<Arrived> = []
   private wake: (() => void) | undefined = undefined
 
-  constructor(request: Request.Request<object>, relay: Remote.Relay, context: Context.Context<never>) {
+  constructor(
+    request: Request.Request<object>,
+    relay: Remote.Relay,
+    context: Context.Context<never>,
+    windowBytes = defaultWindow
+  ) {
     super(connectionKind, request.connection, context)
-    this.request = request
+    this.windowBytes = windowBytes
+    this.asked = request
     this.relay = relay
+  }
+
+  override get request(): number {
+    return this.asked.id
   }
 
   begin(line: Line): void {
     this.line = line
-    line.tell(Ask.open, writeFacts(factsOf(this.request, line), this.relay.carries === "datagrams" ? "1" : ""))
+    line.tell(Ask.open, writeFacts(factsOf(this.asked, line), this.relay.carries === "datagrams" ? "1" : ""))
     this.relay.start({
       onData: (chunk) => {
         line.tell(Ask.data, chunk)
         this.unsent += chunk.length
-        this.relay.read(this.unsent <= windowBytes)
+        this.relay.read(this.unsent <= this.windowBytes)
       },
       onEnd: (how) => line.tell(Ask.end, how === "stopped" ? stoppedInput : undefined)
     })
@@ -44,7 +55,7 @@ export class ConnectionCall extends Call {
     if (this.isFinished) return
     if (kind === Tell.credit) {
       this.unsent -= body.readUInt32LE(0)
-      if (this.unsent <= windowBytes / 2) this.relay.read(true)
+      if (this.unsent <= this.windowBytes / 2) this.relay.read(true)
       return
     }
     if (kind === Tell.done || kind === Tell.failed) this.finish()

@@ -29,6 +29,8 @@ export interface PoolOptions {
   readonly graceMillis: number
   /** How long a reply that nobody reads may keep a worker that others wait for. */
   readonly placeMillis: number
+  /** What may be on its way in one direction, for one call, before the receiver has taken it, in bytes. Default: 64 KiB. */
+  readonly windowBytes?: number | undefined
   /** How often a request is given to another worker when the one that had it crashed. */
   readonly retries: number
   /** The module that is started, if not the program itself. */

@@ -47,13 +47,16 @@ export const placeOn = <In, Out, R>(
   server: Placement<In, Out>,
   options: PoolOptions,
   tick: Tick,
-  start: (role: Role) => Child
+  start: (role: Role) => Child,
+  /** Who wants to look into the pool. */
+  onPool: (pool: Pool) => void = () => {}
 ): Effect.Effect<Served<In, Out, R>, string, Scope.Scope> =>
   Effect.gen(function* () {
     const { graceMillis, kind } = options
     const { protocol } = server
     const hasSessions = served.onConnect !== undefined
-    const role: Role = { service: server.service, kind, address: server.address, graceMillis, each: options.each }
+    const { each, windowBytes } = options
+    const role: Role = { service: server.service, kind, address: server.address, graceMillis, each, windowBytes }
     const pool = new Pool(options, {
       service: server.service,
       shutdown: server.shutdown,
@@ -62,9 +65,10 @@ export const placeOn = <In, Out, R>(
       context: yield* Effect.context<never>(),
       tick
     })
+    onPool(pool)
     yield* Effect.addFinalizer(() => pool.close)
     yield* pool.open
-    const handler = protocol.kind === "connection" ? relaying(pool) : messaging<In, Out>(pool)
+    const handler = protocol.kind === "connection" ? relaying(pool, windowBytes) : messaging<In, Out>(pool, windowBytes)
     return {
       // Where each connection has its worker, those of one that is stuck must not keep out those of others.
       room: hasSessions ? undefined : pool.room,
@@ -82,7 +86,7 @@ const bundle = (entry: string): Effect.Effect<string, string> =>
 
 /** Sends each request to a worker, as it was received. */
 const messaging =
-  <In, Out>(pool: Pool): Handler.Handler<In, Out> =>
+  <In, Out>(pool: Pool, windowBytes: number | undefined): Handler.Handler<In, Out> =>
   (request: Request.Request<In, Out>) =>
     Effect.contextWith((context) =>
       Effect.callback<Response.Response<Out>>((resume) => {
@@ -90,6 +94,7 @@ const messaging =
           request,
           context,
           payload: Remote.payloadOf(request),
+          windowBytes,
           resume,
           cancel: (call) => pool.cancel(call),
           atEnd: (f) => pool.atEnd(request.connection, f)
@@ -101,12 +106,12 @@ const messaging =
 
 /** Passes the bytes of each connection to a worker, and back. */
 const relaying =
-  (pool: Pool) =>
+  (pool: Pool, windowBytes: number | undefined) =>
   (request: Request.Request<object>): Effect.Effect<Response.Response<never>> => {
     // Asked for at once, before anything is decoded.
     const relay = Remote.relay(request.body)
     return Effect.contextWith((context) => {
-      const call = new ConnectionCall(request, relay, context)
+      const call = new ConnectionCall(request, relay, context, windowBytes)
       pool.submit(call)
       return Effect.onInterrupt(call.pass, () => Effect.sync(() => pool.cancel(call)))
     })

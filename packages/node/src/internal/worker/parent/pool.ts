@@ -70,6 +70,15 @@ export class Pool {
     this.dispatcher = new Dispatcher(options, sticky, parts, this.crew, () => metrics.recycled(1))
   }
 
+  /** Who has which requests, by their numbers: those whose turn has come, and those that were given ahead. */
+  get places(): ReadonlyArray<{
+    readonly name: string
+    readonly has: ReadonlyArray<number>
+    readonly next: ReadonlyArray<number>
+  }> {
+    return [...this.crew.workers].map(({ calls, name }) => ({ name, ...calls.requests }))
+  }
+
   /** Starts the first workers, and waits until one of them is ready; fails with what is wrong if none will be. */
   get open(): Effect.Effect<void, string> {
     return this.crew.open

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
-import { windowBytes } from "../channel/calls.ts"
+import { defaultWindow } from "../channel/calls.ts"
 
 interface On {
   /** So many bytes were taken. */
@@ -27,17 +27,19 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
   private ended: Exit.Exit<never, Cause.Done> | undefined = undefined
   private wake: (() => void) | undefined = undefined
   private readonly on: On
+  private readonly windowBytes: number
 
-  constructor(close: boolean, on: On) {
+  constructor(close: boolean, on: On, windowBytes = defaultWindow) {
     this.close = close
     this.on = on
+    this.windowBytes = windowBytes
   }
 
   offer(message: Out, bytes: number): void {
     this.messages.push(message)
-    const waited = this.bytes > windowBytes
+    const waited = this.bytes > this.windowBytes
     this.bytes += bytes
-    if (!waited && this.bytes > windowBytes) this.on.waits(true)
+    if (!waited && this.bytes > this.windowBytes) this.on.waits(true)
     this.wake?.()
   }
 
@@ -64,7 +66,7 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
     this.messages = []
     this.bytes = 0
     this.on.taken(bytes)
-    if (bytes > windowBytes) this.on.waits(false)
+    if (bytes > this.windowBytes) this.on.waits(false)
     return Exit.succeed(messages as unknown as readonly [Out, ...Array<Out>])
   })
 

@@ -16,6 +16,8 @@ interface Options<Out> {
   readonly request: Request.Request<unknown>
   readonly context: Context.Context<never>
   readonly payload: Payload
+  /** How much of its reply waits here before its worker waits. */
+  readonly windowBytes?: number | undefined
   readonly resume: Resume<Response.Response<Out>>
   readonly cancel: (call: Call) => void
   /** Calls back when the connection ends, unless the returned function is called before. */
@@ -37,6 +39,10 @@ export class RequestCall<Out> extends Call {
 
   protected override get canRetry(): boolean {
     return this.stream === undefined
+  }
+
+  override get request(): number {
+    return this.options.request.id
   }
 
   override get bytes(): number {
@@ -62,11 +68,9 @@ export class RequestCall<Out> extends Call {
       case Tell.stream: {
         const line = this.line as Line
         const left = () => this.options.cancel(this)
-        this.stream = new RemoteStream<Out>(readClose(body), {
-          taken: (bytes) => line.tell(Ask.credit, count(bytes)),
-          waits: line.waits,
-          left
-        })
+        const taken = (bytes: number) => line.tell(Ask.credit, count(bytes))
+        const on = { taken, waits: line.waits, left }
+        this.stream = new RemoteStream<Out>(readClose(body), on, this.options.windowBytes)
         // Its turn may never come.
         this.forget = this.options.atEnd(left)
         return this.options.resume(Effect.succeed(this.stream as Response.Streamed<Out>))

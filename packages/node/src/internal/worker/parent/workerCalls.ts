@@ -67,6 +67,14 @@ export class WorkerCalls {
     return this.ended
   }
 
+  /** The requests whose turn has come, and those that it was given ahead. */
+  get requests(): { readonly has: ReadonlyArray<number>; readonly next: ReadonlyArray<number> } {
+    const ids = [...this.calls.keys()]
+    const of = (ahead: boolean) =>
+      ids.filter((id) => this.prefetchedIds.has(id) === ahead).map((id) => (this.calls.get(id) as Call).request)
+    return { has: of(false), next: of(true) }
+  }
+
   /** Whether there is a claim for one more, without which none can be taken back. */
   get canClaim(): boolean {
     return this.slots.hasFree
