@@ -20,7 +20,7 @@ import { type Link, perfect } from "./internal/links.ts"
 import { type Loop, loop } from "./internal/loop.ts"
 import { datagramPair } from "./internal/networkDatagrams.ts"
 import { pair } from "./internal/networkWire.ts"
-import { type Accept, CurrentRegistry } from "./internal/registry.ts"
+import * as registry from "./internal/registry.ts"
 import * as Peer from "./Peer.ts"
 import type * as Server from "./Server.ts"
 import { BindFailed, ServerError } from "./ServerError.ts"
@@ -39,6 +39,14 @@ export interface MemoryServerOptions extends Transport.ServerOptions {
   /** What lies between it and clients that choose no other: see `Network.link`. Default: a perfect one. */
   readonly link?: Link | undefined
 }
+
+/**
+ * How a client comes to a server in memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Client extends registry.Client {}
 
 /**
  * A server in memory.
@@ -117,18 +125,18 @@ export const listen =
   (sink) => {
     let clients = 0
     const address = Endpoint.memory(name)
-    return register(name, (loop) => ({ link = options.link ?? perfect, name }) => {
-      const peer = name ?? `${address}#${++clients}`
-      const [client, server] = pair(
+    return register(name, (loop) => (client) => {
+      const { link = options.link ?? perfect, name: peer = `${address}#${++clients}` } = client
+      const [its, mine] = pair(
         loop,
         link,
         address,
         Peer.make({ transport: "memory", name: String(address) }),
-        Peer.make({ transport: "memory", name: peer })
+        Peer.make({ transport: "memory", name: peer, address: () => client.address })
       )
-      if (link.latency === 0) sink.accept(server)
-      else loop.after(link.latency, () => sink.accept(server))
-      return client
+      if (link.latency === 0) sink.accept(mine)
+      else loop.after(link.latency, () => sink.accept(mine))
+      return its
     })
   }
 
@@ -152,16 +160,16 @@ export const listenDatagrams =
   }
 
 const nameOf = (tag: { readonly key: string }, options: MemoryServerOptions): Effect.Effect<string> =>
-  Effect.map(CurrentRegistry, (registry) => options.name ?? registry.nameOf(tag.key))
+  Effect.map(registry.CurrentRegistry, (known) => options.name ?? known.nameOf(tag.key))
 
 /** Makes a listener known by its name, until it closes. */
 const register = (
   name: string,
-  make: (loop: Loop) => Accept
+  make: (loop: Loop) => registry.Accept
 ): Effect.Effect<Transport.Listening, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
     const address = Endpoint.memory(name)
-    const { listeners } = yield* CurrentRegistry
+    const { listeners } = yield* registry.CurrentRegistry
     const accept = make(yield* loop)
     if (listeners.has(name)) {
       const cause = new Error(`${address} is taken`)
@@ -188,9 +196,9 @@ const register = (
  */
 export const wire = (
   name: string,
-  options: { readonly link?: Link | undefined; readonly name?: string | undefined } = {}
+  options: Client = {}
 ): Effect.Effect<Wire.Wire, Connection.ConnectFailed, Scope.Scope> =>
-  Effect.flatMap(CurrentRegistry, ({ listeners }) => {
+  Effect.flatMap(registry.CurrentRegistry, ({ listeners }) => {
     const accept = listeners.get(name)
     if (accept === undefined) {
       const cause = new Error(`there is no server ${Endpoint.memory(name)}`)

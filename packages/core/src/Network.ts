@@ -187,7 +187,7 @@ export class Ended extends Data.TaggedError("Ended")<{
  */
 export const connect = <Self, In, Out>(
   tag: Server.Tag<Self, In, Out>,
-  options: { readonly link?: Link | undefined; readonly name?: string | undefined } = {}
+  options: MemoryServer.Client = {}
 ): Effect.Effect<Peer, Connection.ConnectFailed, Self | Scope.Scope> =>
   Effect.gen(function* () {
     const { address } = yield* tag

@@ -15,11 +15,14 @@ import type * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
+import { engineOf } from "./internal/face.ts"
+import * as inspecting from "./internal/inspecting.ts"
 import { clients, hostedServers } from "./internal/lazily.ts"
 import { SimulatedLoop, StopClock } from "./internal/loop.ts"
 import { Random as RandomNumbers } from "./internal/random.ts"
 import { CurrentRegistry, Registry } from "./internal/registry.ts"
 import * as worlds from "./internal/world.ts"
+import type * as Server from "./Server.ts"
 
 /**
  * How a program is run.
@@ -36,6 +39,10 @@ export interface Options {
   readonly opsBeforeYield?: number | undefined
   /** Whether the lines of the log are kept, or only their hash. Default: false. */
   readonly trace?: boolean | undefined
+  /** How many requests begin in a turn of the event loop: few, and whoever asks for much is seen to wait. Default: 1,024, as everywhere. */
+  readonly turnRequests?: number | undefined
+  /** How many of one connection begin in its turn, before the next connection has its own. Default: 32, as everywhere. */
+  readonly turnShare?: number | undefined
   /** How many turns there are at most: what never rests ends as `busy` then. Default: 1,000,000. */
   readonly maxTurns?: number | undefined
 }
@@ -57,6 +64,8 @@ export interface Run<A, E> {
   readonly millis: number
   /** Turns of the event loop. */
   readonly turns: number
+  /** What has happened at least once: of links, and what the program has noted by {@link sometimes}. */
+  readonly seen: ReadonlyArray<string>
   /** The log, with times, where it was kept. */
   readonly trace: ReadonlyArray<string>
 }
@@ -82,10 +91,96 @@ export class World extends Context.Service<
     readonly log: (line: string) => void
     /** Chance for whom this label names: what others draw does not disturb it. */
     readonly random: (label: string) => Chance
+    /** Notes that something has happened, for {@link Run.seen}. */
+    readonly sometimes: (what: string) => void
     /** Calls `look` after each turn of the event loop: there what always has to hold can be looked at. */
     readonly onTurn: (look: () => void) => void
+    /** Says who has places elsewhere, as a pool of workers does, whenever {@link places} are asked for. */
+    readonly onPlaces: (look: () => ReadonlyArray<Place>) => void
+    /** What those have said. */
+    readonly places: () => ReadonlyArray<Place>
   }
 >()("@socketserver/core/Simulation/World") {}
+
+/**
+ * Notes that something has happened. Runs that never do what a test is about test
+ * nothing: look for it in what they have {@link Run.seen}. Outside of a simulation
+ * it does nothing.
+ *
+ * **Example** (A cache that is hit in some runs)
+ *
+ * ```ts
+ * import { Simulation } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * const cached = (hit: boolean) => (hit ? Simulation.sometimes("the cache is hit") : Effect.void)
+ *
+ * Simulation.runSync(cached(true)).seen // => ["the cache is hit"]
+ * Simulation.runSync(cached(false)).seen // => []
+ * ```
+ *
+ * @category observability
+ * @since 0.1.0
+ */
+export const sometimes = (what: string): Effect.Effect<void> =>
+  Effect.map(SimulatedLoop, (simulated) => simulated?.sometimes?.(what))
+
+/**
+ * Something that requests take turns for beside the policy of their server: a worker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Place {
+  readonly name: string
+  /** The numbers of the requests that have it. */
+  readonly has: ReadonlyArray<number>
+  /** The numbers of those that wait for it alone. */
+  readonly next: ReadonlyArray<number>
+}
+
+/**
+ * What a server holds for a connection, in bytes, and what each of its requests
+ * waits for. It says what is true when it is asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Holding extends Pick<
+  inspecting.Holding,
+  "bytes" | "connection" | "isQueued" | "parked" | "unsent" | "waits"
+> {}
+
+/**
+ * What a server holds for each of its connections: for laws about bytes and about
+ * who waits for whom.
+ *
+ * **Example** (A request that waits for its handler)
+ *
+ * ```ts
+ * import { MemoryServer, Network, Protocol, Server, Simulation } from "@socketserver/core"
+ * import { Effect, Exit, Layer } from "effect"
+ *
+ * class Slow extends Server.Service<Slow>()("Slow", { protocol: Protocol.lines() }) {}
+ * const SlowLive = Slow.serve(() => Effect.never)
+ *
+ * const program = Effect.gen(function* () {
+ *   const peer = yield* Network.connect(Slow)
+ *   yield* peer.write("a\nb\n")
+ *   yield* Effect.sleep("1 second")
+ *   const [holding] = Simulation.holdings(yield* Slow)
+ *   return holding?.waits.map(({ request, waitsFor }) => `${request} waits for its ${waitsFor}`)
+ * }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(SlowLive, MemoryServer.layer(Slow))))
+ *
+ * const { exit } = await Effect.runPromise(Simulation.run(program))
+ * exit // => Exit.succeed(["1 waits for its handler", "2 waits for its handler"])
+ * ```
+ *
+ * @category observability
+ * @since 0.1.0
+ */
+export const holdings = <In, Out>(server: Server.Server<In, Out>): ReadonlyArray<Holding> =>
+  inspecting.holdings(engineOf(server))
 
 /**
  * Numbers by seed and label.
@@ -200,7 +295,8 @@ export const runSync = <A, E>(program: Effect.Effect<A, E, World | Scope.Scope>,
 
 const start = <A, E>(program: Effect.Effect<A, E, World | Scope.Scope>, options: Options) => {
   const { maxTurns = 1_000_000, opsBeforeYield, seed = 1, shuffle = false, trace = false } = options
-  const world = new worlds.World({ seed, shuffle, trace })
+  const { turnRequests, turnShare } = options
+  const world = new worlds.World({ seed, shuffle, trace, shares: { turnRequests, turnShare } })
   const random = world.random("Random")
   const services = Context.empty().pipe(
     Context.add(Scheduler.Scheduler, world.scheduler),
@@ -219,7 +315,10 @@ const start = <A, E>(program: Effect.Effect<A, E, World | Scope.Scope>, options:
       afterTurn: world.afterTurn,
       log: world.log,
       random: world.random,
-      onTurn: (look) => void world.watchers.push(look)
+      sometimes: world.sometimes,
+      onTurn: (look) => void world.watchers.push(look),
+      onPlaces: (look) => void world.placing.push(look),
+      places: () => world.placing.flatMap((look) => look())
     })
   )
   const limited =
@@ -238,6 +337,7 @@ const start = <A, E>(program: Effect.Effect<A, E, World | Scope.Scope>, options:
       hash: world.hash,
       millis: world.now(),
       turns: world.turns,
+      seen: [...world.seen],
       trace: world.lines ?? []
     })
   }

@@ -23,6 +23,7 @@ import { Engine } from "./internal/engine.ts"
 import { hostedServers } from "./internal/lazily.ts"
 import { type Limits as Resolved, resolve } from "./internal/limits.ts"
 import { makeServer } from "./internal/face.ts"
+import { SimulatedLoop } from "./internal/loop.ts"
 import { OnListening, runningOf } from "./internal/running.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
@@ -226,7 +227,8 @@ export const layer = <Self, In, Out>(
         const { hosted } = yield* hostedServers
         return yield* hosted(tag, options, host)
       }
-      const limitsOf = (options: ServerOptions) => resolve(options, tag.protocol.server.maxFrameBytes)
+      const shares = (yield* SimulatedLoop)?.shares
+      const limitsOf = (options: ServerOptions) => resolve(options, tag.protocol.server.maxFrameBytes, shares)
       const limits = yield* Effect.mapError(
         Effect.fromResult(limitsOf(options)),
         (reason) => new ServerError({ reason })

@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -138,6 +139,94 @@ describe("a simulation", () => {
     )
     assert.strictEqual(Simulation.runSync(program).ended, "done")
     assert.strictEqual(most, 7)
+  })
+
+  it("says what has happened at least once", () => {
+    const noted = Effect.andThen(Simulation.sometimes("a"), Simulation.sometimes("a"))
+    assert.deepStrictEqual(Simulation.runSync(noted).seen, ["a"])
+    // It is no fault to have it in a program that is not simulated.
+    Effect.runSync(noted)
+    const narrow = served(
+      Effect.gen(function* () {
+        const peer = yield* Network.connect(Lines, { link: Network.link({ window: 4 }) })
+        yield* peer.stopReading
+        yield* peer.write("a long line\n")
+        yield* Effect.sleep(1)
+      })
+    )
+    assert.deepStrictEqual(Simulation.runSync(narrow).seen, ["a window is full"])
+  })
+
+  it("takes as few requests in a turn as it is told", () => {
+    for (const turnRequests of [1, 3, undefined]) {
+      let inTurn = 0
+      let most = 0
+      const counted = Lines.serve(
+        ({ body }) => {
+          most = Math.max(most, ++inTurn)
+          return Effect.succeed(Response.make(body))
+        },
+        { policy: Policy.fiber() }
+      )
+      const program = Effect.gen(function* () {
+        const { onTurn } = yield* Simulation.World
+        onTurn(() => {
+          inTurn = 0
+        })
+        const peer = yield* Network.connect(Lines)
+        yield* peer.write("a\n".repeat(20))
+        yield* peer.halfClose
+        yield* peer.end
+      }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(counted, MemoryServer.layer(Lines))))
+      assert.strictEqual(Simulation.runSync(program, { turnRequests }).ended, "done")
+      assert.strictEqual(most, turnRequests ?? 20)
+    }
+  })
+
+  it("says what each request waits for, and what is held meanwhile", () => {
+    const program = Effect.gen(function* () {
+      const server = yield* Lines
+      const [narrow, other] = [
+        yield* Network.connect(Lines, { link: Network.link({ window: 100 }), name: "narrow" }),
+        yield* Network.connect(Lines, { name: "other" })
+      ]
+      yield* narrow.stopReading
+      yield* narrow.write("many 1000\na\n")
+      yield* other.write("sleep 50\nmany 1\nb\n")
+      yield* Effect.sleep(1)
+      const seen = Simulation.holdings(server)
+      const waits = seen.map(({ connection, waits }) => [
+        connection.peer.name,
+        ...waits.map(({ begun, waitsFor, behind }) => [begun, waitsFor, behind])
+      ])
+      const [first, second] = seen
+      return { waits, unsent: first!.unsent > 0, parked: second!.parked, bytes: second!.bytes }
+    })
+    const { exit } = Simulation.runSync(served(program))
+    assert.deepStrictEqual(
+      exit,
+      Exit.succeed({
+        waits: [
+          ["narrow", [true, "reader", undefined], [false, "reader", undefined]],
+          ["other", [true, "handler", undefined], [true, "turn", 3], [false, "turn", 3]]
+        ],
+        unsent: true,
+        parked: 0,
+        bytes: 18
+      })
+    )
+  })
+
+  it("has peers with addresses, which share a turn where they are one", () => {
+    const at = (port: number) => NetAddress.inetAddressFromIpStringUnsafe("10.0.0.7", port)
+    const program = served(
+      Effect.gen(function* () {
+        yield* Network.connect(Lines, { name: "10.0.0.7:4000", address: at(4_000) })
+        yield* Network.connect(Lines)
+        return (yield* (yield* Lines).connections).map(({ peer }) => String(peer.address?._tag))
+      })
+    )
+    assert.deepStrictEqual(Simulation.runSync(program).exit, Exit.succeed(["InetAddressV4", "undefined"]))
   })
 
   it("is not cut short by real time when it stops a server", () => {

@@ -7,6 +7,9 @@
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Request from "@socketserver/core/Request"
+import type * as Simulation from "@socketserver/core/Simulation"
+import * as ofPeers from "./internal/lawsOfPeers.ts"
+import * as ofShares from "./internal/lawsOfShares.ts"
 import type { Scenario, Scripted } from "./Scenario.ts"
 
 /**
@@ -31,10 +34,14 @@ export interface Watch {
   readonly onTurn?: () => string | undefined
   /** A handler begins. */
   readonly onBegin?: (request: Request.Request<unknown>) => string | undefined
+  /** A handler ends that has not answered at once. */
+  readonly onHandled?: (request: Request.Request<unknown>) => string | undefined
   /** Something has its outcome. */
   readonly onOutcome?: (event: Outcome.Event) => string | undefined
   /** A peer has received something, or seen the end. */
   readonly onReceived?: (peer: PeerState) => string | undefined
+  /** A connection has ended for its peer, which has not reset it. */
+  readonly onClosed?: (peer: PeerState) => string | undefined
   /** Everybody has what is owed to them, or too much time has passed; the server has not been told to stop, unless by the scenario. */
   readonly onSettled?: () => string | undefined
   /** The server has stopped, or too much time has passed. */
@@ -74,6 +81,10 @@ export interface Running {
   readonly scenario: Scenario
   /** How long the slowest handler takes, in milliseconds. */
   readonly handlerMillis: number
+  /** The largest of all that a peer gets for one request, in bytes. */
+  readonly largest: number
+  /** Whether handlers run elsewhere than in the server: then nobody sees here when they begin. */
+  readonly isElsewhere: boolean
   /** Virtual milliseconds. */
   readonly now: () => number
   readonly peers: ReadonlyArray<PeerState>
@@ -82,6 +93,8 @@ export interface Running {
   /** Handlers that run. */
   readonly handlers: () => number
   readonly connections: () => ReadonlyArray<Connection.Info>
+  /** What is held for each of them, and what its requests wait for. */
+  readonly holdings: () => ReadonlyArray<Simulation.Holding>
   readonly counts: () => Outcome.Counts
   /** When the server was told to stop. */
   readonly stoppedAt: () => number | undefined
@@ -175,26 +188,61 @@ export const progress: Law = {
 }
 
 /**
- * A peer with one request at a time waits for one request of each connection at
- * most, and not for those who do not read: `placeMillis` is what one of those may
- * cost where a place is for one at a time. `places` says how many a policy has.
+ * Nobody is cut off who reads what it is sent: but by a stop, where its worker has
+ * crashed, or over a link that is slower than a limit allows.
  *
  * @category laws
  * @since 0.1.0
  */
-export const fair = (options: {
-  readonly places: (policy: string) => number
-  readonly placeMillis?: number | undefined
-}): Law => ({
+export const kept: Law = { name: "kept", watch: ofPeers.kept }
+
+/**
+ * What is held for a connection is bounded: replies by `maxBuffered`, what is
+ * collected in a turn and one reply; requests by `maxPipelined`.
+ *
+ * @category laws
+ * @since 0.1.0
+ */
+export const bytes: Law = { name: "bytes", watch: ofShares.bytes }
+
+/**
+ * A peer with one request at a time waits for one request of each other peer at
+ * most; where a place is for one at a time, also for those who do not read, for as
+ * long as they may keep it. `places` says what a policy has; nothing is said of one
+ * that it does not know. By default it knows those of `Policy`.
+ *
+ * @category laws
+ * @since 0.1.0
+ */
+export const fair = (
+  options: { readonly places?: ((policy: string) => Places | undefined) | undefined } = {}
+): Law => ({
   name: "fair",
-  watch: (run) => {
-    const rounds = Math.ceil((run.scenario.peers.length + 1) / options.places(run.scenario.policy)) + 1
-    const bound = 50 + rounds * run.handlerMillis + (options.placeMillis ?? 0)
-    return {
-      onTurn: () => (run.quietWaits() > bound ? `a peer with one request waits for more than ${bound} ms` : undefined)
-    }
-  }
+  watch: ofShares.fair(options.places ?? ofShares.placesOf)
 })
+
+/**
+ * What a policy has for requests.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Places {
+  /** How many there are. */
+  readonly count: number
+  /** Whether a reply that waits for its reader keeps one. */
+  readonly exclusive: boolean
+  /** How much longer it may take for reasons of its own, such as the start of a worker, in milliseconds. Default: 0. */
+  readonly extraMillis?: number | undefined
+}
+
+/**
+ * What the policies of `Policy` have.
+ *
+ * @category laws
+ * @since 0.1.0
+ */
+export const placesOf = (policy: string): Places | undefined => ofShares.placesOf(policy)
 
 /**
  * A stop ends within its deadline and a second; nothing is given up before the
@@ -245,28 +293,13 @@ export const gone: Law = {
 }
 
 /**
- * In one turn of the event loop a connection has a bounded number of requests begun.
+ * In one turn of the event loop a bounded number of requests begins, and of one
+ * connection no more than its share while others wait.
  *
  * @category laws
  * @since 0.1.0
  */
-export const turn = (options: { readonly share: number }): Law => ({
-  name: "turn",
-  watch: () => {
-    const begun = new Map<number, number>()
-    return {
-      onBegin: ({ connection }) => {
-        const count = (begun.get(connection.id) ?? 0) + 1
-        begun.set(connection.id, count)
-        return count > options.share ? `${count} requests of one connection begin in one turn` : undefined
-      },
-      onTurn: () => {
-        if (begun.size > 0) begun.clear()
-        return undefined
-      }
-    }
-  }
-})
+export const turn: Law = { name: "turn", watch: ofShares.turn }
 
 /**
  * The laws that hold for every server and policy.
@@ -274,4 +307,4 @@ export const turn = (options: { readonly share: number }): Law => ({
  * @category laws
  * @since 0.1.0
  */
-export const all: ReadonlyArray<Law> = [oneOutcome, order, progress, stop, gone]
+export const all: ReadonlyArray<Law> = [oneOutcome, order, progress, kept, fair(), turn, bytes, stop, gone]

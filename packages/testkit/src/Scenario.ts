@@ -73,6 +73,7 @@ export type Step =
  * @since 0.1.0
  */
 export interface Scripted {
+  /** What the server calls it. `10.0.0.1:4000` is a client of the peer `10.0.0.1`; those without an address are one peer. */
   readonly name: string
   readonly link: Network.Link
   /** Whether it reads again when all heals; one that does not is owed nothing but an end. */
@@ -91,6 +92,15 @@ export interface Scenario {
   /** The name of a policy of the subject. */
   readonly policy: string
   readonly maxPipelined: number
+  /** What is held for one connection before it is not read, in bytes. */
+  readonly maxBuffered: number
+  /** Requests that begin in one turn of the event loop, and of one connection in its own. */
+  readonly turnRequests: number
+  readonly turnShare: number
+  /** How long a reply that nobody reads may keep a place that others want, in milliseconds. */
+  readonly placeMillis: number
+  /** How long a connection may have something unsent without any of it leaving, in milliseconds. */
+  readonly writeMillis: number
   /** Whether what may run in any order does. */
   readonly shuffle: boolean
   /** After how many operations a fiber yields. */
@@ -229,7 +239,16 @@ export const stringify = (scenario: Scenario): string =>
  */
 export const parse = (file: string): Scenario => {
   const read = JSON.parse(file, (_, value: unknown) => (value === "Infinity" ? Infinity : value)) as Scenario
-  return { ...read, stop: read.stop }
+  return { ...limits, ...read, stop: read.stop }
+}
+
+/** What older files say nothing of. */
+const limits = {
+  maxBuffered: 262_144,
+  turnRequests: 1_024,
+  turnShare: 32,
+  placeMillis: 10_000,
+  writeMillis: 60_000
 }
 
 /**

@@ -47,7 +47,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       })
   }
 
-  protected override held(costs: boolean): number {
+  override held(costs: boolean): number {
     return super.held(costs) + this.wire.datagram.data.length
   }
 

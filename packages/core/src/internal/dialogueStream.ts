@@ -57,7 +57,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected readonly hasInput = false
 
-  protected override held(costs: boolean): number {
+  override held(costs: boolean): number {
     return super.held(costs) + this.dialogue.input.bytes
   }
 

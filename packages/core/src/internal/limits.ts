@@ -45,8 +45,18 @@ export interface Limits {
   readonly lingerMillis: number
 }
 
+/** Those of a turn, which a simulation may make smaller. */
+export interface TurnLimits {
+  readonly turnRequests: number | undefined
+  readonly turnShare: number | undefined
+}
+
 /** The options of a server with their defaults, or what is wrong with one of them. `largest` is its largest frame. */
-export const resolve = (options: ServerOptions, largest = 65_536): Result.Result<Limits, InvalidOption> =>
+export const resolve = (
+  options: ServerOptions,
+  largest = 65_536,
+  turns: Partial<TurnLimits> = {}
+): Result.Result<Limits, InvalidOption> =>
   Result.gen(function* () {
     const { maxConnections = 4_096, maxPipelined = 128 } = options
     for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
@@ -92,9 +102,9 @@ export const resolve = (options: ServerOptions, largest = 65_536): Result.Result
       placeMillis,
       startMillis,
       openingMillis: 60_000,
-      turnRequests: 1_024,
+      turnRequests: turns.turnRequests ?? 1_024,
       turnMillis: 5,
-      turnShare: 32,
+      turnShare: turns.turnShare ?? 32,
       // A connection that closes without a stop needs its time also where a stop has none.
       closeMillis: Math.max(drainMillis, 1_000),
       lingerMillis: 1_000

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { elapsed } from "./elapsed.ts"
+import type { TurnLimits } from "./limits.ts"
 import { Random } from "./random.ts"
 
 /**
@@ -20,6 +21,10 @@ export interface Loop {
   readonly random: (label: string) => Random
   /** Takes a line of what happens, where somebody wants them. */
   readonly log: ((line: string) => void) | undefined
+  /** Something rare has happened that somebody may want to have happened. */
+  readonly sometimes?: ((what: string) => void) | undefined
+  /** How many requests begin in a turn of it, if fewer than elsewhere. */
+  readonly shares?: Partial<TurnLimits> | undefined
 }
 
 /** The loop of a simulation; `undefined` elsewhere. */

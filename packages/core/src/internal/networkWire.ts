@@ -167,7 +167,10 @@ export class NetworkWire implements Wire.Wire {
     while (unsent.length > 0) {
       const room = link.window - this.taken
       // As TCP: no silly windows. Without it, rooms of one byte go round for ever.
-      if (this.taken > 0 && room < Math.min(max, this.bytesUnsent, link.window / 2)) break
+      if (this.taken > 0 && room < Math.min(max, this.bytesUnsent, link.window / 2)) {
+        this.loop.sometimes?.("a window is full")
+        break
+      }
       const first = unsent[0] as Uint8Array
       const most = max === Infinity ? room : Math.min(room, this.chance.int(min, max))
       const piece = first.length <= most ? first : first.subarray(0, most)
@@ -216,6 +219,7 @@ export class NetworkWire implements Wire.Wire {
     this.broken = new Error("connection reset by peer")
     if (this.link.forgets && this.bytesUnsent > 0) {
       this.deaf = true
+      this.loop.sometimes?.("a reset is forgotten")
       this.loop.log?.(`${this.label} forgets`)
       return this.loop.soon(() => this.receiver?.onEnd())
     }

@@ -23,7 +23,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     return this.reader.isBehind
   }
 
-  protected override held(costs: boolean): number {
+  override held(costs: boolean): number {
     // The memory of an unfinished frame is doubled where it is too small.
     return super.held(costs) + this.reader.restBytes * (costs ? 2 : 1)
   }

@@ -52,7 +52,7 @@ export abstract class ServerConnection<In, Out>
   }
 
   /** How many bytes it holds: what has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
-  protected held(costs: boolean): number {
+  held(costs: boolean): number {
     return this.line.bytes(costs) + this.outbox.unsent
   }
 

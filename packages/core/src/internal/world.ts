@@ -2,6 +2,7 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
+import type { Place } from "../Simulation.ts"
 import type { Loop } from "./loop.ts"
 import { Random } from "./random.ts"
 
@@ -23,6 +24,11 @@ export class World implements Loop {
   turns = 0
   /** Looks at what has to hold after each turn. */
   readonly watchers: Array<() => void> = []
+  /** Say who has places that are not a policy's. */
+  readonly placing: Array<() => ReadonlyArray<Place>> = []
+  readonly shares: Loop["shares"]
+  /** What has happened that does not happen in every run. */
+  readonly seen = new Set<string>()
   private micros = 0
   private hashed = 0x811c9dc5
   private seq = 0
@@ -31,11 +37,19 @@ export class World implements Loop {
   private immediates: Array<{ f: (() => void) | undefined }> = []
   private readonly shuffle: Random | undefined
 
-  constructor(options: { readonly seed: number; readonly shuffle: boolean; readonly trace: boolean }) {
+  constructor(options: {
+    readonly seed: number
+    readonly shuffle: boolean
+    readonly trace: boolean
+    readonly shares: Loop["shares"]
+  }) {
     this.seed = options.seed
+    this.shares = options.shares
     this.shuffle = options.shuffle ? new Random(options.seed, "shuffle") : undefined
     this.lines = options.trace ? [] : undefined
   }
+
+  readonly sometimes = (what: string): void => void this.seen.add(what)
 
   readonly now = (): number => this.micros / 1_000
 

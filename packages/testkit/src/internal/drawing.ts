@@ -19,13 +19,22 @@ export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: numbe
     closeThrows: which.closeThrows
   }
   const peers: Array<Scripted> = []
+  // Clients of a few peers, or of one each.
+  const hosts = chance.pick([1, 2, 5])
   for (let count = chance.int(1, 5); count > 0; count--) {
-    peers.push(drawPeer(subject, chance.fork(`p${peers.length}`), rates, `p${peers.length}`))
+    const id = `p${peers.length}`
+    const its = chance.fork(id)
+    peers.push(drawPeer(subject, its, rates, id, `10.0.0.${its.int(1, hosts)}:${4_000 + peers.length}`))
   }
   return {
     seed,
     policy: chance.pick(Object.keys(subject.policies)),
     maxPipelined: chance.pick([1, 4, 16, 128]),
+    maxBuffered: chance.pick([2_048, 32_768, 262_144]),
+    turnRequests: chance.pick([1_024, 16, 4]),
+    turnShare: chance.pick([32, 8, 2]),
+    placeMillis: chance.pick([100, 300]),
+    writeMillis: chance.pick([400, 2_000, 60_000]),
     shuffle: chance.chance(0.5),
     ops: chance.pick([2_048, 2_048, 30, 5, 4]),
     peers,
@@ -42,6 +51,7 @@ const drawPeer = <Self, In, Out>(
   subject: Subject<Self, In, Out>,
   chance: Simulation.Chance,
   rates: Faults,
+  id: string,
   name: string
 ): Scripted => {
   const steps: Array<Step> = []
@@ -49,8 +59,11 @@ const drawPeer = <Self, In, Out>(
   let ids = 0
   const all: Array<string> = []
   for (let sends = chance.int(1, 4); sends > 0; sends--) {
-    const asks = Array.from({ length: chance.pick([1, 1, 2, 4, 8, 20]) }, () =>
-      subject.asks(chance, `${name}-${ids++}`)
+    // Now and then the same again and again: where replies are large, or handlers slow, so are all of them.
+    const repeats = chance.chance(0.1)
+    const label = `${id} repeats ${sends}`
+    const asks = Array.from({ length: chance.pick(repeats ? [12, 24] : [1, 1, 2, 4, 8, 20]) }, () =>
+      subject.asks(repeats ? chance.fork(label) : chance, `${id}-${ids++}`)
     )
     all.push(...asks)
     if (chance.chance(rates.stopReading)) steps.push({ at, do: "stopReading" })

@@ -4,6 +4,7 @@ import * as Network from "@socketserver/core/Network"
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Request from "@socketserver/core/Request"
 import type * as Server from "@socketserver/core/Server"
+import * as Session from "@socketserver/core/Session"
 import * as Simulation from "@socketserver/core/Simulation"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
@@ -15,9 +16,10 @@ import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Law, PeerState, Running, Watch } from "../Laws.ts"
-import type { Broken, Scenario, Scripted, Step, Subject } from "../Scenario.ts"
-import { waits } from "./waiting.ts"
+import type { Law, Running, Watch } from "../Laws.ts"
+import type { Broken, Scenario, Step, Subject } from "../Scenario.ts"
+import { addressOf, largestOf, Peer } from "./players.ts"
+import { kindsOf, waits } from "./waiting.ts"
 
 /** What a scenario has shown. */
 export interface Played {
@@ -38,36 +40,6 @@ export interface Played {
 // How long, from the heal on, everything may take until everybody has what is owed to them, in virtual time.
 const settleMillis = 20_000
 
-/** A peer at work. */
-class Peer implements PeerState {
-  readonly script: Scripted
-  readonly asked: Array<string> = []
-  expected = ""
-  length = 0
-  latest = ""
-  open = true
-  hasReset = false
-  sawEnd = false
-  reads = true
-  wire: Wire.Wire | undefined
-  private readonly pieces: Array<string> = []
-  private readonly decoder = new TextDecoder()
-
-  constructor(script: Scripted) {
-    this.script = script
-  }
-
-  take(chunk: Uint8Array): void {
-    this.latest = this.decoder.decode(chunk, { stream: true })
-    this.length += this.latest.length
-    this.pieces.push(this.latest)
-  }
-
-  get received(): string {
-    return this.pieces.join("")
-  }
-}
-
 export const play = <Self, In, Out>(
   subject: Subject<Self, In, Out>,
   scenario: Scenario,
@@ -75,12 +47,14 @@ export const play = <Self, In, Out>(
   options: { readonly trace?: boolean | undefined } = {}
 ): Played => {
   const game = new Game(subject, scenario, laws)
-  const { ended, exit, hash, millis, trace, turns } = Simulation.runSync(
+  const { ended, exit, hash, millis, seen, trace, turns } = Simulation.runSync(
     Effect.provideService(game.program, References.MinimumLogLevel, "None"),
     {
       seed: scenario.seed,
       shuffle: scenario.shuffle,
       opsBeforeYield: scenario.ops,
+      turnRequests: scenario.turnRequests,
+      turnShare: scenario.turnShare,
       trace: options.trace,
       maxTurns: 200_000
     }
@@ -98,7 +72,7 @@ export const play = <Self, In, Out>(
     requests: game.requests,
     trace,
     waits: game.waits,
-    sometimes: [...game.sometimes]
+    sometimes: [...game.sometimes, ...seen]
   }
 }
 
@@ -111,7 +85,6 @@ class Game<Self, In, Out> {
   private readonly scenario: Scenario
   private readonly watches: ReadonlyArray<readonly [string, Watch]>
   private readonly peers: ReadonlyArray<Peer>
-  private readonly begun = new Map<number, string>()
   private handlers = 0
   private world!: Simulation.World["Service"]
   private server: Server.Server<In, Out> | undefined
@@ -128,11 +101,14 @@ class Game<Self, In, Out> {
     const running: Running = {
       scenario,
       handlerMillis: subject.handlerMillis,
+      largest: largestOf(subject, scenario),
+      isElsewhere: !["sequential", "fiber"].includes(subject.policies[scenario.policy]?.worker ?? ""),
       now: () => this.world.now(),
       peers: this.peers,
       quietWaits: () => (this.quietSince === undefined ? 0 : this.world.now() - this.quietSince),
       handlers: () => this.handlers,
       connections: () => Effect.runSync((this.server as Server.Server<In, Out>).connections),
+      holdings: () => Simulation.holdings(this.server as Server.Server<In, Out>),
       counts: () => Effect.runSync((this.server as Server.Server<In, Out>).counts),
       stoppedAt: () => this.stoppedAt,
       report: () => this.report
@@ -172,7 +148,7 @@ class Game<Self, In, Out> {
     yield* this.until(() => (this.healed && this.pending === 0 && this.isComplete) || this.world.now() >= limit, limit)
     // Whoever has reset is seen to be gone by then: where events forget it, a server looks once a second.
     yield* Effect.sleep(2_500)
-    this.waits = waits(this.peers, Effect.runSync(server.connections), this.begun)
+    this.waits = waits(this.peers, Simulation.holdings(server), this.world.places())
     this.look((watch) => watch.onSettled?.())
     yield* Effect.forkScoped(stop, { startImmediately: true })
     const latest = this.world.now() + scenario.drainMillis + 2_000
@@ -184,7 +160,7 @@ class Game<Self, In, Out> {
 
   private get layer(): Layer.Layer<Self, unknown> {
     const { scenario, subject } = this
-    const { maxPipelined } = scenario
+    const { maxBuffered, maxPipelined } = scenario
     const listen: Transport.Listen = (sink) =>
       Effect.map(MemoryServer.listen("simulated")(sink), (listening) => ({
         ...listening,
@@ -194,27 +170,36 @@ class Game<Self, In, Out> {
         }
       }))
     const policy = subject.policies[scenario.policy]
-    const served = subject.tag.serve(this.watched(subject.work as Handler.Handler<In, Out, Self>), { policy })
-    const transport = Transport.layer(subject.tag, { maxPipelined, drainTimeout: scenario.drainMillis }, listen)
+    const work = Session.isSession(subject.work)
+      ? Session.mapHandler(subject.work as Session.Session<In, Out, Self>, (handler) => this.watched(handler))
+      : this.watched(subject.work as Handler.Handler<In, Out, Self>)
+    const served = subject.tag.serve(work as Handler.Handler<In, Out, Self>, { policy })
+    const limits: Transport.ServerOptions = {
+      maxPipelined,
+      maxBuffered,
+      placeTimeout: scenario.placeMillis,
+      writeTimeout: scenario.writeMillis,
+      drainTimeout: scenario.drainMillis
+    }
+    const transport = Transport.layer(subject.tag, limits, listen)
     const bound = Effect.map(subject.tag as never as Effect.Effect<Server.Server<In, Out>>, (server) => {
       this.server = server
     })
     return Layer.provideMerge(served, Layer.provideMerge(Layer.effectDiscard(bound), transport)) as never
   }
 
-  /** A handler, whose beginnings and ends are seen. A session is taken as it is. */
+  /** Handlers, whose beginnings and ends are seen. */
   private watched(work: Handler.Handler<In, Out, Self>): Handler.Handler<In, Out, Self> {
-    if (typeof work !== "function") return work
-    const ended = Effect.sync(() => {
-      this.handlers--
-    })
     return (request: Request.Request<In, Out>) => {
       this.world.log(`${request.peer.name} begins ${request.id}`)
-      this.begun.set(request.id, request.peer.name)
       this.look((watch) => watch.onBegin?.(request as never))
       const effect = work(request)
       if (Exit.isExit(effect)) return effect
       this.handlers++
+      const ended = Effect.sync(() => {
+        this.handlers--
+        this.look((watch) => watch.onHandled?.(request as never))
+      })
       return Effect.ensuring(effect, ended)
     }
   }
@@ -222,10 +207,7 @@ class Game<Self, In, Out> {
   private onOutcome(event: Outcome.Event): void {
     const { connection, outcome, request } = event
     this.world.log(`${connection.peer.name} ${request?.id ?? "-"} ${outcome._tag}`)
-    if (request !== undefined) {
-      this.requests++
-      this.begun.delete(request.id)
-    }
+    if (request !== undefined) this.requests++
     if (outcome._tag !== "Completed") this.sometimes.add(outcome._tag)
     this.look((watch) => watch.onOutcome?.(event))
   }
@@ -236,7 +218,8 @@ class Game<Self, In, Out> {
     const { script } = peer
     this.pending++
     const life = Effect.gen({ self: this }, function* () {
-      const wire = yield* MemoryServer.wire("simulated", { link: script.link, name: script.name })
+      const { link, name } = script
+      const wire = yield* MemoryServer.wire("simulated", { link, name, address: addressOf(name) })
       peer.wire = wire
       wire.start({
         onData: (chunk) => {
@@ -252,8 +235,16 @@ class Game<Self, In, Out> {
         onFinish: () => {},
         onClose: () => {
           peer.open = false
+          if (!peer.hasReset) this.look((watch) => watch.onClosed?.(peer))
         }
       })
+      // Where events forget a reset, a peer that looks sees it, as a server does.
+      const look = (): void => {
+        if (!peer.open) return
+        wire.probe?.()
+        this.world.after(1_000, look)
+      }
+      if (link.forgets) look()
       for (const step of script.steps) {
         const later = step.at - this.world.now()
         if (later > 0) yield* Effect.sleep(later)
@@ -305,11 +296,18 @@ class Game<Self, In, Out> {
   private heal(): void {
     this.healed = true
     this.world.log("heal")
+    this.noteWaits()
     for (const peer of this.peers) {
       if (!peer.script.heals) continue
       peer.reads = true
       peer.wire?.resume()
     }
+  }
+
+  /** Those that are waited for in no run are tested by none. */
+  private noteWaits(): void {
+    if (this.server === undefined) return
+    for (const kind of kindsOf(Simulation.holdings(this.server))) this.sometimes.add(kind)
   }
 
   private get isComplete(): boolean {
@@ -362,6 +360,7 @@ class Game<Self, In, Out> {
     this.stoppedAt = this.world.now()
     this.quietSince = undefined
     this.world.log("stop")
+    this.noteWaits()
     const { shutdown } = server
     const ended = this.scenario.stopBy === "scope" ? Effect.andThen(Fiber.interrupt(life), shutdown) : shutdown
     return Effect.map(ended, (report) => {

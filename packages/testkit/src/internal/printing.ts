@@ -7,6 +7,11 @@ export const print = (scenario: Scenario): string => [serverOf(scenario), ...sce
 const serverOf = (s: Scenario): string =>
   [
     `  server: ${s.policy}, maxPipelined ${s.maxPipelined}`,
+    ...(s.maxBuffered === 262_144 ? [] : [`maxBuffered ${s.maxBuffered}`]),
+    ...(s.turnRequests === 1_024 && s.turnShare === 32
+      ? []
+      : [`${s.turnRequests} a turn, ${s.turnShare} of a connection`]),
+    `placeTimeout ${s.placeMillis} ms, writeTimeout ${s.writeMillis} ms`,
     ...(s.quiet ? ["a quiet peer"] : []),
     ...(s.shuffle ? ["turns shuffled"] : []),
     ...(s.ops === 2_048 ? [] : [`fibers yield after ${s.ops} operations`]),

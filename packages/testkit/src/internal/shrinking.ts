@@ -25,6 +25,15 @@ export const shrink = <Self, In, Out>(
   return { scenario: best, tried }
 }
 
+/** The limits that say least: what needs a smaller one says so. */
+const usual = {
+  maxBuffered: 262_144,
+  turnRequests: 1_024,
+  turnShare: 32,
+  writeMillis: 60_000,
+  placeMillis: 300
+} as const
+
 /** Smaller scenarios, the boldest first. What a link does to one peer does not depend on others. */
 function* smaller(s: Scenario, simpler: (ask: string) => ReadonlyArray<string>): Generator<Scenario> {
   for (let i = 0; i < s.peers.length; i++) yield { ...s, peers: s.peers.filter((_, j) => j !== i) }
@@ -34,6 +43,10 @@ function* smaller(s: Scenario, simpler: (ask: string) => ReadonlyArray<string>):
   if (s.stopBy === "scope") yield { ...s, stopBy: "shutdown" }
   if (s.shuffle) yield { ...s, shuffle: false }
   if (s.ops !== 2_048) yield { ...s, ops: 2_048 }
+  for (const [limit, value] of Object.entries(usual)) {
+    if (s[limit as keyof typeof usual] !== value) yield { ...s, [limit]: value }
+  }
+  if (s.maxPipelined !== 128) yield { ...s, maxPipelined: 128 }
   for (let i = 0; i < s.peers.length; i++) {
     for (const peer of smallerPeers(s.peers[i] as Scripted, simpler)) {
       yield { ...s, peers: s.peers.map((other, j) => (j === i ? peer : other)) }
@@ -43,6 +56,7 @@ function* smaller(s: Scenario, simpler: (ask: string) => ReadonlyArray<string>):
 
 function* smallerPeers(peer: Scripted, simpler: (ask: string) => ReadonlyArray<string>): Generator<Scripted> {
   const { link, steps } = peer
+  if (String(Object.values(link)) !== String(Object.values(Network.perfect))) yield { ...peer, link: Network.perfect }
   for (const key of Object.keys(Network.perfect) as Array<keyof Network.Link>) {
     if (String(link[key]) !== String(Network.perfect[key]))
       yield { ...peer, link: { ...link, [key]: Network.perfect[key] } }

@@ -1,0 +1,109 @@
+import type { Places, Running, Watch } from "../Laws.ts"
+import { paceOf, reads } from "./lawsOfPeers.ts"
+
+/** What the policies of `Policy` have for requests. */
+export const placesOf = (policy: string): Places | undefined => {
+  if (policy === "sequential") return { count: 1, exclusive: true }
+  const [, max] = /^(?:fiber|connection)(?::(\d+))?$/.exec(policy) ?? [undefined, undefined]
+  return /^(fiber|connection)/.test(policy) ? { count: Number(max ?? 1_024), exclusive: false } : undefined
+}
+
+export const fair =
+  (places: (policy: string) => Places | undefined) =>
+  (run: Running): Watch => {
+    const { peers, policy } = run.scenario
+    const has = places(policy)
+    if (has === undefined) return {}
+    const rounds = Math.ceil((new Set(peers.map(({ name }) => hostOf(name))).size + 1) / has.count) + 1
+    const bound = () => 50 + rounds * run.handlerMillis + (has.extraMillis ?? 0) + (has.exclusive ? heldMillis(run) : 0)
+    return {
+      onTurn: () => {
+        const waits = run.quietWaits()
+        return waits > 50 && waits > bound() ? `a peer with one request waits for more than ${bound()} ms` : undefined
+      }
+    }
+  }
+
+/** For how long all others may keep a place because they read slowly, in milliseconds. */
+const heldMillis = (run: Running): number => {
+  const { placeMillis } = run.scenario
+  let sum = 0
+  for (const peer of run.peers) {
+    const { all } = paceOf(peer.script.link, peer.expected.length)
+    sum += reads(peer) ? Math.min(all, 6 * placeMillis) : 6 * placeMillis
+  }
+  return sum
+}
+
+/** Those of one host are one peer. */
+const hostOf = (name: string): string => (name.includes(":") ? name.slice(0, name.lastIndexOf(":")) : "")
+
+export const turn = (run: Running): Watch => {
+  const { turnRequests, turnShare } = run.scenario
+  let all = 0
+  // How many have begun one after the other, of which connection, and who has been waiting meanwhile.
+  let count = 0
+  let last = 0
+  let others: ReadonlyArray<number> = []
+  // Where requests of a connection wait for each other, those that come after one at work have no turn yet.
+  const waiting = (): ReadonlyArray<number> =>
+    run
+      .holdings()
+      .flatMap(({ connection, isQueued, waits }) =>
+        isQueued && connection.id !== last && !waits.some(({ begun }) => begun) ? [connection.id] : []
+      )
+  return {
+    onBegin: ({ connection }) => {
+      all++
+      // A turn of the server is not one of the loop: who comes before its end and after it has a share as well.
+      if (all > 3 * turnRequests) return `${all} requests begin in one turn`
+      if (connection.id !== last) {
+        last = connection.id
+        count = 1
+        return undefined
+      }
+      count++
+      if (count === turnShare + 1) others = waiting()
+      if (count !== 2 * turnShare + 1 || others.length === 0) return undefined
+      const still = waiting()
+      return others.some((id) => still.includes(id))
+        ? `${count} requests of one connection begin in one turn, while another waits`
+        : undefined
+    },
+    onTurn: () => {
+      all = count = last = 0
+      return undefined
+    }
+  }
+}
+
+// What is collected in a turn before it is offered to the transport, and what is handed to that at once.
+const mark = 65_536
+
+export const bytes = (run: Running): Watch => {
+  const { maxBuffered, maxPipelined } = run.scenario
+  const bound = maxBuffered + 2 * mark + run.largest
+  /** By connection: handlers that have ended late since it was within the bound. They had begun within it. */
+  const late = new Map<number, number>()
+  const lateOf = (id: number): number => (run.isElsewhere ? maxPipelined : (late.get(id) ?? 0))
+  return {
+    onHandled: ({ connection }) => {
+      late.set(connection.id, (late.get(connection.id) ?? 0) + 1)
+      return undefined
+    },
+    onTurn: () => {
+      for (const holding of run.holdings()) {
+        const { connection } = holding
+        if (connection.inFlight > maxPipelined) {
+          return `${connection.inFlight} requests of ${connection.peer.name} are in flight, more than ${maxPipelined}`
+        }
+        const held = holding.unsent + holding.parked
+        if (held <= bound) late.delete(connection.id)
+        else if (held > bound + lateOf(connection.id) * run.largest) {
+          return `${held} bytes are held for ${connection.peer.name}, more than ${bound}`
+        }
+      }
+      return undefined
+    }
+  }
+}
