@@ -29,6 +29,8 @@ import type * as Peer from "./Peer.ts"
 export interface Info {
   /** Counts the connections of a server, from 1. */
   readonly id: number
+  /** Whether it is a stream of bytes, or a datagram: then a reply is one, too, and has to fit into it. Also in memory, where both come to one listener. */
+  readonly kind: "stream" | "datagram"
   readonly peer: Peer.Peer
   /** The listener that it came to; for a client, the one that it connected to. */
   readonly listener: Endpoint.Endpoint

@@ -63,6 +63,7 @@ export const make = <In, Out = never>(
     receivedAt,
     connection: options?.connection ?? {
       id: 1,
+      kind: "stream",
       peer,
       listener: Endpoint.memory("test"),
       openedAt: receivedAt,

@@ -31,7 +31,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type * as Client from "./Client.ts"
 import type * as Connection from "./Connection.ts"
 import type * as Control from "./Control.ts"
@@ -41,7 +41,7 @@ import { engineOf, listeningOf } from "./internal/face.ts"
 import { clients } from "./internal/lazily.ts"
 import * as running from "./internal/running.ts"
 import * as serving from "./internal/serving.ts"
-import * as Outcome from "./Outcome.ts"
+import type * as Outcome from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Refusal from "./Refusal.ts"
@@ -212,13 +212,14 @@ export interface ServiceClass<
   readonly announce: Layer.Layer<never, never, Self>
 
   /**
-   * Logs everything that did not end as `Completed`: refused connections,
-   * malformed input, peers that leave. Defects are logged without it.
+   * Logs at `Info` everything that did not end as `Completed`: refused connections,
+   * malformed input, peers that leave. Without it these lines are at `Debug`, and
+   * defects at `Error` all the same.
    *
-   * **When to use**
+   * **Details**
    *
-   * While you write a client, or where peers are trusted: a hostile one can fill
-   * the log with it, so that `Debug` level is all that there is otherwise.
+   * Of each kind 10 lines a second are logged, 50 at once; how many more there were
+   * is a line of its own.
    */
   readonly logOutcomes: Layer.Layer<never, never, Self>
 
@@ -285,10 +286,13 @@ export const Service =
         )
       ),
       logOutcomes: Layer.effectDiscard(
-        Effect.flatMap(Effect.all([key, Remote.host]), ([server, host]) =>
-          // A worker's outcomes are its parent's, too.
-          host === undefined ? Effect.forkScoped(Stream.runForEach(server.outcomes, logOutcome)) : Effect.void
-        )
+        Effect.flatMap(key, (server) => {
+          const { ledger } = engineOf(server).context
+          return Effect.acquireRelease(
+            Effect.sync(() => void (ledger.level = "Info")),
+            () => Effect.sync(() => void (ledger.level = "Debug"))
+          )
+        })
       ),
       client: Effect.flatMap(wire, (wire) => clientOf(wire, protocol)),
       rawClient: Effect.flatMap(wire, (wire) => clientOf(wire, Protocol.bytes()))
@@ -401,10 +405,3 @@ const clientOf = <In, Out, Send, Receive>(
   protocol: Protocol.Protocol<In, Out, Send, Receive>
 ): Effect.Effect<Client.Client<Send, Receive>, never, Scope.Scope> =>
   Effect.flatMap(clients, ({ fromWire }) => fromWire(wire, protocol))
-
-const logOutcome = ({ connection, outcome, request }: Outcome.Event): Effect.Effect<void> =>
-  outcome._tag === "Completed" || outcome._tag === "Failed" || outcome._tag === "WorkerCrashed"
-    ? Effect.void
-    : Effect.logInfo(
-        `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}: ${Outcome.describe(outcome)}`
-      )

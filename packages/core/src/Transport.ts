@@ -134,8 +134,13 @@ export interface Sink {
   readonly open: (opening: Opening) => void
   /** A datagram has arrived. */
   readonly receive: (datagram: Wire.Datagram) => void
-  /** A peer was turned away by the transport itself. */
-  readonly refuse: (peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused) => void
+  /** A peer was turned away by the transport itself: one that has connected, unless it is said to have sent a datagram. */
+  readonly refuse: (
+    peer: Peer.Peer,
+    listener: Endpoint.Endpoint,
+    refused: Outcome.Refused,
+    kind?: Connection.Info["kind"]
+  ) => void
   /** A connection could not be accepted, for reasons of its own or of the system; listening goes on. */
   readonly lose: (cause: unknown) => void
   /** The listener has died. `run` fails with it, and `serve` ends the program's layer. */
@@ -250,7 +255,7 @@ export const layer = <Self, In, Out>(
             accept: (wire) => gate.accept(wire),
             open: (opening) => gate.open(opening),
             receive: (datagram) => gate.receive(datagram),
-            refuse: (peer, listener, refused) => gate.refuse(peer, listener, refused),
+            refuse: (peer, listener, refused, kind) => gate.refuse(peer, listener, refused, kind),
             lose: (cause) => gate.lose(cause),
             fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
           }

@@ -202,7 +202,7 @@ describe("a peer that comes in", () => {
       yield* turns
       assert.strictEqual(steps.at(-1), "destroy")
       assert.strictEqual((yield* server.counts).Refused, 1)
-      assert.isTrue(entries.some(({ message }) => message.includes("could not accept a connection")))
+      assert.isTrue(entries.some(({ message }) => message.includes("could not be accepted")))
       const next = peer()
       sink.open(next.opening)
       yield* turns

@@ -280,7 +280,7 @@ describe("a server", () => {
         [
           [
             "Warn",
-            `${Lines.key} is served under sequential, the policy that its program names; the configured fiber:8 has no effect`
+            `${Lines.key}: it is served under sequential, the policy that its program names; the configured fiber:8 has no effect`
           ]
         ]
       )

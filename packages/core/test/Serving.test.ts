@@ -56,7 +56,10 @@ describe("input that cannot be decoded", () => {
       yield* Effect.repeat(Effect.yieldNow, { times: 20 })
       const said = entries.filter(({ level }) => level === "Info").map(({ message }) => message)
       assert.strictEqual(said.length, 1)
-      assert.match(said[0]!, /^A connection from memory:Lines-\d+#1: malformed input: the line is not valid UTF-8/)
+      assert.match(
+        said[0]!,
+        /^Lines: a connection from memory:Lines-\d+#1 ended: malformed input: the line is not valid UTF-8/
+      )
     }).pipe(
       Effect.scoped,
       Effect.provide(Layer.provideMerge(Layer.merge(Lines.serve(echo), Lines.logOutcomes), MemoryServer.layer(Lines))),

@@ -171,7 +171,7 @@ const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): 
   receive: (datagram) =>
     allows(datagram.peer)
       ? sink.receive(datagram)
-      : sink.refuse(datagram.peer, datagram.listener, Outcome.refused("allow", "Allow"))
+      : sink.refuse(datagram.peer, datagram.listener, Outcome.refused("allow", "Allow"), "datagram")
 })
 
 const noSocket = (fd: number, cause: unknown): ServerError =>

@@ -205,7 +205,7 @@ print(f"in all {answered} answered, {failed} failed")
       const [, failed] = yield* load.prints(/in all \d+ answered, (\d+) failed/)
       assert.isAbove(Number(failed), 0)
       // Every request that was not answered has failed with the signal that ended its worker.
-      const crash = /Request \d+ from \S+ ended: worker \d+ was ended by SIGKILL before/g
+      const crash = /request \d+ from \S+ ended: worker \d+ was ended by SIGKILL before/g
       yield* eventually(() => (server.stderr.match(crash)?.length ?? 0) === Number(failed))
       yield* eventually(() => pids().length === 6)
       yield* eventually(() => descriptors(server.pid) === before)

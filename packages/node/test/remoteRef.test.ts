@@ -18,7 +18,12 @@ const setup = () => {
     (flush) => queueMicrotask(flush)
   )
   const pushes = new Pushes()
-  const described = { peer: { transport: "memory", name: "test" }, openedAt: 0, listener: "memory:test" }
+  const described = {
+    kind: "stream",
+    peer: { transport: "memory", name: "test" },
+    openedAt: 0,
+    listener: "memory:test"
+  } as const
   const encode = () => (message: unknown) => message as string
   const ref = new RemoteRef<string>({ id: 1, described, writer, pushes, encode, windowBytes: 65_536 })
   const push = (bytes: number) => Effect.runFork(ref.push("x".repeat(bytes)))

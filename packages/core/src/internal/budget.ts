@@ -1,4 +1,4 @@
-import * as Effect from "effect/Effect"
+import type { LimitLog } from "./limitLog.ts"
 import * as sizes from "./size.ts"
 
 /** What a connection holds, and what is done to those that hold much. */
@@ -16,10 +16,8 @@ export interface Holder {
 }
 
 interface Surroundings {
-  readonly service: string
   readonly limits: { readonly maxMemory: number }
-  readonly now: () => number
-  readonly run: (effect: Effect.Effect<void>) => unknown
+  readonly limitLog: LimitLog
   readonly tick: { readonly soon: (f: () => void) => void; readonly run: (f: () => void) => void }
 }
 
@@ -40,11 +38,9 @@ export class Budget {
   /** How much there was when it was last looked at. */
   private seen = 0
   private slowed = new Set<Holder>()
-  private readonly story: Story
 
   constructor(context: Surroundings) {
     this.context = context
-    this.story = new Story(context)
   }
 
   /** Whose connections they are; `onChange` is told when it is tight, and when no more. */
@@ -61,11 +57,6 @@ export class Budget {
   /** Whether nobody new is let in. */
   get isTight(): boolean {
     return this.sum > this.max * 0.9
-  }
-
-  /** One was turned away because of it. */
-  refused(): void {
-    this.story.refused++
   }
 
   /** Whether one with so much is not read now. It goes on when there is room. */
@@ -95,9 +86,9 @@ export class Budget {
     return this.context.limits.maxMemory
   }
 
-  /** Whether somebody waits, or something is to be told, that need not be any more. */
+  /** Whether somebody waits that need not any more. */
   private get isOverAgain(): boolean {
-    return this.sum <= this.max * 0.75 && (this.slowed.size > 0 || this.story.isOpen)
+    return this.sum <= this.max * 0.75 && this.slowed.size > 0
   }
 
   private readonly look = (): void => {
@@ -109,7 +100,7 @@ export class Budget {
     }
     this.seen = this.sum
     this.share = this.max / Math.max(1, active)
-    if (this.sum > this.max * 0.75) this.story.begin(this.sum > this.max * 0.9)
+    if (this.isTight) this.tell()
     if (this.sum > this.max) this.evict()
     const free = this.sum <= this.max * 0.75
     const { slowed } = this
@@ -119,7 +110,6 @@ export class Budget {
       if (free || holder.charged <= this.share) holder.goOn()
       else this.slowed.add(holder)
     }
-    if (this.sum <= this.max * 0.75) this.story.end()
   }
 
   /** Resets those that hold most, first those that do not read, a bounded number in a turn. */
@@ -129,55 +119,14 @@ export class Budget {
       .sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || b.charged - a.charged)
     for (const holder of largest.slice(0, mostEvicted)) {
       if (this.sum <= this.max * 0.9) return
-      this.story.evicted++
+      this.tell("reset")
       holder.evict()
     }
   }
-}
 
-/** What is told of it: a line when it begins, one when it is over, and neither often. */
-class Story {
-  refused = 0
-  evicted = 0
-  private readonly context: Surroundings
-  private began: number | undefined = undefined
-  private told = -Infinity
-
-  constructor(context: Surroundings) {
-    this.context = context
-  }
-
-  get isOpen(): boolean {
-    return this.began !== undefined
-  }
-
-  begin(tells: boolean): void {
-    this.began ??= this.context.now()
-    if (!tells || this.context.now() - this.told < silenceMillis) return
-    this.told = this.context.now()
-    const { limits, service } = this.context
-    this.say(`${service} holds nearly maxMemory (${sizes.format(limits.maxMemory)}) for its peers`)
-  }
-
-  end(): void {
-    if (this.began === undefined) return
-    const millis = this.context.now() - this.began
-    const { evicted, refused } = this
-    this.began = undefined
-    if (evicted + refused === 0) return
-    this.refused = this.evicted = 0
-    const { limits, service } = this.context
-    this.say(
-      `${service} was near maxMemory (${sizes.format(limits.maxMemory)}) for ${millis} ms: ${refused} refused, ${evicted} connections reset`
-    )
-  }
-
-  private say(line: string): void {
-    this.context.run(Effect.logWarning(line))
+  private tell(did?: string): void {
+    this.context.limitLog.reached("maxMemory", sizes.format(this.max), did)
   }
 }
 
 const mostEvicted = 50
-
-// How long nothing more is told once something was.
-const silenceMillis = 10_000

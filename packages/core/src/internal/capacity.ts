@@ -1,6 +1,5 @@
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
-import { Alarm } from "./alarm.ts"
 import type { Census } from "./census.ts"
 import type { ServerContext } from "./context.ts"
 import { isLocal, peerKeyOf } from "./peerKey.ts"
@@ -13,17 +12,15 @@ type What = "connections" | "datagrams"
 export class Capacity {
   /** Whether nobody new is let in, though the server goes on. */
   isSuspended = false
-  private readonly context: Pick<ServerContext<never, never>, "after" | "budget" | "limits" | "now" | "run" | "service">
+  private readonly context: Pick<ServerContext<never, never>, "budget" | "limits">
   private readonly census: Census
   private readonly sizeNow: () => number
-  private readonly alarm: Alarm
 
   /** `size` is how many there are, those included that are being opened. */
   constructor(context: Capacity["context"], census: Census, size: () => number) {
     this.context = context
     this.census = census
     this.sizeNow = size
-    this.alarm = new Alarm(context, () => `maxConnectionsPerPeer (${context.limits.maxConnectionsPerPeer})`)
   }
 
   /** Whether no more may be let in. */
@@ -41,7 +38,6 @@ export class Capacity {
     const { budget, limits } = this.context
     if (this.isSuspended) return suspended
     if (!budget.isTight) return Outcome.refused(`more than ${limits.maxConnections} ${what}`, "MaxConnections")
-    budget.refused()
     return Outcome.refused(`nearly maxMemory (${sizes.format(limits.maxMemory)}) is held`, "MaxMemory")
   }
 
@@ -54,13 +50,7 @@ export class Capacity {
     if (!boundsLocalPeers && isLocal(key)) return undefined
     const { connections, opening } = this.census.of(key)
     if (connections + opening - itself < max) return undefined
-    this.alarm.ring(() => `further ${what} of ${key} are refused`)
     return Outcome.refused(`more than ${max} ${what} of one peer`, "MaxConnectionsPerPeer")
-  }
-
-  /** The server has stopped. */
-  end(): void {
-    this.alarm.end()
   }
 }
 

@@ -2,6 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type { Side } from "../Codec.ts"
 import type * as Protocol from "../Protocol.ts"
@@ -13,10 +15,12 @@ import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Ledger } from "./ledger.ts"
+import { LimitLog } from "./limitLog.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { StopClock } from "./loop.ts"
+import { ServerLog } from "./serverLog.ts"
 import { Tick } from "./tick.ts"
 import { Troubles } from "./troubles.ts"
 
@@ -53,6 +57,10 @@ export class ServerContext<In, Out> {
   readonly events: Events<In, Out>
   readonly tick: Tick
   readonly ledger: Ledger
+  /** All that it logs. */
+  readonly log: ServerLog
+  readonly limitLog: LimitLog
+  readonly minimumLogLevel: LogLevel.LogLevel
   readonly budget: Budget
   /** What was thrown by others on the way, and stopped nothing. */
   readonly troubles: Troubles
@@ -86,9 +94,12 @@ export class ServerContext<In, Out> {
     this.stopClock = Context.get(services, StopClock)
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
     this.run = this.runner(services as Context.Context<unknown>)
-    this.ledger = new Ledger((effect) => void this.run(effect))
+    this.minimumLogLevel = Context.get(services, References.MinimumLogLevel)
+    this.log = new ServerLog(this)
+    this.limitLog = new LimitLog(this)
+    this.ledger = new Ledger(this)
     this.budget = new Budget(this)
-    this.troubles = new Troubles(options.service, (effect) => void this.run(effect))
+    this.troubles = new Troubles(this.log)
     this.deadlines = new Deadlines(this)
   }
 

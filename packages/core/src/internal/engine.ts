@@ -11,6 +11,7 @@ import { type Runner, ServerContext } from "./context.ts"
 import { Gate } from "./gate.ts"
 import type { Incoming } from "./incoming.ts"
 import { Intake } from "./intake.ts"
+import { factsOf } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import { Readiness } from "./readiness.ts"
 import type { ServerConnection } from "./serverConnection.ts"
@@ -147,7 +148,8 @@ export class Engine<In, Out> {
   private lastWords(fault: Protocol.DecodeError, connection: Connection.Info): Response.Response<Out> | undefined {
     const said = Result.try(() => this.served?.onUndecodable?.(fault, connection))
     if (Result.isSuccess(said)) return said.success
-    this.context.run(Effect.logError("onUndecodable threw", said.failure))
+    const { log } = this.context
+    log.say("Error", "onUndecodable that threw", "onUndecodable threw", factsOf(connection), Cause.die(said.failure))
     return undefined
   }
 }

@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Connection from "../Connection.ts"
 import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
@@ -49,7 +50,7 @@ export class Gate<In, Out> {
     this.context = context
     this.listeners = new Listeners(context.troubles)
     this.census = new Census(this.connections, () => this.openings.arrivals)
-    this.verify = verifying(verify, this.census, context.run)
+    this.verify = verifying(verify, this.census, context.log)
     this.onConnected = onConnected
     this.openings = new Openings(context, this.census, () => this.regulate())
     this.lookout = new Lookout(context, this.connections)
@@ -128,7 +129,6 @@ export class Gate<In, Out> {
     // One connection less makes room for another only where it is their number that is at its limit.
     const { isMany } = this.capacity
     if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
-      if (isMany) this.room.turnedAway()
       return this.turnAway(opening, peer, this.capacity.fullness("connections"))
     }
     const arrival = new Arrival(peer, this.context.now(), (arrival, refused) => {
@@ -159,7 +159,7 @@ export class Gate<In, Out> {
   receive(datagram: Wire.Datagram): void {
     this.arrivals++
     const { listener, peer } = datagram
-    const refuse = (refused: Outcome.Refused) => this.refuse(peer, listener, refused)
+    const refuse = (refused: Outcome.Refused) => this.refuse(peer, listener, refused, "datagram")
     // What has arrived when a stop begins is still taken.
     if (this.state === "closed") return refuse(stops)
     const over = this.capacity.ofPeer(peer, 0, "datagrams")
@@ -184,11 +184,16 @@ export class Gate<In, Out> {
   }
 
   /** A peer is turned away before it is a connection. */
-  refuse(peer: Peer.Peer, listener: Endpoint.Endpoint, refused: Outcome.Refused): void {
+  refuse(
+    peer: Peer.Peer,
+    listener: Endpoint.Endpoint,
+    refused: Outcome.Refused,
+    kind: Connection.Info["kind"] = "stream"
+  ): void {
     const { context } = this
     const id = context.nextConnectionId()
     const openedAt = context.date()
-    const info = { id, peer, listener, openedAt, bytesRead: 0, bytesWritten: 0, inFlight: 0 }
+    const info = { id, kind, peer, listener, openedAt, bytesRead: 0, bytesWritten: 0, inFlight: 0 }
     context.ledger.record(refused, undefined, info)
   }
 
@@ -196,8 +201,15 @@ export class Gate<In, Out> {
   lose(cause: unknown): void {
     this.context.ledger.counts.Refused++
     this.context.ledger.refusals.Opening++
-    const where = this.listeners.addresses || this.context.service
-    this.context.run(Effect.logWarning(`${where} could not accept a connection`, cause))
+    const listener = this.listeners.addresses
+    const text = `a connection${listener && ` to ${listener}`} could not be accepted`
+    this.context.log.say(
+      "Warn",
+      "connections that could not be accepted",
+      text,
+      { listener, outcome: "Refused" },
+      Cause.die(cause)
+    )
   }
 
   /** A connection that has been let in. */
@@ -301,7 +313,6 @@ export class Gate<In, Out> {
   /** The server has stopped. */
   end(): void {
     this.lookout.end()
-    this.capacity.end()
     this.listeners.end()
   }
 }

@@ -46,7 +46,7 @@ export const hosted = <Self, In, Out>(
     const connect = Effect.fail(new ConnectFailed({ endpoint: String(address), kind: "Refused", cause }))
     const listening = { address, close: () => {}, connect }
     engine.open([listening])
-    engine.context.ledger.silent = true
+    engine.context.log.silent = true
     if (mine) {
       host.open({
         accept: (wire, id) => engine.gate.admit(wire, id),

@@ -1,8 +1,17 @@
-import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Refusal from "../Refusal.ts"
 import type * as Request from "../Request.ts"
+import type { LimitLog } from "./limitLog.ts"
+import { limitMet } from "./limitMet.ts"
+import type { Limits } from "./limits.ts"
+import type { Facts, ServerLog } from "./serverLog.ts"
+
+interface Surroundings {
+  readonly log: ServerLog
+  readonly limitLog: LimitLog
+  readonly limits: Limits
+}
 
 /** How everything ended: the one source of counts, events and logs. */
 export class Ledger {
@@ -43,12 +52,12 @@ export class Ledger {
     evicted: 0
   }
   readonly observers = new Set<(event: Outcome.Event) => void>()
-  /** Whether somebody else logs what is recorded here. */
-  silent = false
-  private readonly run: (effect: Effect.Effect<void>) => void
+  /** At what level it is logged what ends other than well, and is no defect: peers can cause it at will. */
+  level: "Debug" | "Info" = "Debug"
+  private readonly context: Surroundings
 
-  constructor(run: (effect: Effect.Effect<void>) => void) {
-    this.run = run
+  constructor(context: Surroundings) {
+    this.context = context
   }
 
   record(outcome: Outcome.Outcome, request: Request.Request<unknown> | undefined, connection: Connection.Info): void {
@@ -57,16 +66,31 @@ export class Ledger {
       this.counts[outcome._tag]++
       if (outcome._tag === "TimedOut") this.timeouts[outcome.deadline]++
       else if (outcome._tag === "Refused") this.refusals[outcome.kind]++
+      this.limited(outcome, connection)
       this.log(outcome, request, connection)
     }
     if (this.observers.size === 0) return
     for (const observer of this.observers) observer({ outcome, request, connection })
   }
 
+  /** What has met a limit is told as its limit's, too. */
+  private limited(outcome: Outcome.Outcome, connection: Connection.Info): void {
+    const { limitLog, limits } = this.context
+    const met = limitMet(outcome, connection, limits)
+    if (met !== undefined) limitLog.reached(...met, connection.peer.name)
+  }
+
   /** A connection was closed, which is no outcome of anything: counted, and told to those who look for it. */
   closed(why: "lifetime", connection: Connection.Info): void {
     this.timeouts[why]++
-    if (!this.silent) this.run(Effect.logDebug(`A connection from ${connection.peer.name} was closed for its age`))
+    const { log } = this.context
+    if (log.silent || !log.isRead(this.level)) return
+    log.say(
+      this.level,
+      "connections closed for their age",
+      `${nameOf(connection)} was closed for its age`,
+      factsOf(connection)
+    )
   }
 
   // What peers can cause at will is logged only for those who look for it; the counts have it.
@@ -75,14 +99,46 @@ export class Ledger {
     request: Request.Request<unknown> | undefined,
     connection: Connection.Info
   ): void {
-    if (this.silent) return
-    const of = `${request === undefined ? "A connection" : `Request ${request.id}`} from ${connection.peer.name}`
-    this.run(
-      outcome._tag === "Failed"
-        ? Effect.logError(`${of} failed`, outcome.cause)
-        : outcome._tag === "WorkerCrashed"
-          ? Effect.logError(`${of} ended: ${Outcome.describe(outcome)}`)
-          : Effect.logDebug(`${of} ended: ${Outcome.describe(outcome)}`)
-    )
+    const { _tag } = outcome
+    const level = _tag === "Failed" || _tag === "WorkerCrashed" ? "Error" : this.level
+    const { log } = this.context
+    if (log.silent || !log.isRead(level)) return
+    const of = nameOf(connection, request)
+    const facts = factsOf(connection, request, outcome)
+    if (_tag === "Failed") log.say(level, kinds.Failed, `${of} failed`, facts, outcome.cause)
+    else log.say(level, kinds[_tag], `${of} ended: ${Outcome.describe(outcome)}`, facts)
   }
 }
+
+/** What a line calls it. */
+export const nameOf = ({ kind, peer }: Connection.Info, request?: Request.Request<unknown>): string => {
+  if (request !== undefined) return `request ${request.id} from ${peer.name}`
+  return `${kind === "datagram" ? "a datagram" : "a connection"} from ${peer.name}`
+}
+
+/** What a line about it is found by. */
+export const factsOf = (
+  { id, listener, peer }: Connection.Info,
+  request?: Request.Request<unknown>,
+  outcome?: Outcome.Outcome
+): Facts => ({
+  listener: String(listener),
+  connection: id,
+  request: request?.id,
+  peer: peer.name,
+  outcome: outcome?._tag
+})
+
+/** What lines about outcomes are about. */
+const kinds = {
+  Completed: "what was answered",
+  Failed: "requests that failed",
+  TimedOut: "what took too long",
+  Cancelled: "requests that were cancelled",
+  Refused: "who was refused",
+  FrameTooLarge: "frames that are too large",
+  Malformed: "malformed input",
+  Undelivered: "responses that could not be sent",
+  Drained: "requests that a stop cut off",
+  WorkerCrashed: "workers that crashed"
+} as const satisfies { readonly [K in Outcome.Tag]: string }

@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import * as Outcome from "../Outcome.ts"
 import type { ServerContext } from "./context.ts"
 
@@ -22,14 +21,11 @@ export interface Occupant {
  * at for that, and after a look in vain nobody is for a moment.
  */
 export class Room {
-  private readonly context: Pick<ServerContext<never, never>, "ledger" | "limits" | "now" | "run" | "service">
+  private readonly context: Pick<ServerContext<never, never>, "ledger" | "now">
   private readonly occupants: () => Iterable<Occupant>
   private spare: Array<Occupant> = []
   private most = 0
   private looksAgainAt = 0
-  private toldAt = -Infinity
-  private evicted = 0
-  private refused = 0
 
   constructor(context: Room["context"], occupants: () => Iterable<Occupant>) {
     this.context = context
@@ -45,21 +41,13 @@ export class Room {
     return this.evictOne(now)
   }
 
-  /** Somebody was turned away for want of room. */
-  turnedAway(): void {
-    this.refused++
-    this.tell(this.context.now())
-  }
-
   private evictOne(now: number): boolean {
     for (let occupant = this.spare.pop(); occupant !== undefined; occupant = this.spare.pop()) {
       const millis = now - occupant.requestedAt
       if (millis < leastMillis || !occupant.isSpare) continue
-      this.evicted++
       this.context.ledger.timeouts.evicted++
       const why = `it made room for another: no request in ${millis} ms, of a peer with ${this.most} connections`
       occupant.giveWay(Outcome.refused(why, "MadeRoom"))
-      this.tell(now)
       return true
     }
     return false
@@ -88,20 +76,6 @@ export class Room {
     // The longest without a request is taken first, from the end.
     this.spare = spare.sort((a, b) => b.requestedAt - a.requestedAt).slice(-atOnce)
   }
-
-  /** What peers can bring about is told now and then. */
-  private tell(now: number): void {
-    if (now - this.toldAt < silentMillis) return
-    this.toldAt = now
-    const { limits, service } = this.context
-    const parts = [
-      this.evicted > 0 ? `${this.evicted} that asked for nothing made room for others` : "",
-      this.refused > 0 ? `${this.refused} were turned away` : ""
-    ].filter((part) => part !== "")
-    this.evicted = this.refused = 0
-    const line = `${service} has ${limits.maxConnections} connections, which is its limit: ${parts.join(", ")}`
-    this.context.run(Effect.logWarning(line))
-  }
 }
 
 /** A peer that has just asked for something is not idle. */
@@ -110,4 +84,3 @@ const leastMillis = 1_000
 const atOnce = 32
 /** How long nobody is looked at after a look in vain. */
 const restMillis = 10
-const silentMillis = 10_000

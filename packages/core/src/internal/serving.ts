@@ -134,16 +134,15 @@ const policyOf = <Self, In, Out>(
   knowsConnection: boolean,
   chosen: Policy.Policy | undefined,
   host: Remote.Host | undefined
-): Effect.Effect<Policy.Policy> =>
+): Effect.Effect<Policy.Policy, never, Self> =>
   Effect.gen(function* () {
     // Elsewhere in a worker's program nothing is served.
     if ((yield* Remote.host) !== undefined) return host?.policy ?? policies.sequential
     const configured = yield* tag.policy
     if (chosen !== undefined && configured !== undefined && !Remote.isSilent()) {
       // An operator who sets the variable would see nothing change.
-      yield* Effect.logWarning(
-        `${tag.key} is served under ${chosen.name}, the policy that its program names; the configured ${configured.name} has no effect`
-      )
+      const text = `it is served under ${chosen.name}, the policy that its program names; the configured ${configured.name} has no effect`
+      engineOf(yield* tag).context.log.say("Warn", "its policy", text)
     }
     return (
       chosen ??

@@ -178,10 +178,13 @@ export class Stop<In, Out> {
     this.gate.end()
     this.report = this.tally.report()
     const { interrupted, millis } = this.report
-    if (interrupted > 0) {
+    // In a worker its parent says it.
+    if (interrupted > 0 && !context.log.silent) {
       const requests = `${interrupted} request${interrupted === 1 ? "" : "s"}`
-      context.run(Effect.logWarning(`The stop of ${context.service} cut off ${requests} after ${millis} ms`))
+      context.log.say("Warn", "what a stop cut off", `the stop cut off ${requests} after ${millis} ms`)
     }
+    context.limitLog.end()
+    context.log.end()
     this.intake.end(this.failure === undefined ? undefined : Exit.fail(this.failure))
     this.waiting.end()
   }

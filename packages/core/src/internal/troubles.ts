@@ -1,18 +1,17 @@
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { printable } from "./printable.ts"
+import type { ServerLog } from "./serverLog.ts"
 
 /**
  * What a transport or a hook has thrown that the server does not depend on. It is
  * logged, each text once, and counted, so that a stop can say it in its report.
  */
 export class Troubles {
-  private readonly service: string
-  private readonly run: (effect: Effect.Effect<void>) => void
+  private readonly log: Pick<ServerLog, "say">
   private readonly known = new Map<string, number>()
 
-  constructor(service: string, run: (effect: Effect.Effect<void>) => void) {
-    this.service = service
-    this.run = run
+  constructor(log: Pick<ServerLog, "say">) {
+    this.log = log
   }
 
   /** Calls out of the engine: what is thrown ends here. */
@@ -22,12 +21,12 @@ export class Troubles {
   }
 
   note(what: string, error: unknown): void {
-    const text = `${what}: ${messageOf(error)}`
+    const text = printable(`${what}: ${messageOf(error)}`)
     const before = this.known.get(text)
     // Texts may be made of what peers are called.
     if (before === undefined && this.known.size === mostTexts) return
     this.known.set(text, (before ?? 0) + 1)
-    if (before === undefined) this.run(Effect.logWarning(`${this.service}: ${text}`))
+    if (before === undefined) this.log.say("Warn", "what was thrown", text)
   }
 
   /** A line for each text. */

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Endpoint from "../Endpoint.ts"
@@ -5,8 +6,8 @@ import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Transport from "../Transport.ts"
 import type { Census } from "./census.ts"
-import type { Runner } from "./context.ts"
 import { peerKeyOf } from "./peerKey.ts"
+import type { ServerLog } from "./serverLog.ts"
 
 /** Whether a peer may come in; `Exit.void` where that can be said at once. `itself` is 1 where it is counted already. */
 export type Verifying = (
@@ -16,11 +17,12 @@ export type Verifying = (
 ) => Effect.Effect<void, Outcome.Refused>
 
 /** Asks a server's `verify`. What it throws refuses this peer and nothing more. */
-export const verifying = (verify: Transport.Verify | undefined, census: Census, run: Runner): Verifying => {
+export const verifying = (verify: Transport.Verify | undefined, census: Census, log: ServerLog): Verifying => {
   if (verify === undefined) return () => Exit.void
   return (peer, listener, itself) => {
-    const threw = (cause: unknown) => {
-      run(Effect.logError(`verify failed for ${peer.name}, which is refused`, cause))
+    const threw = (cause: Cause.Cause<unknown>) => {
+      const facts = { listener: String(listener), peer: peer.name, outcome: "Refused" }
+      log.say("Error", "verify that failed", `verify failed for ${peer.name}, which is refused`, facts, cause)
       return Exit.fail(Outcome.refused("verify failed", "Verify"))
     }
     let allowed: ReturnType<Transport.Verify>
@@ -29,7 +31,7 @@ export const verifying = (verify: Transport.Verify | undefined, census: Census, 
       const { connections, opening } = census.of(peerKeyOf(peer))
       allowed = verify(peer, listener, { connections, opening: opening - itself })
     } catch (error) {
-      return threw(error)
+      return threw(Cause.die(error))
     }
     if (typeof allowed === "boolean") return allowed ? Exit.void : turnedAway
     return Effect.matchCauseEffect(allowed, {

@@ -24,6 +24,9 @@ export abstract class WireEnd<Out> implements Connection.Info {
 
   abstract get inFlight(): number
 
+  get kind(): "stream" | "datagram" {
+    return this.wire.carries === "datagrams" ? "datagram" : "stream"
+  }
   get peer(): Peer.Peer {
     return this.wire.peer
   }

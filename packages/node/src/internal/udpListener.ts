@@ -16,7 +16,7 @@ export const receiving = (
 ): Transport.Listening => {
   socket.on("message", (data, { address: host, port }) => {
     const peer = inetPeer("udp", host, port)
-    if (allows?.(peer) === false) return sink.refuse(peer, address, notAllowed)
+    if (allows?.(peer) === false) return sink.refuse(peer, address, notAllowed, "datagram")
     sink.receive({ data, peer, listener: address, reply: reply(socket, host, port) })
   })
   socket.on("error", (error: NodeJS.ErrnoException) => (udp.isPassing(error) ? sink.lose(error) : sink.fail(error)))

@@ -69,7 +69,8 @@ export const serve = (
   socket.start({
     onMessage: (data, from, sizeBytes) => {
       const { peer, reply } = from === undefined ? nobody() : wayOf(from)
-      if (sizeBytes > data.length) return sink.refuse(peer, address, tooLarge(sizeBytes, settings.maxDatagramBytes))
+      if (sizeBytes > data.length)
+        return sink.refuse(peer, address, tooLarge(sizeBytes, settings.maxDatagramBytes), "datagram")
       sink.receive({ data, peer, listener: address, reply })
     },
     onError: (error) => sink.fail(error)

@@ -7,6 +7,7 @@ import * as Peer from "@socketserver/core/Peer"
 import * as NetAddress from "effect/net/NetAddress"
 
 export interface Described {
+  readonly kind: Connection.Info["kind"]
   readonly peer: DescribedPeer
   readonly openedAt: number
   readonly listener: string
@@ -26,7 +27,8 @@ type DescribedTls = Omit<Peer.Tls, "certificate"> & { readonly certificate?: Des
 /** Its DER form is in Base64. */
 type DescribedCertificate = Omit<Peer.Certificate, "raw"> & { readonly raw: string }
 
-export const describe = ({ listener, openedAt, peer }: Connection.Info): Described => ({
+export const describe = ({ kind, listener, openedAt, peer }: Connection.Info): Described => ({
+  kind,
   peer: describePeer(peer),
   openedAt,
   listener: String(listener)

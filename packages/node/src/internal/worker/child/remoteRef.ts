@@ -44,6 +44,7 @@ export class Pushes {
  */
 export class RemoteRef<Out> implements Connection.Ref<Out> {
   readonly id: number
+  readonly kind: Connection.Info["kind"]
   readonly peer: Peer.Peer
   readonly openedAt: number
   readonly listener: Endpoint.Endpoint
@@ -70,6 +71,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   }) {
     const { described, id } = options
     this.id = id
+    this.kind = described.kind
     this.peer = peerOf(described.peer)
     this.openedAt = described.openedAt
     this.listener = Result.getOrElse(Endpoint.parse(described.listener), () => Endpoint.memory(described.listener))

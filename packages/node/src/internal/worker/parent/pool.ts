@@ -51,12 +51,7 @@ export class Pool {
       millis: () => options.placeMillis,
       isWanted: (worker, { connection }) =>
         sticky ? affinity.lineOf(worker)?.hasOther(connection) === true : this.queue.hasOther(connection),
-      onExpired: (call) => {
-        const { name } = call.connection.peer
-        const warning = `${service}: ${name} does not read what it asked for, and others wait for its worker; it is reset`
-        Effect.runForkWith(context)(Effect.logWarning(warning))
-        call.abandon()
-      }
+      onExpired: (call) => call.abandon()
     })
     this.quota = new Quota(options.recycle, affinity)
     this.connections = new Connections(context)
