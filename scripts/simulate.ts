@@ -1,6 +1,6 @@
 /**
  * Seeds of the simulated network: `pnpm simulate [--seeds N] [--first N] [--law NAME] [--shrink RUNS]`,
- * `REPLAY=SEED pnpm simulate`, `SCENARIO=FILE pnpm simulate`. Kept scenarios are played first. The status is 1 where a law is broken.
+ * `REPLAY=SEED pnpm simulate`, `SCENARIO=FILE pnpm simulate`. Kept scenarios are played first. An interrupt ends it with what has been played by then. The status is 1 where a law is broken.
  */
 import { execFileSync, fork } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -63,30 +63,71 @@ const rare: ReadonlyArray<string> = [
   "not begun: place, not begun: turn, not begun: reader, begun: handler, begun: turn, begun: reader"
 ].flatMap((names) => names.split(", "))
 
-/** What a process says of its part. */
+/** What some seeds have shown. */
 interface Part {
   readonly broken: ReadonlyArray<readonly [law: string, seeds: ReadonlyArray<number>]>
   readonly sometimes: Readonly<Record<string, number>>
   readonly requests: number
-  readonly hashes: ReadonlyArray<string>
+  readonly seeds: number
 }
 
 /** The hashes of some seeds, which are the same in every process and each time. */
-const hashes = (): ReadonlyArray<string> =>
-  Array.from({ length: 20 }, (_, i) => Scenario.play(mixed, Scenario.generate(mixed, i + 1), laws).hash)
+const hashes = (): string =>
+  Array.from({ length: 20 }, (_, i) => Scenario.play(mixed, Scenario.generate(mixed, i + 1), laws).hash).join()
 
-const part = (first: number, seeds: number): Part => {
-  const { broken, requests, sometimes } = Scenario.check(mixed, { laws, seeds, first })
-  return { broken: [...broken], requests, sometimes, hashes: hashes() }
+// How many seeds are told together.
+const slice = 500
+
+/** Plays seeds, and tells the parent what each slice has shown; its hashes at the end. */
+const part = async (first: number, seeds: number): Promise<void> => {
+  const tell = (message: Part | string) => new Promise<void>((resolve) => process.send?.(message, () => resolve()))
+  for (let at = 0; at < seeds; at += slice) {
+    const checked = Scenario.check(mixed, { laws, first: first + at, seeds: Math.min(slice, seeds - at) })
+    await tell({ ...checked, broken: [...checked.broken] })
+  }
+  await tell(hashes())
 }
 
-const child = (first: number, seeds: number): Promise<Part> =>
+/** All that has been shown by now. */
+class Shown {
+  seeds = 0
+  requests = 0
+  readonly broken = new Map<string, Array<number>>()
+  readonly sometimes = new Map<string, number>()
+  readonly hashes: Array<string> = []
+
+  add(part: Part | string): void {
+    if (typeof part === "string") return void this.hashes.push(part)
+    this.seeds += part.seeds
+    this.requests += part.requests
+    for (const [name, count] of Object.entries(part.sometimes)) {
+      this.sometimes.set(name, (this.sometimes.get(name) ?? 0) + count)
+    }
+    for (const [law, seeds] of part.broken) {
+      const before = this.broken.get(law)
+      if (before === undefined) console.log(`seed ${seeds[0]} breaks ${law}`)
+      this.broken.set(law, [...(before ?? []), ...seeds])
+    }
+  }
+}
+
+/** Has another process play seeds, until it has, or somebody wants no more. */
+const child = (first: number, seeds: number, shown: Shown): Promise<void> =>
   new Promise((resolve, reject) => {
     const args = ["--part", "--first", String(first), "--seeds", String(seeds)]
     if (values.law !== undefined) args.push("--law", values.law)
-    const process = fork(fileURLToPath(import.meta.url), args)
-    process.on("message", (message) => resolve(message as Part))
-    process.on("exit", (code) => reject(new Error(`a process ended with ${code}`)))
+    const player = fork(fileURLToPath(import.meta.url), args)
+    let enough = false
+    const stop = () => {
+      enough = true
+      player.kill("SIGKILL")
+    }
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop)
+    player.on("message", (message) => shown.add(message as Part | string))
+    player.on("exit", (code) => {
+      if (enough || code === 0) resolve()
+      else reject(new Error(`a process ended with ${code}`))
+    })
   })
 
 const commit = (): string => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
@@ -135,31 +176,24 @@ const many = async (): Promise<boolean> => {
   console.log(`${files} kept scenarios played`)
   const started = performance.now()
   const first = Number(values.first)
-  const seeds = Number(values.seeds)
-  const processes = Math.max(1, Math.min(Number(values.processes), seeds))
-  const each = Math.ceil(seeds / processes)
-  const parts = await Promise.all(
-    Array.from({ length: processes }, (_, i) => child(first + i * each, Math.min(each, seeds - i * each)))
+  const wanted = Number(values.seeds)
+  const processes = Math.max(1, Math.min(Number(values.processes), wanted))
+  const each = Math.ceil(wanted / processes)
+  const shown = new Shown()
+  await Promise.all(
+    Array.from({ length: processes }, (_, i) => child(first + i * each, Math.min(each, wanted - i * each), shown))
   )
+  const { requests, seeds, sometimes } = shown
   const seconds = (performance.now() - started) / 1_000
-  const requests = parts.reduce((sum, { requests }) => sum + requests, 0)
   const rate = `${Math.round(seeds / seconds)} a second on ${processes} processes`
   console.log(`${seeds} seeds in ${seconds.toFixed(1)} s, ${rate}, ${(requests / seeds).toFixed(1)} requests each`)
-  const mine = hashes().join()
-  if ([hashes().join(), ...parts.map(({ hashes }) => hashes.join())].some((others) => others !== mine)) {
+  const mine = hashes()
+  if ([hashes(), ...shown.hashes].some((others) => others !== mine)) {
     holds = false
     console.log("FAIL determinism: one seed has not the same hash twice, or in two processes")
   }
-  const sometimes = new Map<string, number>()
-  for (const part of parts) {
-    for (const [name, count] of Object.entries(part.sometimes)) sometimes.set(name, (sometimes.get(name) ?? 0) + count)
-  }
   console.log(`sometimes: ${[...sometimes].map(([name, count]) => `${name} ${count}`).join(", ")}`)
-  const broken = new Map<string, Array<number>>()
-  for (const part of parts) {
-    for (const [law, seeds] of part.broken) broken.set(law, [...(broken.get(law) ?? []), ...seeds])
-  }
-  for (const [law, found] of broken) {
+  for (const [law, found] of shown.broken) {
     holds = false
     const scenario = Scenario.generate(mixed, found[0] as number)
     const what = Scenario.play(mixed, scenario, laws).broken.find((other) => other.law === law) as Scenario.Broken
@@ -174,8 +208,12 @@ const many = async (): Promise<boolean> => {
 }
 
 const { REPLAY, SCENARIO } = process.env
-if (values.part) process.send?.(part(Number(values.first), Number(values.seeds)), () => process.exit(0))
-else {
+if (values.part) {
+  // Whoever interrupts the parent has it end this one.
+  process.on("SIGINT", () => {})
+  await part(Number(values.first), Number(values.seeds))
+  process.exit(0)
+} else {
   const holds =
     REPLAY !== undefined
       ? tell(Scenario.generate(mixed, Number(REPLAY)))
