@@ -96,6 +96,8 @@ export interface Running {
   /** What is held for each of them, and what its requests wait for. */
   readonly holdings: () => ReadonlyArray<Simulation.Holding>
   readonly counts: () => Outcome.Counts
+  /** Whether the server has ended without being told to, as where no worker starts. */
+  readonly hasFailed: () => boolean
   /** When the server was told to stop. */
   readonly stoppedAt: () => number | undefined
   /** What the stop has reported, once it has ended. */
@@ -176,7 +178,7 @@ export const progress: Law = {
   name: "progress",
   watch: (run) => ({
     onSettled: () => {
-      if (run.stoppedAt() !== undefined) return undefined
+      if (run.stoppedAt() !== undefined || run.hasFailed()) return undefined
       const waits = run.peers.filter((peer) => peer.open && peer.script.heals && peer.length < peer.expected.length)
       return waits.length === 0
         ? undefined
@@ -198,7 +200,8 @@ export const kept: Law = { name: "kept", watch: ofPeers.kept }
 
 /**
  * What is held for a connection is bounded: replies by `maxBuffered`, what is
- * collected in a turn and one reply; requests by `maxPipelined`.
+ * collected in a turn and one reply; requests by `maxPipelined`. What is held for
+ * all is over `maxMemory` for no more than a moment.
  *
  * @category laws
  * @since 0.1.0

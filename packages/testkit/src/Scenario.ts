@@ -94,6 +94,8 @@ export interface Scenario {
   readonly maxPipelined: number
   /** What is held for one connection before it is not read, in bytes. */
   readonly maxBuffered: number
+  /** What is held for all of them, in bytes. */
+  readonly maxMemory: number
   /** Requests that begin in one turn of the event loop, and of one connection in its own. */
   readonly turnRequests: number
   readonly turnShare: number
@@ -152,7 +154,7 @@ export const faults: Faults = {
   slow: 0.5,
   tiny: 0.3,
   forgets: 0.5,
-  never: 0.2,
+  never: 0.4,
   stop: 0.3,
   closeThrows: 0.02
 }
@@ -245,6 +247,7 @@ export const parse = (file: string): Scenario => {
 /** What older files say nothing of. */
 const limits = {
   maxBuffered: 262_144,
+  maxMemory: 268_435_456,
   turnRequests: 1_024,
   turnShare: 32,
   placeMillis: 10_000,

@@ -11,7 +11,13 @@ const holding = (name: string, ...all: ReadonlyArray<Wait>): Holding =>
   ({
     connection: { peer: { name } },
     unsent: 7,
-    waits: all.map(([request, waitsFor, begun = true, behind]) => ({ request, waitsFor, begun, behind }))
+    waits: all.map(([request, waitsFor, begun = true, behind]) => ({
+      request,
+      waitsFor,
+      begun,
+      behind,
+      bound: "writeTimeout"
+    }))
   }) as never
 
 const peer = (name: string, reads = true): PeerState =>
@@ -27,7 +33,7 @@ describe("who waits for whom", () => {
     assert.deepStrictEqual(waits([peer("a"), peer("b"), peer("c", false), peer("d")], holdings, []), [
       "a has 2 of 10 bytes ← request 1 of a waits for its handler",
       "b has 2 of 10 bytes ← request 2 of b waits for a place ← request 1 of a waits for its handler",
-      "c (does not read) has 2 of 10 bytes ← request 4 of c waits for its reader",
+      "c (does not read) has 2 of 10 bytes ← request 4 of c waits for its reader, at most writeTimeout",
       "d has 2 of 10 bytes ← the server does not know it"
     ])
   })

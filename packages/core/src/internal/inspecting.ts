@@ -2,6 +2,7 @@ import type * as Connection from "../Connection.ts"
 import type { Engine } from "./engine.ts"
 import type { Incoming } from "./incoming.ts"
 import type { ServerConnection } from "./serverConnection.ts"
+import { type Wait, waits } from "./waits.ts"
 
 /** What a request waits for: see the table of `waits.ts`. */
 export interface Waiting {
@@ -10,6 +11,8 @@ export interface Waiting {
   /** Whether its handler has begun. */
   readonly begun: boolean
   readonly waitsFor: "place" | "handler" | "turn" | "reader"
+  /** What ends the wait: a limit by its name, those before it, or its author. */
+  readonly bound: Wait["bound"]
   /** The request before it, where it waits for its turn. */
   readonly behind: number | undefined
 }
@@ -18,10 +21,13 @@ export interface Waiting {
 export class Holding {
   readonly connection: Connection.Info
   private readonly on: ServerConnection<unknown, unknown>
+  /** Whether a place is kept by who waits for a reader. */
+  private readonly isExclusive: boolean
 
-  constructor(on: ServerConnection<unknown, unknown>) {
+  constructor(on: ServerConnection<unknown, unknown>, isExclusive: boolean) {
     this.connection = on
     this.on = on
+    this.isExclusive = isExclusive
   }
 
   /** Bytes of replies that the system has not taken. */
@@ -54,25 +60,41 @@ export class Holding {
   private waitOf(request: Incoming<unknown, unknown>): Waiting {
     const { line, outbox } = this.on
     const { begun, id } = request
-    const turn: Waiting = {
+    const wait = (row: Wait, behind?: number): Waiting => ({
       request: id,
       begun,
-      waitsFor: "turn",
-      behind: line.first === request ? undefined : line.first?.id
-    }
+      waitsFor: row.waitsFor as Waiting["waitsFor"],
+      bound: row.bound,
+      behind
+    })
+    const turn = () => wait(rows.turn, line.first === request ? undefined : line.first?.id)
+    const reader = this.isExclusive ? rows.exclusiveReader : rows.reader
     if (!begun) {
-      if (line.queued) return { ...turn, waitsFor: "place", behind: undefined }
-      return outbox.full || line.first === request ? { ...turn, waitsFor: "reader", behind: undefined } : turn
+      if (line.queued) return wait(rows.place)
+      return outbox.full || line.first === request ? wait(rows.reader) : turn()
     }
-    if (request.response !== undefined || request.isHeld) return turn
-    const waitsFor = outbox.blocked && line.parked > 0 && this.on.isNext(request) ? "reader" : "handler"
-    return { ...turn, waitsFor, behind: undefined }
+    if (request.response !== undefined || request.isHeld) return turn()
+    const isRead = !outbox.blocked || line.parked === 0 || !this.on.isNext(request)
+    return wait(isRead ? rows.handler : reader)
   }
+}
+
+const rowOf = (waitsFor: Wait["waitsFor"], bound: Wait["bound"]): Wait =>
+  waits.find((row) => row.waitsFor === waitsFor && row.bound === bound) as Wait
+
+/** Those of requests, of the table of all. */
+const rows = {
+  place: rowOf("place", "turns"),
+  handler: rowOf("handler", "author"),
+  turn: rowOf("turn", "turns"),
+  reader: rowOf("reader", "writeTimeout"),
+  exclusiveReader: rowOf("reader", "placeTimeout")
 }
 
 /** What a server holds for each of its connections. */
 export const holdings = <In, Out>(engine: Engine<In, Out>): ReadonlyArray<Holding> => {
   const all: Array<Holding> = []
-  for (const connection of engine.gate.connections.values()) all.push(new Holding(connection as never))
+  const isExclusive = engine.onParked === undefined
+  for (const connection of engine.gate.connections.values()) all.push(new Holding(connection as never, isExclusive))
   return all
 }

@@ -4,8 +4,9 @@
  * cycle: a place waits for a turn, a turn for those before it, which have begun,
  * and the first of a connection only for its handler and its reader.
  *
- * `docs/reference/limits.md` shows it, and a test holds the two together. A
- * simulation looks for each of its waits, and for none that is not here.
+ * `docs/reference/limits.md` shows it, and a test holds the two together. What a
+ * simulation prints of who waits for whom are rows of it, and `pnpm simulate` is
+ * broken where a wait of requests never happens.
  */
 export const waits = [
   {

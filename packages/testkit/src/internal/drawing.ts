@@ -21,20 +21,24 @@ export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: numbe
   const peers: Array<Scripted> = []
   // Clients of a few peers, or of one each.
   const hosts = chance.pick([1, 2, 5])
-  for (let count = chance.int(1, 5); count > 0; count--) {
+  // Now and then all of them want the same, and much of it.
+  const storm = chance.chance(0.06)
+  for (let count = storm ? 5 : chance.int(1, 5); count > 0; count--) {
     const id = `p${peers.length}`
     const its = chance.fork(id)
-    peers.push(drawPeer(subject, its, rates, id, `10.0.0.${its.int(1, hosts)}:${4_000 + peers.length}`))
+    peers.push(drawPeer(subject, its, rates, id, storm, `10.0.0.${its.int(1, hosts)}:${4_000 + peers.length}`))
   }
   return {
     seed,
     policy: chance.pick(Object.keys(subject.policies)),
     maxPipelined: chance.pick([1, 4, 16, 128]),
     maxBuffered: chance.pick([2_048, 32_768, 262_144]),
+    // Few have little: who is reset for that has no other law to break.
+    maxMemory: chance.chance(0.1) ? chance.pick([32_768, 131_072]) : 268_435_456,
     turnRequests: chance.pick([1_024, 16, 4]),
     turnShare: chance.pick([32, 8, 2]),
     placeMillis: chance.pick([100, 300]),
-    writeMillis: chance.pick([400, 2_000, 60_000]),
+    writeMillis: chance.pick([400, 60_000, 60_000]),
     shuffle: chance.chance(0.5),
     ops: chance.pick([2_048, 2_048, 30, 5, 4]),
     peers,
@@ -52,6 +56,7 @@ const drawPeer = <Self, In, Out>(
   chance: Simulation.Chance,
   rates: Faults,
   id: string,
+  storm: boolean,
   name: string
 ): Scripted => {
   const steps: Array<Step> = []
@@ -60,8 +65,8 @@ const drawPeer = <Self, In, Out>(
   const all: Array<string> = []
   for (let sends = chance.int(1, 4); sends > 0; sends--) {
     // Now and then the same again and again: where replies are large, or handlers slow, so are all of them.
-    const repeats = chance.chance(0.1)
-    const label = `${id} repeats ${sends}`
+    const repeats = chance.chance(0.15) || storm
+    const label = storm ? "storm" : `${id} repeats ${sends}`
     const asks = Array.from({ length: chance.pick(repeats ? [12, 24] : [1, 1, 2, 4, 8, 20]) }, () =>
       subject.asks(repeats ? chance.fork(label) : chance, `${id}-${ids++}`)
     )
@@ -83,7 +88,7 @@ const drawPeer = <Self, In, Out>(
       chance.chance(rates.tiny) ? chance.int(1 + (bytes >> 10), 20 + (bytes >> 8)) : chance.pick([100, 1_460, 65_536])
     ],
     window: Math.max(chance.pick([256, 1_024, 4_096, 65_536]), bytes >> 5),
-    highWater: chance.pick([256, 1_024, 65_536]),
+    highWater: chance.pick([256, 256, 1_024, 65_536]),
     rate: chance.chance(rates.slow) ? 1_000 + Math.floor((bytes * 1_000) / chance.int(100, 3_000)) : Infinity,
     joins: chance.chance(0.5),
     forgets: chance.chance(rates.forgets)

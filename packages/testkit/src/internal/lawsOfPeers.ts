@@ -17,28 +17,29 @@ export const paceOf = (link: Link, bytes: number): { readonly all: number; reado
 export const reads = ({ script }: PeerState): boolean => !script.steps.some((step) => step.do === "stopReading")
 
 export const kept = (run: Running): Watch => {
-  /** Those that have lost a worker, and their connection with it. */
-  const crashed = new Set<string>()
+  /** Those that have lost a worker, and their connection with it, or had to go, or could not come, for want of memory. */
+  const excused = new Set<string>()
   const cut = new Map<string, string>()
   // An outcome may be heard of later than the end.
   const look = (): string | undefined => {
-    for (const [name, what] of cut) if (!crashed.has(name)) return what
+    for (const [name, what] of cut) if (!excused.has(name)) return what
     return undefined
   }
   return {
     onSettled: look,
     atEnd: look,
     onOutcome: ({ connection, outcome }) => {
-      if (outcome._tag === "WorkerCrashed") crashed.add(connection.peer.name)
+      const isFull = outcome._tag === "Refused" || (outcome._tag === "Cancelled" && outcome.reason === "OutOfMemory")
+      if (outcome._tag === "WorkerCrashed" || isFull) excused.add(connection.peer.name)
       return undefined
     },
     onClosed: (peer) => {
       const { expected, length, script } = peer
-      if (run.stoppedAt() !== undefined || length >= expected.length) return undefined
+      if (run.stoppedAt() !== undefined || run.hasFailed() || length >= expected.length) return undefined
       if (!reads(peer)) return undefined
       const { placeMillis, writeMillis } = run.scenario
       const { all, lump } = paceOf(script.link, expected.length)
-      if (lump > Math.min(placeMillis, writeMillis) / 2 || all > placeMillis) return undefined
+      if (lump > Math.min(placeMillis, writeMillis) / 2 || all > 5 * placeMillis) return undefined
       cut.set(script.name, `${script.name} reads, and is cut off after ${length} of ${expected.length} bytes`)
       return undefined
     }

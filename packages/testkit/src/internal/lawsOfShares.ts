@@ -81,10 +81,11 @@ export const turn = (run: Running): Watch => {
 const mark = 65_536
 
 export const bytes = (run: Running): Watch => {
-  const { maxBuffered, maxPipelined } = run.scenario
+  const { maxBuffered, maxMemory, maxPipelined } = run.scenario
   const bound = maxBuffered + 2 * mark + run.largest
   /** By connection: handlers that have ended late since it was within the bound. They had begun within it. */
   const late = new Map<number, number>()
+  let over = 0
   const lateOf = (id: number): number => (run.isElsewhere ? maxPipelined : (late.get(id) ?? 0))
   return {
     onHandled: ({ connection }) => {
@@ -92,18 +93,26 @@ export const bytes = (run: Running): Watch => {
       return undefined
     },
     onTurn: () => {
+      let all = 0
       for (const holding of run.holdings()) {
         const { connection } = holding
+        all += holding.bytes
         if (connection.inFlight > maxPipelined) {
           return `${connection.inFlight} requests of ${connection.peer.name} are in flight, more than ${maxPipelined}`
         }
-        const held = holding.unsent + holding.parked
+        const { parked } = holding
+        if (parked > maxBuffered + (1 + lateOf(connection.id)) * run.largest) {
+          return `${parked} bytes of ${connection.peer.name} wait for their turn, more than ${maxBuffered}`
+        }
+        const held = holding.unsent + parked
         if (held <= bound) late.delete(connection.id)
         else if (held > bound + lateOf(connection.id) * run.largest) {
           return `${held} bytes are held for ${connection.peer.name}, more than ${bound}`
         }
       }
-      return undefined
+      // What has come in a turn is looked at by the end of the next.
+      over = all > maxMemory ? over + 1 : 0
+      return over > 3 ? `${all} bytes are held for all, more than ${maxMemory}, for ${over} turns` : undefined
     }
   }
 }

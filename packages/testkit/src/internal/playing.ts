@@ -37,7 +37,7 @@ export interface Played {
   readonly sometimes: ReadonlyArray<string>
 }
 
-// How long, from the heal on, everything may take until everybody has what is owed to them, in virtual time.
+// How long, from the heal on, everything may take until everybody has what is owed to them, in virtual time, beside the handlers.
 const settleMillis = 20_000
 
 export const play = <Self, In, Out>(
@@ -88,6 +88,7 @@ class Game<Self, In, Out> {
   private handlers = 0
   private world!: Simulation.World["Service"]
   private server: Server.Server<In, Out> | undefined
+  private hasFailed = false
   private stoppedAt: number | undefined
   private report: Outcome.Report | undefined
   private quietSince: number | undefined
@@ -110,6 +111,7 @@ class Game<Self, In, Out> {
       connections: () => Effect.runSync((this.server as Server.Server<In, Out>).connections),
       holdings: () => Simulation.holdings(this.server as Server.Server<In, Out>),
       counts: () => Effect.runSync((this.server as Server.Server<In, Out>).counts),
+      hasFailed: () => this.hasFailed,
       stoppedAt: () => this.stoppedAt,
       report: () => this.report
     }
@@ -130,6 +132,11 @@ class Game<Self, In, Out> {
     const { scenario } = this
     this.world = yield* Simulation.World
     const life = yield* Effect.forkScoped(Layer.launch(this.layer), { startImmediately: true })
+    life.addObserver(() => {
+      if (this.stoppedAt !== undefined) return
+      this.hasFailed = true
+      this.sometimes.add("the server fails")
+    })
     // Peers may come as soon as it is bound, before workers are ready.
     yield* this.until(() => this.server !== undefined || life.pollUnsafe() !== undefined, 1_000)
     const { server } = this
@@ -144,7 +151,10 @@ class Game<Self, In, Out> {
     this.world.after(scenario.heal, () => this.heal())
     const stop = Effect.suspend(() => this.stop(server, life))
     if (scenario.stop !== undefined) yield* Effect.forkScoped(Effect.delay(stop, scenario.stop))
-    const limit = scenario.heal + settleMillis
+    // At worst one handler after the other.
+    const asks = scenario.peers.flatMap(({ steps }) => steps.map((step) => (step.do === "send" ? step.asks.length : 0)))
+    const handlers = asks.reduce((sum, count) => sum + count, 0) * this.subject.handlerMillis
+    const limit = scenario.heal + settleMillis + handlers
     yield* this.until(() => (this.healed && this.pending === 0 && this.isComplete) || this.world.now() >= limit, limit)
     // Whoever has reset is seen to be gone by then: where events forget it, a server looks once a second.
     yield* Effect.sleep(2_500)
@@ -160,7 +170,7 @@ class Game<Self, In, Out> {
 
   private get layer(): Layer.Layer<Self, unknown> {
     const { scenario, subject } = this
-    const { maxBuffered, maxPipelined } = scenario
+    const { maxBuffered, maxMemory, maxPipelined } = scenario
     const listen: Transport.Listen = (sink) =>
       Effect.map(MemoryServer.listen("simulated")(sink), (listening) => ({
         ...listening,
@@ -177,6 +187,7 @@ class Game<Self, In, Out> {
     const limits: Transport.ServerOptions = {
       maxPipelined,
       maxBuffered,
+      maxMemory,
       placeTimeout: scenario.placeMillis,
       writeTimeout: scenario.writeMillis,
       drainTimeout: scenario.drainMillis

@@ -8,6 +8,7 @@ const serverOf = (s: Scenario): string =>
   [
     `  server: ${s.policy}, maxPipelined ${s.maxPipelined}`,
     ...(s.maxBuffered === 262_144 ? [] : [`maxBuffered ${s.maxBuffered}`]),
+    ...(s.maxMemory === 268_435_456 ? [] : [`maxMemory ${s.maxMemory}`]),
     ...(s.turnRequests === 1_024 && s.turnShare === 32
       ? []
       : [`${s.turnRequests} a turn, ${s.turnShare} of a connection`]),

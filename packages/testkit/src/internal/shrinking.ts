@@ -28,6 +28,7 @@ export const shrink = <Self, In, Out>(
 /** The limits that say least: what needs a smaller one says so. */
 const usual = {
   maxBuffered: 262_144,
+  maxMemory: 268_435_456,
   turnRequests: 1_024,
   turnShare: 32,
   writeMillis: 60_000,

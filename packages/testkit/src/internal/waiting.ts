@@ -68,7 +68,7 @@ class Graph {
       case "turn":
         return ["waits for its turn", request.behind === undefined ? undefined : this.requests.get(request.behind)]
       case "reader":
-        return ["waits for its reader", undefined]
+        return [`waits for its reader, at most ${request.bound}`, undefined]
       case "place":
         return ["waits for a place", this.holder(request, (other) => other.begun && other.waitsFor !== "turn")]
       case "handler":
