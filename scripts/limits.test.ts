@@ -54,3 +54,14 @@ describe("the page of limits", () => {
       throw new Error([...missing, ...twice.map((name) => `${name} twice`)].join(", "))
   })
 })
+
+describe("times that a program gives", () => {
+  it("are read in one room, which refuses what is none", () => {
+    const others = globSync("packages/{core,node,testkit}/src/**/*.ts").filter(
+      (file) => !file.endsWith("core/src/internal/duration.ts") && readFileSync(file, "utf8").includes("Duration.Input")
+    )
+    // It lets a test pass time.
+    if (others.join() !== "packages/testkit/src/internal/harness.ts")
+      throw new Error(`Settings.Time in ${others.join()}`)
+  })
+})

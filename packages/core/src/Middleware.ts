@@ -9,16 +9,17 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import type * as Handler from "./Handler.ts"
+import * as durations from "./internal/duration.ts"
 import { elapsed } from "./internal/elapsed.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Request from "./Request.ts"
 import * as Response from "./Response.ts"
 import * as Session from "./Session.ts"
+import type * as Settings from "./Settings.ts"
 
 /**
  * A function from handler to handler that may need services of its own.
@@ -49,6 +50,11 @@ export interface TimeoutOptions<In, Out> {
  * The time counts from when the handler begins, not from when the request was
  * received. A stream that the handler has returned is not timed.
  *
+ * **Gotchas**
+ *
+ * A time that is none (0, negative) would interrupt every handler that does not
+ * answer at once: it throws an `InvalidOption` where it is written.
+ *
  * **Example** (Answering a timeout)
  *
  * ```ts
@@ -65,30 +71,31 @@ export interface TimeoutOptions<In, Out> {
  */
 export const timeout: {
   <In, Out>(
-    duration: Duration.Input,
+    duration: Settings.Time,
     options?: TimeoutOptions<In, Out>
   ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
   <In, Out, R>(
     self: Handler.Handler<In, Out, R>,
-    duration: Duration.Input,
+    duration: Settings.Time,
     options?: TimeoutOptions<In, Out>
   ): Handler.Handler<In, Out, R>
   <In, Out, R>(
     self: Session.Session<In, Out, R>,
-    duration: Duration.Input,
+    duration: Settings.Time,
     options?: TimeoutOptions<In, Out>
   ): Session.Session<In, Out, R>
 } = dual(
   (args) => isWork(args[0]),
-  <In, Out, R>(self: Work<In, Out, R>, duration: Duration.Input, options?: TimeoutOptions<In, Out>) => {
-    const outcome = Outcome.timedOut(Duration.toMillis(duration))
+  <In, Out, R>(self: Work<In, Out, R>, duration: Settings.Time, options?: TimeoutOptions<In, Out>) => {
+    const millis = durations.orThrow("timeout", duration, { forever: true })
+    const outcome = Outcome.timedOut(millis)
     return over<In, Out, R, R>(self, (handler) => (request) => {
       const effect = handler(request)
       // An answer that is there already needs no clock.
       return Exit.isExit(effect)
         ? effect
         : Effect.timeoutOrElse(effect, {
-            duration,
+            duration: millis,
             orElse: () =>
               Effect.sync(() =>
                 Response.withOutcome(options?.onTimeout?.(request) ?? Response.andClose(Response.empty), outcome)

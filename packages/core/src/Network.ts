@@ -10,13 +10,14 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Connection from "./Connection.ts"
+import * as durations from "./internal/duration.ts"
 import * as links from "./internal/links.ts"
 import * as MemoryServer from "./MemoryServer.ts"
 import type * as Server from "./Server.ts"
+import type * as Settings from "./Settings.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
@@ -35,9 +36,9 @@ export interface Link extends links.Link {}
  */
 export interface LinkOptions {
   /** How long everything travels. Default: no time. */
-  readonly latency?: Duration.Input | undefined
+  readonly latency?: Settings.Time | undefined
   /** How much longer at most, by chance. Bytes are never overtaken, datagrams may be. Default: no time. */
-  readonly jitter?: Duration.Input | undefined
+  readonly jitter?: Settings.Time | undefined
   /** The smallest and the largest piece that travels alone, in bytes. Default: as written. */
   readonly chunk?: readonly [min: number, max: number] | undefined
   /** What the receiver's system holds that its program has not read, in bytes. More waits at the sender. Default: 64 KiB. */
@@ -71,7 +72,7 @@ export interface LinkOptions {
 export const perfect: Link = links.perfect
 
 /**
- * Makes a link.
+ * Makes a link. A time that is none, as one below 0, throws an `InvalidOption`.
  *
  * **Example** (A slow network that cuts lines in pieces)
  *
@@ -97,8 +98,8 @@ export const perfect: Link = links.perfect
  * @since 0.1.0
  */
 export const link = (options: LinkOptions): Link => ({
-  latency: Duration.toMillis(options.latency ?? 0),
-  jitter: Duration.toMillis(options.jitter ?? 0),
+  latency: durations.orThrow("latency", options.latency ?? 0, { zero: true }),
+  jitter: durations.orThrow("jitter", options.jitter ?? 0, { zero: true }),
   chunk: options.chunk ?? perfect.chunk,
   window: options.window ?? perfect.window,
   highWater: options.highWater ?? perfect.highWater,

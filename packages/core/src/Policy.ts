@@ -18,7 +18,6 @@
  */
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
@@ -36,6 +35,7 @@ import type * as Outcome from "./Outcome.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
 import { PolicyError } from "./ServerError.ts"
+import type * as Settings from "./Settings.ts"
 import type * as Worker from "./Worker.ts"
 
 export { PolicyError }
@@ -271,8 +271,8 @@ export const finishing = (self: Policy): Policy => combinators.finishing(self)
  * @since 0.1.0
  */
 export const timeout: {
-  (duration: Duration.Input): (self: Policy) => Policy
-  (self: Policy, duration: Duration.Input): Policy
+  (duration: Settings.Time): (self: Policy) => Policy
+  (self: Policy, duration: Settings.Time): Policy
 } = dual(2, combinators.timeout)
 
 /**

@@ -26,7 +26,6 @@
  */
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
@@ -50,6 +49,7 @@ import type * as Request from "./Request.ts"
 import type * as Response from "./Response.ts"
 import type { ServerError } from "./ServerError.ts"
 import type * as Session from "./Session.ts"
+import type * as Settings from "./Settings.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
@@ -147,8 +147,8 @@ export interface SessionOptions<In, Out = never> extends ServeOptions<In, Out> {
  * @since 0.1.0
  */
 export interface HandleRequestOptions {
-  /** How long to wait for a request. Default: for ever. */
-  readonly timeout?: Duration.Input | undefined
+  /** How long to wait for a request. 0 takes one that is there. Default: for ever. */
+  readonly timeout?: Settings.Time | undefined
 }
 
 /**

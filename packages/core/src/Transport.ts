@@ -11,7 +11,6 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -54,9 +53,9 @@ export interface ServerOptions {
   /** The largest message that is written, in bytes, or as `"8MiB"`: a reply, an element of a stream, a push. Default: 8 MiB, or the largest frame if that is more. A larger one fails its request, and closes the connection. Streams send more. */
   readonly maxReply?: number | string | undefined
   /** How long a whole connection (`Protocol.connection`) may wait for its handler to begin, where a policy or its workers bound how many run; after it, it is closed, and counted as `Refused`. Also how long a reply that its peer does not read may keep a place for one at a time (`sequential`, a key of `keyed`, a worker) from others, and six times that in all if the peer reads a little; after it, its connection is reset, and its requests end as `Cancelled`. Default: 10 seconds. */
-  readonly placeTimeout?: Duration.Input | undefined
+  readonly placeTimeout?: Settings.Time | undefined
   /** How long a worker may take to start, under a policy that has any. Default: 30 seconds. After it, it is killed, and another one is started after a while. */
-  readonly startTimeout?: Duration.Input | undefined
+  readonly startTimeout?: Settings.Time | undefined
   /** How long a connection may take for its first byte, once it is accepted and its handshake is done. Default: off. After it, it is closed, and counted as `TimedOut`. */
   readonly firstByteTimeout?: Settings.Time | undefined
   /** How long a frame may take from its first byte to its last, however its bytes come. It stands still while the server does not read, and is never shorter than the largest frame takes at 16 KiB/s. Default: 30 seconds. After it, what came before is answered, and the connection is closed and counted as `TimedOut`. */
@@ -74,9 +73,9 @@ export interface ServerOptions {
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. It is told how many connections the peer has already. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
   readonly verify?: Verify | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */
-  readonly drainTimeout?: Duration.Input | undefined
+  readonly drainTimeout?: Settings.Time | undefined
   /** How long a program that is told to stop by a signal (`NodeServer.launch`) goes on accepting before this server's stop begins: it says that it is not ready (`server.isReady`, and to a service manager), and balancers that are late take it off their lists meanwhile. A second signal ends it at once. `shutdown`, and whoever closes the server's scope, do not wait for it. Default: 0. */
-  readonly drainDelay?: Duration.Input | undefined
+  readonly drainDelay?: Settings.Time | undefined
 }
 
 /**

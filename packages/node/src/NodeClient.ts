@@ -11,12 +11,13 @@ import type * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Protocol from "@socketserver/core/Protocol"
 import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
+import type * as Settings from "@socketserver/core/Settings"
 import type * as Wire from "@socketserver/core/Wire"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as query from "./internal/query.ts"
+import { time } from "./internal/times.ts"
 import type { Pem } from "./TlsServer.ts"
 
 /**
@@ -54,7 +55,7 @@ export interface TcpClientOptions {
    * How long connecting may take, the handshake of TLS included. Default: 10
    * seconds; then `ConnectFailed` with kind `TimedOut`.
    */
-  readonly connectTimeout?: Duration.Input | undefined
+  readonly connectTimeout?: Settings.Time | undefined
 }
 
 /**
@@ -120,7 +121,7 @@ export interface UnixDatagramClientOptions {
    * How long a message waits while the server's queue is full. Default: 10
    * seconds; then the connection ends with reason `Reset`.
    */
-  readonly sendTimeout?: Duration.Input | undefined
+  readonly sendTimeout?: Settings.Time | undefined
   /** The largest answer, in bytes. Default: 64 KiB. One that is longer ends the connection with reason `Reset`. */
   readonly maxDatagramBytes?: number | undefined
 }
@@ -199,7 +200,7 @@ export interface UpgradeOptions extends TlsTrustOptions {
   /** Whom the server's certificate must be for. */
   readonly serverName: string
   /** How long the handshake may take. Default: 10 seconds. */
-  readonly handshakeTimeout?: Duration.Input | undefined
+  readonly handshakeTimeout?: Settings.Time | undefined
 }
 
 /**
@@ -269,13 +270,18 @@ export const wire = (
             query.ofClient(endpoint),
             () => import("./internal/netSocket.ts"),
             ({ connectInet }, set) =>
-              connectInet(Endpoint.tcp(endpoint.host, endpoint.port), { ...options.tcp, ...set })
+              inTime({ ...options.tcp, ...set }, (options) =>
+                connectInet(Endpoint.tcp(endpoint.host, endpoint.port), options)
+              )
           )
         case "Tls":
           return using(
             query.ofClient(endpoint),
             () => import("./internal/tlsClient.ts"),
-            ({ connect }, set) => connect(Endpoint.tls(endpoint.host, endpoint.port), { ...options.tls, ...set })
+            ({ connect }, set) =>
+              inTime({ ...options.tls, ...set }, (options) =>
+                connect(Endpoint.tls(endpoint.host, endpoint.port), options)
+              )
           )
         case "Udp":
           return using(
@@ -287,7 +293,8 @@ export const wire = (
           return using(
             query.ofClient(endpoint),
             () => import("./internal/unixStream.ts"),
-            ({ connect }, set) => connect(Endpoint.unix(endpoint.path), { ...options.unix, ...set })
+            ({ connect }, set) =>
+              inTime({ ...options.unix, ...set }, (options) => connect(Endpoint.unix(endpoint.path), options))
           )
         case "Unixgram":
           return using(
@@ -312,6 +319,16 @@ export const wire = (
           )
       }
     }
+  )
+
+/** Connects, if the time that this may take is one. */
+const inTime = <Options extends Pick<TcpClientOptions, "connectTimeout">, E>(
+  options: Options,
+  connect: (options: Options & { readonly connectTimeout: number }) => Effect.Effect<Wire.Wire, E, Scope.Scope>
+): Effect.Effect<Wire.Wire, E | ServerError, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.fromResult(time("connectTimeout", options.connectTimeout ?? "10 seconds", { forever: true })),
+    (connectTimeout) => connect({ ...options, connectTimeout })
   )
 
 const using = <Set, Module>(

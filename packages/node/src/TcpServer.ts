@@ -9,7 +9,6 @@ import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
-import type * as Duration from "effect/Duration"
 import type * as Layer from "effect/Layer"
 import { listenInet } from "./internal/inetListener.ts"
 import { bounded } from "./internal/machine.ts"
@@ -76,7 +75,7 @@ export interface AdmissionOptions {
    */
   readonly proxyProtocol?: ReadonlyArray<Networks.Input> | undefined
   /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
-  readonly proxyTimeout?: Duration.Input | undefined
+  readonly proxyTimeout?: Settings.Time | undefined
 }
 
 /**

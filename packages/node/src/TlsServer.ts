@@ -11,8 +11,8 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { Credentials as Impl, make } from "./internal/credentials.ts"
@@ -82,14 +82,14 @@ export interface TlsOptions extends Identity {
    * How long a handshake may take, from its first byte to its last. Default: 10
    * seconds; then the connection is closed and counts as `Refused`.
    */
-  readonly handshakeTimeout?: Duration.Input | undefined
+  readonly handshakeTimeout?: Settings.Time | undefined
   /**
    * For how long a look at the PEM files is good: the next client after that has
    * them looked at again, and read if they have changed. Connections stay as they
    * are. New files that cannot be used are logged, once, and the old certificate
    * stays. Default: 10 seconds.
    */
-  readonly reloadAfter?: Duration.Input | undefined
+  readonly reloadAfter?: Settings.Time | undefined
 }
 
 /**
@@ -259,7 +259,7 @@ export const upgrade = <In, Out>(
   options: UpgradeOptions<Out> = {}
 ): Effect.Effect<void, Connection.UpgradeFailed> =>
   credentials instanceof Impl
-    ? upgrading(connection, credentials.secure, { handshakeTimeout: undefined, last: options.last })
+    ? upgrading(connection, credentials.secure, { handshakeMillis: undefined, last: options.last })
     : Effect.fail(
         new Connection.UpgradeFailed({
           peer: connection.peer,

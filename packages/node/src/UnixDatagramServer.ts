@@ -14,8 +14,8 @@
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { bindFailed } from "./internal/netServer.ts"
@@ -64,7 +64,7 @@ export interface UnixDatagramSocketOptions {
    * it ends as `Undelivered`, with reason `PeerFull`. At most 1,024 replies wait
    * for one peer, and none for a peer that takes nothing while the server is full.
    */
-  readonly sendTimeout?: Duration.Input | undefined
+  readonly sendTimeout?: Settings.Time | undefined
   /**
    * What the kernel holds of replies that peers have not read, all together, in
    * bytes (SO_SNDBUF). Default: 1 MiB, which Linux doubles; the kernel may cap it

@@ -11,8 +11,8 @@
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Settings from "@socketserver/core/Settings"
 import * as Transport from "@socketserver/core/Transport"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { copy } from "./internal/prefork/copy.ts"
@@ -58,7 +58,7 @@ export interface UnixListenOptions {
    */
   readonly proxyProtocol?: boolean | undefined
   /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
-  readonly proxyTimeout?: Duration.Input | undefined
+  readonly proxyTimeout?: Settings.Time | undefined
 }
 
 /**

@@ -22,7 +22,6 @@ import { PolicyError } from "@socketserver/core/ServerError"
 import * as Settings from "@socketserver/core/Settings"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { availableParallelism } from "node:os"
 import { carried } from "./internal/worker/carried.ts"
@@ -46,11 +45,11 @@ export interface WorkerOptions {
   /** The heap of a worker, in MiB of V8's old generation; buffers are not in it. Default: what V8 chooses. A worker that needs more ends, and its request as `WorkerCrashed`; see {@link thread} for what a thread cannot. */
   readonly memory?: number | undefined
   /** How long a worker may take for a request. Default: for ever. Then it is killed, whatever it does, and the request ends as `WorkerCrashed`. `Policy.timeout` asks politely first. */
-  readonly deadline?: Duration.Input | undefined
+  readonly deadline?: Settings.Time | undefined
   /** How long a worker may take to start. Default: the server's `startTimeout`, 30 seconds. Then it is killed, and started again after a while. */
-  readonly startTimeout?: Duration.Input | undefined
+  readonly startTimeout?: Settings.Time | undefined
   /** How long a worker may take to end, or to let go of a cancelled request. Default: 1 second. Then it is killed. */
-  readonly gracePeriod?: Duration.Input | undefined
+  readonly gracePeriod?: Settings.Time | undefined
   /** Whether a request may be given to another worker when the one that had it crashed: twice at most, and not once something was answered. Default: `false`. */
   readonly idempotent?: boolean | undefined
   /** A module that places the server, to start instead of the program: a path or a `file:` URL. Default: the program. */
@@ -204,7 +203,7 @@ const make = (
   wrong: string | undefined
 ): Policy.Policy => {
   const { memory, queue = 1_024 } = options
-  const deadline = options.deadline ?? Duration.infinity
+  const { deadline = "off" } = options
   const { gracePeriod = "1 second", startTimeout } = options
   const problem =
     wrong ??
@@ -246,11 +245,11 @@ const make = (
     policy: name,
     queue,
     memoryMb: memory,
-    deadlineMillis: Duration.toMillis(deadline),
+    deadlineMillis: millisOf(deadline),
     get startMillis() {
-      return startTimeout === undefined ? limits.startMillis : Duration.toMillis(startTimeout)
+      return startTimeout === undefined ? limits.startMillis : millisOf(startTimeout)
     },
-    graceMillis: Duration.toMillis(gracePeriod),
+    graceMillis: millisOf(gracePeriod),
     get placeMillis() {
       return limits.placeMillis
     },
@@ -261,11 +260,17 @@ const make = (
   return { name, worker: size.kind, onPeerGone: "cancel", drain: Remote.drain, place }
 }
 
-const deadlineOf = (deadline: Duration.Input): string | undefined =>
-  Option.match(Duration.fromInput(deadline), {
-    onNone: () => String(deadline),
-    onSome: (time) => (Duration.isFinite(time) ? Settings.formatDuration(time) : undefined)
+/** How a deadline is written, unless there is none. */
+const deadlineOf = (deadline: Settings.Time): string | undefined =>
+  Result.match(read(deadline), {
+    onFailure: () => String(deadline),
+    onSuccess: (millis) => (millis === Infinity ? undefined : Settings.formatDuration(Duration.millis(millis)))
   })
+
+const read = (time: Settings.Time) => Settings.millis("", time, { zero: true, forever: true })
+
+/** Of what is no time nothing is placed. */
+const millisOf = (time: Settings.Time): number => Result.getOrElse(read(time), () => Infinity)
 
 /** What is wrong with a number, and what it is without the option. */
 const positive = (option: string, value: number, without: string): string | undefined =>
@@ -276,7 +281,7 @@ const positive = (option: string, value: number, without: string): string | unde
 /** What is wrong with a time, and what it is without the option. */
 const time = (
   option: string,
-  input: Duration.Input,
+  input: Settings.Time,
   without: string,
   least: 0 | 1,
   /** Whether it is what a stop or a start waits for. */

@@ -66,10 +66,16 @@ export const ofOption = (
   return Result.fail(new InvalidOption({ option, problem: `it must be ${kind}, not ${said(input)}; ${mend}` }))
 }
 
+/** The same where nothing can fail: what is wrong is thrown where it is written, when a program is put together. */
+export const orThrow = (option: string, input: Input, allows?: Allows): number =>
+  Result.getOrThrow(ofOption(option, input, allows))
+
 const said = (input: Input): string => (typeof input === "string" ? JSON.stringify(input) : String(input))
 
 const fromInput = (input: Input): Option.Option<Duration.Duration> => {
   if (input === "off") return Option.some(Duration.infinity)
+  // Effect takes it for no time at all.
+  if (Number.isNaN(input)) return Option.none()
   const short = typeof input === "string" ? read(input, { zero: true }) : undefined
   return short !== undefined && Result.isSuccess(short)
     ? Option.some(short.success)

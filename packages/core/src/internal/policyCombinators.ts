@@ -1,8 +1,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Middleware from "../Middleware.ts"
 import type { Policy } from "../Policy.ts"
+import type * as Settings from "../Settings.ts"
 import * as durations from "./duration.ts"
 import { refused } from "./policies.ts"
 
@@ -11,23 +12,20 @@ import { refused } from "./policies.ts"
 export const finishing = (self: Policy): Policy =>
   self.onPeerGone === "finish" ? self : { ...self, name: `${self.name},onPeerGone=finish`, onPeerGone: "finish" }
 
-export const timeout = (self: Policy, duration: Duration.Input): Policy => {
-  const time = Option.filter(
-    Duration.fromInput(duration),
-    (time) => Duration.isPositive(time) && Duration.isFinite(time)
-  )
-  if (Option.isNone(time)) {
+export const timeout = (self: Policy, duration: Settings.Time): Policy => {
+  const time = durations.ofOption("timeout", duration)
+  if (Result.isFailure(time)) {
     const name = `${self.name},timeout=${String(duration)}`
     const problem = `timeout must be a positive time that ends, not ${JSON.stringify(duration)}; leave it out for none`
     return { ...self, name, place: () => refused(name, problem) }
   }
   return {
     ...self,
-    name: `${self.name},timeout=${durations.format(time.value)}`,
+    name: `${self.name},timeout=${durations.format(Duration.millis(time.success))}`,
     place: (served, server) =>
       Effect.map(self.place(served, server), (placed) => ({
         ...placed,
-        handler: Middleware.timeout(placed.handler, duration)
+        handler: Middleware.timeout(placed.handler, time.success)
       }))
   }
 }

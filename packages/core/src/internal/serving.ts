@@ -16,6 +16,7 @@ import type * as Server from "../Server.ts"
 import { AlreadyServed, PolicyFailed, ServerError } from "../ServerError.ts"
 import { isSession, type Session } from "../Session.ts"
 import * as Worker from "../Worker.ts"
+import * as durations from "./duration.ts"
 import { engineOf } from "./face.ts"
 import type { Incoming } from "./incoming.ts"
 import * as policies from "./policies.ts"
@@ -256,11 +257,17 @@ export const handleRequest = <Self, In, Out, R>(
   options: Server.HandleRequestOptions | undefined
 ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R> =>
   Effect.gen(function* () {
+    const millis =
+      options?.timeout === undefined
+        ? Infinity
+        : yield* Effect.mapError(
+            Effect.fromResult(durations.ofOption("timeout", options.timeout, { zero: true, forever: true })),
+            (reason) => new ServerError({ reason })
+          )
     const { intake, stop } = engineOf(yield* tag)
     const take = Effect.catchTag(intake.takeOne, "Done", () => Effect.fail(stop.error))
     const handleOne = Effect.gen(function* () {
-      const taken =
-        options?.timeout === undefined ? Option.some(yield* take) : yield* Effect.timeoutOption(take, options.timeout)
+      const taken = millis === Infinity ? Option.some(yield* take) : yield* Effect.timeoutOption(take, millis)
       if (Option.isNone(taken)) return Option.none()
       return Option.some(yield* taken.value[0].handle(handler))
     })

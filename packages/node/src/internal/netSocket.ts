@@ -1,7 +1,6 @@
 import { ConnectFailed } from "@socketserver/core/Connection"
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
@@ -10,15 +9,23 @@ import { connectKind } from "./errors.ts"
 import { peerOf, unixPeer } from "./peers.ts"
 import { type Secured, SocketWire } from "./socketWire.ts"
 
+/** The options of a client, its time in milliseconds. */
+export interface ConnectOptions extends Omit<TcpClientOptions, "connectTimeout"> {
+  readonly connectTimeout?: number | undefined
+}
+
+/** How long connecting may take, where nobody says so. */
+export const connectMillis = 10_000
+
 type Securing = (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, unknown>
 
 /** A connection to a host and a port, which `secure` encrypts. */
 export const connectInet = (
   endpoint: Endpoint.Tcp | Endpoint.Tls,
-  options: TcpClientOptions = {},
+  options: ConnectOptions = {},
   secure?: Securing
 ): Effect.Effect<SocketWire, ConnectFailed, Scope.Scope> => {
-  const { connectTimeout = "10 seconds", noDelay = true } = options
+  const { connectTimeout = connectMillis, noDelay = true } = options
   return connect(endpoint, { host: endpoint.host, port: endpoint.port, noDelay }, connectTimeout, secure)
 }
 
@@ -29,7 +36,7 @@ export const connectInet = (
 export const connect = (
   endpoint: Endpoint.Endpoint,
   options: net.SocketConnectOpts & { readonly noDelay?: boolean },
-  timeout: Duration.Input,
+  timeoutMillis: number,
   secure?: Securing
 ): Effect.Effect<SocketWire, ConnectFailed, Scope.Scope> => {
   const fails = (kind: ConnectFailed["kind"], cause: unknown) =>
@@ -61,7 +68,7 @@ export const connect = (
   }).pipe(
     // `connect` throws for options it cannot accept, such as a port out of range.
     Effect.catchDefect((cause) => fails(connectKind(cause), cause)),
-    Effect.timeoutOrElse({ duration: timeout, orElse: () => fails("TimedOut", new Error("no answer in time")) })
+    Effect.timeoutOrElse({ duration: timeoutMillis, orElse: () => fails("TimedOut", new Error("no answer in time")) })
   )
   return Effect.acquireRelease(open, (wire) => Effect.sync(() => wire.leave()), { interruptible: true })
 }

@@ -4,7 +4,7 @@ import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type { TlsOptions } from "../TlsServer.ts"
 import { make } from "./credentials.ts"
-import { connect } from "./netSocket.ts"
+import { connect, connectMillis } from "./netSocket.ts"
 import { reachable } from "./peers.ts"
 import { SocketWire } from "./socketWire.ts"
 import type { Secure } from "./streamListener.ts"
@@ -29,7 +29,7 @@ export const securing = (options: TlsOptions): Effect.Effect<Securing, ServerErr
         Effect.suspend(() => {
           const address = Endpoint.tls(host, port)
           const options = { host: reachable(host), port, noDelay: true }
-          return connect(address, options, "10 seconds", pinned(own.certificates, own.alpn))
+          return connect(address, options, connectMillis, pinned(own.certificates, own.alpn))
         })
       )
   }))

@@ -2,7 +2,6 @@ import type * as Connection from "@socketserver/core/Connection"
 import type * as Peer from "@socketserver/core/Peer"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import { type Secured, SocketWire } from "./socketWire.ts"
@@ -11,18 +10,18 @@ import { type Secured, SocketWire } from "./socketWire.ts"
 export const upgrading = <In, Out>(
   connection: Connection.Connection<In, Out>,
   secure: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, Failure>,
-  options: { readonly handshakeTimeout: Duration.Input | undefined; readonly last: Out | undefined }
+  options: { readonly handshakeMillis: number | undefined; readonly last: Out | undefined }
 ): Effect.Effect<void, Connection.UpgradeFailed> => {
-  const { handshakeTimeout, last } = options
+  const { handshakeMillis, last } = options
   return Transport.upgrade(connection, {
     last,
     problemOf: (failure: Failure) => ("reason" in failure ? failure.reason : `TLS: ${failure.message}`),
     impossible: (wire) => (isPlain(wire) ? undefined : notPossible),
     change: (wire) => {
       const change = (wire as SocketWire).upgrade(secure)
-      return handshakeTimeout === undefined
+      return handshakeMillis === undefined
         ? change
-        : Effect.timeoutOrElse(change, { duration: handshakeTimeout, orElse: () => Effect.fail(late) })
+        : Effect.timeoutOrElse(change, { duration: handshakeMillis, orElse: () => Effect.fail(late) })
     }
   })
 }

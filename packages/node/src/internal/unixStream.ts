@@ -4,16 +4,19 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
-import type { TcpClientOptions } from "../NodeClient.ts"
 import * as netSocket from "./netSocket.ts"
 import * as unixPath from "./unixPath.ts"
 
 /** A connection to a Unix socket. */
 export const connect = (
   endpoint: Endpoint.Unix,
-  options: Pick<TcpClientOptions, "connectTimeout"> = {}
+  options: Pick<netSocket.ConnectOptions, "connectTimeout"> = {}
 ): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
-  netSocket.connect(endpoint, { path: unixPath.native(endpoint.path) }, options.connectTimeout ?? "10 seconds")
+  netSocket.connect(
+    endpoint,
+    { path: unixPath.native(endpoint.path) },
+    options.connectTimeout ?? netSocket.connectMillis
+  )
 
 /**
  * What differs for stream sockets in the file system: how they are asked

@@ -3,7 +3,6 @@ import type * as Endpoint from "@socketserver/core/Endpoint"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { UnixDatagramClientOptions } from "../NodeClient.ts"
@@ -20,18 +19,22 @@ export const open = (
   endpoint: Endpoint.Unixgram,
   options: UnixDatagramClientOptions
 ): Effect.Effect<Wire.Wire, ConnectFailed | ServerError, Scope.Scope> =>
-  Effect.flatMap(Effect.andThen(unixgram.resolve(options), unixgram.load(endpoint)), (system) =>
-    connect(system, endpoint, options)
-  )
+  Effect.gen(function* () {
+    const { sendTimeoutMillis } = yield* unixgram.resolve({
+      ...options,
+      sendTimeout: options.sendTimeout ?? "10 seconds"
+    })
+    return yield* connect(yield* unixgram.load(endpoint), endpoint, { ...options, sendTimeout: sendTimeoutMillis })
+  })
 
 /** A socket with a name of its own, connected to a server, as a wire. */
 export const connect = (
   system: Libc,
   endpoint: Endpoint.Unixgram,
-  options: UnixDatagramClientOptions = {}
+  options: Omit<UnixDatagramClientOptions, "sendTimeout"> & { readonly sendTimeout?: number | undefined } = {}
 ): Effect.Effect<Wire.Wire, ConnectFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const { bind: name, maxDatagramBytes = 65_536, mode = 0o600, sendTimeout = "10 seconds" } = options
+    const { bind: name, maxDatagramBytes = 65_536, mode = 0o600, sendTimeout = 10_000 } = options
     const { path } = endpoint
     const failed = (cause: unknown) =>
       Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind: connectKind(cause), cause }))
@@ -45,7 +48,7 @@ export const connect = (
     )
     const refused = socket.connect(path)
     if (refused !== undefined) return yield* failed(refused)
-    const outgoing = new Outgoing(socket, Duration.toMillis(sendTimeout))
+    const outgoing = new Outgoing(socket, sendTimeout)
     yield* Effect.addFinalizer(() => outgoing.end)
     const wire = Transport.datagramWire({
       peer: unixPeer("unixgram", String(endpoint), unixPath.isAbstract(path) ? undefined : path),
