@@ -157,9 +157,10 @@ describe("a UDP server", () => {
       while ((yield* server.counts).Refused < 40) yield* Effect.yieldNow
       assert.strictEqual((yield* server.connections).length, 10)
       yield* gate.open
+      // On a full machine not all of them have begun by now; those that begin later find the gate open, and overtake.
       const answers = yield* Stream.runCollect(Stream.take(client.stream, 10))
       assert.deepStrictEqual(
-        answers,
+        answers.toSorted(),
         Array.from({ length: 10 }, (_, i) => `line ${i}`)
       )
       assert.deepStrictEqual((yield* server.counts).Refused, 40)
