@@ -206,6 +206,18 @@ export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined
   (connection as { readonly wire?: Wire.Wire }).wire
 
 /**
+ * Counts what a policy holds for a connection elsewhere, in bytes: what waits in a
+ * channel to a worker, or came from one and has not left. It counts in
+ * `maxMemory`, and of a connection in `maxBuffered`, until as much is taken off
+ * again, or the connection has ended. It costs next to nothing.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const hold = (connection: Connection.Ref<never>, bytes: number): void =>
+  (connection as { readonly charge?: (bytes: number) => void }).charge?.(bytes)
+
+/**
  * The key under which a connection of another program takes such effects.
  *
  * @category hooks

@@ -1,9 +1,22 @@
 /** What a server holds for its peers is bounded: for each connection, and for all. */
 import { assert, describe, it } from "@effect/vitest"
-import { Outcome, Policy, Protocol, Response, Server } from "@socketserver/core"
+import {
+  type Connection,
+  Endpoint,
+  Handler,
+  MemoryServer,
+  Outcome,
+  Peer as PeerOf,
+  Policy,
+  Protocol,
+  Response,
+  Server
+} from "@socketserver/core"
+import * as Remote from "@socketserver/core/Remote"
 import * as Transport from "@socketserver/core/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -22,6 +35,11 @@ class Peer extends Scripted {
     super.write(data)
     if (!this.accepts) this.bytesUnsent += text.length
     return this.accepts
+  }
+  isReset = false
+  override reset(): void {
+    this.isReset = true
+    super.reset()
   }
   read(): void {
     this.bytesUnsent = 0
@@ -45,10 +63,38 @@ const connected = (handler: LineHandler, options?: Transport.ServerOptions, poli
       accept(wire)
       return wire
     }
-    const budget = (server as never as Record<symbol, { context: { budget: { total: number } } }>)[
-      Symbol.for("@socketserver/core/Server/engine")
-    ]!.context.budget
+    const budget = budgetOf(server)
     return { server, connect, total: () => budget.total, engine: budget }
+  })
+
+const budgetOf = (server: object): { readonly total: number } =>
+  (server as Record<symbol, { context: { budget: { total: number } } }>)[
+    Symbol.for("@socketserver/core/Server/engine")
+  ]!.context.budget
+
+/** A server of datagrams; the system has taken what was sent when the test says so. */
+const datagrams = (handler: LineHandler, options?: Transport.ServerOptions) =>
+  Effect.gen(function* () {
+    const address = Endpoint.memory("scripted")
+    const sent: Array<() => void> = []
+    const asked: Array<string> = []
+    const flow = { pause: () => void asked.push("pause"), resume: () => void asked.push("resume") }
+    let sink: Transport.Sink | undefined
+    const listen: Transport.Listen = (given) => {
+      sink = given
+      return Effect.succeed({ address, close: () => {}, connect: MemoryServer.wire("scripted"), flow })
+    }
+    const context = yield* Layer.build(
+      Layer.provideMerge(Lines.serve(handler), Transport.layer(Lines, { drainTimeout: 0, ...options }, listen))
+    )
+    const receive = (text: string) =>
+      sink!.receive({
+        data: new TextEncoder().encode(text),
+        peer: PeerOf.make({ transport: "memory", name: text }),
+        listener: address,
+        reply: (_, done) => void sent.push(() => done())
+      })
+    return { budget: budgetOf(Context.get(context, Lines)), receive, sent, asked }
   })
 
 const kib = 1_024
@@ -79,6 +125,29 @@ describe("a connection", () => {
       assert.isFalse(wire.paused)
       assert.strictEqual(wire.written, "a\nb\nc\nd\n")
       assert.strictEqual(total(), 0)
+    })
+  )
+
+  it.effect("has few of many short requests made at once, where it holds as much as it may", () =>
+    Effect.gen(function* () {
+      let begun = 0
+      const { connect, total } = yield* connected(
+        () =>
+          Effect.andThen(
+            Effect.sync(() => begun++),
+            Effect.never
+          ),
+        {
+          maxBuffered: "16KiB",
+          maxPipelined: 10_000
+        }
+      )
+      const wire = connect()
+      wire.data("x\n".repeat(20 * kib))
+      yield* turns
+      assert.isAtMost(begun, 32)
+      // The chunk, three times, and those.
+      assert.isAtMost(total(), 130 * kib)
     })
   )
 
@@ -152,6 +221,285 @@ describe("a connection", () => {
       pushed.gone()
       streamed.gone()
       yield* turns
+      assert.strictEqual(total(), 0)
+    })
+  )
+})
+
+describe("what counts", () => {
+  /** A server of any protocol, whose handler never ends. */
+  const holding = <In, Out>(protocol: Protocol.Protocol<In, Out>, options?: Transport.ServerOptions) =>
+    Effect.gen(function* () {
+      class Any extends Server.Service<Any>()("Any", { protocol }) {}
+      const { accept, listen } = listener()
+      const served = Any.serve(() => Effect.never)
+      const context = yield* Layer.build(
+        Layer.provideMerge(
+          served as Layer.Layer<never, never, Any>,
+          Transport.layer(Any, { drainTimeout: 0, ...options }, listen)
+        )
+      )
+      const budget = budgetOf(Context.get(context, Any))
+      const wire = new Peer()
+      accept(wire)
+      return { budget, wire }
+    })
+
+  interface Held {
+    readonly what: string
+    readonly protocol: () => Protocol.Protocol<never, never>
+    readonly sent: string
+    readonly least: number
+    readonly most: number
+  }
+
+  const any = (protocol: unknown) => protocol as Protocol.Protocol<never, never>
+
+  it.effect.each<Held>([
+    {
+      what: "a request, beside its bytes",
+      protocol: () => any(Protocol.lines()),
+      sent: "x\n".repeat(100),
+      least: 100 * 256,
+      most: 100 * 300
+    },
+    {
+      what: "text, twice its bytes",
+      protocol: () => any(Protocol.lines()),
+      sent: `${"x".repeat(50 * kib)}\n`,
+      least: 100 * kib,
+      most: 102 * kib
+    },
+    {
+      what: "values, sixteen times their bytes",
+      protocol: () => any(Protocol.ndjson()),
+      sent: `${JSON.stringify(Array.from({ length: 5_000 }, () => 1))}\n`,
+      least: 16 * 10_000,
+      most: 16 * 11_000
+    },
+    {
+      what: "a frame that is not whole, twice its bytes",
+      protocol: () => any(Protocol.lines()),
+      sent: "x".repeat(50 * kib),
+      least: 100 * kib,
+      most: 102 * kib
+    },
+    {
+      what: "what a whole connection has not read",
+      protocol: () => any(Protocol.connection(Protocol.lines())),
+      sent: "x\n".repeat(5 * kib),
+      least: 10 * kib,
+      most: 40 * kib
+    }
+  ])("is $what", ({ least, most, protocol, sent }) =>
+    Effect.gen(function* () {
+      const { budget, wire } = yield* holding(protocol())
+      wire.data(sent)
+      yield* turns
+      assert.isAtLeast(budget.total, least)
+      assert.isAtMost(budget.total, most)
+      wire.gone()
+      yield* turns
+      assert.strictEqual(budget.total, 0)
+    })
+  )
+
+  it.effect("is a datagram until it is answered", () =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { budget, receive } = yield* datagrams(() => Effect.as(latch.await, Response.empty))
+      receive("x".repeat(10 * kib))
+      yield* turns
+      assert.isAtLeast(budget.total, 10 * kib)
+      yield* latch.open
+      yield* turns
+      assert.strictEqual(budget.total, 0)
+    })
+  )
+})
+
+describe("what is sent without being asked for", () => {
+  const many = 60
+
+  /** Somebody pushes to everybody, in a fiber for each message. */
+  const pushing = (connection: Connection.Ref<string>) =>
+    Effect.forEach(
+      Array.from({ length: many }, (_, i) => i),
+      (i) => Effect.ignore(connection.push(`${i} ${"p".repeat(10 * kib)}`)),
+      { concurrency: "unbounded", discard: true }
+    )
+
+  it.effect("by many at once waits outside once maxBuffered of it is unsent, and comes in order when it is read", () =>
+    Effect.gen(function* () {
+      const { connect, total } = yield* connected(
+        ({ connection }) => Effect.as(Effect.forkDetach(pushing(connection)), Response.empty),
+        { maxBuffered: "128KiB" }
+      )
+      const wire = connect(false)
+      wire.data("subscribe\n")
+      yield* turns
+      assert.isAtLeast(total(), 128 * kib)
+      assert.isAtMost(total(), 160 * kib)
+      for (let i = 0; i < many && wire.written.split("\n").length <= many; i++) {
+        wire.read()
+        yield* turns
+        assert.isAtMost(total(), 160 * kib)
+      }
+      const got = wire.written.trimEnd().split("\n")
+      assert.deepStrictEqual(
+        got.map((line) => line.split(" ")[0]),
+        Array.from({ length: many }, (_, i) => `${i}`)
+      )
+    })
+  )
+
+  it.effect("fails where it waits when its connection ends", () =>
+    Effect.gen(function* () {
+      const ends = { Sent: 0, Closed: 0 }
+      const { connect, total } = yield* connected(
+        ({ connection }) =>
+          Effect.as(
+            Effect.forkDetach(
+              Effect.forEach(
+                Array.from({ length: many }),
+                () =>
+                  Effect.matchEager(connection.push("p".repeat(10 * kib)), {
+                    onSuccess: () => void ends.Sent++,
+                    onFailure: ({ reason }) => void ends[reason._tag as "Closed"]++
+                  }),
+                { concurrency: "unbounded", discard: true }
+              )
+            ),
+            Response.empty
+          ),
+        { maxBuffered: "128KiB" }
+      )
+      const wire = connect(false)
+      wire.data("subscribe\n")
+      yield* turns
+      wire.gone()
+      yield* turns
+      // A few were sent before the peer had been seen not to read.
+      assert.isAtMost(ends.Sent, 16)
+      assert.strictEqual(ends.Sent + ends.Closed, many)
+      assert.strictEqual(total(), 0)
+    })
+  )
+
+  it.effect("by the handler of a whole connection is held back as well", () =>
+    Effect.gen(function* () {
+      class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
+      const { accept, listen } = listener()
+      const written = { count: 0 }
+      const handler = Handler.dialogue((connection: Connection.Connection<string, string>) =>
+        Effect.forEach(
+          Array.from({ length: many }),
+          () =>
+            Effect.andThen(
+              Effect.ignore(connection.write("w".repeat(10 * kib))),
+              Effect.sync(() => void written.count++)
+            ),
+          { concurrency: "unbounded", discard: true }
+        )
+      )
+      const context = yield* Layer.build(
+        Layer.provideMerge(
+          Talk.serve(handler),
+          Transport.layer(Talk, { drainTimeout: 0, maxBuffered: "128KiB" }, listen)
+        )
+      )
+      const budget = budgetOf(Context.get(context, Talk))
+      const wire = new Peer()
+      wire.accepts = false
+      accept(wire)
+      yield* turns
+      assert.isAtLeast(budget.total, 128 * kib)
+      assert.isAtMost(budget.total, 160 * kib)
+      for (let i = 0; i < many && written.count < many; i++) {
+        wire.read()
+        yield* turns
+        assert.isAtMost(budget.total, 160 * kib)
+      }
+      assert.strictEqual(wire.written.length, many * (10 * kib + 1))
+    })
+  )
+
+  it.effect("to the sender of a datagram counts until the system has taken it, also after the answer", () => {
+    const kept: Array<Connection.Ref<string>> = []
+    return Effect.gen(function* () {
+      const { budget, receive, sent } = yield* datagrams(
+        ({ connection }) => {
+          kept.push(connection)
+          return Effect.succeed(Response.empty)
+        },
+        { maxMemory: "200KiB" }
+      )
+      receive("subscribe")
+      yield* turns
+      assert.strictEqual(budget.total, 0)
+      const [connection] = kept
+      const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+        Effect.forkScoped(Effect.exit(connection!.push("p".repeat(10 * kib))), { startImmediately: true })
+      )
+      yield* turns
+      // Seven are more than 64 KiB: the others wait outside.
+      assert.strictEqual(sent.length, 7)
+      assert.strictEqual(budget.total, 7 * (10 * kib + 64))
+      // Whoever else pushes has a way of his own, up to what all may hold.
+      for (let i = 0; i < 4; i++) receive(`${i}`)
+      yield* turns
+      const others = yield* Effect.forEach(kept.slice(1), (connection) =>
+        Effect.forEach(Array.from({ length: 7 }), () =>
+          Effect.forkScoped(Effect.exit(connection.push("p".repeat(10 * kib))), { startImmediately: true })
+        )
+      )
+      yield* turns
+      assert.isAtMost(budget.total, 211 * kib)
+      const over = others.flat().filter((fiber) => fiber.pollUnsafe()?._tag === "Success")
+      assert.isAbove(over.length, 0)
+      const told = yield* Effect.flip(Effect.flatten(Fiber.join(over[0]!)))
+      assert.match(told.message, /maxMemory is held/)
+      for (let i = 0; i < 40; i++) {
+        for (const done of sent.splice(0)) done()
+        yield* turns
+      }
+      assert.strictEqual(budget.total, 0)
+      assert.deepStrictEqual([...new Set(fibers.map((fiber) => fiber.pollUnsafe()?._tag))], ["Success"])
+    })
+  })
+})
+
+describe("what a policy holds elsewhere for a connection", () => {
+  it.effect("counts, holds back what comes next, and ends with the connection", () =>
+    Effect.gen(function* () {
+      const refs: Array<Connection.Ref<string>> = []
+      const { connect, total } = yield* connected(
+        ({ connection }) => {
+          refs.push(connection)
+          return Effect.never
+        },
+        { maxBuffered: "64KiB" }
+      )
+      const wire = connect()
+      wire.data("one\n")
+      yield* turns
+      const before = total()
+      Remote.hold(refs[0]!, 64 * kib)
+      assert.strictEqual(total() - before, 64 * kib)
+      wire.data("two\n")
+      yield* turns
+      assert.isTrue(wire.paused)
+      assert.lengthOf(refs, 1)
+      Remote.hold(refs[0]!, -64 * kib)
+      wire.drain()
+      yield* turns
+      assert.isFalse(wire.paused)
+      assert.lengthOf(refs, 2)
+      Remote.hold(refs[0]!, 10 * kib)
+      wire.gone()
+      yield* turns
+      assert.strictEqual(total(), 0)
+      Remote.hold(refs[0]!, -10 * kib)
       assert.strictEqual(total(), 0)
     })
   )
@@ -247,6 +595,65 @@ describe("a reply over maxReply", () => {
   })
 })
 
+describe("a reply over maxReply that waits for those before it", () => {
+  it.effect("is not kept, and fails in its turn", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { connect, server, total } = yield* connected(
+        ({ body }) =>
+          body === "first"
+            ? Effect.as(latch.await, Response.make(body))
+            : Effect.succeed(Response.make("r".repeat(100 * kib))),
+        { maxReply: "1KiB" }
+      )
+      const wire = connect()
+      wire.data("first\nover\n")
+      yield* turns
+      assert.isAtMost(total(), kib)
+      yield* latch.open
+      yield* turns
+      assert.strictEqual(wire.written, "first\n")
+      const { Completed, Failed } = yield* server.counts
+      assert.deepStrictEqual([Completed, Failed], [1, 1])
+    }).pipe(Effect.provide(logging))
+  })
+})
+
+describe("what has arrived for a whole connection", () => {
+  it.effect("is decoded as somebody reads it, a few messages ahead", () =>
+    Effect.gen(function* () {
+      let decoded = 0
+      const protocol = Protocol.make<string>({
+        name: "counting",
+        decode: (input) => {
+          if (input.length === 0) return Protocol.more()
+          decoded++
+          return Protocol.frame(String.fromCharCode(input[0] as number), 1)
+        },
+        encode: (text) => text
+      })
+      class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(protocol) }) {}
+      const { accept, listen } = listener()
+      const more = Latch.makeUnsafe()
+      const handler = Handler.dialogue((connection: Connection.Connection<string, string>) =>
+        Effect.andThen(more.await, Effect.andThen(connection.take, Effect.never)).pipe(Effect.ignore)
+      )
+      yield* Layer.build(Layer.provideMerge(Talk.serve(handler), Transport.layer(Talk, { drainTimeout: 0 }, listen)))
+      const wire = new Peer()
+      accept(wire)
+      yield* turns
+      wire.data("x".repeat(60 * kib))
+      yield* turns
+      assert.isAtMost(decoded, 129)
+      assert.isTrue(wire.paused)
+      yield* more.open
+      yield* turns
+      assert.isAtMost(decoded, 2 * 129)
+    })
+  )
+})
+
 describe("a server near maxMemory", () => {
   const holding: LineHandler = () => Effect.never
   /** Holds about so much: a chunk with a request that is never answered. */
@@ -272,6 +679,36 @@ describe("a server near maxMemory", () => {
       assert.strictEqual(small.written, "s\ns\n")
     })
   )
+
+  it.effect("reads those again that have more than their share when others have left", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* connected(holding, { maxMemory: "100KiB" })
+      const [large, others] = [connect(), [connect(), connect()]]
+      for (const other of others) hold(other, 10 * kib)
+      hold(large, 19 * kib)
+      yield* turns
+      hold(large, 1)
+      yield* turns
+      assert.isTrue(large.paused)
+      for (const other of others) other.gone()
+      yield* turns
+      assert.isFalse(large.paused)
+    })
+  )
+
+  it.effect("holds datagrams back, where the system can, and takes them again", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { asked, receive } = yield* datagrams(() => Effect.as(latch.await, Response.empty), { maxMemory: "110KiB" })
+      for (let i = 0; i < 5; i++) receive(`${i}${"x".repeat(20 * kib)}`)
+      yield* turns
+      assert.strictEqual(asked.at(-1), "pause")
+      yield* latch.open
+      yield* turns
+      assert.strictEqual(asked.at(-1), "resume")
+    }).pipe(Effect.provide(logging))
+  })
 
   it.effect("lets nobody new in, says so once, and then lets them in again", () => {
     const [entries, logging] = logs()
@@ -329,6 +766,46 @@ describe("a server near maxMemory", () => {
         events.filter(({ outcome }) => outcome._tag === "Cancelled").map(({ outcome, request }) => [outcome, request]),
         [[Outcome.cancelled("OutOfMemory"), undefined]]
       )
+    }).pipe(Effect.provide(logging))
+  })
+
+  it.effect("resets the largest first, and no more than it has to", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      const { connect, total } = yield* connected(holding, { maxMemory: "100KiB" })
+      const sizes = [5, 9, 6, 12, 4, 9].map((kibs) => ({ kibs, wire: connect() }))
+      for (const { kibs, wire } of sizes) hold(wire, kibs * kib)
+      yield* turns
+      assert.isAtMost(total(), 100 * kib)
+      const another = connect()
+      // Nobody new is let in by now, and who is there still asks.
+      hold(sizes[0]!.wire, 5 * kib)
+      yield* turns
+      const reset = sizes.filter(({ wire }) => wire.asked().includes("reset")).map(({ kibs }) => kibs)
+      assert.deepStrictEqual(reset, [12])
+      assert.isFalse(another.started)
+      assert.isAtMost(total(), 100 * kib)
+    }).pipe(Effect.provide(logging))
+  })
+
+  it.effect("resets at most fifty in a turn of the event loop", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      const { connect, total } = yield* connected(holding, { maxMemory: "1MiB", maxConnections: 2_000 })
+      const wires = Array.from({ length: 600 }, () => connect())
+      // What is held jumps over the limit within one turn.
+      for (const wire of wires) hold(wire, kib)
+      const left = () => wires.filter(({ isReset }) => !isReset).length
+      let [before, most] = [left(), 0]
+      for (let i = 0; i < 40; i++) {
+        yield* Effect.yieldNow
+        const now = left()
+        most = Math.max(most, before - now)
+        before = now
+      }
+      assert.isAtMost(total(), 1_048_576)
+      assert.isBelow(left(), 550)
+      assert.isAtMost(most, 50)
     }).pipe(Effect.provide(logging))
   })
 

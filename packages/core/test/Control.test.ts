@@ -11,6 +11,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { turns } from "./support/scripted.ts"
@@ -49,6 +50,14 @@ describe("the limits of a server that runs", () => {
       assert.deepStrictEqual(yield* control.limits, changed)
     }).pipe(Effect.provide(MemoryServer.layer(Lines, { maxPipelined: 16 })))
   )
+
+  it.effect("have room for a frame, however large its protocol lets that be", () => {
+    class Large extends Server.Service<Large>()("Large", { protocol: Protocol.lines({ maxFrameBytes: 16_777_216 }) }) {}
+    return Effect.gen(function* () {
+      const { maxBuffered, maxReply } = yield* (yield* Large).control.limits
+      assert.deepStrictEqual([maxBuffered, maxReply], [16_777_216, 16_777_216])
+    }).pipe(Effect.provide(MemoryServer.layer(Large)))
+  })
 
   it.effect("stay as they are when one of them is wrong", () =>
     Effect.gen(function* () {
@@ -143,6 +152,25 @@ describe("the limits of a server that runs", () => {
       assert.strictEqual(yield* open, 1)
     }).pipe(Effect.scoped, Effect.provide(echoing()))
   )
+
+  it.effect("bound the next message of connections that are open", () => {
+    let size = 100
+    const served = Lines.serve(() => Effect.sync(() => Response.make("r".repeat(size))))
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const [client, other] = [yield* Lines.client, yield* Lines.client]
+      assert.strictEqual((yield* client.send("one")).length, 100)
+      yield* server.control.change({ maxReply: 99 })
+      yield* Effect.exit(client.send("two"))
+      assert.strictEqual((yield* server.counts).Failed, 1)
+      // With the end of its line.
+      size = 98
+      assert.strictEqual((yield* other.send("three")).length, 98)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.provideMerge(served, MemoryServer.layer(Lines)).pipe(Layer.provide(Logger.layer([]))))
+    )
+  })
 
   it.effect("are what a policy sees that has been placed", () => {
     let placement: Policy.Placement<never, never> | undefined

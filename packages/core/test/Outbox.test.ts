@@ -98,6 +98,28 @@ describe("a reply", () => {
     })
   )
 
+  it.effect("of bytes is joined up to the mark as well", () =>
+    Effect.gen(function* () {
+      class Prefixed extends Server.Service<Prefixed>()("Prefixed", { protocol: Protocol.lengthPrefixed() }) {}
+      const latch = Latch.makeUnsafe()
+      const { accept, listen } = listener()
+      const served = Prefixed.serve(() => Effect.as(latch.await, Response.make(new Uint8Array(20_000))))
+      yield* Layer.build(Layer.provideMerge(served, Transport.layer(Prefixed, { drainTimeout: 0 }, listen)))
+      const wire = new Slow()
+      accept(wire)
+      wire.accepts = false
+      wire.data("\0\0\0\u0001x".repeat(24))
+      yield* turns
+      yield* latch.open
+      yield* turns
+      wire.drainAll()
+      assert.isAtMost(wire.largest, mark)
+      // Fewer writes than replies.
+      assert.isBelow(wire.pieces.length, 12)
+      assert.strictEqual(wire.text.length, 24 * 20_004)
+    })
+  )
+
   it.effect("that closes its connection leaves whole before that", () =>
     Effect.gen(function* () {
       const { connect } = yield* connected(() => Effect.succeed(Response.andClose(Response.make("r".repeat(5 * mark)))))

@@ -88,7 +88,10 @@ export const make = <Self, In, Out>(
         const world = Context.get(context as Context.Context<Simulation.World>, Simulation.World)
         const tick: Tick = { now: world.now, soon: world.soon, afterTurn: world.afterTurn, after: world.after }
         const windowBytes = windows.length === 1 ? windows[0] : world.random("window").pick(windows)
-        const pool: PoolOptions = { ...usual, policy: name, max: size, placeMillis: server.placeMillis, windowBytes }
+        // As with real ones: a whole connection cannot be taken back.
+        const ahead = tag.protocol.kind === "connection" ? { hasClaims: false, prefetch: 0 } : {}
+        const { placeMillis } = server
+        const pool: PoolOptions = { ...usual, ...ahead, policy: name, max: size, placeMillis, windowBytes }
         if (windows.length > 1) world.log(`channels take ${windowBytes} bytes`)
         let started = 0
         const program = () => Layer.launch(Layer.provide(tag.serve(work), MemoryServer.layer(tag, { name: "worker" })))

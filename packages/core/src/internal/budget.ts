@@ -19,6 +19,7 @@ interface Surroundings {
   readonly limits: { readonly maxMemory: number }
   readonly limitLog: LimitLog
   readonly tick: { readonly soon: (f: () => void) => void; readonly run: (f: () => void) => void }
+  readonly afterTick: (f: () => void) => void
 }
 
 /**
@@ -35,6 +36,8 @@ export class Budget {
   private sum = 0
   private share = Infinity
   private armed = false
+  /** Whether more are to be reset in the next turn. */
+  private evicting = false
   /** How much there was when it was last looked at. */
   private seen = 0
   private slowed = new Set<Holder>()
@@ -57,6 +60,11 @@ export class Budget {
   /** Whether nobody new is let in. */
   get isTight(): boolean {
     return this.sum > this.max * 0.9
+  }
+
+  /** Whether more is held than may be. */
+  get isSpent(): boolean {
+    return this.sum > this.max
   }
 
   /** Whether one with so much is not read now. It goes on when there is room. */
@@ -101,7 +109,7 @@ export class Budget {
     this.seen = this.sum
     this.share = this.max / Math.max(1, active)
     if (this.isTight) this.tell()
-    if (this.sum > this.max) this.evict()
+    if (this.sum > this.max || this.evicting) this.evict()
     const free = this.sum <= this.max * 0.75
     const { slowed } = this
     // Those that may not go on come back.
@@ -117,11 +125,15 @@ export class Budget {
     const largest = [...this.holders.values()]
       .filter(({ charged }) => charged > 0)
       .sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || b.charged - a.charged)
+    this.evicting = false
     for (const holder of largest.slice(0, mostEvicted)) {
       if (this.sum <= this.max * 0.9) return
       this.tell("reset")
       holder.evict()
     }
+    if (this.sum <= this.max * 0.9 || largest.length <= mostEvicted) return
+    this.evicting = this.armed = true
+    this.context.afterTick(this.look)
   }
 
   private tell(did?: string): void {

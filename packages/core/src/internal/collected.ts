@@ -3,6 +3,16 @@ import type * as Wire from "../Wire.ts"
 import { Unencodable } from "./unencodable.ts"
 import { type Encode, type Encoded, encoderOf, Framed } from "./writing.ts"
 
+/** What bounds an end of a connection. Looked at where it counts, since it may be changed. */
+export interface Bounds {
+  readonly limits: {
+    /** The largest message that is written, in bytes. */
+    readonly maxReply: number
+    /** How much may wait to be sent before nothing more is added, in bytes. */
+    readonly maxBuffered: number
+  }
+}
+
 /**
  * What was encoded and has not been handed to the wire. Over a connection it is
  * joined while it is small, and leaves in pieces, since a string has an end; over
@@ -13,7 +23,7 @@ export class Collected<Out> {
   readonly separate: boolean
   private readonly wire: Wire.Wire
   private readonly encode: Encode<Out>
-  private readonly maxMessage: number
+  private readonly bounds: Bounds
   /** What was collected before `text`. */
   private pieces: Array<string | Uint8Array> = []
   private text = ""
@@ -21,10 +31,10 @@ export class Collected<Out> {
   private at = 0
   private length = 0
 
-  constructor(wire: Wire.Wire, side: Side<unknown, Out>, maxMessage = unlimited) {
+  constructor(wire: Wire.Wire, side: Side<unknown, Out>, bounds = unbounded) {
     this.separate = wire.carries !== "stream"
     // Datagrams have their own.
-    this.maxMessage = this.separate ? unlimited : maxMessage
+    this.bounds = this.separate ? unbounded : bounds
     this.wire = wire
     this.encode = encoderOf(side, wire.carries)
   }
@@ -43,11 +53,16 @@ export class Collected<Out> {
     return this.length > highWaterMark
   }
 
+  /** How much may wait to be sent before nothing more is added. */
+  get most(): number {
+    return this.bounds.limits.maxBuffered
+  }
+
   /** Adds a message; says why if it cannot be encoded. */
   add(message: Out | Encoded | Framed): string | undefined {
     const encoded = this.encode(message)
     if (encoded instanceof Unencodable) return encoded.problem
-    if (encoded.length > this.maxMessage) return this.tooLarge(encoded.length)
+    if (encoded.length > this.bounds.limits.maxReply) return this.tooLarge(encoded.length)
     if (this.separate) return this.addDatagram(encoded)
     this.length += encoded.length
     if (typeof encoded !== "string") {
@@ -67,11 +82,13 @@ export class Collected<Out> {
   frame(message: Out | Encoded): Framed | Unencodable {
     const encoded = this.encode(message)
     if (encoded instanceof Unencodable) return encoded
-    return encoded.length > this.maxMessage ? new Unencodable(this.tooLarge(encoded.length)) : new Framed(encoded)
+    return encoded.length > this.bounds.limits.maxReply
+      ? new Unencodable(this.tooLarge(encoded.length))
+      : new Framed(encoded)
   }
 
   private tooLarge(length: number): string {
-    return `it has ${length} bytes, and at most ${this.maxMessage} are sent at once (maxReply); stream it`
+    return `it has ${length} bytes, and at most ${this.bounds.limits.maxReply} are sent at once (maxReply); stream it`
   }
 
   private seal(piece: string | Uint8Array): void {
@@ -175,8 +192,7 @@ export class Collected<Out> {
 
 const utf8 = new TextEncoder()
 
-// No message is that long. `Infinity` would be an object of its own for each connection.
-const unlimited = 0x3fff_ffff
+const unbounded: Bounds = { limits: { maxReply: Infinity, maxBuffered: Infinity } }
 
 // What is collected before it is offered to the transport within one turn, and what is joined.
 const highWaterMark = 65_536

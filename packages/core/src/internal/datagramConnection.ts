@@ -7,6 +7,7 @@ import type { ServerContext } from "./context.ts"
 import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import { awaitPlace } from "./place.ts"
+import { Pushes } from "./pushes.ts"
 import { Reader } from "./reading.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
 import { ServerConnection } from "./serverConnection.ts"
@@ -26,6 +27,8 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   /** The connection that is the request, where the protocol makes it one. */
   private dialogue: TypedConnection<unknown, Out> | undefined = undefined
   private stopWaiting: () => void = () => {}
+  // Few datagrams have any.
+  declare private pushes: Pushes | undefined
   /** How the request ends once everything has been sent. */
   private verdict: Outcome.Outcome | undefined = undefined
   protected isOver = false
@@ -41,9 +44,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       Effect.suspend(() => {
         const encoded = encoderOf(this.context.side, this.wire.carries)(message)
         if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
-        return Effect.callback<void, Connection.ConnectionError>((resume) =>
-          this.wire.send(encoded, (failure) => resume(failure === undefined ? Effect.void : this.fails(failure)))
-        )
+        this.pushes ??= new Pushes(this.wire, this.context.budget)
+        const bytes = typeof encoded === "string" ? utf8.encode(encoded) : encoded
+        return Effect.catch(this.pushes.send(bytes), (failure) => this.fails(failure))
       })
   }
 
@@ -178,3 +181,5 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     this.release()
   }
 }
+
+const utf8 = new TextEncoder()

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { Backpressure } from "./backpressure.ts"
-import { Collected } from "./collected.ts"
+import { type Bounds, Collected } from "./collected.ts"
 import type { Flushable, Tick } from "./tick.ts"
 import type { Unencodable } from "./unencodable.ts"
 import type { Encoded, Framed } from "./writing.ts"
@@ -28,9 +28,9 @@ export class Outbox<Out> implements Flushable {
    */
   private state: "open" | "ending" | "ended" | "finished" | "closed" = "open"
 
-  constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick, maxMessage?: number) {
+  constructor(wire: Wire.Wire, side: Side<unknown, Out>, tick: Tick, bounds?: Bounds) {
     this.wire = wire
-    this.collected = new Collected(wire, side, maxMessage)
+    this.collected = new Collected(wire, side, bounds)
     this.tick = tick
   }
 
@@ -140,6 +140,11 @@ export class Outbox<Out> implements Flushable {
   get full(): boolean {
     const { collected } = this
     return collected.isFull || (this.blocked && !collected.separate)
+  }
+
+  /** Whether so much waits for the peer that nothing more of what it has not asked for is added. */
+  get isOverfull(): boolean {
+    return this.blocked && this.unsent >= this.collected.most
   }
 
   /** Whether there is something that has not been handed to the transport. */

@@ -43,23 +43,23 @@ export class ReplyWire implements Wire.Wire {
   }
 
   write(data: string | Uint8Array): boolean {
+    const bytes = typeof data === "string" ? utf8.encode(data) : data
     this.unsent++
-    this.send(data, (failure) => {
+    this.bytesUnsent += bytes.length
+    this.send(bytes, (failure) => {
       this.unsent--
+      this.bytesUnsent -= bytes.length
       this.owner?.onSent(failure)
     })
     return this.unsent === 0
   }
 
   /** Sends without a word to the owner. */
-  send(data: string | Uint8Array, sent: (failure?: Outcome.Undelivered) => void): void {
-    const bytes = typeof data === "string" ? utf8.encode(data) : data
-    this.bytesUnsent += bytes.length
+  send(bytes: Uint8Array, sent: (failure?: Outcome.Undelivered) => void): void {
     let told = false
     const done = (failure?: Outcome.Undelivered) => {
       if (told) return
       told = true
-      this.bytesUnsent -= bytes.length
       if (failure === undefined) this.bytesWritten += bytes.length
       sent(failure)
     }

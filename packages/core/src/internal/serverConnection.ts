@@ -39,9 +39,11 @@ export abstract class ServerConnection<In, Out>
   declare private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined
   /** Below 0 once it holds nothing any more. */
   charged = 0
+  // Only where a policy has its requests handled elsewhere.
+  declare private aside: number | undefined
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
-    super(wire, new Outbox(wire, context.side, context.tick, context.limits.maxReply), id, context.date())
+    super(wire, new Outbox(wire, context.side, context.tick, context), id, context.date())
     this.context = context
     this.activity = new Activity(context.now())
     this.outbox.owner = this
@@ -53,7 +55,7 @@ export abstract class ServerConnection<In, Out>
 
   /** How many bytes it holds: what has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
   held(costs: boolean): number {
-    return this.line.bytes(costs) + this.outbox.unsent
+    return this.line.bytes(costs) + this.outbox.unsent + (this.aside ?? 0)
   }
 
   /** Whether a request may begin: its peer keeps up, and not too many replies wait for one before them. */
@@ -61,7 +63,12 @@ export abstract class ServerConnection<In, Out>
     const { context, line, outbox } = this
     const { maxBuffered } = context.limits
     if (outbox.full && !outbox.isClosed) return false
-    return incoming === line.first || this.charged < maxBuffered || line.parkedBytes + outbox.unsent < maxBuffered
+    return incoming === line.first || this.charged < maxBuffered || this.waitingBytes < maxBuffered
+  }
+
+  /** How much of its replies waits for its turn, or for its peer. */
+  private get waitingBytes(): number {
+    return this.line.parkedBytes + this.outbox.unsent + (this.aside ?? 0)
   }
 
   /** Whether it holds as much as a connection may. */
@@ -78,6 +85,14 @@ export abstract class ServerConnection<In, Out>
     if (held === charged) return
     this.charged = held
     this.context.budget.change(held - charged)
+  }
+
+  /** So much more is held for it elsewhere, or less. */
+  charge(bytes: number): void {
+    if (this.charged < 0) return
+    this.aside = (this.aside ?? 0) + bytes
+    this.charged += bytes
+    this.context.budget.change(bytes)
   }
 
   /** It holds nothing any more. */

@@ -40,8 +40,17 @@ export abstract class WireEnd<Out> implements Connection.Info {
     return this.wire.bytesWritten
   }
 
-  /** Sends a message now. The effect waits while the peer does not read. */
+  /**
+   * Sends a message. The effect waits while the peer does not read; and with the
+   * message where much waits for the peer already, for many may send at once.
+   */
   protected sent(message: Out): Effect.Effect<void, Connection.ConnectionError> {
+    if (!this.outbox.isOverfull) return this.added(message)
+    return Effect.flatMap(this.writable, () => this.sent(message))
+  }
+
+  private added(message: Out): Effect.Effect<void, Connection.ConnectionError> {
+    if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
     const problem = this.outbox.add(message)
     if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
     return Effect.flatMap(this.writable, () => (this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void))

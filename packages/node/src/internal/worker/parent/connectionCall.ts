@@ -1,6 +1,6 @@
 /** Calls of protocols where the whole connection is the request. */
 import * as Outcome from "@socketserver/core/Outcome"
-import type * as Remote from "@socketserver/core/Remote"
+import * as Remote from "@socketserver/core/Remote"
 import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import type * as Context from "effect/Context"
@@ -44,6 +44,7 @@ export class ConnectionCall extends Call {
       onData: (chunk) => {
         line.tell(Ask.data, chunk)
         this.unsent += chunk.length
+        Remote.hold(this.connection, chunk.length)
         this.relay.read(this.unsent <= this.windowBytes)
       },
       onEnd: (how) => line.tell(Ask.end, how === "stopped" ? stoppedInput : undefined)
@@ -54,13 +55,23 @@ export class ConnectionCall extends Call {
   onFrame(kind: number, body: Buffer): void {
     if (this.isFinished) return
     if (kind === Tell.credit) {
-      this.unsent -= body.readUInt32LE(0)
+      const taken = body.readUInt32LE(0)
+      this.unsent -= taken
+      Remote.hold(this.connection, -taken)
       if (this.unsent <= this.windowBytes / 2) this.relay.read(true)
       return
     }
     if (kind === Tell.done || kind === Tell.failed) this.finish()
+    if (kind === Tell.data) Remote.hold(this.connection, body.length)
     this.inbox.push({ kind, body })
     this.wake?.()
+  }
+
+  /** What is on its way to a handler that has ended nobody takes. */
+  override finish(): boolean {
+    Remote.hold(this.connection, -this.unsent)
+    this.unsent = 0
+    return super.finish()
   }
 
   onCrash(crash: Outcome.WorkerCrashed): void {
@@ -79,6 +90,7 @@ export class ConnectionCall extends Call {
     switch (next.kind) {
       case Tell.data: {
         const { length } = next.body
+        Remote.hold(this.connection, -length)
         const credit = Effect.sync(() => this.line?.tell(Ask.credit, count(length)))
         return Effect.andThen(Effect.andThen(this.relay.write(next.body), credit), this.pass)
       }

@@ -1,6 +1,7 @@
 /** Streamed responses of workers, on the parent's side. */
 import type * as Outcome from "@socketserver/core/Outcome"
 import type * as Response from "@socketserver/core/Response"
+import * as Remote from "@socketserver/core/Remote"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,6 +10,8 @@ import * as Stream from "effect/Stream"
 import { defaultWindow } from "../channel/calls.ts"
 
 interface On {
+  /** So many bytes more wait here, or fewer. */
+  readonly holds: (bytes: number) => void
   /** So many bytes were taken. */
   readonly taken: (bytes: number) => void
   /** There is as much as the worker may have on its way, so that it waits; or it goes on. */
@@ -26,6 +29,7 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
   private bytes = 0
   private ended: Exit.Exit<never, Cause.Done> | undefined = undefined
   private wake: (() => void) | undefined = undefined
+  private started = false
   private readonly on: On
   private readonly windowBytes: number
 
@@ -35,10 +39,13 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
     this.windowBytes = windowBytes
   }
 
-  offer(message: Out, bytes: number): void {
-    this.messages.push(message)
+  /** A message has come, which counts for so many bytes. */
+  offer(body: Uint8Array, bytes: number): void {
+    // Until its turn comes it keeps no more than its own: not all that has come with it, of other calls.
+    this.messages.push(Remote.encoded(this.started ? body : new Uint8Array(body)))
     const waited = this.bytes > this.windowBytes
     this.bytes += bytes
+    this.on.holds(bytes)
     if (!waited && this.bytes > this.windowBytes) this.on.waits(true)
     this.wake?.()
   }
@@ -55,6 +62,7 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
 
   get value(): Stream.Stream<Out> {
     const left = Effect.sync(() => {
+      this.clear()
       if (this.ended === undefined) this.on.left()
     })
     return Stream.ensuring(Stream.fromPull(Effect.succeed(this.pull)), left)
@@ -62,13 +70,19 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
 
   private readonly pull: Pull.Pull<readonly [Out, ...Array<Out>]> = Effect.suspend(() => {
     const { bytes, messages } = this
+    this.started = true
     if (messages.length === 0) return this.ended ?? Effect.andThen(this.something, this.pull)
-    this.messages = []
-    this.bytes = 0
+    this.clear()
     this.on.taken(bytes)
     if (bytes > this.windowBytes) this.on.waits(false)
     return Exit.succeed(messages as unknown as readonly [Out, ...Array<Out>])
   })
+
+  private clear(): void {
+    this.on.holds(-this.bytes)
+    this.messages = []
+    this.bytes = 0
+  }
 
   private readonly something: Effect.Effect<void> = Effect.callback((resume) => {
     // A fiber may yield between looking and waiting.

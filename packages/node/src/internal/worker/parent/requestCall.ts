@@ -60,16 +60,16 @@ export class RequestCall<Out> extends Call {
     if (this.isFinished) return
     switch (kind) {
       case Tell.message: {
-        const message = Remote.encoded(body)
-        if (this.stream === undefined) this.answer = Response.make(message)
-        else this.stream.offer(message, cost(body.length))
+        if (this.stream === undefined) this.answer = Response.make(Remote.encoded(body))
+        else this.stream.offer(body, cost(body.length))
         return
       }
       case Tell.stream: {
         const line = this.line as Line
         const left = () => this.options.cancel(this)
+        const holds = (bytes: number) => Remote.hold(this.connection, bytes)
         const taken = (bytes: number) => line.tell(Ask.credit, count(bytes))
-        const on = { taken, waits: line.waits, left }
+        const on = { holds, taken, waits: line.waits, left }
         this.stream = new RemoteStream<Out>(readClose(body), on, this.options.windowBytes)
         // Its turn may never come.
         this.forget = this.options.atEnd(left)
