@@ -192,8 +192,10 @@ interface Size extends Pick<internal.PoolOptions, "kind" | "fixed" | "spares" | 
   readonly most: () => number
 }
 
-/** What the server says, and may say otherwise later. */
-type Limits = Pick<Policy.Placement<never, never>, "startMillis" | "placeMillis">
+/** What the server is, and what it says of times, which it may say otherwise later. */
+interface Placed extends Pick<Policy.Placement<never, never>, "startMillis" | "placeMillis"> {
+  readonly protocol: { readonly kind: "messages" | "connection" }
+}
 
 const make = (
   head: string,
@@ -237,21 +239,22 @@ const make = (
               )
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
-  const { most, ...sized } = size
-  const pool = (limits: Limits): internal.PoolOptions => ({
+  const { most, prefetch, ...sized } = size
+  const pool = (server: Placed): internal.PoolOptions => ({
     ...sized,
     max: most(),
-    hasClaims: true,
+    // The bytes of a whole connection flow to who has it: it cannot be taken back.
+    ...(server.protocol.kind === "connection" ? { hasClaims: false, prefetch: 0 } : { hasClaims: true, prefetch }),
     policy: name,
     queue,
     memoryMb: memory,
     deadlineMillis: millisOf(deadline),
     get startMillis() {
-      return startTimeout === undefined ? limits.startMillis : millisOf(startTimeout)
+      return startTimeout === undefined ? server.startMillis : millisOf(startTimeout)
     },
     graceMillis: millisOf(gracePeriod),
     get placeMillis() {
-      return limits.placeMillis
+      return server.placeMillis
     },
     retries: options.idempotent === true ? 2 : 0,
     entry: options.entry === undefined ? undefined : String(options.entry),

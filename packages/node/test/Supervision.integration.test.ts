@@ -8,6 +8,7 @@ import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -292,6 +293,25 @@ describe("a policy of workers", () => {
     Effect.gen(function* () {
       assert.match(yield* problem(WorkerPolicy.pool({ size: 1, ...options })), says)
       assert.match(yield* problem(WorkerPolicy.thread({ size: 1, ...options })), says)
+    })
+  )
+
+  it.effect("waits for them as long as its server says, and no longer", () =>
+    Effect.gen(function* () {
+      const before = children()
+      const policy = WorkerPolicy.pool({ size: 1, entry: new URL("./fixtures/other.ts", import.meta.url) })
+      const served = Layer.provide(
+        Suspect.serve(suspect, { policy }),
+        MemoryServer.layer(Suspect, { startTimeout: "5 seconds" })
+      )
+      const building = yield* Effect.forkScoped(Effect.flip(Effect.scoped(Layer.build(Layer.provide(served, quiet)))), {
+        startImmediately: true
+      })
+      yield* Effect.repeat(Effect.yieldNow, { until: () => children() > before })
+      yield* TestClock.adjust("4999 millis")
+      assert.isUndefined(building.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.match((yield* Fiber.join(building)).message, /it was not ready within 5000 ms/)
     })
   )
 

@@ -9,9 +9,9 @@ import type * as Response from "@socketserver/core/Response"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Role } from "../channel/given.ts"
-import { platformTick } from "../channel/platformTick.ts"
 import type { Tick } from "../channel/tick.ts"
 import type { Child } from "./child.ts"
+import { tickOf } from "./clockTick.ts"
 import { ConnectionCall } from "./connectionCall.ts"
 import type { PoolOptions } from "./options.ts"
 import { Pool } from "./pool.ts"
@@ -24,21 +24,18 @@ import { spawnChild } from "./spawn.ts"
 export const place = <In, Out, R>(
   served: Served<In, Out, R>,
   server: Placement<In, Out>,
-  chosen: PoolOptions
+  options: PoolOptions
 ): Effect.Effect<Served<In, Out, R>, string, Scope.Scope> =>
   Effect.gen(function* () {
-    const { protocol } = server
-    // The bytes of a whole connection flow to who has it: it cannot be taken back.
-    const options = protocol.kind === "connection" ? { ...chosen, hasClaims: false, prefetch: 0 } : chosen
-    const hasSessions = served.onConnect !== undefined
-    if (hasSessions && !chosen.fixed) {
+    if (served.onConnect !== undefined && !options.fixed) {
       return yield* Effect.fail(
         "a Session keeps state for each connection, and a process for each request has none to keep it in. Take pool or thread, which give each connection to one worker, or PREFORK"
       )
     }
     const found = yield* Effect.fromResult(programOf(options.entry))
     const program = options.bundle ? { ...found, entry: yield* bundle(found.entry) } : found
-    return yield* placeOn(served, server, options, platformTick, (role) => spawnChild(program, role, options))
+    const tick = tickOf(yield* Effect.context<never>())
+    return yield* placeOn(served, server, options, tick, (role) => spawnChild(program, role, options))
   })
 
 /** Has a server served by workers, however they are started: a simulation's are not programs of their own. */
