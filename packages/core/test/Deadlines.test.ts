@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryServer, Protocol, Response, Server, Session } from "@socketserver/core"
-import type * as Transport from "@socketserver/core/Transport"
+import { MemoryServer, Peer, Policy, Protocol, Response, Server, Session } from "@socketserver/core"
+import * as Transport from "@socketserver/core/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { listener, Scripted } from "./support/scripted.ts"
 import { counts, type LineHandler, Lines, logs } from "./support/serving.ts"
 
 class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
@@ -267,6 +269,22 @@ describe("the deadline of a frame", () => {
     )
   )
 
+  it.effect("stands still while the handler of a whole connection has enough to read", () => {
+    const handler: LineHandler = (request) => Effect.as(Effect.sleep("10 minutes"), Response.make(request.body))
+    return scenario(kinds["whole connections"], handler, {}, (peer, timeouts) =>
+      Effect.gen(function* () {
+        yield* peer.send("one\ntwo\nth")
+        yield* pass(600_000)
+        // From now on it reads on.
+        yield* pass(29_999)
+        assert.deepStrictEqual([peer.text, peer.end], ["one\n", "none"])
+        yield* pass(1)
+        assert.strictEqual(peer.end, "closed")
+        assert.deepStrictEqual(yield* timeouts, { frame: 1 })
+      })
+    )
+  })
+
   it.effect("stands still while nothing is read because replies wait for their reader", () =>
     lines(large, { writeTimeout: "off" }, (peer) =>
       Effect.gen(function* () {
@@ -358,6 +376,24 @@ describe("the deadline of a write", () => {
     )
   )
 
+  it.effect("counts anew when everything has left", () =>
+    lines(large, {}, (peer) =>
+      Effect.gen(function* () {
+        peer.wire.pause()
+        yield* peer.send("hello\n")
+        yield* pass(30_000)
+        peer.wire.resume()
+        yield* pass(120_000)
+        peer.wire.pause()
+        yield* peer.send("hello\n")
+        yield* pass(59_000)
+        assert.deepStrictEqual(yield* timeouts, {})
+        yield* pass(1_000)
+        assert.deepStrictEqual(yield* timeouts, { write: 1 })
+      })
+    )
+  )
+
   it.effect("frees what waits for the reader, handlers and all", () => {
     let released = false
     return lines(
@@ -383,6 +419,29 @@ describe("the deadline of a write", () => {
         })
     )
   })
+})
+
+describe("the deadline of silence", () => {
+  it.effect("counts from when a peer has read what it was sent", () =>
+    lines(large, { idleTimeout: "10s" }, (peer) =>
+      Effect.gen(function* () {
+        peer.wire.pause()
+        yield* peer.send("hello\n")
+        yield* pass(50_000)
+        assert.strictEqual(peer.end, "none")
+        peer.wire.resume()
+        yield* settled
+        assert.strictEqual(peer.text.length, 200_001)
+        yield* pass(9_000)
+        assert.strictEqual(peer.end, "none")
+        // It was looked at a while before.
+        yield* pass(1_000)
+        yield* pass(1_000)
+        assert.strictEqual(peer.end, "closed")
+        assert.deepStrictEqual(yield* timeouts, { idle: 1 })
+      })
+    )
+  )
 })
 
 describe("pushes", () => {
@@ -481,14 +540,51 @@ describe("the deadline of a request", () => {
   )
 
   it.effect("is not for whole connections", () =>
-    scenario(kinds["whole connections"], echo, options, (peer) =>
+    // The other times have it looked at now and then.
+    scenario(kinds["whole connections"], echo, { ...options, idleTimeout: "10s" }, (peer, timeouts) =>
       Effect.gen(function* () {
-        yield* pass(60_000)
-        yield* peer.send("hello\n")
-        yield* settled
-        assert.strictEqual(peer.text, "hello\n")
+        for (let i = 0; i < 6; i++) {
+          yield* pass(9_000)
+          yield* peer.send("hello\n")
+          yield* settled
+        }
+        assert.strictEqual(peer.text, "hello\n".repeat(6))
+        assert.deepStrictEqual(yield* timeouts, {})
       })
     )
+  )
+
+  it.effect("of one that its policy has taken, and has no place for, is its end", () =>
+    Effect.gen(function* () {
+      class Keyed extends Server.Service<Keyed>()("Keyed", {
+        protocol: Protocol.lines(),
+        key: ({ body }) => body.split(" ", 1)[0]
+      }) {}
+      const begun: Array<string> = []
+      const handler: LineHandler = ({ body }) =>
+        Effect.sync(() => {
+          begun.push(body)
+          // Elements in time, for a while.
+          const elements = Stream.fromIterable(Array.from({ length: Number(body.split(" ")[1]) }, () => body))
+          return Response.stream(Stream.tap(elements, () => Effect.sleep("4 seconds")))
+        })
+      yield* Layer.build(
+        Layer.provideMerge(
+          Keyed.serve(handler, { policy: Policy.keyed() }),
+          MemoryServer.layer(Keyed, { ...options, name: "keyed" })
+        )
+      )
+      const [one, two] = [yield* hostile("keyed"), yield* hostile("keyed")]
+      yield* one.send("a 3\n")
+      // Its first is answered for long, and its second waits for the key of another connection.
+      yield* two.send("b 6\na 1\n")
+      yield* pass(4_000)
+      yield* pass(1_000)
+      for (let i = 0; i < 8; i++) yield* pass(4_000)
+      assert.deepStrictEqual(begun, ["a 3", "b 6"])
+      assert.strictEqual(two.text, "b 6\n".repeat(6))
+      assert.strictEqual(two.end, "closed")
+    })
   )
 
   it.effect("drops a datagram that is not answered in time", () =>
@@ -617,6 +713,49 @@ describe("a server that is full", () => {
       })
     ).pipe(Effect.provide(layer))
   })
+
+  it.effect(
+    "takes the room from the peer that has most, and of its connections from the one that was of no use longest",
+    () => {
+      const [, layer] = logs()
+      return Effect.gen(function* () {
+        const { accept, listen } = listener()
+        const limits = { maxConnections: 5, maxConnectionsPerPeer: "off" } as const
+        yield* Layer.build(Layer.provideMerge(Lines.serve(echo), Transport.layer(Lines, limits, listen)))
+        const connect = (host: string) => {
+          const wire = new Scripted({
+            peer: Peer.make({
+              transport: "tcp",
+              name: `${host}:5`,
+              address: () => NetAddress.inetAddressFromNativeUnsafe(host, 5)
+            })
+          })
+          accept(wire)
+          return { host, wire, isGone: () => wire.asked().some((asked) => asked === "destroy" || asked === "reset") }
+        }
+        const oldest = connect("192.0.2.2")
+        yield* pass(1_000)
+        const many = [connect("192.0.2.1"), connect("192.0.2.1"), connect("192.0.2.1")]
+        const other = connect("192.0.2.3")
+        for (const at of [0, 2]) {
+          yield* pass(1_000)
+          many[at]!.wire.data("hello\n")
+          yield* settled
+        }
+        yield* pass(5_000)
+        for (const goes of [1, 0]) {
+          const next = connect(`192.0.2.${10 + goes}`)
+          yield* settled
+          assert.isTrue(next.wire.started)
+          assert.deepStrictEqual(
+            many.map(({ isGone }) => isGone()),
+            many.map((_, at) => at === goes)
+          )
+        }
+        assert.deepStrictEqual([oldest.isGone(), other.isGone()], [false, false])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }
+  )
 
   it.effect("refuses the newcomer where everybody is served, is sent something, or was pushed to", () =>
     lines(

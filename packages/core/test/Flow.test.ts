@@ -58,6 +58,23 @@ const serving = (
   )
 
 describe("a transport that can hold datagrams back", () => {
+  it.effect("is told when its server is to take fewer, and when it may take more again", () => {
+    const transport = holding()
+    const gate = Latch.makeUnsafe()
+    return Effect.gen(function* () {
+      const context = yield* serving(transport, () => Effect.as(gate.await, Response.empty), 3)
+      const { control } = Context.get(context, Lines)
+      transport.receive("one")
+      transport.receive("two")
+      assert.deepStrictEqual(transport.asked, [])
+      yield* control.change({ maxConnections: 2 })
+      assert.deepStrictEqual(transport.asked, ["pause"])
+      yield* control.change({ maxConnections: 3 })
+      assert.deepStrictEqual(transport.asked, ["pause", "resume"])
+      yield* gate.open
+    })
+  })
+
   it.effect("is asked to while there is no room, whoever takes it", () => {
     const transport = holding()
     const gate = Latch.makeUnsafe()

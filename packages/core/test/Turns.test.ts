@@ -1,9 +1,11 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { MemoryServer, Peer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import type * as Handler from "@socketserver/core/Handler"
 import * as Transport from "@socketserver/core/Transport"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Stream from "effect/Stream"
@@ -250,6 +252,39 @@ const all = (ring: Rings.Ring<string>) => {
   for (let next = ring.next(); next !== undefined; next = ring.next()) taken.push(next)
   return taken.join(" ")
 }
+
+describe("requests that nobody has begun in time", () => {
+  it.effect("leave the line of those that wait, though nobody takes any", () => {
+    const gate = Latch.makeUnsafe()
+    // It holds the only place.
+    const handler: Handler.Handler<string, string> = ({ body }) =>
+      Effect.as(Effect.uninterruptible(gate.await), Response.make(body))
+    return Effect.gen(function* () {
+      const clients = yield* Effect.forEach(Array.from({ length: 100 }), () => Lines.rawClient)
+      for (const client of clients) yield* client.write(new TextEncoder().encode("hello\n"))
+      yield* turns(20)
+      const server: object = yield* Lines
+      const { intake } = (server as Record<symbol, { intake: { ring: { size: number } } }>)[
+        Symbol.for("@socketserver/core/Server/engine")
+      ]!
+      assert.isAtLeast(intake.ring.size, 99)
+      yield* TestClock.adjust("5 seconds")
+      yield* turns(20)
+      assert.strictEqual((yield* (yield* Lines).timeouts).request, 100)
+      assert.isAtMost(intake.ring.size, 50)
+      yield* gate.open
+      yield* turns(20)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(
+          Lines.serve(handler, { policy: Policy.fiber({ max: 1 }) }),
+          MemoryServer.layer(Lines, { requestTimeout: "5 seconds" })
+        )
+      )
+    )
+  })
+})
 
 describe("a ring", () => {
   it("gives each connection its share in turn", () => {
