@@ -163,6 +163,16 @@ describe.skipIf(missing("python3"))("a program under WATCHDOG", () => {
     })
   )
 
+  it.live("goes on under a debugger, which may hold it for as long as it likes", () =>
+    Effect.gen(function* () {
+      const debugged = node("--inspect=127.0.0.1:0", { WATCHDOG: "500ms" }, ["packages/node/test/support/odd.ts"])
+      const { port, server } = yield* listening(debugged)
+      assert.strictEqual(yield* ask(port, ["busy"]), "busy\n")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
   it.live.each([
     { value: "soon", says: /^WATCHDOG: it must be a positive time, not "soon"[^\n]*\n$/ },
     { value: "0s", says: /^WATCHDOG: it must be a positive time, not "0s"[^\n]*\n$/ }

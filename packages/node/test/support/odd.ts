@@ -12,6 +12,11 @@ const acts: Record<string, () => Effect.Effect<unknown>> = {
     Effect.sync(() => {
       for (;;) continue
     }),
+  /** The loop does not turn for two seconds. */
+  busy: () =>
+    Effect.sync(() => {
+      for (const end = performance.now() + 2_000; performance.now() < end;) continue
+    }),
   /** A thread cannot be ended. */
   exec: () => Effect.sync(() => execSync("sleep 20", { stdio: "ignore" })),
   never: () => Effect.never,
