@@ -107,6 +107,16 @@ describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
     })
   )
 
+  it.live("is killed where its loop is blocked after the signal", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "1s" })
+      yield* start(port, "loop later")
+      yield* server.prints(/handling loop later\n/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: null, signal: "SIGKILL" })
+    })
+  )
+
   it.live("ends as its copies may take, where one of them hangs", () =>
     Effect.gen(function* () {
       const { port, server } = yield* odd({ DRAIN_TIMEOUT: "1s", PREFORK: "2" })

@@ -6,12 +6,15 @@ import { execSync } from "node:child_process"
 
 class Odd extends Server.Service<Odd>()("Odd", { protocol: Protocol.lines() }) {}
 
-const acts: Record<string, () => Effect.Effect<unknown>> = {
+const forEver = Effect.sync(() => {
+  for (;;) continue
+})
+
+const acts: Record<string, () => Effect.Effect<unknown, never, Odd>> = {
   /** The loop does not turn again. */
-  loop: () =>
-    Effect.sync(() => {
-      for (;;) continue
-    }),
+  loop: () => forEver,
+  /** The same, once a stop has begun. */
+  "loop later": () => Effect.andThen(Odd, (server) => Effect.andThen(server.stopping, forEver)),
   /** The loop does not turn for two seconds. */
   busy: () =>
     Effect.sync(() => {
