@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { mark } from "./support/marked.ts"
-import { type Environment, listening, printed, python, start } from "./support/programs.ts"
+import { type Environment, example, listening, printed, python, start } from "./support/programs.ts"
 
 const page = readFileSync(new URL("../../../docs/how-to/bind-a-low-port.md", import.meta.url), "utf8")
 
@@ -84,5 +84,18 @@ describe.skipIf(problem !== undefined)("a server that is not root", () => {
       assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
       assert.match(server.stderr, new RegExp(`^Cannot bind tcp://127.0.0.1:${port}: permission denied[^\\n]*\\n$`))
     })
+  )
+})
+
+describe("a program that is told to become somebody else", () => {
+  it.live.each([{ env: {} }, { env: { PREFORK: "2" } }] as ReadonlyArray<{ readonly env: Environment }>)(
+    "does not start, since it would go on as who it is (%o)",
+    ({ env }) =>
+      Effect.gen(function* () {
+        const server = yield* example("echo", { ...env, RUN_AS: "nobody" })
+        assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+        assert.match(server.stderr, /^RUN_AS: a program does not change its user; start it as that user[^\n]*\n$/)
+        assert.strictEqual(server.stdout, "")
+      })
   )
 })

@@ -39,6 +39,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   tolerate()
   const copies = copy === undefined ? setting("PREFORK", countOf) : undefined
   const silence = setting("WATCHDOG", silenceOf)
+  setting("RUN_AS", nobodyElse)
   const manager = takeManager()
   if (copies !== undefined) return supervise(copies, manager)
   const lastResort = new LastResort()
@@ -163,6 +164,12 @@ const countOf = (text: string): Result.Result<number, string> =>
   /^[1-9]\d{0,3}$/.test(text)
     ? Result.succeed(Number(text))
     : Result.fail(`${JSON.stringify(text)} is not a positive integer`)
+
+/** Whoever sets it believes that the program is not root any more. */
+const nobodyElse = (): Result.Result<never, string> =>
+  Result.fail(
+    "a program does not change its user; start it as that user, with CAP_NET_BIND_SERVICE or with a socket of its manager where it has a port below 1024"
+  )
 
 const silenceOf = (text: string): Result.Result<number | undefined, string> =>
   Result.mapBoth(Settings.duration(text, { off: true }), {
