@@ -125,7 +125,7 @@ it.each([
   const { port } = await run(programs[index]!.code)
   const [one, other] = [await enter(port), await enter(port)]
   const hears = async (guest: Guest, said: string) => {
-    for (;;) if ((await guest.next() as { readonly said: string }).said === said) return
+    for (;;) if (((await guest.next()) as { readonly said: string }).said === said) return
   }
   // Whoever has heard itself is in the room, and has heard others who were there.
   one.say({ name: "one", text: "hello" })
