@@ -57,11 +57,10 @@ export const mapped = <A, B, A2, B2>(
   // Written out: a closure for each message is what a combinator would cost.
   const { encode } = self
   const { encode: encodePayload } = self.payload
-  const conversion = conversionOf(self, read)
-  const side = make<A2, B2>({
+  return make<A2, B2>({
     plain: false,
     maxFrameBytes: self.maxFrameBytes,
-    decoder: () => new Mapped(conversion.of.decoder(), conversion.of.plain, conversion.read) as Decoder<A2>,
+    decoder: () => new Mapped(self.decoder(), self.plain, read),
     encode: (message) => {
       const written = write(message)
       return written instanceof Unencodable ? written : encode(written)
@@ -83,31 +82,6 @@ export const mapped = <A, B, A2, B2>(
     unframe: self.datagram.unframe,
     frameDatagram: self.datagram.frame
   })
-  conversions.set(side, conversion)
-  return side
-}
-
-/** What a converted side converts, and how. */
-interface Conversion {
-  readonly of: Side<unknown, never>
-  readonly read: (message: unknown) => unknown
-}
-
-const conversions = new WeakMap<object, Conversion>()
-
-/** A conversion of what is converted already is one conversion: a decoder over a decoder would collect each message twice. */
-const conversionOf = <A, A2>(self: Side<A, never>, last: (message: A) => A2 | Undecodable): Conversion => {
-  const read = last as (message: unknown) => unknown
-  const before = conversions.get(self)
-  if (before === undefined) return { of: self, read }
-  const first = before.read
-  return {
-    of: before.of,
-    read: (message) => {
-      const converted = first(message)
-      return converted instanceof Undecodable ? converted : read(converted)
-    }
-  }
 }
 
 /** The decoder of a converted side: converts each message that `of` decodes. A class, as the decoders of framings are. */
