@@ -178,17 +178,20 @@ const against = async (commit: string): Promise<boolean> => {
     for (const [index, one] of all.entries()) {
       const now = performance.now()
       progress(`${((now - begun) / 1000).toFixed(0)} s: ${one.bench.name}`)
-      // A second look at some rows takes no time from rows that come later.
+      // What is left is shared out among those that are left, and a second look takes no time from later ones.
+      const left = until - now
       const later = all.slice(index + 1).reduce((sum, { bench }) => sum + share(bench) * 1000, 0)
+      const own = share(one.bench) * 1000
+      const budget = Math.min(own, (left * own) / (own + later))
       const measured = await compare(one, {
         root,
         old,
         load,
         effort: { seconds: seconds ?? 0.3, warmUp: 0.08, cold: 0.3, idle },
-        seconds: rounds === undefined ? share : () => 840,
+        seconds: rounds === undefined ? () => budget / 1000 : () => 840,
         rounds,
-        until: Math.min(until, Math.max(until - later, now + share(one.bench) * 1000)),
-        leisure: () => performance.now() + share(one.bench) * 1000 + later < until
+        until: now + Math.max(budget, left - later),
+        leisure: () => performance.now() + own + later < until
       })
       wrong ||= measured.wrong
       rows.push(...measured.rows)
