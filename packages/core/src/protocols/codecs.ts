@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -90,28 +91,39 @@ export const transform = <In, Out, In2, Out2>(
   self: Protocol<In, Out>,
   options: { readonly request: Conversion<In, In2>; readonly response: Conversion<Out, Out2> }
 ): Protocol<In2, Out2> => {
-  const read =
-    <From, To>({ decode }: Conversion<From, To>) =>
-    (from: From): To | sides.Undecodable => {
-      const result = decode(from)
-      return Result.isSuccess(result) ? result.success : new sides.Undecodable(result.failure)
-    }
-  const write =
-    <From, To>({ encode }: Conversion<From, To>) =>
-    (to: To): From | Unencodable => {
-      const result = encode(to)
-      return Result.isSuccess(result) ? result.success : new Unencodable(result.failure)
-    }
   const { request, response } = options
-  return build({
+  return converted(self, { request: unpacked(request), response: unpacked(response) })
+}
+
+/** A conversion as messages pass through it: nothing is made for each of them. */
+interface Passing<From, To> {
+  readonly read: (from: From) => To | sides.Undecodable
+  readonly write: (to: To) => From | Unencodable
+}
+
+const unpacked = <From, To>({ decode, encode }: Conversion<From, To>): Passing<From, To> => ({
+  read: (from) => {
+    const result = decode(from)
+    return Result.isSuccess(result) ? result.success : new sides.Undecodable(result.failure)
+  },
+  write: (to) => {
+    const result = encode(to)
+    return Result.isSuccess(result) ? result.success : new Unencodable(result.failure)
+  }
+})
+
+const converted = <In, Out, In2, Out2>(
+  self: Protocol<In, Out>,
+  { request, response }: { readonly request: Passing<In, In2>; readonly response: Passing<Out, Out2> }
+): Protocol<In2, Out2> =>
+  build({
     name: self.name,
     kind: self.kind,
     // Its ids are those of the messages that it had.
     problem: self.correlation === undefined ? self.problem : "give its messages their types first, and correlate those",
-    server: sides.mapped(self.server as Side<In, never> as Side<In, Out>, read(request), write(response)),
-    client: sides.mapped(self.client, read(response), write(request))
+    server: sides.mapped(self.server as Side<In, never> as Side<In, Out>, request.read, response.write),
+    client: sides.mapped(self.client, response.read, request.write)
   })
-}
 
 /**
  * Gives a protocol's messages the types of two schemas, in both directions.
@@ -145,18 +157,30 @@ export const schema = <In, Out, In2, EncodedIn extends In, Out2, EncodedOut exte
     readonly response: Schema.Codec<Out2, EncodedOut>
   }
 ): Protocol<In2, Out2> =>
-  transform(self, { request: conversion<In, In2>(options.request), response: conversion<Out, Out2>(options.response) })
+  converted(self, { request: parsed<In, In2>(options.request), response: parsed<Out, Out2>(options.response) })
 
 const formatter = SchemaIssue.makeFormatterDefault()
 
-// In one line, for logs.
-const formatIssue = (issue: SchemaIssue.Issue): string => formatter(issue).replaceAll(/\s+/g, " ")
+/** What a schema says of a value that does not fit it, in one line, for logs. */
+const problemOf = (cause: Cause.Cause<SchemaIssue.Issue>): string => {
+  const issue = cause.reasons.find(Cause.isFailReason)?.error
+  // A defect of a schema is no answer to whoever sent the value.
+  if (issue === undefined) throw Cause.squash(cause)
+  return formatter(issue).replaceAll(/\s+/g, " ")
+}
 
-const conversion = <From, To>(schema: Schema.Codec<To, From>): Conversion<From, To> => {
-  const decode = SchemaParser.decodeUnknownResult(schema)
-  const encode = SchemaParser.encodeUnknownResult(schema)
+/** An `Exit` is what a parser makes. */
+const parsed = <From, To>(schema: Schema.Codec<To, From>): Passing<From, To> => {
+  const decode = SchemaParser.decodeUnknownExit(schema)
+  const encode = SchemaParser.encodeUnknownExit(schema)
   return {
-    decode: (from) => Result.mapError(decode(from), formatIssue),
-    encode: (to) => Result.mapError(encode(to), formatIssue) as Result.Result<From, string>
+    read: (from) => {
+      const exit = decode(from)
+      return exit._tag === "Success" ? exit.value : new sides.Undecodable(problemOf(exit.cause))
+    },
+    write: (to) => {
+      const exit = encode(to)
+      return exit._tag === "Success" ? (exit.value as From) : new Unencodable(problemOf(exit.cause))
+    }
   }
 }
