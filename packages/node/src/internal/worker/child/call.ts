@@ -146,7 +146,8 @@ class Outgoing {
   /** The parent has taken what was sent. */
   credited(bytes: number): void {
     this.unsent -= bytes
-    if (this.unsent > this.windowBytes / 2) return
+    // It waits as long as its parent says that it does, and no longer: whoever is held below the window is not seen to be held.
+    if (this.unsent > this.windowBytes) return
     const { resume } = this
     this.resume = undefined
     resume?.()
