@@ -40,9 +40,9 @@ export class Backoff {
     this.failures = 0
   }
 
-  /** Calls back when it is time for the next one, after so many milliseconds. */
-  failed(problem: string, counts: boolean, again: () => void): number {
-    this.problem = problem
+  /** Calls back when it is time for the next one, after so many milliseconds. Without a problem nobody is to blame. */
+  failed(problem: string | undefined, counts: boolean, again: () => void): number {
+    this.problem = problem ?? this.problem
     // One round of starts is one failure.
     if (counts && !this.isPaused) this.failures++
     const delay = Math.min(longestDelay, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
@@ -53,8 +53,10 @@ export class Backoff {
     return delay
   }
 
+  /** Nobody is called back. */
   stop(): void {
     this.callOff?.()
+    this.callOff = undefined
   }
 }
 
