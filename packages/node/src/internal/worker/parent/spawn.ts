@@ -8,6 +8,7 @@ import { fileCells, openFile } from "../channel/claimFile.ts"
 import { bytesOf, Claims, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
 import { pipeLink, portLink } from "../channel/nodeLinks.ts"
+import { directoryOf, flagsOf, threadFlagsOf } from "../../startedAs.ts"
 import type { Child, End } from "./child.ts"
 import * as guard from "./guard.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
@@ -26,7 +27,8 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Child
   const shared = openFile(slotsOf(options))
   const release = () => shared !== undefined && fs.closeSync(shared)
   const spawned = Result.try(() =>
-    spawn(process.execPath, [...inherited(), ...memory, program.entry, ...program.args], {
+    spawn(process.execPath, [...flagsOf(), ...memory, program.entry, ...program.args], {
+      cwd: directoryOf(),
       // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
       stdio: ["ignore", "inherit", "inherit", "pipe", "pipe", ...(shared === undefined ? [] : [shared])],
       detached: true,
@@ -76,9 +78,6 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Child
   }
 }
 
-/** Debuggers and watchers are for one program; a second one would fail on the same port. */
-const inherited = (): ReadonlyArray<string> => process.execArgv.filter((flag) => !/^--(inspect|watch|debug)/.test(flag))
-
 /** V8 ends a process that has no heap left by an abort. */
 const reasonOf = (code: number | null, signal: string | null, options: PoolOptions): string | undefined =>
   options.memoryMb !== undefined && (signal === "SIGABRT" || code === 134)
@@ -94,8 +93,10 @@ const youngMb = 16
 const startThread = (program: Program, role: Role, options: PoolOptions): Child => {
   const { port1, port2 } = new threads.MessageChannel()
   const shared = new SharedArrayBuffer(bytesOf(slotsOf(options)))
+  const flags = threadFlagsOf()
   const thread = new threads.Worker(program.entry, {
     argv: [...program.args],
+    ...(flags !== undefined && { execArgv: [...flags] }),
     env: { ...process.env, [roleVariable]: JSON.stringify(role) },
     workerData: { [roleVariable]: { port: port2, shared } satisfies Given },
     transferList: [port2],
