@@ -134,7 +134,7 @@ export const listen =
       if (socket !== undefined) {
         if (tls !== undefined) return yield* Effect.fail(noTls(fd))
         const { address, port } = socket.address()
-        return receiving(sink, socket, Endpoint.udp(address, port), allows)
+        return receiving(sink, socket, Endpoint.udp(address, port), allows, true)
       }
       const keepAlive = yield* Effect.fromResult(keepAliveOf(options.keepAlive))
       const server = yield* Effect.acquireRelease(

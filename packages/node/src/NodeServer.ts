@@ -22,7 +22,8 @@ import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import { bounded, connectionBytes } from "./internal/machine.ts"
 import * as query from "./internal/query.ts"
-import { role } from "./internal/worker/child/role.ts"
+import * as once from "./internal/onlyParent.ts"
+import { isInert, role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
 import * as NodePolicy from "./NodePolicy.ts"
 import type * as TcpServer from "./TcpServer.ts"
@@ -52,6 +53,10 @@ import type * as UnixServer from "./UnixServer.ts"
  * a thread cannot be ended, by SIGKILL (status 137) another second later. So what
  * other layers do at their end has to be done by then, too.
  *
+ * `PREFORK=4` runs four copies of the program that accept on the same addresses. One
+ * that ends, or hangs for `HANG_TIMEOUT` (10 seconds), is replaced; SIGHUP replaces
+ * all of them, one after the other.
+ *
  * `WATCHDOG=10s` ends a program with SIGKILL whose event loop does not turn for so
  * long: such a loop sees no signal. It is off by default, since it is a thread
  * (10 MiB) of each copy. Whoever reads stdout or stderr may go: what is written
@@ -76,6 +81,57 @@ import type * as UnixServer from "./UnixServer.ts"
  * @since 0.1.0
  */
 export const launch = <A, E>(layer: Layer.Layer<A, E>): void => launching.launch(layer)
+
+/**
+ * A layer that exists once in a program, however many workers and copies it has:
+ * in the program itself.
+ *
+ * **When to use**
+ *
+ * For what can be there only once, or should be: a server that is none of this
+ * library's (HTTP for metrics, say), a scheduled task, a lock. Each worker and
+ * each copy of a program builds all of its layers, but not these.
+ *
+ * **Details**
+ *
+ * Under `PREFORK` the program itself serves nothing, and builds no layer, but for
+ * the sake of these: then it builds all of them once, with servers that listen
+ * nowhere, before it starts its copies. They end after the last copy, and SIGHUP
+ * does not restart them.
+ *
+ * **Gotchas**
+ *
+ * It provides nothing, since workers and copies would lack that. What `layer` needs
+ * is better provided inside it, or it is built everywhere all the same.
+ *
+ * Call it where the module is loaded: `launch` has to know of it.
+ *
+ * **Example** (Serving metrics beside workers)
+ *
+ * ```ts no-run
+ * import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { NodeServer } from "@socketserver/node"
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { createServer } from "node:http"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const health = HttpRouter.serve(HttpRouter.add("GET", "/health", HttpServerResponse.text("ok"))).pipe(
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 9090 }))
+ * )
+ *
+ * Layer.merge(
+ *   Echo.serve((request) => Effect.succeed(Response.make(request.body))),
+ *   NodeServer.onlyParent(health)
+ * ).pipe(Layer.provide(NodeServer.layerConfig(Echo)), NodeServer.launch)
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const onlyParent = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<never, E, R> => once.onlyParent(layer)
 
 /**
  * The options of a server by URL: those that all transports share, and those of
@@ -141,6 +197,8 @@ export const layer = <Self, In, Out>(
   if (role !== undefined) return Transport.layer(tag, options, () => Effect.never)
   return Layer.unwrap(
     Effect.gen(function* () {
+      // So has a supervisor of copies.
+      if (isInert()) return Transport.layer(tag, options, () => Effect.never)
       const all = yield* Effect.fromResult(numbered(yield* allOf(endpoints)))
       const [first, ...others] = yield* Effect.forEach(all, (endpoint) => listenerOf(endpoint, options))
       const encrypts = all.some(({ _tag }) => _tag === "Tls" || (_tag === "Fd" && options.fd?.tls !== undefined))

@@ -128,6 +128,6 @@ export const listen =
     Effect.gen(function* () {
       const { host = "127.0.0.1", port = 0 } = options
       const allows = yield* allowing(options.allow)
-      const socket = yield* udp.bindShared(Endpoint.udp(host, port), options)
+      const socket = yield* udp.bind(Endpoint.udp(host, port), options)
       return receiving(sink, socket, Endpoint.udp(host, socket.address().port), allows)
     })

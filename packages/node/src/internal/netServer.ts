@@ -35,6 +35,11 @@ export const listen = (
       // One of several copies of a program listens on what their supervisor holds.
       if (copy !== undefined && !("fd" in listenOptions)) copy.listen(server, listenOptions)
       else around(() => server.listen(listenOptions))
+      if (copy !== undefined)
+        server.once(
+          "close",
+          copy.onRetire(() => server.close())
+        )
       // Where its host is still being looked up, Node does not bind it after that.
       return Effect.sync(() => server.close())
       // `listen` throws for options it cannot accept, such as a port out of range.

@@ -47,3 +47,9 @@ const oneLine = (text: string): string =>
     .replaceAll(/\s+/g, " ")
     .replaceAll(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1))
     .trim()
+
+/** What a worker or a copy has said of its end, and what to do where its own program is in its way. */
+export const hinted = (problem: string): string =>
+  /EADDRINUSE/.test(problem)
+    ? `${problem}. Every worker and copy builds the layers of its program: put one that must exist once, such as a server that is none of ours, into NodeServer.onlyParent(layer)`
+    : problem

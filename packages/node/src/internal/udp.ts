@@ -2,19 +2,21 @@ import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as dgram from "node:dgram"
 import * as dns from "node:dns"
 import * as net from "node:net"
 import type { UdpListenOptions } from "../UdpServer.ts"
 import * as descriptors from "./descriptors.ts"
+import { leaveUnread } from "./dgramHandle.ts"
 import { bindFailed } from "./netServer.ts"
 import { copy } from "./prefork/copy.ts"
 
 /** The largest payload of a datagram over IPv4 and over IPv6, in bytes. */
 export const maxBytes = (family: number): number => (family === 6 ? 65_527 : 65_507)
 
-/** A bound socket, for as long as the scope is open. */
+/** A bound socket that is not read yet, for as long as the scope is open. */
 export const bind = (
   endpoint: Endpoint.Udp,
   options: UdpListenOptions
@@ -39,10 +41,20 @@ export const bind = (
         resume(failed(cause))
       }
       socket.once("error", refused)
-      socket.bind({ address, port: endpoint.port, exclusive: true }, () => {
+      const bound = () => {
+        // What is there already, or comes before somebody listens for it, would be lost.
+        leaveUnread(socket)
         socket.removeListener("error", refused)
         resume(Effect.succeed(socket))
-      })
+      }
+      // One of several copies of a program receives from what their supervisor holds.
+      if (copy === undefined) socket.bind({ address, port: endpoint.port, exclusive: true }, bound)
+      else {
+        copy.udp({ host: address, port: endpoint.port, ipv6Only }, (handle, error) => {
+          if (error !== undefined) refused(error)
+          else if (!isClosed(socket)) socket.bind(handle as never, bound)
+        })
+      }
       return Effect.sync(() => close(socket))
     }).pipe(Effect.catchDefect(failed))
     const socket = yield* Effect.acquireRelease(open, (socket) => Effect.sync(() => close(socket)))
@@ -57,27 +69,12 @@ export const bind = (
     }
     for (const group of multicast) {
       const form = "it must be a multicast address of the family of the host, and the interface one of this machine"
-      yield* set("multicast", `the group "${group}"; ${form}`, () => socket.addMembership(group, on))
+      yield* set("multicast", `the group "${group}"; ${form}`, () => join(socket, group, on))
     }
     return socket
   })
 
-/** The same, in one of several copies of a program: each has a socket of its own on the same port. */
-export const bindShared = (
-  endpoint: Endpoint.Udp,
-  options: UdpListenOptions
-): Effect.Effect<dgram.Socket, ServerError, Scope.Scope> => {
-  if (copy === undefined) return bind(endpoint, options)
-  const { host, port } = endpoint
-  const chosen = Effect.callback<number, ServerError>((resume) =>
-    copy?.udpPort({ host, port }, (port, error) =>
-      resume(error === undefined ? Effect.succeed(port) : Effect.fail(bindFailed(String(endpoint), error)))
-    )
-  )
-  return Effect.flatMap(chosen, (port) => bind({ ...endpoint, port }, { ...options, reusePort: true }))
-}
-
-/** The UDP socket of an inherited descriptor, or none if it is of another kind. */
+/** The UDP socket of an inherited descriptor, not read yet, or none if it is of another kind. */
 export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
     // Node has to be told the family, or none of its replies would leave.
@@ -87,7 +84,10 @@ export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, Serve
         Effect.callback<dgram.Socket | undefined>((resume) => {
           const socket = create(family, {})
           // What is no UDP socket throws.
-          socket.bind({ fd }, () => resume(Effect.succeed(socket)))
+          socket.bind({ fd }, () => {
+            leaveUnread(socket)
+            resume(Effect.succeed(socket))
+          })
         }),
         () => Effect.succeed(undefined)
       ),
@@ -99,6 +99,15 @@ export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, Serve
     }
     return socket
   })
+
+/** A copy has the socket of the one before it, which may be a member. */
+const join = (socket: dgram.Socket, group: string, on: string | undefined): void => {
+  const joined = Result.try({
+    try: () => socket.addMembership(group, on),
+    catch: (error) => error as NodeJS.ErrnoException
+  })
+  if (Result.isFailure(joined) && (copy === undefined || joined.failure.code !== "EADDRINUSE")) throw joined.failure
+}
 
 /** Sets an option of a socket; the system may refuse its value, which is said with the form that it must have. */
 const set = (option: string, value: string, f: () => void): Effect.Effect<void, ServerError> =>

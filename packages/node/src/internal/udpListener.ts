@@ -3,16 +3,23 @@ import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as dgram from "node:dgram"
+import { leaveUnread, read } from "./dgramHandle.ts"
 import { inetPeer, reachable } from "./peers.ts"
+import { copy } from "./prefork/copy.ts"
 import * as udp from "./udp.ts"
 import { connect } from "./udpClient.ts"
 
-/** A bound UDP socket as a listener. It stays open until the last datagram has been answered. */
+/**
+ * A bound UDP socket as a listener. It stays open until the last datagram has been
+ * answered. One that was `inherited` is not read any more when a stop has begun:
+ * what comes then is for whoever is started next.
+ */
 export const receiving = (
   sink: Transport.Sink,
   socket: dgram.Socket,
   address: Endpoint.Udp,
-  allows: ((peer: Peer.Peer) => boolean) | undefined
+  allows: ((peer: Peer.Peer) => boolean) | undefined,
+  inherited = false
 ): Transport.Listening => {
   socket.on("message", (data, { address: host, port }) => {
     const peer = inetPeer("udp", host, port)
@@ -20,10 +27,23 @@ export const receiving = (
     sink.receive({ data, peer, listener: address, reply: reply(socket, host, port) })
   })
   socket.on("error", (error: NodeJS.ErrnoException) => (udp.isPassing(error) ? sink.lose(error) : sink.fail(error)))
+  const unread = () => {
+    if (!udp.isClosed(socket)) leaveUnread(socket)
+  }
+  const start = () => {
+    if (!udp.isClosed(socket)) read(socket)
+  }
+  if (copy === undefined) start()
+  else {
+    copy.whenReady(start)
+    socket.once("close", copy.onRetire(unread))
+  }
   return {
     address,
-    close: () => {},
     queues: true,
+    close: () => {
+      if (inherited) unread()
+    },
     ended: () => udp.close(socket),
     connect: connect(Endpoint.udp(reachable(address.host), address.port))
   }

@@ -9,7 +9,8 @@ import type { UnixDatagramSocketOptions } from "../UnixDatagramServer.ts"
 import type { Libc } from "./libc.ts"
 import { bindFailed } from "./netServer.ts"
 import { unixPeer } from "./peers.ts"
-import { type Sender, UnixDatagram } from "./unixDatagram.ts"
+import { copy } from "./prefork/copy.ts"
+import { type Receiver, type Sender, UnixDatagram } from "./unixDatagram.ts"
 import * as unixgram from "./unixgram.ts"
 import { connect } from "./unixgramClient.ts"
 import { Replies } from "./unixReplies.ts"
@@ -66,7 +67,7 @@ export const serve = (
     return way
   }
   const nobody = (): Way => ({ peer: unixPeer("unixgram", `${address}#${++unnamed}`), reply: noReply })
-  socket.start({
+  const receiver: Receiver = {
     onMessage: (data, from, sizeBytes) => {
       const { peer, reply } = from === undefined ? nobody() : wayOf(from)
       if (sizeBytes > data.length)
@@ -74,6 +75,16 @@ export const serve = (
       sink.receive({ data, peer, listener: address, reply })
     },
     onError: (error) => sink.fail(error)
+  }
+  const start = () => {
+    if (!closed) socket.start(receiver)
+  }
+  if (copy === undefined) start()
+  else copy.whenReady(start)
+  // Another copy has the socket from now on, and what waits in it.
+  const retired = copy?.onRetire(() => {
+    closed = true
+    socket.pause()
   })
   return {
     address,
@@ -87,6 +98,7 @@ export const serve = (
       if (Result.isFailure(left)) throw left.failure
     },
     ended: () => {
+      retired?.()
       replies.close()
       socket.close()
     },

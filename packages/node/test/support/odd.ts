@@ -23,6 +23,7 @@ const acts: Record<string, () => Effect.Effect<unknown, never, Odd>> = {
   /** A thread cannot be ended. */
   exec: () => Effect.sync(() => execSync("sleep 20", { stdio: "ignore" })),
   never: () => Effect.never,
+  slow: () => Effect.sleep("500 millis"),
   log: () => Effect.logWarning("a line"),
   print: () => Console.log("a line")
 }

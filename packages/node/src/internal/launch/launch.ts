@@ -1,5 +1,4 @@
 /** Runs layers as a program: `NodeServer.launch`. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Settings from "@socketserver/core/Settings"
@@ -14,38 +13,40 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
+import * as once from "../onlyParent.ts"
 import { copy } from "../prefork/copy.ts"
+import type { CopyLimits } from "../prefork/copyHandle.ts"
 import { lineOf } from "../startError.ts"
 import { role } from "../worker/child/role.ts"
+import { isDebugged } from "./debugger.ts"
 import { LastResort } from "./lastResort.ts"
 import { type Manager, takeManager } from "./manager.ts"
 import { tolerate } from "./output.ts"
 import { Servers } from "./servers.ts"
 
+const noop = () => {}
+
 export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   if (role !== undefined) {
-    return void import("../worker/child/run.ts").then(({ run }) =>
-      run(
-        programOf(
-          layer,
-          new Servers(),
-          () => {},
-          () => false,
-          undefined
-        )
-      )
+    return void import("../worker/child/run.ts").then(({ problem, ready, run }) =>
+      run(programOf(layer, { ...led, servers: new Servers(), ready, problem }))
     )
   }
   tolerate()
   const copies = copy === undefined ? setting("PREFORK", countOf) : undefined
-  const silence = setting("WATCHDOG", silenceOf)
+  const silence = setting("WATCHDOG", timeOf({ off: true }))
   setting("RUN_AS", nobodyElse)
   const manager = takeManager()
-  if (copies !== undefined) return supervise(copies, manager)
+  if (copies !== undefined) {
+    const limits = {
+      startMillis: setting("START_TIMEOUT", timeOf({})) ?? 30_000,
+      hangMillis: setting("HANG_TIMEOUT", timeOf({ off: true })) ?? 10_000
+    }
+    return supervise(copies, limits, manager, once.isAsked() ? layer : undefined)
+  }
   const lastResort = new LastResort()
   // A debugger that holds the program is no fault of it.
-  if (silence !== undefined && !process.execArgv.some((arg) => arg.startsWith("--inspect")))
-    lastResort.watchdog.watch(silence)
+  if (silence !== undefined && silence !== Infinity && !isDebugged()) lastResort.watchdog.watch(silence)
   const servers = new Servers()
   let asked = false
   const stopping = () => {
@@ -56,13 +57,13 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
       (millis) => servers.unstopped(millis)
     )
   }
-  onSignals((status) => {
-    // Who asks twice does not want to wait for the drain. A copy is asked by its supervisor, too, when all processes are.
-    if (asked) return copy === undefined ? lastResort.exit(status) : undefined
-    asked = true
-    stopping()
-  })
-  const program = programOf(layer, servers, stopping, () => asked, manager)
+  const problem = (line: string) => copy?.ends(line) ?? Console.error(line)
+  const ready = () => {
+    copy?.ready(servers.drainMillis)
+    manager?.ready()
+    manager?.watch(() => true)
+  }
+  const program = programOf(layer, { servers, ready, stopping, isAsked: () => asked, problem })
   // Before it is interrupted its servers stop: what is still being built may be what answers their requests.
   const ending = Effect.suspend(() => (copy?.isRetired === true ? servers.stop : servers.leave))
   const main = Effect.uninterruptibleMask((restore) =>
@@ -70,25 +71,48 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
       Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.andThen(ending, Fiber.interrupt(fiber)))
     )
   )
-  main.pipe(
-    NodeRuntime.runMain({
-      disableErrorReporting: true,
-      // Being asked to stop, and having stopped, is success.
-      teardown: (exit, onExit) =>
-        asked && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-          ? lastResort.exit(0)
-          : Runtime.defaultTeardown(exit, (status) => (status === 0 ? onExit(0) : lastResort.exit(status)))
-    })
-  )
+  const fiber = Effect.runFork(main)
+  // Until it ends, whether or not anything else keeps it alive.
+  const alive = setInterval(noop, 2 ** 31 - 1)
+  fiber.addObserver((exit) => {
+    clearInterval(alive)
+    // Being asked to stop, and having stopped, is success.
+    if (asked && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) lastResort.exit(0)
+    else Runtime.defaultTeardown(exit, (status) => status !== 0 && lastResort.exit(status))
+  })
+  const stop = () => {
+    asked = true
+    stopping()
+    fiber.interruptUnsafe()
+  }
+  if (copy !== undefined) return copy.onStop(stop)
+  onSignals((status) => {
+    // Who asks twice does not want to wait for the drain.
+    if (asked) lastResort.exit(status)
+    else stop()
+  })
 }
+
+/** What a program is run with. */
+interface Run {
+  readonly servers: Servers
+  /** Its layers are built. */
+  readonly ready: () => void
+  /** Its stop begins. */
+  readonly stopping: () => void
+  /** Whether it was asked to stop. */
+  readonly isAsked: () => boolean
+  /** Says, in a line, why it cannot start or go on. */
+  readonly problem: (line: string) => Effect.Effect<void>
+}
+
+/** Of a program whose end somebody else decides. */
+const led: Pick<Run, "stopping" | "isAsked"> = { stopping: noop, isAsked: () => false }
 
 /** Builds the layers, and waits; at the end their servers stop, and then their scope closes. */
 const programOf = <A, E>(
   layer: Layer.Layer<A, E>,
-  servers: Servers,
-  stopping: () => void,
-  isAsked: () => boolean,
-  manager: Manager | undefined
+  { isAsked, problem, ready, servers, stopping }: Run
 ): Effect.Effect<never, E | ServerError> => {
   const died = Deferred.makeUnsafe<never, ServerError>()
   let built = false
@@ -102,9 +126,7 @@ const programOf = <A, E>(
   const running = Effect.andThen(
     started,
     Effect.suspend(() => {
-      copy?.ready(servers.drainMillis)
-      manager?.ready()
-      manager?.watch(() => true)
+      ready()
       return Effect.never
     })
   )
@@ -122,24 +144,35 @@ const programOf = <A, E>(
     Effect.raceFirst(Deferred.await(died)),
     Effect.provideService(Server.OnListenerDied, (error) => Effect.asVoid(Deferred.fail(died, error))),
     Effect.provideService(Server.OnListening, servers.add),
-    Effect.tapCause(report),
+    Effect.tapCause((cause) => report(cause, problem)),
     Effect.provideService(Logger.LogToStderr, true)
   )
 }
 
-/** Runs copies of the program. A signal that comes before their supervisor is loaded is kept for it. */
-const supervise = (copies: number, manager: Manager | undefined): void => {
+/** Runs copies of the program, and beside them what exists once. A signal that comes before their supervisor is loaded is kept for it. */
+const supervise = <A, E>(
+  copies: number,
+  limits: CopyLimits,
+  manager: Manager | undefined,
+  layer: Layer.Layer<A, E> | undefined
+): void => {
   let early: number | undefined
   let stop: ((status: number) => void) | undefined
   onSignals((status) => {
     if (stop === undefined) early = status
     else stop(status)
   })
-  void import("../prefork/supervisor.ts").then(({ Supervisor }) => {
+  // Until there are copies there is nothing to begin anew.
+  let restart = noop
+  process.on("SIGHUP", () => restart())
+  void import("../prefork/run.ts").then(({ run }) => {
     if (early !== undefined) process.exit(0)
-    const supervisor = new Supervisor(copies, manager)
-    stop = (status) => supervisor.stop(status)
-    supervisor.run()
+    const beside =
+      layer &&
+      ((ready: () => void) => programOf(layer, { ...led, servers: new Servers(), ready, problem: Console.error }))
+    const running = run(copies, limits, manager, beside)
+    stop = running.stop
+    restart = running.restart
   })
 }
 
@@ -171,15 +204,18 @@ const nobodyElse = (): Result.Result<never, string> =>
     "a program does not change its user; start it as that user, with CAP_NET_BIND_SERVICE or with a socket of its manager where it has a port below 1024"
   )
 
-const silenceOf = (text: string): Result.Result<number | undefined, string> =>
-  Result.mapBoth(Settings.duration(text, { off: true }), {
-    onSuccess: (time) => (Duration.isFinite(time) ? Duration.toMillis(time) : undefined),
-    onFailure: (problem) => `it ${problem}`
-  })
+/** In milliseconds. */
+const timeOf =
+  (forms: Settings.DurationForms) =>
+  (text: string): Result.Result<number, string> =>
+    Result.mapBoth(Settings.duration(text, forms), {
+      onSuccess: Duration.toMillis,
+      onFailure: (problem) => `it ${problem}`
+    })
 
 // An expected error says what is wrong in its message; a defect needs its stack.
-const report = (cause: Cause.Cause<unknown>) => {
+const report = (cause: Cause.Cause<unknown>, problem: Run["problem"]) => {
   const expected = cause.reasons.filter(Cause.isFailReason)
-  if (expected.length > 0) return Effect.forEach(expected, ({ error }) => Console.error(lineOf(error)))
+  if (expected.length > 0) return Effect.forEach(expected, ({ error }) => problem(lineOf(error)))
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
 }

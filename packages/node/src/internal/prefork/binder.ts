@@ -1,21 +1,22 @@
+/** Binds for all copies of a program, and keeps what it has bound. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as dgram from "node:dgram"
 import * as dns from "node:dns"
 import * as net from "node:net"
 import { getSystemErrorMap } from "node:util"
+import { handleOf } from "../dgramHandle.ts"
 import { bindFailed } from "../netServer.ts"
 import * as unixPath from "../unixPath.ts"
 import * as unixStream from "../unixStream.ts"
-import type { Answered, Asked } from "./copy.ts"
+import type { Asked } from "./messages.ts"
+import type { Bound } from "./supervisor.ts"
 
 /** A socket that is bound and not accepted on; copies make it listen. */
-interface Handle {
+interface Socket {
   readonly close: () => void
   readonly getsockname?: (out: { port?: number }) => number
 }
-
-type Answer = Omit<Answered, "answer"> & { readonly handle?: Handle | undefined }
 
 /** Called by Node's cluster module, and not documented. It returns an error's number instead of a handle. */
 const createHandle = (
@@ -26,7 +27,7 @@ const createHandle = (
       type: number,
       fd?: number,
       flags?: number
-    ) => Handle | number
+    ) => Socket | number
   }
 )._createServerHandle
 
@@ -34,46 +35,41 @@ const createHandle = (
 const ipv6Only = 1
 const reusePort = 2
 
-/** Whether the kernel spreads connections among sockets that are bound to the same port. */
+/** Whether the kernel spreads what comes among sockets that are bound to the same port. */
 const spreads = process.platform === "linux"
+
+interface Address {
+  readonly address: string
+  readonly family: number
+}
+
+/** Binds a socket to an address, alone or beside others of the same port. */
+type Bind = (asked: Asked, at: Address, port: number, shared: boolean) => Promise<Bound>
 
 /**
  * Holds the sockets of all copies for as long as the program lives, so that a
- * copy that ends takes no connection with it.
+ * copy that ends takes nothing with it.
  *
- * Over TCP on Linux each copy has a socket of its own, and the kernel spreads
- * connections among them. A restarted copy gets the socket of the one before it,
- * with all that waits in it. Elsewhere, and on Unix sockets, all share one.
+ * On Linux each copy has a socket of its own for an address, and the kernel spreads
+ * connections and datagrams among them. A restarted copy gets the socket of the one
+ * before it, with all that waits in it. Elsewhere, and on Unix sockets, all share one.
  */
 export class Binder {
-  private readonly bound = new Map<string, Promise<Answer>>()
+  private readonly bound = new Map<string, Promise<Bound>>()
   private readonly closers: Array<() => void> = []
 
-  /** The socket that a copy asks for. */
-  bind(slot: number, asked: Asked): Promise<Answer> {
+  /** The socket that the copy in a place asks for. */
+  bind(place: number, asked: Asked): Promise<Bound> {
     const key = JSON.stringify(asked)
     switch (asked.kind) {
-      case "udp":
-        return this.once(key, () => this.udpPort(asked))
       case "unix":
         return this.once(key, () => this.unix(asked))
-      case "tcp": {
-        if (!spreads) return this.once(key, () => this.tcp(asked, asked.port ?? 0, 0))
-        // The first one chooses the port, for whichever copy.
-        const first = this.once(key, () => this.tcp(asked, asked.port ?? 0, reusePort))
-        const own = `${key} ${slot}`
-        return first.then((answer) => {
-          if (answer.handle === undefined) return answer
-          if (this.firsts.get(key) === undefined) this.firsts.set(key, slot)
-          return this.firsts.get(key) === slot
-            ? answer
-            : this.once(own, () => this.tcp(asked, portOf(answer.handle as Handle), reusePort))
-        })
-      }
+      case "udp":
+        return this.inet(key, place, asked, udp)
+      case "tcp":
+        return this.inet(key, place, asked, tcp)
     }
   }
-
-  private readonly firsts = new Map<string, number>()
 
   /** Closes all of them. What one throws stops neither the others nor the program's end. */
   close(tell: (error: unknown) => void): void {
@@ -84,7 +80,7 @@ export class Binder {
   }
 
   /** A failure is not kept: it may be otherwise the next time. */
-  private once(key: string, make: () => Promise<Answer>): Promise<Answer> {
+  private once(key: string, make: () => Promise<Bound>): Promise<Bound> {
     const known = this.bound.get(key)
     if (known !== undefined) return known
     const made = make()
@@ -95,52 +91,55 @@ export class Binder {
     return made
   }
 
-  private tcp(asked: Asked, port: number, flags: number): Promise<Answer> {
-    const { host = "127.0.0.1" } = asked
-    return new Promise((resolve) =>
-      dns.lookup(host, (error, address, family) => {
-        if (error !== null) return resolve({ error: { message: error.message, code: error.code } })
-        const only = asked.ipv6Only === true ? ipv6Only : 0
-        resolve(this.handle(address, port, family, flags | only))
-      })
+  private inet(key: string, place: number, asked: Asked, bind: Bind): Promise<Bound> {
+    const { host = "127.0.0.1", port = 0 } = asked
+    const at = (f: (at: Address) => Promise<Bound>) => resolve(host).then((at) => ("address" in at ? f(at) : at))
+    if (!spreads) return this.once(key, () => at((at) => this.keep(bind(asked, at, port, false))))
+    // Bound alone first: beside sockets that may be shared, one of somebody else's would not be noticed.
+    const chosen = this.once(key, () =>
+      at((at) =>
+        bind(asked, at, port, false).then(({ error, port, socket }) => {
+          socket?.close()
+          return error === undefined ? { port } : { error }
+        })
+      )
     )
-  }
-
-  private handle(address: string, port: number, type: number, flags?: number): Answer {
-    const made = Result.try({
-      try: () => createHandle(address, port, type, undefined, flags),
-      catch: (error) => error as NodeJS.ErrnoException
+    return chosen.then((chosen) => {
+      const { error, port } = chosen
+      if (error !== undefined || port === undefined) return chosen
+      return this.once(`${key} ${place}`, () => at((at) => this.keep(bind(asked, at, port, true))))
     })
-    if (Result.isFailure(made)) return { error: { message: made.failure.message, code: made.failure.code } }
-    const handle = made.success
-    if (typeof handle === "number")
-      return { error: { message: `bind ${codeOf(handle)} ${address}`, code: codeOf(handle) } }
-    this.closers.push(() => handle.close())
-    return { handle }
   }
 
-  private unix({ mode = 0o600, path = "" }: Asked): Promise<Answer> {
-    if (path.startsWith("\0")) return Promise.resolve(this.handle(path, -1, -1))
+  private keep(bound: Promise<Bound>): Promise<Bound> {
+    return bound.then((bound) => {
+      const { socket } = bound
+      if (socket !== undefined) this.closers.push(() => socket.close())
+      return bound
+    })
+  }
+
+  private unix({ mode = 0o600, path = "" }: Asked): Promise<Bound> {
+    if (path.startsWith("\0")) return this.keep(Promise.resolve(handle(path, -1, -1)))
     const endpoint = `unix://${path}`
-    const bind = unixPath.bind<Handle>({
+    const bind = unixPath.bind<Socket>({
       path,
       mode,
       endpoint,
       knock: unixStream.kind.knock,
       // It closes the handle as it would a server.
-      leave: unixStream.kind.leave as (handle: Handle, path: string, own: unixPath.Own) => void,
+      leave: unixStream.kind.leave as (handle: Socket, path: string, own: unixPath.Own) => void,
       listen: (path, around) =>
         Effect.suspend(() => {
-          let answer: Answer = {}
-          around(() => (answer = this.handle(path, -1, -1)))
-          if (answer.handle !== undefined) return Effect.succeed(answer.handle)
-          const error = Object.assign(new Error(answer.error?.message), answer.error)
-          return Effect.fail(bindFailed(endpoint, error))
+          let bound: Bound = {}
+          around(() => (bound = handle(path, -1, -1)))
+          if (bound.socket !== undefined) return Effect.succeed(bound.socket)
+          return Effect.fail(bindFailed(endpoint, Object.assign(new Error(bound.error?.message), bound.error)))
         })
     })
     return Effect.runPromise(
       Effect.match(bind, {
-        onSuccess: ({ close, server }): Answer => {
+        onSuccess: ({ close, server }): Bound => {
           // It closes the handle, and removes the path.
           this.closers.unshift(() =>
             Result.getOrThrowWith(
@@ -148,37 +147,62 @@ export class Binder {
               (told) => new Error(`when ${endpoint} was closed: ${told instanceof Error ? told.message : String(told)}`)
             )
           )
-          return { handle: server }
+          return { socket: server }
         },
-        onFailure: ({ message, reason }): Answer => ({
+        onFailure: ({ message, reason }): Bound => ({
           error: { message, bindKind: "kind" in reason ? String(reason.kind) : undefined }
         })
       })
     )
   }
+}
 
-  /** Copies bind it themselves; the kernel spreads datagrams by their senders. */
-  private udpPort({ host = "127.0.0.1", port = 0 }: Asked): Promise<Answer> {
-    if (port !== 0) return Promise.resolve({ port })
-    return new Promise((resolve) => {
-      const socket = dgram.createSocket(net.isIPv6(host) ? "udp6" : "udp4")
-      socket.once("error", (error: NodeJS.ErrnoException) =>
-        resolve({ error: { message: error.message, code: error.code } })
-      )
-      socket.bind({ address: host, port: 0, exclusive: true }, () => {
-        const { port } = socket.address()
-        socket.close(() => resolve({ port }))
-      })
+const resolve = (host: string): Promise<Address | Bound> =>
+  new Promise((resolve) =>
+    dns.lookup(host, (error, address, family) => resolve(error === null ? { address, family } : failed(error)))
+  )
+
+const tcp: Bind = (asked, { address, family }, port, shared) => {
+  const flags = (asked.ipv6Only === true ? ipv6Only : 0) | (shared ? reusePort : 0)
+  return Promise.resolve(handle(address, port, family, flags))
+}
+
+/** It is not read here: what comes waits in it for the copy that has it. */
+const udp: Bind = (asked, { address, family }, port, shared) =>
+  new Promise((resolve) => {
+    const options = { ipv6Only: asked.ipv6Only ?? false, reusePort: shared }
+    const socket = dgram.createSocket({ type: family === 6 ? "udp6" : "udp4", ...options })
+    socket.once("error", (error) => {
+      socket.close()
+      resolve(failed(error))
     })
-  }
-}
+    socket.bind({ address, port, exclusive: true }, () => {
+      // Before its turn ends, so that nothing was read.
+      const handle = handleOf(socket)
+      handle?.recvStop()
+      resolve({ port: socket.address().port, socket: handle })
+    })
+  })
 
-const portOf = (handle: Handle): number => {
+const handle = (address: string, port: number, type: number, flags?: number): Bound => {
+  const made = Result.try({
+    try: () => createHandle(address, port, type, undefined, flags),
+    catch: (error) => error as NodeJS.ErrnoException
+  })
+  if (Result.isFailure(made)) return failed(made.failure)
+  const socket = made.success
+  if (typeof socket === "number") return failed(refused(socket, address))
+  // That an address is in use libuv says only to who listens, and to who asks where the socket is bound.
   const out: { port?: number } = {}
-  handle.getsockname?.(out)
-  return out.port ?? 0
+  const status = socket.getsockname?.(out) ?? 0
+  if (status === 0) return { port: out.port, socket }
+  socket.close()
+  return failed(refused(status, address))
 }
 
-const codeOf = (errno: number): string => {
-  return getSystemErrorMap().get(errno)?.[0] ?? `error ${errno}`
+const refused = (errno: number, address: string): NodeJS.ErrnoException => {
+  const code = getSystemErrorMap().get(errno)?.[0] ?? `error ${errno}`
+  return Object.assign(new Error(`bind ${code} ${address}`), { code })
 }
+
+const failed = ({ code, message }: NodeJS.ErrnoException): Bound => ({ error: { message, code } })

@@ -1,75 +1,85 @@
+/** This program as one of several that accept on the same addresses: what it asks its supervisor, and does for it. */
 import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
+import { isDebugged } from "../launch/debugger.ts"
 import type { Stopped } from "../launch/servers.ts"
+import { type Answered, type Asked, copyVariable, type Said, type Standing, type Told } from "./messages.ts"
 
-/** What a copy of a program asks its supervisor to bind. */
-export interface Asked {
-  readonly kind: "tcp" | "udp" | "unix"
-  readonly host?: string | undefined
-  readonly port?: number | undefined
-  readonly ipv6Only?: boolean | undefined
-  readonly path?: string | undefined
-  readonly mode?: number | undefined
-  /** Tells two listeners with the same options apart. */
-  readonly index: number
+/** A socket of the system, as Node holds it, that somebody else has bound. */
+interface Native {
+  readonly close: () => void
+  readonly getsockname?: (out: { port?: number }) => number
 }
 
-/** What the supervisor answers, with the handle beside it. */
-export interface Answered {
-  readonly answer: number
-  readonly port?: number | undefined
-  readonly error?: {
-    readonly message: string
-    readonly code?: string | undefined
-    readonly bindKind?: string | undefined
-  }
-}
-
-export const copyVariable = "SOCKETSERVER_COPY"
-
-type Native = { readonly close: () => void }
-
-/** This program as one of several that accept on the same addresses: its supervisor binds them. */
 class Copy {
   /** Whether another one has taken its place, so that nobody has to hear that it goes. */
   isRetired = false
+  /** Whether its supervisor builds layers, too: those that exist once. */
+  readonly isBeside: boolean
   private ids = 0
   private readonly indices = new Map<string, number>()
   private readonly waiting = new Map<number, (answer: Answered, handle: Native | undefined) => void>()
-  private readonly servers = new Set<net.Server>()
+  private readonly retiring = new Set<() => void>()
+  /** What is done when it is ready; undefined where it is, or need not wait for that. */
+  private starting: Array<() => void> | undefined
+  private stopper: (() => void) | undefined = undefined
 
-  constructor(silent: boolean) {
-    Remote.setCopy({ id: process.pid, silent })
+  constructor(standing: Standing, isBeside: boolean) {
+    this.isBeside = isBeside
+    this.starting = standing === "follows" ? [] : undefined
+    Remote.setCopy({ id: process.pid, silent: standing !== "announces" })
     // What was handed to the supervisor is this copy's too.
     if (process.env["LISTEN_PID"] === String(process.ppid)) process.env["LISTEN_PID"] = String(process.pid)
-    process.on("message", (message: object, handle) => {
-      if ("ping" in message) return void process.send?.({ pong: true })
-      // Another copy accepts from now on; what this one has accepted it serves until it is told to stop.
-      if ("retire" in message) {
-        this.isRetired = true
-        return this.servers.forEach((server) => server.close())
-      }
-      if (!("answer" in message)) return
-      const answer = message as Answered
-      this.waiting.get(answer.answer)?.(answer, handle as never)
-      this.waiting.delete(answer.answer)
+    // Whoever signals all processes of a program means the program: its supervisor decides.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, noop)
+    process.on("message", (told: Told | Partial<Answered>, handle) => {
+      if ("ping" in told) return this.say({ pong: { debugged: isDebugged() } })
+      if ("retire" in told) return this.retire()
+      if ("stop" in told) return this.stop()
+      if (told.answer === undefined) return
+      this.waiting.get(told.answer)?.(told as Answered, handle as never)
+      this.waiting.delete(told.answer)
     })
+    process.on("uncaughtExceptionMonitor", (error) => this.say({ uncaught: messageOf(error) }))
     // Whoever would restart it, and tell it to stop, is gone.
     process.on("disconnect", () => process.exit(1))
+    this.say({ copy: process.pid })
+  }
+
+  /** Says how this program ends when its supervisor asks for it. */
+  onStop(stop: () => void): void {
+    this.stopper = stop
   }
 
   /** It has started; its stop may take so long. */
   ready(drainMillis: number): void {
-    process.send?.({ ready: true, drainMillis })
+    const { starting = [] } = this
+    this.starting = undefined
+    for (const start of starting) start()
+    this.say({ ready: true, drainMillis })
+  }
+
+  /** Begins to take what comes: not before it can be answered, where others are there that take it. */
+  whenReady(start: () => void): void {
+    if (this.starting === undefined) start()
+    else this.starting.push(start)
   }
 
   /** Its servers have stopped. It goes on when the supervisor can be told no longer, too. */
   stopped(stopped: ReadonlyArray<Stopped>): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      if (process.connected) process.send?.({ stopped }, () => resume(Effect.void))
-      else resume(Effect.void)
-    })
+    return this.tell({ stopped })
+  }
+
+  /** What is wrong with it, for its supervisor to say. */
+  ends(problem: string): Effect.Effect<void> {
+    return this.tell({ problem })
+  }
+
+  /** Does something when another copy has the sockets of this one: whoever listens takes nothing more. Returns how that is called off. */
+  onRetire(retire: () => void): () => void {
+    this.retiring.add(retire)
+    return () => this.retiring.delete(retire)
   }
 
   /** Listens on the address that the supervisor has bound, or will. */
@@ -77,42 +87,86 @@ class Copy {
     const { backlog, host, ipv6Only, mode, path, port } = options
     const asked =
       path === undefined ? { kind: "tcp" as const, host, port, ipv6Only } : { kind: "unix" as const, path, mode }
-    this.servers.add(server)
-    server.once("close", () => this.servers.delete(server))
-    this.ask(asked, ({ error }, handle) => {
-      if (error !== undefined) return void server.emit("error", Object.assign(new Error(error.message), error))
+    this.ask(asked, (handle, error) => {
+      if (error !== undefined) return void server.emit("error", error)
       // As Node's cluster does: the handle is bound, and this makes it listen.
       const open = server as unknown as { _handle: unknown; _listen2: (...args: ReadonlyArray<unknown>) => void }
       open._handle = handle
-      open._listen2(null, -1, -1, backlog)
+      const waits = this.starting !== undefined
+      this.whenReady(() => {
+        if (open._handle === handle) open._listen2(null, -1, -1, backlog)
+      })
+      if (waits) server.emit("listening")
     })
   }
 
-  /** The port for sockets of several processes. */
-  udpPort(
-    options: { readonly host: string; readonly port: number },
-    then: (port: number, error?: Error) => void
+  /** A UDP socket that the supervisor has bound, or will. Who asks receives from it. */
+  udp(
+    options: { readonly host: string; readonly port: number; readonly ipv6Only: boolean },
+    then: (handle: object | undefined, error: Error | undefined) => void
   ): void {
-    this.ask({ kind: "udp", ...options }, ({ error, port }) =>
-      then(port ?? 0, error === undefined ? undefined : Object.assign(new Error(error.message), error))
-    )
+    this.ask({ kind: "udp", ...options }, then)
   }
 
-  private ask(asked: Omit<Asked, "index">, answered: (answer: Answered, handle: Native | undefined) => void): void {
+  private ask(
+    asked: Omit<Asked, "index">,
+    answered: (handle: Native | undefined, error: Error | undefined) => void
+  ): void {
     const key = JSON.stringify(asked)
     const index = this.indices.get(key) ?? 0
     this.indices.set(key, index + 1)
     const ask = ++this.ids
-    this.waiting.set(ask, answered)
-    process.send?.({ ask, asked: { ...asked, index } })
+    this.waiting.set(ask, ({ error, port }, handle) => {
+      if (error !== undefined) return answered(undefined, Object.assign(new Error(error.message), error))
+      // The system may say of a socket that it is bound, and find out later that it is not; whoever listens on such a one listens elsewhere.
+      const bound: { port?: number } = {}
+      const failed = port === undefined ? 0 : (handle?.getsockname?.(bound) ?? 0)
+      if (handle !== undefined && failed === 0 && (port === undefined || bound.port === port)) {
+        return answered(handle, undefined)
+      }
+      handle?.close()
+      answered(
+        undefined,
+        Object.assign(new Error("the socket was not bound where it should be"), { code: "EADDRINUSE" })
+      )
+    })
+    this.say({ ask, asked: { ...asked, index } })
+  }
+
+  private retire(): void {
+    this.isRetired = true
+    for (const retire of this.retiring) retire()
+  }
+
+  private stop(): void {
+    // Whatever else in the program waits for that signal has not got it.
+    process.emit("SIGTERM", "SIGTERM")
+    if (this.stopper === undefined) process.exit(0)
+    this.stopper()
+  }
+
+  private say(said: Said): void {
+    if (process.connected) process.send?.(said)
+  }
+
+  private tell(said: Said): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (process.connected) process.send?.(said, () => resume(Effect.void))
+      else resume(Effect.void)
+    })
   }
 }
+
+const noop = () => {}
+
+/** Anything may be thrown. */
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 export const copy: Copy | undefined = take()
 
 /** Reads what this program is, and takes it out of the environment for those that it starts. */
 function take(): Copy | undefined {
-  const text = process.env[copyVariable]
+  const [standing, beside] = process.env[copyVariable]?.split(" ") ?? []
   delete process.env[copyVariable]
-  return text === undefined ? undefined : new Copy(text === "silent")
+  return standing === undefined ? undefined : new Copy(standing as Standing, beside !== undefined)
 }

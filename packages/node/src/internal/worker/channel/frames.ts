@@ -58,7 +58,9 @@ export const Tell = {
   /** The call has not begun and will not: this worker stops. */
   returned: 46,
   /** The call has not begun and will not: it was revoked. */
-  dropped: 47
+  dropped: 47,
+  /** Why its program cannot start, or go on. */
+  problem: 48
 } as const
 
 const header = 9
@@ -89,7 +91,7 @@ export class FrameReader {
     let at = 0
     this.needed = header
     while (input.length - at >= header) {
-      if ((input[at + 4] as number) > Tell.dropped) throw new Error("there is no such frame")
+      if ((input[at + 4] as number) > Tell.problem) throw new Error("there is no such frame")
       const size = header + input.readUInt32LE(at)
       if (input.length - at < size) {
         this.needed = size

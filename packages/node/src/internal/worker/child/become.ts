@@ -26,8 +26,7 @@ export const become = (role: Role): WorkerHost => {
   const thread = role.kind === "thread"
   if (!thread) {
     // A Ctrl-C in a terminal, or a supervisor's signal, reaches all processes of a server: the parent decides.
-    process.on("SIGINT", noop)
-    process.on("SIGTERM", noop)
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, noop)
   }
   const own = thread ? 0 : 1
   const given = thread ? (threads.workerData as { readonly [roleVariable]: Given })[roleVariable] : undefined
@@ -38,7 +37,7 @@ export const become = (role: Role): WorkerHost => {
     if (process.listenerCount("SIGTERM") > own) process.emit("SIGTERM", "SIGTERM")
     else process.exit(0)
   }
-  return new WorkerHost({
+  const host = new WorkerHost({
     role,
     tick: platformTick,
     run: Effect.runFork,
@@ -49,6 +48,10 @@ export const become = (role: Role): WorkerHost => {
     // Nobody is there to answer any more.
     onLost: () => process.exit(0)
   })
+  // A thread's parent hears of it anyway.
+  if (!thread)
+    process.on("uncaughtExceptionMonitor", (error) => host.ends(error instanceof Error ? error.message : String(error)))
+  return host
 }
 
 const pipes = (): Link =>

@@ -45,6 +45,9 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private taker: Remote.Taker | undefined = undefined
   private encode: Encode | undefined = undefined
   private ending = false
+  /** Whether it serves, and whether all layers of its program are built: undefined where nobody will say. */
+  private serves = false
+  private isBuilt: boolean | undefined = undefined
 
   constructor(options: {
     readonly role: Role
@@ -82,7 +85,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       onPeerGone: "cancel",
       drain: (requests, begin, server) =>
         Effect.suspend(() => {
-          writer.add(Tell.ready, 0)
+          this.serves = true
+          this.tellReady()
           return Remote.drain(requests, begin, server)
         }),
       place: (served, server) => {
@@ -118,6 +122,26 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       this.intake.stop()
     })
     this.run(stopped)
+  }
+
+  /** It is not ready before all layers of its program are built: what fails there is a start that fails. */
+  awaits(): void {
+    this.isBuilt = false
+  }
+
+  built(): void {
+    this.isBuilt = true
+    this.tellReady()
+  }
+
+  private tellReady(): void {
+    if (this.serves && this.isBuilt !== false) this.writer.add(Tell.ready, 0)
+  }
+
+  /** What its program says of its own end leaves before that. */
+  ends(problem: string): void {
+    this.writer.add(Tell.problem, 0, problem)
+    this.writer.flush()
   }
 
   onFrame(kind: number, id: number, body: Buffer): void {

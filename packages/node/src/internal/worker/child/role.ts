@@ -5,6 +5,8 @@
  */
 import * as Remote from "@socketserver/core/Remote"
 import { type Role, roleVariable } from "../channel/given.ts"
+// What is started again is started where this program was; it may go elsewhere once this is loaded.
+import "../../startedAs.ts"
 
 export const role: Role | undefined = take(roleVariable)
 
@@ -20,4 +22,15 @@ if (role !== undefined) {
   // What a worker needs is loaded only in one, while the program loads the rest.
   const host = import("./become.ts").then(({ become }) => become(role))
   Remote.setHost(() => host)
+}
+
+let inert = role !== undefined
+
+/** Whether this program's own servers listen nowhere: in a worker, and in a supervisor of copies that builds its layers. */
+export const isInert = (): boolean => inert
+
+/** Makes this program one whose servers are somebody else's. */
+export const becomeInert = (host: Remote.Host): void => {
+  inert = true
+  Remote.setHost(() => Promise.resolve(host))
 }

@@ -37,6 +37,8 @@ export class Crew {
   private readonly metrics: PoolMetrics
   readonly backoff: Backoff
   private closed = false
+  /** Whether the first worker is waited for, whose failure is that of the whole start. */
+  private isOpening = true
   /** Whether another one is started at the end of this turn. */
   private isGrowing = false
   private watchers: Array<() => void> = []
@@ -64,9 +66,13 @@ export class Crew {
 
   /** Starts the first workers, and waits until one of them is ready; fails with what is wrong if none will be. */
   readonly open: Effect.Effect<void, string> = Effect.callback((resume) => {
+    const opened = (result: Effect.Effect<void, string>) => {
+      this.isOpening = false
+      resume(result)
+    }
     const look = () => {
-      if (hasReady(this.workers)) resume(Effect.void)
-      else if (this.backoff.lastFailure !== undefined) resume(Effect.fail(this.backoff.lastFailure))
+      if (hasReady(this.workers)) opened(Effect.void)
+      else if (this.backoff.lastFailure !== undefined) opened(Effect.fail(this.backoff.lastFailure))
       else this.watchers.push(look)
     }
     this.grow()
@@ -165,8 +171,12 @@ export class Crew {
   private failedToStart(crash: Outcome.WorkerCrashed, when: string): void {
     const { context, service } = this.setting
     const problem = Outcome.describe(crash).replace("before it had answered", when)
-    const delay = this.backoff.failed(problem, !isFromOutside(crash), () => this.grow())
-    Effect.runForkWith(context)(Effect.logError(`${service}: ${problem}; the next start is in ${delay} ms`))
+    // A signal to all processes of a program ends those that are not there yet.
+    const delay = this.backoff.failed(isSignalled(crash) ? undefined : problem, !isFromOutside(crash), () =>
+      this.grow()
+    )
+    const ends = this.isOpening && this.backoff.lastFailure !== undefined
+    if (!ends) Effect.runForkWith(context)(Effect.logError(`${service}: ${problem}; the next start is in ${delay} ms`))
     if (!hasReady(this.workers) && this.backoff.isHopeless) this.demand.onHopeless(crash)
   }
 
@@ -181,5 +191,9 @@ const hasReady = (workers: Iterable<WorkerHandle>): boolean => {
 }
 
 /** Who is killed from outside has not failed by itself. */
-const isFromOutside = ({ reason, signal }: Outcome.WorkerCrashed): boolean =>
-  signal === "SIGKILL" && reason === undefined
+const isFromOutside = (crash: Outcome.WorkerCrashed): boolean =>
+  isSignalled(crash) || (crash.signal === "SIGKILL" && crash.reason === undefined)
+
+/** A worker minds none of these once it is there. */
+const isSignalled = ({ reason, signal }: Outcome.WorkerCrashed): boolean =>
+  reason === undefined && (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP")

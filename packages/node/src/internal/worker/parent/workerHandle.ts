@@ -1,5 +1,6 @@
 /** One worker, seen from its pool: look here for what becomes of a frame of a worker, and when one is killed. */
 import * as Result from "effect/Result"
+import { hinted } from "../../startError.ts"
 import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "../channel/frames.ts"
 import type { Tick } from "../channel/tick.ts"
 import type { Call } from "./call.ts"
@@ -55,6 +56,8 @@ export class WorkerHandle implements FrameReceiver {
   private wasAsked = false
   /** Why it was killed, if it was. */
   private killedFor: string | undefined = undefined
+  /** What its program has said of its end. */
+  private problem: string | undefined = undefined
 
   constructor(child: Child, owner: Owner, options: PoolOptions, order: Order, tick: Tick) {
     const { deadlineMillis, startMillis } = options
@@ -138,6 +141,9 @@ export class WorkerHandle implements FrameReceiver {
         return owner.onClose(calls.get(id), body.readUInt32LE(0))
       case Tell.shutdown:
         return owner.onShutdown(this)
+      case Tell.problem:
+        this.problem = body.toString()
+        return
       default:
         if (calls.hasBegun(id)) owner.onBegun()
         return calls.get(id)?.onFrame(kind, body)
@@ -162,8 +168,10 @@ export class WorkerHandle implements FrameReceiver {
     this.deadlines.forgetAll()
     this.child.link.close()
     const { killedFor, wasReady } = this
+    const said = killedFor ?? end.reason ?? this.problem
+    const reason = said === undefined || wasReady ? said : hinted(said)
     const wasAsked = this.wasAsked && this.calls.size === 0 && killedFor === undefined
-    this.owner.onEnd(this, { end: killedFor === undefined ? end : { ...end, reason: killedFor }, wasReady, wasAsked })
+    this.owner.onEnd(this, { end: { ...end, reason }, wasReady, wasAsked })
   }
 }
 

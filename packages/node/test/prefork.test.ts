@@ -1,0 +1,362 @@
+/** How copies start, are replaced and end: seen from their supervisor, in virtual time. */
+import { assert, describe, it } from "@effect/vitest"
+import { ScriptedCopies } from "./support/scriptedCopies.ts"
+
+describe("copies that start", () => {
+  it("begin with one alone; the last one says where they listen, when all others do", () => {
+    const copies = new ScriptedCopies(4)
+    assert.deepStrictEqual(
+      copies.all.map(({ standing }) => standing),
+      ["silent"]
+    )
+    copies.at(0).ready()
+    assert.deepStrictEqual(
+      copies.all.map(({ standing }) => standing),
+      ["silent", "silent", "silent"]
+    )
+    copies.at(2).ready()
+    assert.lengthOf(copies.all, 3)
+    copies.at(1).ready()
+    assert.deepStrictEqual(
+      copies.all.map(({ standing }) => standing),
+      ["silent", "silent", "silent", "announces"]
+    )
+  })
+
+  it.each([1, 2, 3])("end the program where copy %i of 3 cannot: in its words, and never in a loop", (which) => {
+    const copies = new ScriptedCopies(3)
+    for (let i = 0; i < which - 1; i++) copies.at(i).ready()
+    copies.last.say({ problem: "Cannot bind it" })
+    copies.last.ends({ exitCode: 7 })
+    assert.deepStrictEqual(copies.said, ["Cannot bind it"])
+    for (const copy of copies.all.slice(0, -1)) {
+      assert.deepStrictEqual(copy.told, ["stop"])
+      copy.ends({ exitCode: 0 })
+    }
+    assert.strictEqual(copies.status, 7)
+    copies.tick.advance(60_000)
+    assert.lengthOf(copies.all, which)
+  })
+
+  it("say what is known of one that has said nothing of its end", () => {
+    const copies = new ScriptedCopies(1)
+    copies.last.say({ uncaught: "listen EADDRINUSE: address already in use :::9090" })
+    copies.last.ends({ exitCode: 1 })
+    assert.match(
+      copies.said.join("\n"),
+      /^copy 1 exited with 1 \(listen EADDRINUSE: address already in use :::9090\. .*NodeServer\.onlyParent\(layer\)\)$/
+    )
+    assert.strictEqual(copies.status, 1)
+  })
+
+  it.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"])(
+    "are started again where %s from elsewhere has ended the first",
+    (signal) => {
+      const copies = new ScriptedCopies(2)
+      copies.last.ends({ signal })
+      assert.strictEqual(copies.status, undefined)
+      copies.tick.advance(100)
+      copies.last.ready()
+      copies.last.ready()
+      assert.deepStrictEqual(
+        copies.all.map(({ standing }) => standing),
+        ["silent", "silent", "announces"]
+      )
+    }
+  )
+
+  it("have so much time for it, and no more", () => {
+    const copies = new ScriptedCopies(1, { startMillis: 5_000 })
+    copies.last.listens()
+    copies.tick.advance(4_999)
+    assert.deepStrictEqual([copies.said, copies.last.told], [[], []])
+    copies.tick.advance(1)
+    assert.deepStrictEqual(copies.said, ["copy 1 was not ready within 5000 ms"])
+    assert.deepStrictEqual(copies.last.told, ["stop"])
+    copies.last.ends({ exitCode: 0 })
+    assert.strictEqual(copies.status, 1)
+  })
+})
+
+describe("a copy that ends", () => {
+  it("is followed by another after a while, a longer one each time; from the start where it had lived for long", () => {
+    const copies = ScriptedCopies.serving(1)
+    for (const delay of [100, 200, 400, 800]) {
+      copies.last.ends({ exitCode: 9 })
+      const count = copies.all.length
+      assert.match(
+        copies.said.at(-1) ?? "",
+        new RegExp(`^copy ${count} exited with 9; another is started in ${delay} ms$`)
+      )
+      copies.tick.advance(delay - 1)
+      assert.lengthOf(copies.all, count)
+      copies.tick.advance(1)
+      assert.strictEqual(copies.last.standing, "follows")
+      copies.last.ready()
+    }
+    copies.tick.advance(10_001)
+    copies.last.ends({ signal: "SIGSEGV" })
+    assert.strictEqual(copies.said.at(-1), "copy 5 was ended by SIGSEGV; another is started in 100 ms")
+  })
+
+  it("is not to blame where somebody has killed it", () => {
+    const copies = ScriptedCopies.serving(1)
+    for (let i = 0; i < 4; i++) {
+      copies.last.ends({ signal: "SIGKILL" })
+      assert.match(copies.said.at(-1) ?? "", /another is started in 100 ms$/)
+      copies.tick.advance(100)
+      copies.last.ready()
+    }
+  })
+
+  it("is tried again for as long as it takes, where it had served", () => {
+    const copies = ScriptedCopies.serving(1)
+    copies.last.ends({ exitCode: 1 })
+    for (let i = 0; i < 20; i++) {
+      copies.tick.advance(10_000)
+      copies.last.say({ problem: "no database" })
+      copies.last.ends({ exitCode: 1 })
+      assert.match(copies.said.at(-1) ?? "", /^copy \d+ exited with 1 \(no database\); another is started in \d+ ms$/)
+    }
+    assert.strictEqual(copies.status, undefined)
+  })
+})
+
+describe("a copy that hangs", () => {
+  it("is replaced at half of its time, and killed at the end of it", () => {
+    const copies = ScriptedCopies.serving(2)
+    const [, hung] = copies.all as [unknown, ScriptedCopies["last"]]
+    hung.lives = false
+    copies.tick.advance(4_999)
+    assert.lengthOf(copies.all, 2)
+    copies.tick.advance(1_251)
+    assert.deepStrictEqual(copies.said, [
+      "copy 2 has given no sign of life for 5000 ms; another is started in its place"
+    ])
+    const next = copies.last
+    assert.strictEqual(next.standing, "follows")
+    next.ready()
+    copies.tick.advance(2_500)
+    assert.deepStrictEqual(hung.told, ["retire"])
+    copies.tick.advance(2_500)
+    assert.deepStrictEqual(hung.told, ["retire", "SIGKILL"])
+    hung.ends({ signal: "SIGKILL" })
+    assert.strictEqual(copies.said.at(-1), "copy 2 was ended by SIGKILL (its event loop has not turned for 10000 ms)")
+    copies.tick.advance(60_000)
+    assert.lengthOf(copies.all, 3)
+  })
+
+  it("loses nothing where it goes on in time: it drains, since another one is there", () => {
+    const copies = ScriptedCopies.serving(1)
+    const busy = copies.last
+    busy.lives = false
+    copies.tick.advance(6_250)
+    copies.last.ready()
+    copies.tick.advance(1_500)
+    assert.deepStrictEqual(busy.told, ["retire"])
+    busy.lives = true
+    copies.tick.advance(2_500)
+    assert.deepStrictEqual(busy.told, ["retire", "stop"])
+    busy.ends({ exitCode: 0 })
+    copies.tick.advance(60_000)
+    assert.lengthOf(copies.all, 2)
+  })
+
+  it("is followed by another where the one for its place does not start", () => {
+    const copies = ScriptedCopies.serving(1)
+    const hung = copies.last
+    hung.lives = false
+    copies.tick.advance(6_250)
+    copies.last.ends({ exitCode: 3 })
+    assert.strictEqual(copies.said.at(-1), "copy 2 exited with 3")
+    copies.tick.advance(5_000)
+    assert.deepStrictEqual(hung.told, ["SIGKILL"])
+    hung.ends({ signal: "SIGKILL" })
+    copies.tick.advance(100)
+    assert.lengthOf(copies.all, 3)
+  })
+
+  it.each([
+    { way: "while a debugger holds it", limits: {}, debugged: true },
+    { way: "where that is off", limits: { hangMillis: Infinity }, debugged: false }
+  ])("is left alone $way", ({ debugged, limits }) => {
+    const copies = ScriptedCopies.serving(1, limits)
+    copies.last.debugged = debugged
+    copies.tick.advance(2_500)
+    copies.last.lives = false
+    copies.tick.advance(600_000)
+    assert.deepStrictEqual([copies.said, copies.last.told, copies.all.length], [[], [], 1])
+  })
+
+  it("is none while it gives signs of life", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.tick.advance(600_000)
+    assert.deepStrictEqual([copies.said, copies.all.length], [[], 2])
+  })
+})
+
+describe("a restart", () => {
+  it("replaces one copy after the other, and lets each serve on for a second", () => {
+    const copies = ScriptedCopies.serving(2)
+    const [one, two] = copies.all
+    copies.supervisor.restart()
+    assert.lengthOf(copies.all, 3)
+    copies.last.ready()
+    assert.lengthOf(copies.all, 4)
+    assert.deepStrictEqual([one?.told, two?.told], [["retire"], []])
+    copies.tick.advance(1_000)
+    assert.deepStrictEqual(one?.told, ["retire", "stop"])
+    copies.last.ready()
+    copies.tick.advance(1_000)
+    assert.deepStrictEqual(two?.told, ["retire", "stop"])
+    assert.deepStrictEqual(copies.said, [])
+  })
+
+  it("into a program that does not start leaves the old copies, and says why", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.supervisor.restart()
+    copies.last.say({ problem: "no database" })
+    copies.last.ends({ exitCode: 1 })
+    assert.deepStrictEqual(copies.said, [
+      "copy 3 exited with 1 (no database); the restart ends here, and the old copies go on"
+    ])
+    assert.deepStrictEqual(copies.at(0).told, [])
+    copies.supervisor.restart()
+    assert.lengthOf(copies.all, 4)
+  })
+
+  it("into a program that hangs ends in time, and holds up no other", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.supervisor.restart()
+    copies.last.listens()
+    copies.tick.advance(30_000)
+    assert.deepStrictEqual(copies.said, [
+      "copy 3 was not ready within 30000 ms; the restart ends here, and the old copies go on"
+    ])
+    assert.deepStrictEqual([copies.at(0).told, copies.at(2).told], [[], ["stop"]])
+    copies.supervisor.restart()
+    copies.last.ready()
+    assert.deepStrictEqual(copies.at(0).told, ["retire"])
+  })
+
+  it("gives up the one before it that has not come to its end", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.supervisor.restart()
+    copies.last.ready()
+    const hanging = copies.last
+    assert.strictEqual(hanging.name, "4")
+    copies.supervisor.restart()
+    // It has not said that it can be told anything.
+    assert.deepStrictEqual(hanging.told, ["SIGTERM"])
+    hanging.ends({ signal: "SIGTERM" })
+    assert.lengthOf(copies.all, 5)
+    copies.last.ready()
+    copies.last.ready()
+    assert.lengthOf(copies.all, 6)
+    assert.deepStrictEqual(copies.said, [])
+  })
+
+  it("gives up the one before it in the same place, too", () => {
+    const copies = ScriptedCopies.serving(1)
+    copies.supervisor.restart()
+    const hanging = copies.last
+    hanging.listens()
+    copies.supervisor.restart()
+    assert.deepStrictEqual([hanging.told, copies.all.length], [["stop"], 3])
+    copies.last.ready()
+    // It is late: another one has the place.
+    hanging.ready()
+    assert.deepStrictEqual([copies.at(0).told, copies.last.told], [["retire"], []])
+  })
+
+  it("waits until all copies are there", () => {
+    const copies = new ScriptedCopies(2)
+    copies.supervisor.restart()
+    copies.last.ready()
+    assert.lengthOf(copies.all, 2)
+    copies.last.ready()
+    assert.lengthOf(copies.all, 3)
+    copies.last.ready()
+    copies.last.ready()
+    copies.tick.advance(60_000)
+    assert.lengthOf(copies.all, 4)
+  })
+
+  it("has one copy in each place, though the old one has died meanwhile", () => {
+    const copies = ScriptedCopies.serving(1)
+    const [old] = copies.all
+    copies.supervisor.restart()
+    old?.ends({ signal: "SIGKILL" })
+    copies.tick.advance(5_000)
+    copies.last.ready()
+    copies.tick.advance(60_000)
+    assert.lengthOf(copies.all, 2)
+    assert.deepStrictEqual(copies.last.told, [])
+  })
+})
+
+describe("a stop", () => {
+  it("ends with 0 when all copies have ended, whatever they do, and says what they have done", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.supervisor.stop(143)
+    for (const copy of copies.all) {
+      assert.deepStrictEqual(copy.told, ["stop"])
+      const counts = { Completed: 3, Drained: 0, Refused: 0 } as never
+      copy.say({ stopped: [{ name: "Echo", connections: 2, counts, millis: 5 }] })
+    }
+    copies.tick.advance(120)
+    copies.at(0).ends({ exitCode: 0 })
+    assert.strictEqual(copies.status, undefined)
+    copies.at(1).ends({ exitCode: 5 })
+    assert.strictEqual(copies.status, 0)
+    assert.deepStrictEqual(copies.said, [
+      "stopped Echo in 120 ms: 6 completed, 0 interrupted, 0 refused, 4 connections"
+    ])
+  })
+
+  it("during the start ends with 0", () => {
+    const copies = new ScriptedCopies(2)
+    copies.supervisor.stop(143)
+    assert.deepStrictEqual(copies.last.told, ["SIGTERM"])
+    copies.last.ends({ signal: "SIGTERM" })
+    assert.deepStrictEqual([copies.status, copies.said], [0, []])
+  })
+
+  it("kills a copy whose loop does not turn when its drain timeout is over", () => {
+    const copies = new ScriptedCopies(1)
+    copies.last.ready(3_000)
+    copies.supervisor.stop(143)
+    copies.last.lives = false
+    copies.tick.advance(3_000)
+    assert.deepStrictEqual(copies.last.told, ["stop"])
+    copies.tick.advance(250)
+    assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
+  })
+
+  it("kills one that turns and does not end three seconds after it", () => {
+    const copies = new ScriptedCopies(1)
+    copies.last.ready(3_000)
+    copies.supervisor.stop(143)
+    copies.tick.advance(5_999)
+    assert.deepStrictEqual(copies.last.told, ["stop"])
+    copies.tick.advance(1)
+    assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
+  })
+
+  it("ends at once when it is asked for a second time", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.supervisor.stop(143)
+    copies.supervisor.stop(130)
+    assert.deepStrictEqual(copies.at(0).told, ["stop", "SIGKILL"])
+    assert.strictEqual(copies.status, 130)
+  })
+
+  it("starts no other copy for one that has ended, or is replaced", () => {
+    const copies = ScriptedCopies.serving(1)
+    copies.last.ends({ exitCode: 1 })
+    copies.supervisor.stop(143)
+    assert.strictEqual(copies.status, 0)
+    copies.tick.advance(60_000)
+    assert.lengthOf(copies.all, 1)
+  })
+})
