@@ -505,7 +505,53 @@ describe("what a policy holds elsewhere for a connection", () => {
   )
 })
 
+describe("a request that waits behind what is held elsewhere", () => {
+  it.effect("does not begin, though it has arrived with the one before it", () =>
+    Effect.gen(function* () {
+      const begun: Array<string> = []
+      let release = () => {}
+      const { connect } = yield* connected(
+        ({ body, connection }) =>
+          Effect.suspend(() => {
+            begun.push(body)
+            if (body !== "one") return Effect.succeed(Response.make(body))
+            Remote.hold(connection, 64 * kib)
+            release = () => Remote.hold(connection, -64 * kib)
+            return Effect.never
+          }),
+        { maxBuffered: "64KiB" }
+      )
+      const wire = connect()
+      wire.data("one\ntwo\n")
+      yield* turns
+      assert.deepStrictEqual(begun, ["one"])
+      release()
+      wire.drain()
+      yield* turns
+      assert.deepStrictEqual(begun, ["one", "two"])
+    })
+  )
+})
+
 describe("a peer that does not read", () => {
+  it.effect("is not read either, once 64 KiB wait for it, until it reads", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* connected(({ body }) => Effect.succeed(Response.make(body.repeat(80 * kib))))
+      const wire = connect(false)
+      wire.data("x\n")
+      yield* turns
+      wire.data("y\n")
+      yield* turns
+      assert.isTrue(wire.paused)
+      for (let i = 0; i < 10; i++) {
+        wire.read()
+        yield* turns
+      }
+      assert.isFalse(wire.paused)
+      assert.strictEqual(wire.written.length, 2 * (80 * kib + 1))
+    })
+  )
+
   const counted = (size: number, later: Effect.Effect<unknown>) => {
     const begun = { count: 0 }
     const handler: LineHandler = ({ body }) =>

@@ -67,9 +67,10 @@ describe("a streamed reply that waits for its turn", () => {
   it("counts no more when whoever takes it leaves", async () => {
     const { on, response, sends } = await streaming()
     sends(10_000)
-    const taken = Effect.runFork(Stream.runDrain(response.value))
+    const taken = Effect.runFork(Stream.runForEach(response.value, () => Effect.never))
     await Effect.runPromise(Effect.yieldNow)
     sends(10_000)
+    assert.isAtLeast(on.held, 10_000)
     await Effect.runPromise(Fiber.interrupt(taken))
     assert.strictEqual(on.held, 0)
   })
