@@ -49,6 +49,14 @@ const unread = async ({ ask, workers }: Awaited<ReturnType<typeof setup>>) => {
   return call
 }
 
+describe("a worker that has started in time", () => {
+  it("has as long as it likes after that", async () => {
+    const test = await setup()
+    test.tick.advance(1_000_000)
+    assert.isFalse(test.workers[0]?.isKilled)
+  })
+})
+
 describe("a reply that nobody reads", () => {
   it("keeps its worker for as long as nobody else wants that", async () => {
     const test = await setup()
