@@ -16,7 +16,7 @@ interface Surroundings {
  * A limit that ends in an outcome has a row in `limitMet.ts`, and need say nothing: the
  * ledger looks there. Any other one says so at the place where it does something:
  *
- * ```ts
+ * ```text
  * context.limitLog.reached("maxConnections", limits.maxConnections, "refused", peer.name)
  * // Echo: maxConnections (4096) is reached: refused 192.0.2.1:5000
  * // Echo: maxConnections (4096) was reached for 12300 ms: 158 refused, 3 made room
