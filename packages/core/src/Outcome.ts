@@ -46,7 +46,7 @@ export type Tag = Outcome["_tag"]
  * @since 0.1.0
  */
 export interface Totals {
-  /** Connections that were let in. Datagrams are none. */
+  /** Connections that were let in, without those that had to make room for others: these were refused. Datagrams are none. */
   readonly connections: number
   readonly counts: Counts
 }

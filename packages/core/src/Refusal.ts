@@ -17,6 +17,8 @@ export interface Counts {
   readonly MaxConnectionsPerPeer: number
   /** The server held nearly as much as it may hold. */
   readonly MaxMemory: number
+  /** The system had too little of something for another peer: of descriptors. */
+  readonly Scarcity: number
   /** A connection that asked for nothing made room for another. */
   readonly MadeRoom: number
   /** No handler was free for a whole connection within `placeTimeout`. */

@@ -20,10 +20,10 @@ import * as datagrams from "./internal/datagramWire.ts"
 import { controlOf } from "./internal/control.ts"
 import { Engine } from "./internal/engine.ts"
 import { hostedServers } from "./internal/lazily.ts"
-import { type Limits as Resolved, resolve } from "./internal/limits.ts"
+import { type Found as Measured, type Limits as Resolved, resolve, withFound as measured } from "./internal/limits.ts"
 import { makeServer } from "./internal/face.ts"
 import { SimulatedLoop } from "./internal/loop.ts"
-import { OnListening, runningOf } from "./internal/running.ts"
+import * as running from "./internal/running.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
@@ -95,6 +95,24 @@ export type LimitOptions = Omit<ServerOptions, "verify">
 export interface Limits extends Resolved {}
 
 /**
+ * What a transport has found that there is room for, where its program does not
+ * say so: how many connections, and for what they can be no more
+ * (`"64 descriptors are enough for no more"`); how many bytes for all of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Found extends Measured {}
+
+/**
+ * Options whose defaults are what a transport has found there is room for.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const withFound: <Options extends ServerOptions>(options: Options, found: Found) => Options = measured
+
+/**
  * Says whether a peer may come in.
  *
  * @category models
@@ -127,8 +145,8 @@ export interface PeerCounts {
  * @since 0.1.0
  */
 export interface Sink {
-  /** A peer has connected. */
-  readonly accept: (wire: Wire.Wire) => void
+  /** A peer has connected. `scarcity` is as in {@link Opening}. */
+  readonly accept: (wire: Wire.Wire, scarcity?: Scarcity) => void
   /** A peer has connected, and something comes first: a handshake, a header. It counts as a connection from now on. */
   readonly open: (opening: Opening) => void
   /** A datagram has arrived. */
@@ -169,8 +187,23 @@ export interface Opening {
   readonly allow?: ((peer: Peer.Peer) => boolean) | undefined
   /** Makes the wire of a peer that may come in: a handshake, or nothing. */
   readonly secure: (peer: Peer.Peer) => Effect.Effect<Wire.Wire, Outcome.Refused>
+  /** What the system has too little of for another peer, which is turned away for it. Default: there is enough. */
+  readonly scarcity?: Scarcity | undefined
   /** Closes it, at once. Called when it was refused, and when the server stops. */
   readonly destroy: () => void
+}
+
+/**
+ * That the system has too little of something for another peer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Scarcity {
+  /** What there is too little of: `"descriptors"`. */
+  readonly of: string
+  /** How many there are, and how whoever runs the server gets more, for the log. */
+  readonly limit: string
 }
 
 /**
@@ -251,7 +284,7 @@ export const layer = <Self, In, Out>(
         Effect.suspend(() => {
           let bound: Listening | undefined
           const sink: Sink = {
-            accept: (wire) => gate.accept(wire),
+            accept: (wire, scarcity) => gate.accept(wire, scarcity),
             open: (opening) => gate.open(opening),
             receive: (datagram) => gate.receive(datagram),
             refuse: (peer, listener, refused, kind) => gate.refuse(peer, listener, refused, kind),
@@ -267,7 +300,7 @@ export const layer = <Self, In, Out>(
       // Peers may have come to those that were bound before.
       const listeners = yield* Effect.onError(bindAll, () => stop.shutdown)
       engine.open(listeners)
-      yield* (yield* OnListening)?.(runningOf(engine)) ?? Effect.void
+      yield* (yield* running.OnListening)?.(running.runningOf(engine)) ?? Effect.void
       yield* Effect.addFinalizer(() => stop.shutdown)
       return makeServer(engine, listeners, controlOf(engine, options, limitsOf))
     })

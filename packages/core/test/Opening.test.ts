@@ -250,3 +250,47 @@ describe("a peer that comes in", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+describe("a peer for whom the system has too little of something", () => {
+  const scarcity: Transport.Scarcity = { of: "descriptors", limit: "64; more: ulimit -n" }
+
+  it.effect.each(["accept", "open"] as const)("is turned away before anything is done for it, and counted: %s", (how) =>
+    Effect.gen(function* () {
+      const [entries, logging] = logs()
+      yield* Effect.gen(function* () {
+        const { opening, steps, wire } = peer()
+        const { refused, server, sink } = yield* front()
+        if (how === "accept") sink.accept(wire, scarcity)
+        else sink.open({ ...opening, introduce: undefined, scarcity })
+        yield* turns
+        assert.isFalse(wire.started)
+        assert.deepStrictEqual(wire.asked(), ["destroy"])
+        assert.deepStrictEqual(
+          steps.filter((step) => step.startsWith("secure")),
+          []
+        )
+        assert.match(refused().join(), /: no descriptors are left$/)
+        assert.strictEqual((yield* server.counts).Refused, 1)
+      }).pipe(Effect.scoped, Effect.provide(logging))
+      assert.deepStrictEqual(
+        entries.filter(({ level }) => level === "Warn").map(({ message }) => message),
+        [`Lines: descriptors (64; more: ulimit -n) is reached: refused ${how === "accept" ? "peer" : "proxy"}`]
+      )
+    })
+  )
+
+  it.effect("has the one that asks for nothing make room for the next", () =>
+    Effect.gen(function* () {
+      const { refused, server, sink } = yield* front()
+      const idle = new Scripted()
+      sink.accept(idle)
+      yield* turns
+      yield* TestClock.adjust("2 seconds")
+      sink.accept(new Scripted(), scarcity)
+      yield* turns
+      assert.include(idle.asked(), "destroy")
+      assert.lengthOf(refused(), 2)
+      assert.lengthOf(yield* server.connections, 0)
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+})

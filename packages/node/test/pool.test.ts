@@ -4,13 +4,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { PoolOptions } from "../src/internal/worker/parent/options.ts"
+import { NoRoom } from "../src/internal/worker/parent/child.ts"
 import { Pool } from "../src/internal/worker/parent/pool.ts"
 import { Asked } from "./support/askedPool.ts"
 import { options } from "./support/poolOptions.ts"
 import { ManualTick } from "./support/manualTick.ts"
 import { ScriptedWorker } from "./support/scriptedWorker.ts"
 
-const setup = (some: Partial<PoolOptions> = {}) => {
+const setup = (some: Partial<PoolOptions> = {}, room = Infinity) => {
   const workers: Array<ScriptedWorker> = []
   const tick = new ManualTick()
   const pool = new Pool(
@@ -20,6 +21,7 @@ const setup = (some: Partial<PoolOptions> = {}) => {
       shutdown: Effect.void,
       sticky: false,
       start: () => {
+        if (workers.filter((worker) => !worker.hasEnded).length >= room) throw new NoRoom("there is no room")
         const worker = new ScriptedWorker()
         workers.push(worker)
         return worker.child(`worker-${workers.length}`)
@@ -431,6 +433,29 @@ describe("a request that is cancelled after its turn has come", () => {
     await test.ask("d")
     assert.strictEqual(one.holds, "")
     assert.strictEqual(two.holds, "cd")
+    await close(test)
+  })
+})
+
+describe("a pool for which the system has no room", () => {
+  it("waits for one of its workers to end, and starts the next soon", async () => {
+    const test = setup({ fixed: false, max: 4, recycle: 1 }, 1)
+    const [first] = test.workers as [ScriptedWorker]
+    first.ready()
+    await test.ask("abc")
+    assert.strictEqual(first.holds, "a")
+    for (const name of "abc") {
+      const worker = test.workers.at(-1) as ScriptedWorker
+      if (name !== "a") worker.ready()
+      await told
+      worker.answer(name)
+      worker.crash()
+      await told
+      test.pass(100)
+      await told
+      assert.strictEqual(test.end(name), "answered")
+    }
+    assert.lengthOf(test.workers, 3)
     await close(test)
   })
 })

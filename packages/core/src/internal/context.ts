@@ -71,6 +71,8 @@ export class ServerContext<In, Out> {
   readonly stopClock: Clock.Clock
   /** Whether its connections are sessions: whoever has one is not replaced by somebody else. */
   hasSessions = false
+  /** Connections that were let in, and then had to make room for others. */
+  displaced = 0
   /** Requests whose handlers have begun. */
   requestsBegun = 0
   private readonly origin: number

@@ -67,14 +67,15 @@ export class Gate<In, Out> {
   }
 
   /** A peer has connected. */
-  accept(wire: Wire.Wire): void {
+  accept(wire: Wire.Wire, scarcity?: Transport.Scarcity): void {
     this.arrivals++
     const { listener, peer } = wire
-    const opening = { listener, destroy: () => wire.destroy() }
+    const opening = { listener, scarcity, destroy: () => wire.destroy() }
     const refused = this.capacity.ofPeer(peer, 0, "connections")
     if (refused !== undefined) return this.turnAway(opening, peer, refused)
     const verified = this.verify(peer, listener, 0)
-    if (verified === Exit.void && !this.isFull && this.state !== "closed") return this.admit(wire)
+    const isEasy = scarcity === undefined && !this.isFull && this.state !== "closed"
+    if (verified === Exit.void && isEasy) return this.admit(wire)
     const mayCome = !(Exit.isExit(verified) && Exit.isFailure(verified))
     this.enter(opening, peer, () => Effect.as(verified, wire), mayCome)
   }
@@ -123,9 +124,15 @@ export class Gate<In, Out> {
     /** Whether others may have to make room for it: not for somebody who is refused anyhow. */
     mayCome: boolean
   ): void {
-    const { listener } = opening
+    const { listener, scarcity } = opening
     const destroy = () => this.destroy(opening)
     if (this.state === "closed") return destroy()
+    if (scarcity !== undefined) {
+      // Its own place is one of the last, so that who makes room does so for the next.
+      if (mayCome) this.room.make("Scarcity")
+      this.context.limitLog.reached(scarcity.of, scarcity.limit, "refused", peer.name)
+      return this.turnAway(opening, peer, Outcome.refused(`no ${scarcity.of} are left`, "Scarcity"))
+    }
     // One connection less makes room for another only where it is their number that is at its limit.
     const { isMany } = this.capacity
     if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
@@ -318,7 +325,7 @@ export class Gate<In, Out> {
 }
 
 /** What is known of a peer that has come, and is nothing yet. */
-type Entrance = Pick<Transport.Opening, "listener" | "destroy">
+type Entrance = Pick<Transport.Opening, "listener" | "scarcity" | "destroy">
 
 const notAllowed = Exit.fail(Outcome.refused("allow", "Allow"))
 

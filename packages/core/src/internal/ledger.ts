@@ -31,6 +31,7 @@ export class Ledger {
     MaxConnections: 0,
     MaxConnectionsPerPeer: 0,
     MaxMemory: 0,
+    Scarcity: 0,
     MadeRoom: 0,
     PlaceTimeout: 0,
     LoginTimeout: 0,

@@ -14,8 +14,8 @@ type Met = readonly [limit: string, value: number | string, did: string]
  * its row here; then {@link LimitLog} tells of it.
  */
 const refusals: { readonly [K in Refusal.Kind]?: (limits: Limits) => Met } = {
-  MaxConnections: ({ maxConnections }) => ["maxConnections", maxConnections, "refused"],
-  MadeRoom: ({ maxConnections }) => ["maxConnections", maxConnections, "made room"],
+  MaxConnections: (limits) => ["maxConnections", connections(limits), "refused"],
+  MadeRoom: (limits) => ["maxConnections", connections(limits), "made room"],
   MaxConnectionsPerPeer: ({ maxConnectionsPerPeer }) => ["maxConnectionsPerPeer", maxConnectionsPerPeer, "refused"],
   MaxMemory: ({ maxMemory }) => ["maxMemory", sizes.format(maxMemory), "refused"],
   PlaceTimeout: ({ placeMillis }) => ["placeTimeout", time(placeMillis), "refused"],
@@ -41,5 +41,9 @@ export const limitMet = (outcome: Outcome.Outcome, { kind }: Connection.Info, li
       return undefined
   }
 }
+
+/** Who did not choose it is told why it is so. */
+const connections = ({ connectionsBy, maxConnections }: Limits): number | string =>
+  connectionsBy === undefined ? maxConnections : `${maxConnections}, as ${connectionsBy}`
 
 const time = (millis: number): string => durations.format(Duration.millis(millis))

@@ -10,6 +10,8 @@ export interface Limits {
   readonly maxConnectionsPerPeer: number
   /** Whether that holds for peers on this machine, too, as it was set. */
   readonly boundsLocalPeers: boolean
+  /** Why it is so, where it follows from what there is of something. */
+  readonly connectionsBy: string | undefined
   readonly maxPipelined: number
   /** What is held for one connection before it is not read, in bytes. */
   readonly maxBuffered: number
@@ -51,6 +53,31 @@ export interface TurnLimits {
   readonly turnShare: number | undefined
 }
 
+/** What a transport has found that there is room for. */
+export interface Found {
+  readonly maxConnections: number
+  /** What there is room for no more by, if that is what bounds them. */
+  readonly connectionsBy: string | undefined
+  readonly maxMemory: number
+}
+
+const foundKey = Symbol.for("@socketserver/core/Transport/found")
+
+interface WithFound {
+  readonly [foundKey]?: Partial<Found>
+}
+
+const none: Partial<Found> = {}
+
+/** Options whose defaults are what was found. */
+export const withFound = <Options extends ServerOptions>(options: Options, found: Found): Options & WithFound => ({
+  ...options,
+  maxConnections: options.maxConnections ?? found.maxConnections,
+  maxMemory: options.maxMemory ?? found.maxMemory,
+  // One that is given and is the same by chance is not found.
+  ...(options.maxConnections === undefined && { [foundKey]: found })
+})
+
 /** The options of a server with their defaults, or what is wrong with one of them. `largest` is its largest frame. */
 export const resolve = (
   options: ServerOptions,
@@ -59,6 +86,7 @@ export const resolve = (
 ): Result.Result<Limits, InvalidOption> =>
   Result.gen(function* () {
     const { maxConnections = 4_096, maxPipelined = 128 } = options
+    const { [foundKey]: found = none } = options as WithFound
     for (const [option, value] of Object.entries({ maxConnections, maxPipelined })) {
       if (Number.isSafeInteger(value) && value >= 1) continue
       return yield* Result.fail(new InvalidOption({ option, problem: `it must be a positive integer, not ${value}` }))
@@ -89,6 +117,7 @@ export const resolve = (
       maxConnections,
       maxConnectionsPerPeer,
       boundsLocalPeers: options.maxConnectionsPerPeer !== undefined,
+      connectionsBy: options.maxConnections === found.maxConnections ? found.connectionsBy : undefined,
       maxPipelined,
       firstByteMillis,
       frameMillis: Math.max(frameMillis, Math.ceil((largest / slowestBytes) * 1_000)),

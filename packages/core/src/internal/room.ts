@@ -32,22 +32,22 @@ export class Room {
     this.occupants = occupants
   }
 
-  /** Makes room for one more; whether there was some to make. */
-  make(): boolean {
+  /** Makes room for one more; whether there was some to make. `kind` says what there is too little of. */
+  make(kind: "MadeRoom" | "Scarcity" = "MadeRoom"): boolean {
     const now = this.context.now()
-    if (this.evictOne(now)) return true
+    if (this.evictOne(now, kind)) return true
     if (now < this.looksAgainAt) return false
     this.look(now)
-    return this.evictOne(now)
+    return this.evictOne(now, kind)
   }
 
-  private evictOne(now: number): boolean {
+  private evictOne(now: number, kind: "MadeRoom" | "Scarcity"): boolean {
     for (let occupant = this.spare.pop(); occupant !== undefined; occupant = this.spare.pop()) {
       const millis = now - occupant.requestedAt
       if (millis < leastMillis || !occupant.isSpare) continue
       this.context.ledger.timeouts.evicted++
       const why = `it made room for another: no request in ${millis} ms, of a peer with ${this.most} connections`
-      occupant.giveWay(Outcome.refused(why, "MadeRoom"))
+      occupant.giveWay(Outcome.refused(why, kind))
       return true
     }
     return false

@@ -26,6 +26,10 @@ export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
     // Whose requests nobody serves is never waited for.
     ready: Effect.suspend(() => (engine.isClaimed ? Effect.asVoid(intake.taken) : Effect.void)),
     leave: readiness.leave,
-    totals: (): Outcome.Totals => ({ connections: gate.admitted, counts: { ...context.ledger.counts } })
+    totals: (): Outcome.Totals => ({
+      // One that had to make room counts as refused.
+      connections: gate.admitted - context.displaced,
+      counts: { ...context.ledger.counts }
+    })
   }
 }

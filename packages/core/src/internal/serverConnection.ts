@@ -171,6 +171,7 @@ export abstract class ServerConnection<In, Out>
   }
 
   giveWay(refused: Outcome.Refused): void {
+    this.context.displaced++
     this.context.ledger.record(refused, undefined, this)
     this.cut()
   }

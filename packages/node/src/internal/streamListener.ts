@@ -8,6 +8,7 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import type { Admission, AdmissionOptions } from "./admission.ts"
+import { scarcityOf } from "./openFiles.ts"
 import { SocketWire } from "./socketWire.ts"
 
 /** Makes what is encrypted of a socket, once the peer may come in. */
@@ -28,7 +29,7 @@ export const accepting = (
   Effect.map(admissionOf(options), (admission) => {
     const plain: Secure = (socket, peer, listener) => Effect.succeed(new SocketWire(socket, peer, listener))
     if (admission === undefined && secure === undefined) {
-      return (sink, socket, peer, listener) => sink.accept(new SocketWire(socket, peer, listener))
+      return (sink, socket, peer, listener) => sink.accept(new SocketWire(socket, peer, listener), scarcityOf(socket))
     }
     return (sink, socket, peer, listener) => {
       // Without a listener an error would end the process; `close` follows it.
@@ -38,6 +39,7 @@ export const accepting = (
         listener,
         introduce: admission?.introduced(socket, peer),
         allow: admission?.allowed,
+        scarcity: scarcityOf(socket),
         secure: (peer) => (secure ?? plain)(socket, peer, listener),
         destroy: () => void socket.destroy()
       })

@@ -15,6 +15,7 @@ export class ScriptedWorker {
   readonly given: Array<Given> = []
   readonly cancelled: Array<number> = []
   isKilled = false
+  hasEnded = false
   private readonly begun = new Set<number>()
   private readonly cells = memoryCells(new SharedArrayBuffer(bytesOf(64)))
   private readonly claims = new Claims(this.cells)
@@ -95,6 +96,7 @@ export class ScriptedWorker {
   }
 
   crash(): void {
+    this.hasEnded = true
     this.onEnd({ exitCode: 1, signal: undefined, reason: undefined })
   }
 

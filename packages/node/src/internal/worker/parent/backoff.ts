@@ -45,12 +45,17 @@ export class Backoff {
     this.problem = problem ?? this.problem
     // One round of starts is one failure.
     if (counts && !this.isPaused) this.failures++
-    const delay = Math.min(longestDelay, 100 * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
+    const delay = Math.min(longestDelay, shortestDelay * 2 ** Math.max(0, Math.min(this.failures - 1, 10)))
+    this.pause(delay, again)
+    return delay
+  }
+
+  /** Calls back when it is time for the next one, though none has failed. */
+  pause(delay: number, again: () => void): void {
     this.callOff ??= this.tick.after(delay, () => {
       this.callOff = undefined
       again()
     })
-    return delay
   }
 
   /** Nobody is called back. */
@@ -59,6 +64,8 @@ export class Backoff {
     this.callOff = undefined
   }
 }
+
+const shortestDelay = 100
 
 /** Between two starts, in milliseconds. Who has lived for longer had started well. */
 export const longestDelay = 10_000

@@ -21,5 +21,8 @@ export interface End {
   readonly reason: string | undefined
 }
 
+/** That the system has no room for another one until some of what there is has ended. */
+export class NoRoom extends Error {}
+
 /** Of one that never was. */
 export const noEnd: End = { exitCode: undefined, signal: undefined, reason: undefined }

@@ -3,7 +3,7 @@ import * as Outcome from "@socketserver/core/Outcome"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Backoff, longestDelay } from "./backoff.ts"
-import { noEnd } from "./child.ts"
+import { NoRoom, noEnd } from "./child.ts"
 import type { PoolMetrics } from "./metrics.ts"
 import type { PoolOptions } from "./options.ts"
 import type { Order } from "./order.ts"
@@ -39,6 +39,8 @@ export class Crew {
   private closed = false
   /** Whether the first worker is waited for, whose failure is that of the whole start. */
   private isOpening = true
+  private endedAt = -Infinity
+  private crampedAt = -Infinity
   /** Whether another one is started at the end of this turn. */
   private isGrowing = false
   private watchers: Array<() => void> = []
@@ -138,6 +140,7 @@ export class Crew {
 
   /** A worker has ended, with so many calls that it had begun. */
   onEnd(worker: WorkerHandle, { wasAsked, wasReady }: Ending, crash: Outcome.WorkerCrashed, begun: number): void {
+    this.endedAt = this.setting.tick.now()
     if (wasAsked || this.closed) return
     this.metrics.crashed(1)
     // One that ends of itself before it has done anything is no better than one that does not start.
@@ -159,12 +162,28 @@ export class Crew {
     const started = Result.try({ try: setting.start, catch: (error) => error })
     if (Result.isFailure(started)) {
       const reason = started.failure instanceof Error ? started.failure.message : String(started.failure)
+      if (started.failure instanceof NoRoom && this.makesRoom) return this.cramped(reason)
       const crash = Outcome.workerCrashed({ worker: "that could not be started", ...noEnd, reason })
       return this.failedToStart(crash, "before it was ready")
     }
     const worker = new WorkerHandle(started.success, this.owner, this.options, this.order, setting.tick)
     this.startedAt.set(worker, setting.tick.now())
     this.workers.add(worker)
+  }
+
+  /** Whether there is a worker that can end, or one whose descriptors are just being closed. */
+  private get makesRoom(): boolean {
+    return this.workers.size > 0 || this.setting.tick.now() - this.endedAt < 1_000
+  }
+
+  /** There is no room for more workers, but there will be. */
+  private cramped(reason: string): void {
+    const { context, service, tick } = this.setting
+    this.backoff.pause(crampedMillis, () => this.grow())
+    if (tick.now() - this.crampedAt < silentMillis) return
+    this.crampedAt = tick.now()
+    const line = `${service}: ${reason} (more: ulimit -n, LimitNOFILE=); requests wait for one of ${this.workers.size} to end`
+    Effect.runForkWith(context)(Effect.logWarning(line))
   }
 
   /** Tries again later; whoever waits meanwhile does not wait for ever. */
@@ -184,6 +203,12 @@ export class Crew {
     return this.setting.tick.now() - (this.startedAt.get(worker) ?? 0)
   }
 }
+
+/** Another worker, or what else has taken the room, may have ended by then. */
+const crampedMillis = 100
+
+/** What goes on for long is not told of more often. */
+const silentMillis = 10_000
 
 const hasReady = (workers: Iterable<WorkerHandle>): boolean => {
   for (const { state } of workers) if (state === "ready") return true

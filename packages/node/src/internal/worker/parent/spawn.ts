@@ -9,7 +9,7 @@ import { bytesOf, Claims, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
 import { pipeLink, portLink } from "../channel/nodeLinks.ts"
 import { directoryOf, flagsOf, threadFlagsOf } from "../../startedAs.ts"
-import type { Child, End } from "./child.ts"
+import { type Child, type End, NoRoom } from "./child.ts"
 import * as guard from "./guard.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
 
@@ -45,7 +45,7 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Child
   const { pid } = child
   if (pid === undefined) {
     release()
-    throw new Error("no process can be started: the system has no descriptors or processes left")
+    throw new NoRoom("no process can be started: the system has no descriptors or processes left")
   }
   const tells = child.stdio[descriptors.tells] as net.Socket
   guard.watch(pid)

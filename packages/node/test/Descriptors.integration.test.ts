@@ -1,0 +1,101 @@
+/** A program that may have 64 descriptors, and 200 clients: each of them is let in or refused, and is counted so. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { directory, selfSigned } from "./support/certificates.ts"
+import { descriptors } from "./support/marked.ts"
+import { type Environment, missing, type Program, printed, script, start } from "./support/programs.ts"
+
+const limit = 64
+const clients = 200
+const asking = 8
+
+const home = mkdtempSync(join(tmpdir(), "few-"))
+afterAll(() => rmSync(home, { recursive: true, force: true }))
+const { cert, key } = selfSigned(directory(), "localhost")
+
+/** A shell says how many descriptors the program may have, and is the program from then on. */
+const whoami = (env: Environment): ReturnType<typeof start> =>
+  start("/bin/sh", ["-c", `ulimit -n ${limit}; exec "$0" "$1"`, process.execPath, "examples/whoami/main.ts"], env)
+
+/** `count` clients come one after the other and stay. Then the first of them ask: how many are answered. */
+const crowd = (endpoint: string, count: number) =>
+  Effect.map(
+    printed(
+      script(
+        `
+import socket, ssl, sys, time
+scheme, rest = sys.argv[1].split(":", 1)
+rest = rest.removeprefix("//")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+def connect():
+    if scheme == "unix":
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(rest)
+        return s
+    host, port = rest.split(":")
+    s = socket.create_connection((host, int(port)), 30)
+    return context.wrap_socket(s) if scheme == "tls" else s
+all = []
+for _ in range(${count}):
+    try: all.append(connect())
+    except OSError: pass
+served = 0
+for s in all[:${asking}]:
+    s.settimeout(60)
+    try:
+        s.sendall(b"x\\n")
+        if s.recv(100): served += 1
+    except OSError: pass
+print(served)
+`,
+        [endpoint]
+      )
+    ),
+    Number
+  )
+
+/** What it says of a stop: how many connections there were, and how many were refused. */
+const stopped = (server: Program) =>
+  Effect.gen(function* () {
+    yield* server.signal("SIGTERM")
+    assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    const [, refused, connections] = /stopped Whoami in [^\n]* (\d+) refused, (\d+) connections?/.exec(server.all) ?? []
+    return { refused: Number(refused), connections: Number(connections) }
+  })
+
+describe.skipIf(missing("python3"))("200 clients of a program with 64 descriptors", () => {
+  const tcp = "tcp://127.0.0.1:0"
+  const placements: ReadonlyArray<Environment> = [
+    { LISTEN: tcp },
+    { LISTEN: `unix://${home}/socket` },
+    { LISTEN: `tls://127.0.0.1:0?cert=${cert}&key=${key}` },
+    { LISTEN: tcp, POLICY: "pool:2" },
+    { LISTEN: tcp, POLICY: "thread:2" },
+    { LISTEN: tcp, POLICY: "process" },
+    { LISTEN: tcp, PREFORK: "2" }
+  ]
+  // What follows from the limit, and what a program says that knows better.
+  const all = placements.flatMap((env) => [env, { ...env, MAX_CONNECTIONS: "4096" }])
+
+  it.live.each(all)("are let in or refused, and counted so: %j", (env) =>
+    Effect.gen(function* () {
+      const server = yield* whoami(env)
+      const [, endpoint = ""] = yield* server.prints(/^listening on (\S+)\n/)
+      assert.strictEqual(yield* crowd(endpoint, clients), asking)
+      assert.match(server.stderr, /WARN [^\n]*descriptors/)
+      assert.notMatch(server.stderr, /EMFILE|ERROR/)
+      assert.isAtMost(descriptors(server.pid), limit)
+      // It has recovered when they have left.
+      assert.strictEqual(yield* crowd(endpoint, 1), 1)
+      const { connections, refused } = yield* stopped(server)
+      assert.strictEqual(connections + refused, clients + 1)
+      assert.isAtLeast(connections, asking + 1)
+    }).pipe(Effect.scoped)
+  )
+})
