@@ -52,6 +52,7 @@ export type Reason =
   | UnsupportedEndpoint
   | ServerClosed
   | AlreadyServed
+  | DeclaredTwice
 
 /**
  * The address could not be bound. `kind` sorts the platform's codes; `cause` is the raw error.
@@ -129,8 +130,9 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
     const { accepted = [], problem } = this
     const policy = JSON.stringify(this.policy)
     if (accepted.length === 0) return `Cannot run handlers under the policy ${policy}: ${problem}`
-    const said = `Invalid policy ${policy}: ${problem}${problem.endsWith("?") ? "" : "."}`
-    return `${said} Accepted: ${accepted.join(", ")}`
+    const said = `Invalid policy ${policy}: ${problem}`
+    // Where one is nearly right, the others are beside the point.
+    return problem.endsWith("?") ? said : `${said}. Accepted: ${accepted.join(", ")}`
   }
 }
 
@@ -146,7 +148,8 @@ export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
   readonly accepted: ReadonlyArray<string>
 }> {
   override get message(): string {
-    return `Invalid endpoint ${JSON.stringify(this.value)}: ${this.problem}. Accepted: ${this.accepted.join(", ")}`
+    const dot = this.problem.endsWith("?") ? "" : "."
+    return `Invalid endpoint ${JSON.stringify(this.value)}: ${this.problem}${dot} Accepted: ${this.accepted.join(", ")}`
   }
 }
 
@@ -207,6 +210,21 @@ export class AlreadyServed extends Data.TaggedError("AlreadyServed")<{
 }> {
   override get message(): string {
     return `${this.service} is served already: serve each declared server once, and declare another for another handler`
+  }
+}
+
+/**
+ * Two declarations of one program have the same key, so that one is placed where the other is meant.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DeclaredTwice extends Data.TaggedError("DeclaredTwice")<{
+  /** The key of both. */
+  readonly service: string
+}> {
+  override get message(): string {
+    return `Two servers are declared as ${JSON.stringify(this.service)}, and the one that is placed is not the one that is served: give each declaration a key of its own`
   }
 }
 

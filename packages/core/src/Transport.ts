@@ -11,6 +11,7 @@
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -21,8 +22,8 @@ import { controlOf } from "./internal/control.ts"
 import { Engine } from "./internal/engine.ts"
 import { hostedServers } from "./internal/lazily.ts"
 import { type Found as Measured, type Limits as Resolved, resolve, withFound as measured } from "./internal/limits.ts"
-import { makeServer } from "./internal/face.ts"
 import { SimulatedLoop } from "./internal/loop.ts"
+import { declarationOf, makeServer } from "./internal/face.ts"
 import * as running from "./internal/running.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
@@ -278,7 +279,9 @@ export const layer = <Self, In, Out>(
       }
       const services = yield* Effect.context<never>()
       const { protocol } = tag
-      const engine = new Engine<In, Out>({ service: tag.key, protocol, limits, services, verify: options.verify })
+      const { verify } = options
+      const declaration = declarationOf(tag)
+      const engine = new Engine<In, Out>({ service: tag.key, declaration, protocol, limits, services, verify })
       const { gate, stop } = engine
       const bind = (listen: Listen) =>
         Effect.suspend(() => {
@@ -301,10 +304,19 @@ export const layer = <Self, In, Out>(
       const listeners = yield* Effect.onError(bindAll, () => stop.shutdown)
       engine.open(listeners)
       yield* (yield* running.OnListening)?.(running.runningOf(engine)) ?? Effect.void
+      if (!Remote.isSilent()) yield* Effect.forkScoped(running.missesServe(engine, listeners))
       yield* Effect.addFinalizer(() => stop.shutdown)
       return makeServer(engine, listeners, controlOf(engine, options, limitsOf))
     })
   )
+
+/**
+ * Completes once the whole program is built. Whoever runs it provides this, as `NodeServer.launch` does, so that a server which nobody serves is told of then, and not while what serves it is still being built. Default: at once.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const WhenBuilt: Context.Reference<Effect.Effect<unknown>> = running.WhenBuilt
 
 /**
  * What a client's datagram socket can do.

@@ -36,6 +36,8 @@ export interface Served<Out> {
  * no socket and no policy.
  */
 export class Engine<In, Out> {
+  /** Of which declaration it is: the key alone may be that of two. */
+  readonly declaration: object
   readonly context: ServerContext<In, Out>
   readonly gate: Gate<In, Out>
   readonly intake: Intake<In, Out>
@@ -50,12 +52,14 @@ export class Engine<In, Out> {
 
   constructor(options: {
     readonly service: string
+    readonly declaration: object
     readonly protocol: Protocol.Protocol<In, Out, never, unknown>
     readonly limits: Limits
     readonly services: Context.Context<never>
     readonly verify?: Transport.Verify | undefined
   }) {
     const { limits, protocol, service, services, verify } = options
+    this.declaration = options.declaration
     this.context = new ServerContext<In, Out>({
       service,
       protocol,

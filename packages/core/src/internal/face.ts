@@ -4,6 +4,7 @@ import * as Stream from "effect/Stream"
 import type * as Control from "../Control.ts"
 import type * as Outcome from "../Outcome.ts"
 import type * as Server from "../Server.ts"
+import { DeclaredTwice, ServerError } from "../ServerError.ts"
 import type { Listening } from "../Transport.ts"
 import type { Engine } from "./engine.ts"
 
@@ -45,6 +46,20 @@ export const makeServer = <In, Out>(
   }
   return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })
 }
+
+/** What tells a declaration from another one with the same key, and is the same for each class that extends it. */
+export const declarationOf = (tag: { readonly policy: object }): object => tag.policy
+
+/** The engine of a declared server, unless what was placed under its key is another declaration. */
+export const engineFor = <Self, In, Out>(
+  tag: Server.Tag<Self, In, Out>
+): Effect.Effect<Engine<In, Out>, ServerError, Self> =>
+  Effect.flatMap(tag, (server) => {
+    const engine = engineOf(server)
+    return engine.declaration === declarationOf(tag)
+      ? Effect.succeed(engine)
+      : Effect.fail(new ServerError({ reason: new DeclaredTwice({ service: tag.key }) }))
+  })
 
 export const engineOf = <In, Out>(server: Server.Server<In, Out>): Engine<In, Out> =>
   (server as never as { readonly [engineKey]: Engine<In, Out> })[engineKey]

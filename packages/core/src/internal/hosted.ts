@@ -10,7 +10,7 @@ import type { ServerOptions } from "../Transport.ts"
 import { controlOf, type Resolve } from "./control.ts"
 import { Engine } from "./engine.ts"
 import { resolve, unwatched } from "./limits.ts"
-import { makeServer } from "./face.ts"
+import { declarationOf, makeServer } from "./face.ts"
 
 /**
  * A server in a worker. It binds nothing: the one that the worker runs the
@@ -34,6 +34,7 @@ export const hosted = <Self, In, Out>(
     )
     const engine = new Engine<In, Out>({
       service: tag.key,
+      declaration: declarationOf(tag),
       protocol: tag.protocol,
       limits,
       services: yield* Effect.context<never>()

@@ -193,6 +193,11 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   /** Waits until somebody takes requests for the first time: from then on they can be answered. */
   readonly taken: Effect.Effect<unknown> = this.waiting.until(() => (this.isTaken ? true : undefined))
 
+  /** Whether somebody takes them, or is about to. */
+  get isAwaited(): boolean {
+    return this.consumers + this.expected > 0
+  }
+
   /** Until the returned function is called somebody is about to take them: what comes meanwhile waits, also for a stop. */
   expect(): () => void {
     this.expected++

@@ -3,12 +3,41 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Outcome from "../Outcome.ts"
 import type * as Server from "../Server.ts"
+import type * as Transport from "../Transport.ts"
 import type { Engine } from "./engine.ts"
 
 /** What is told of each server that listens, by whoever runs the program. */
 export const OnListening = Context.Reference<
   ((server: Server.Running) => Effect.Effect<unknown, never, Scope.Scope>) | undefined
 >("@socketserver/core/Server/OnListening", { defaultValue: () => undefined })
+
+/** Completes once a program is whole, where whoever runs it knows: until then what it lacks may still come. */
+export const WhenBuilt = Context.Reference<Effect.Effect<unknown>>("@socketserver/core/Server/WhenBuilt", {
+  defaultValue: () => Effect.void
+})
+
+/** Says so where a server listens that nobody serves: its peers would wait for ever. */
+export const missesServe = <In, Out>(
+  engine: Engine<In, Out>,
+  listeners: ReadonlyArray<Transport.Listening>
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* yield* WhenBuilt
+    // Most are served at once, and no clock has to pass for them.
+    for (let i = 0; i < patienceYields; i++) yield* Effect.yieldNow
+    yield* Effect.sleep(patienceMillis)
+    const { context, intake } = engine
+    // Their workers may take longer to start.
+    if (intake.isAwaited) return
+    const where = listeners.map(({ address }) => address).join(" and ")
+    const mend = `add ${context.service}.serve(…) to the program, or take its requests`
+    const line = `${context.service} listens on ${where}, and nobody serves it: its peers wait for ever. To mend it, ${mend}`
+    context.run(Effect.logWarning(line))
+  }).pipe(Effect.raceFirst(Effect.raceFirst(engine.intake.taken, engine.stop.began)), Effect.asVoid)
+
+const patienceYields = 8
+
+const patienceMillis = 900
 
 /** A server as whoever runs its program sees it. */
 export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {

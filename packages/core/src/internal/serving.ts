@@ -17,7 +17,7 @@ import { AlreadyServed, PolicyFailed, ServerError } from "../ServerError.ts"
 import { isSession, type Session } from "../Session.ts"
 import * as Worker from "../Worker.ts"
 import * as durations from "./duration.ts"
-import { engineOf } from "./face.ts"
+import { engineFor } from "./face.ts"
 import type { Incoming } from "./incoming.ts"
 import * as policies from "./policies.ts"
 import { ofSession } from "./sessions.ts"
@@ -35,8 +35,8 @@ const prepare = <Self, In, Out, R>(
   restore: Restore
 ): Effect.Effect<Effect.Effect<never, ServerError>, ServerError | Policy.PolicyError, Self | R | Scope.Scope> =>
   Effect.gen(function* () {
-    const server = yield* tag
-    const engine = engineOf(server)
+    const engine = yield* engineFor(tag)
+    const { address } = yield* tag
     const { context, intake, stop } = engine
     // Before anything is placed: workers would be started for nothing.
     const claim = Effect.suspend(() =>
@@ -50,7 +50,7 @@ const prepare = <Self, In, Out, R>(
       service: tag.key,
       protocol: tag.protocol,
       key: tag.keyOf,
-      address: String(server.address),
+      address: String(address),
       shutdown: stop.shutdown,
       // They may be changed while it runs.
       get startMillis() {
@@ -264,7 +264,7 @@ export const handleRequest = <Self, In, Out, R>(
             Effect.fromResult(durations.ofOption("timeout", options.timeout, { zero: true, forever: true })),
             (reason) => new ServerError({ reason })
           )
-    const { intake, stop } = engineOf(yield* tag)
+    const { intake, stop } = yield* engineFor(tag)
     const take = Effect.catchTag(intake.takeOne, "Done", () => Effect.fail(stop.error))
     const handleOne = Effect.gen(function* () {
       const taken = millis === Infinity ? Option.some(yield* take) : yield* Effect.timeoutOption(take, millis)
