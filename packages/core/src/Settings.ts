@@ -9,6 +9,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Result from "effect/Result"
 import * as durations from "./internal/duration.ts"
+import * as near from "./internal/nearest.ts"
 import * as sizes from "./internal/size.ts"
 import type { InvalidOption } from "./ServerError.ts"
 
@@ -135,3 +136,21 @@ export const bytes = (
   input: number | string,
   forms?: SizeForms
 ): Result.Result<number, InvalidOption> => sizes.ofOption(option, input, forms)
+
+/**
+ * The one of several names that somebody may have meant who wrote another: at most
+ * two letters are different, and whether they are capitals does not count.
+ *
+ * **Example** (Asking what was meant)
+ *
+ * ```ts
+ * import * as Settings from "@socketserver/core/Settings"
+ *
+ * Settings.nearest("MAX_CONECTIONS", ["MAX_CONNECTIONS", "MAX_MEMORY"]) // => "MAX_CONNECTIONS"
+ * Settings.nearest("PATH", ["MAX_CONNECTIONS", "MAX_MEMORY"]) // => undefined
+ * ```
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const nearest = (text: string, names: ReadonlyArray<string>): string | undefined => near.nearest(text, names)

@@ -15,6 +15,7 @@ import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { allowing } from "./internal/streamListener.ts"
+import { isLocalhost, onLocalhost } from "./internal/localhost.ts"
 import * as udp from "./internal/udp.ts"
 import { receiving } from "./internal/udpListener.ts"
 import { bounded } from "./internal/machine.ts"
@@ -126,8 +127,13 @@ export const listen =
   (options: UdpListenOptions = {}): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const { host = "127.0.0.1", port = 0 } = options
+      const { host: named = "127.0.0.1", multicast, multicastInterface } = options
       const allows = yield* allowing(options.allow)
-      const socket = yield* udp.bind(Endpoint.udp(host, port), options)
-      return receiving(sink, socket, Endpoint.udp(host, socket.address().port), allows)
+      const on = (host: string, port: number) =>
+        Effect.map(udp.bind(Endpoint.udp(host, port), options), (socket) =>
+          receiving(sink, socket, Endpoint.udp(named, socket.address().port), allows)
+        )
+      // A group is of one family.
+      const isOfBoth = isLocalhost(named) && multicast === undefined && multicastInterface === undefined
+      return yield* isOfBoth ? onLocalhost(options.port ?? 0, on) : on(named, options.port ?? 0)
     })

@@ -67,10 +67,31 @@ describe("NodePolicy.parse", () => {
   ])("says what is wrong with %s, and which forms there are", (text, problem) => {
     const parsed = NodePolicy.parse(text)
     assert(Result.isFailure(parsed))
-    assert.strictEqual(
-      parsed.failure.message,
-      `Invalid policy ${JSON.stringify(text)}: ${problem}${problem.endsWith("?") ? "" : "."} Accepted: ${NodePolicy.forms.join(", ")}`
-    )
+    const { accepted = [], message } = parsed.failure
+    const rest = problem.endsWith("?") ? "" : `. Accepted: ${accepted.join(", ")}`
+    assert.strictEqual(message, `Invalid policy ${JSON.stringify(text)}: ${problem}${rest}`)
+    assert.isTrue(accepted.every((form) => NodePolicy.forms.includes(form)))
+  })
+
+  it("shows the options of the policy that is there, or else the names", () => {
+    const accepted = (text: string) => {
+      const parsed = NodePolicy.parse(text)
+      assert(Result.isFailure(parsed))
+      return parsed.failure.accepted
+    }
+    const all = "and for all of them: ,timeout=DURATION ,onPeerGone=cancel|finish"
+    const workers = NodePolicy.forms.find((form) => form.startsWith("and for thread, pool and process:")) as string
+    assert.deepStrictEqual(accepted("fiber,queue=3"), ["fiber[:max]", all])
+    assert.deepStrictEqual(accepted("process,each=x"), ["process[:max]", "and for process: ,spares=N", workers, all])
+    assert.deepStrictEqual(accepted("fork"), [
+      "sequential",
+      "fiber[:max]",
+      "connection[:max]",
+      "keyed[:max]",
+      "thread[:size]",
+      "pool[:size]",
+      "process[:max]"
+    ])
   })
 
   it("is what a variable is read with", () => {

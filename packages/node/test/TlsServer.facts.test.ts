@@ -463,7 +463,10 @@ describe("options", () => {
         /: minVersion must be TLSv1\.2 or TLSv1\.3, not "SSLv3"\. Accepted: .*cert=, key=, ca=/
       )
       const bare = yield* Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(Lines, "tls://127.0.0.1:0"))))
-      assert.strictEqual(bare.message, "Invalid option cert: it is empty; give the path of a PEM file, or its text")
+      assert.strictEqual(
+        bare.message,
+        'Invalid endpoint "tls://127.0.0.1:0": it has no certificate and no key; write tls://127.0.0.1:0?cert=FILE&key=FILE. Accepted: cert=FILE, key=FILE'
+      )
     })
   )
 

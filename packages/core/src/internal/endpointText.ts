@@ -1,5 +1,6 @@
 import * as Result from "effect/Result"
 import type { Endpoint, Query } from "../Endpoint.ts"
+import { nearest } from "./nearest.ts"
 import { fd, memory, tcp, tls, udp, unix, unixgram } from "./endpoints.ts"
 
 /** How endpoints are read: the endpoint of a URL, or what is wrong with it. */
@@ -11,6 +12,9 @@ export const read = (text: string): Read => {
     return Result.fail("it is several endpoints; where there may be several, they are separated by commas")
   }
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
+  const isKnown = scheme !== undefined && (scheme === "memory" || Object.hasOwn(readers, scheme))
+  const meant = isKnown ? undefined : meantBy(text)
+  if (meant !== undefined) return Result.fail(`it has no scheme; write ${meant}`)
   if (scheme === undefined) return Result.fail(text === "" ? "it is empty" : "it has no scheme")
   const at = text.indexOf("?")
   const rest = text.slice(scheme.length + 1, at === -1 ? undefined : at)
@@ -18,11 +22,24 @@ export const read = (text: string): Read => {
     if (at !== -1) return Result.fail("memory: has no options")
     return rest === "" ? Result.fail("it has no name after memory:") : Result.succeed(memory(rest))
   }
-  const forScheme = Object.hasOwn(readers, scheme) ? readers[scheme] : undefined
-  if (forScheme === undefined) return Result.fail(`unknown scheme "${scheme}"`)
+  const forScheme = isKnown ? readers[scheme] : undefined
+  if (forScheme === undefined) {
+    const near = nearest(scheme, [...Object.keys(readers), "memory"])
+    return Result.fail(`unknown scheme "${scheme}"${near === undefined ? "" : `; did you mean "${near}"?`}`)
+  }
   return Result.flatMap(at === -1 ? Result.succeed<Query>({}) : readQuery(text.slice(at + 1)), (query) =>
     forScheme(rest, query)
   )
+}
+
+/** What somebody may have meant who wrote no scheme: a port, a host with one, a path, a name. */
+const meantBy = (text: string): string | undefined => {
+  const [, port] = /^:?(\d{1,5})$/.exec(text) ?? []
+  if (port !== undefined) return `tcp://127.0.0.1:${port}`
+  const [, address] = /^((?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5})(?:\?.*)?$/i.exec(text) ?? []
+  if (address !== undefined) return `tcp://${address}`
+  if (/^\/./.test(text)) return `unix://${text}`
+  return /^@./.test(text) ? `unix:${text}` : undefined
 }
 
 const readers: Readonly<Record<string, (rest: string, query: Query) => Read>> = {

@@ -13,7 +13,6 @@ export const parseWith = (
   accepted: ReadonlyArray<string>,
   own: (name: string, size: number | undefined, settings: Map<string, string>) => Policy | string | undefined
 ): Result.Result<Policy, PolicyError> => {
-  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem, accepted }))
   const [head = "", ...rest] = text
     .trim()
     .split(",")
@@ -21,6 +20,12 @@ export const parseWith = (
   const colon = head.indexOf(":")
   const name = colon === -1 ? head : head.slice(0, colon)
   const size = colon === -1 ? undefined : head.slice(colon + 1)
+  const names = accepted.flatMap((form) => nameOf(form) ?? [])
+  // Of a policy that there is, its own forms are shown; else which ones there are.
+  const shown = names.includes(name)
+    ? accepted.filter((form) => nameOf(form) === name || isFor(form, name))
+    : accepted.filter((form) => nameOf(form) !== undefined)
+  const invalid = (problem: string) => Result.fail(new PolicyError({ policy: text, problem, accepted: shown }))
   if (size !== undefined && !(/^[1-9]\d*$/.test(size) && Number.isSafeInteger(Number(size)))) {
     return invalid(`the size must be a positive integer, not "${size}"`)
   }
@@ -33,10 +38,7 @@ export const parseWith = (
   }
   const found = own(name, size === undefined ? undefined : Number(size), settings) ?? inProcess(name, size)
   if (found === undefined) {
-    const meant = nearest(
-      name,
-      accepted.flatMap((form) => /^(\w+)(?:\[:\w+\])?$/.exec(form)?.[1] ?? [])
-    )
+    const meant = nearest(name, names)
     return invalid(`there is no policy "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`)
   }
   if (typeof found === "string") return invalid(found)
@@ -61,6 +63,15 @@ export const parseWith = (
     }
   }
   return Result.succeed(policy)
+}
+
+/** The name in a form such as `pool[:size]`. */
+const nameOf = (form: string): string | undefined => /^(\w+)(?:\[:\w+\])?$/.exec(form)?.[1]
+
+/** Whether a form is one of options that a policy takes: `and for thread and pool: …`. */
+const isFor = (form: string, name: string): boolean => {
+  const whose = /^and for ([^:]*):/.exec(form)?.[1]?.split(/\W+/) ?? []
+  return whose.includes("all") || whose.includes(name)
 }
 
 const inProcess = (name: string, size: string | undefined): Policy | string | undefined => {

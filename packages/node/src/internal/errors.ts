@@ -15,6 +15,8 @@ export const bindKind = (cause: unknown): BindFailed["kind"] => {
     case "EPERM":
       return "PermissionDenied"
     case "EADDRNOTAVAIL":
+    // Of a family that the system was started without.
+    case "EAFNOSUPPORT":
       return "AddressNotAvailable"
     case "ENOTFOUND":
     case "EAI_AGAIN":

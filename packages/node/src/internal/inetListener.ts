@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as net from "node:net"
 import type { TcpListenOptions } from "../TcpServer.ts"
+import { isLocalhost, onLocalhost } from "./localhost.ts"
 import * as netServer from "./netServer.ts"
 import { keepAliveOf } from "./times.ts"
 import { peerOf } from "./peers.ts"
@@ -14,12 +15,21 @@ import { accepting, type Secure } from "./streamListener.ts"
 export const listenInet = (
   options: TcpListenOptions,
   sink: Transport.Sink,
-  kind: {
-    readonly endpoint: (host: string, port: number) => Endpoint.Tcp | Endpoint.Tls
-    readonly secure?: Secure
-    readonly connect: (host: string, port: number) => Transport.Listening["connect"]
-  }
-): Effect.Effect<Transport.Listening, ServerError, Scope.Scope> =>
+  kind: Kind
+): Effect.Effect<Transport.Listening, ServerError, Scope.Scope> => {
+  const { host = "" } = options
+  if (!isLocalhost(host)) return listenOn(options, sink, kind)
+  const named: Kind = { ...kind, endpoint: (_, port) => kind.endpoint(host, port) }
+  return onLocalhost(options.port ?? 0, (host, port) => listenOn({ ...options, host, port }, sink, named))
+}
+
+interface Kind {
+  readonly endpoint: (host: string, port: number) => Endpoint.Tcp | Endpoint.Tls
+  readonly secure?: Secure
+  readonly connect: (host: string, port: number) => Transport.Listening["connect"]
+}
+
+const listenOn = (options: TcpListenOptions, sink: Transport.Sink, kind: Kind) =>
   Effect.gen(function* () {
     const { backlog = 511, host = "127.0.0.1", ipv6Only = false, noDelay = true, reusePort = false } = options
     if (host === "") {

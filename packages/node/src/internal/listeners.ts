@@ -3,7 +3,7 @@ import * as MemoryServer from "@socketserver/core/MemoryServer"
 import type { ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 import type { NodeServerOptions } from "../NodeServer.ts"
 import * as query from "./query.ts"
 
@@ -12,6 +12,15 @@ import * as query from "./query.ts"
  * them those of the URL. A transport that no endpoint names is not loaded.
  */
 export const listenerOf = (
+  endpoint: Endpoint.Endpoint,
+  options: NodeServerOptions
+): Effect.Effect<Transport.Listen, ServerError> =>
+  Effect.flatMap(
+    Effect.fromResult(Result.flatMap(query.ofServer(endpoint), () => query.identified(endpoint, options))),
+    () => ofKind(endpoint, options)
+  )
+
+const ofKind = (
   endpoint: Endpoint.Endpoint,
   options: NodeServerOptions
 ): Effect.Effect<Transport.Listen, ServerError> => {

@@ -135,6 +135,27 @@ const invalid = (endpoint: Endpoint.Endpoint, problem: string, accepted: Readonl
     })
   )
 
+/** What the program gives for TLS, of which a listener that speaks it needs a certificate and its key. */
+export interface Given {
+  readonly tls?: { readonly cert?: unknown; readonly key?: unknown } | undefined
+  readonly fd?: { readonly tls?: Given["tls"] } | undefined
+}
+
+/** Says what TLS cannot do without, where neither the URL nor the program has it. */
+export const identified = (endpoint: Endpoint.Endpoint, given: Given): Result.Result<void, ServerError> => {
+  const { query } = endpoint
+  const own = endpoint._tag === "Tls" ? given.tls : given.fd?.tls
+  const encrypts = endpoint._tag === "Tls" || (endpoint._tag === "Fd" && Object.keys(query).some(isForTls))
+  const missing = (["cert", "key"] as const).filter((name) => (query[name] ?? own?.[name] ?? "") === "")
+  if (!encrypts || missing.length === 0) return Result.succeed(undefined)
+  const others = String(endpoint).replaceAll(/[?&](cert|key)=(?=&|$)/g, "")
+  const mend = `${others}${others.includes("?") ? "&" : "?"}${missing.map((name) => `${name}=FILE`).join("&")}`
+  const problem = `it has no ${missing.map((name) => (name === "cert" ? "certificate" : "key")).join(" and no ")}; write ${mend}`
+  return invalid(endpoint, problem, ["cert=FILE", "key=FILE"])
+}
+
+const isForTls = (option: string): boolean => Object.hasOwn(secured, option)
+
 /** The options of a listener, or which of them cannot be used. */
 export const ofServer = reading(servers, "this transport")
 

@@ -20,7 +20,7 @@ export const receiving = (
   address: Endpoint.Udp,
   allows: ((peer: Peer.Peer) => boolean) | undefined,
   inherited = false
-): Transport.Listening => {
+): Transport.Listening & { readonly address: Endpoint.Udp } => {
   socket.on("message", (data, { address: host, port }) => {
     const peer = inetPeer("udp", host, port)
     if (allows?.(peer) === false) return sink.refuse(peer, address, notAllowed, "datagram")
