@@ -18,9 +18,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as launching from "./internal/launch/launch.ts"
+import { ofProvider, OnProgramSettings, programNames } from "./internal/launch/settings.ts"
 import { activated, numbered } from "./internal/activation.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import { bounded, connectionBytes } from "./internal/machine.ts"
+import { tellMisspelt } from "./internal/misspelt.ts"
 import * as query from "./internal/query.ts"
 import * as once from "./internal/onlyParent.ts"
 import { isInert, role } from "./internal/worker/child/role.ts"
@@ -264,8 +266,10 @@ export const layerConfig = <Self, In, Out>(
 ): Layer.Layer<Self, ServerError | Config.ConfigError> => {
   // What a worker could read of it was meant for its parent, such as sockets that were handed to that.
   if (role !== undefined) return layer(tag, Endpoint.memory(tag.key), options)
-  return Layer.unwrap(
-    Effect.map(settings(options), (set) => {
+  const { config, names } = settings(options)
+  const misspelt = Layer.effectDiscard(Effect.forkScoped(tellMisspelt([...programNames, ...names])))
+  const placed = Layer.unwrap(
+    Effect.map(Effect.andThen(ofProgram, config), (set) => {
       const transport = layer(tag, set.listen, {
         ...options,
         maxConnections: set.maxConnections ?? options.maxConnections,
@@ -289,33 +293,54 @@ export const layerConfig = <Self, In, Out>(
       return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
     })
   )
+  return Layer.merge(placed, misspelt)
 }
 
+/** A variable, if it is set; `called` is its name for messages. */
+const variable = <A>(
+  name: string,
+  called: string,
+  parse: (text: string) => Result.Result<A, { readonly message: string }>
+): Config.Config<A | undefined> =>
+  Config.mapEffect(Config.withDefault(Config.String(name), undefined), (text) =>
+    text === undefined
+      ? Effect.succeed(undefined)
+      : Effect.mapError(Effect.fromResult(parse(text)), (error) => invalid(`${called}: ${error.message}`, error))
+  )
+
+/** What is set for the whole program is the business of who runs it, which may not read it of the environment alone. */
+const ofProgram: Effect.Effect<void, Config.ConfigError> = Effect.gen(function* () {
+  const set = yield* ofProvider((name, read) =>
+    variable(name, name, (text) => Result.mapError(read(text), (message) => ({ message })))
+  )
+  yield* (yield* OnProgramSettings)(set)
+})
+
+/** What is read of the configuration of a server, and what its variables are called. */
 const settings = (options: LayerConfigOptions) => {
   // As the variable is called in the environment, for messages.
   const called = (name: string) => (options.prefix === undefined ? name : `${options.prefix}_${name}`)
 
-  const parsed = <A>(
-    name: string,
-    parse: (text: string) => Result.Result<A, { readonly message: string }>
-  ): Config.Config<A | undefined> =>
-    Config.mapEffect(Config.withDefault(Config.String(name), undefined), (text) =>
-      text === undefined
-        ? Effect.succeed(undefined)
-        : Effect.mapError(Effect.fromResult(parse(text)), (error) =>
-            invalid(`${called(name)}: ${error.message}`, error)
-          )
-    )
+  const names: Array<string> = []
+  const parsed = <A>(name: string, parse: (text: string) => Result.Result<A, { readonly message: string }>) => {
+    names.push(called(name))
+    return variable(name, called(name), parse)
+  }
 
-  const listen = Config.mapEffect(parsed("LISTEN", endpoints), (set) => {
-    if (set !== undefined) return Effect.succeed(set)
-    const [first, ...others] = options.prefix === undefined ? activated().map(({ fd }) => Endpoint.fd(fd)) : []
-    if (first !== undefined) return Effect.succeed([first, ...others] as const)
-    if (options.listen === undefined) {
-      return Effect.fail(invalid(`${called("LISTEN")} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
+  const listen = Config.mapEffect(
+    parsed("LISTEN", (text) => endpoints(text, options)),
+    (set) => {
+      if (set !== undefined) return Effect.succeed(set)
+      const [first, ...others] = options.prefix === undefined ? activated().map(({ fd }) => Endpoint.fd(fd)) : []
+      if (first !== undefined) return Effect.succeed([first, ...others] as const)
+      if (options.listen === undefined) {
+        return Effect.fail(invalid(`${called("LISTEN")} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
+      }
+      return Effect.mapError(Effect.fromResult(endpoints(options.listen, options)), (error) =>
+        invalid(error.message, error)
+      )
     }
-    return Effect.mapError(Effect.fromResult(endpoints(options.listen)), (error) => invalid(error.message, error))
-  })
+  )
 
   const all = Config.all({
     listen,
@@ -338,17 +363,18 @@ const settings = (options: LayerConfigOptions) => {
     maxMemory: parsed("MAX_MEMORY", size),
     maxReply: parsed("MAX_REPLY", size)
   })
-  return options.prefix === undefined ? all : Config.nested(all, options.prefix)
+  return { names, config: options.prefix === undefined ? all : Config.nested(all, options.prefix) }
 }
 
 /** Endpoints whose options are there, too. */
 const endpoints = (
-  text: string
+  text: string,
+  given: query.Given
 ): Result.Result<readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>], ServerError> =>
   Result.flatMap(Endpoint.parseAll(text), (endpoints) => {
     for (const endpoint of endpoints) {
-      const options = query.ofServer(endpoint)
-      if (Result.isFailure(options)) return Result.fail(options.failure)
+      const usable = Result.flatMap(query.ofServer(endpoint), () => query.identified(endpoint, given))
+      if (Result.isFailure(usable)) return Result.fail(usable.failure)
     }
     return Result.succeed(endpoints)
   })

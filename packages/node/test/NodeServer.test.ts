@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Latch from "effect/Latch"
+import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 
 class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
@@ -27,7 +28,7 @@ const message = (env: Env, options?: NodeServer.LayerConfigOptions) =>
   })
 
 const places = Endpoint.forms.join(", ")
-const policies = `Accepted: ${NodePolicy.forms.join(", ")}`
+const policies = `Accepted: ${NodePolicy.forms.filter((form) => !form.startsWith("and")).join(", ")}`
 
 describe("NodeServer.layer", () => {
   it.effect("takes an endpoint as text or as a value", () =>
@@ -53,7 +54,7 @@ describe("NodeServer.layer", () => {
       assert.strictEqual(built.failure.reason._tag, "InvalidEndpoint")
       assert.strictEqual(
         built.failure.message,
-        `Invalid endpoint "udq://127.0.0.1:9000": unknown scheme "udq". Accepted: ${places}`
+        `Invalid endpoint "udq://127.0.0.1:9000": unknown scheme "udq"; did you mean "udp"? Accepted: ${places}`
       )
     })
   )
@@ -145,6 +146,14 @@ describe("NodeServer.layerConfig", () => {
 
     it.effect.each([
       [{ LISTEN: "foo://x" }, `LISTEN: Invalid endpoint "foo://x": unknown scheme "foo". Accepted: ${places}`],
+      [
+        { LISTEN: "tls://127.0.0.1:9443?noDelay=true&cert=own.pem" },
+        `LISTEN: Invalid endpoint "tls://127.0.0.1:9443?noDelay=true&cert=own.pem": it has no key; write tls://127.0.0.1:9443?noDelay=true&cert=own.pem&key=FILE.`
+      ],
+      [
+        { LISTEN: "fd://3?minVersion=TLSv1.3" },
+        `LISTEN: Invalid endpoint "fd://3?minVersion=TLSv1.3": it has no certificate and no key; write fd://3?minVersion=TLSv1.3&cert=FILE&key=FILE.`
+      ],
       [{ LISTEN: "" }, `LISTEN is not set. Accepted: ${places}`],
       [{}, `LISTEN is not set. Accepted: ${places}`],
       [
@@ -153,7 +162,7 @@ describe("NodeServer.layerConfig", () => {
       ],
       [
         { ...valid, POLICY: "fiber:0" },
-        `POLICY: Invalid policy "fiber:0": the size must be a positive integer, not "0". ${policies}`
+        `POLICY: Invalid policy "fiber:0": the size must be a positive integer, not "0". Accepted: fiber[:max], and for all`
       ],
       [{ ...valid, IDLE_TIMEOUT: "30" }, 'IDLE_TIMEOUT: it must be a positive time, not "30"; write "30s", or "off"'],
       [{ ...valid, IDLE_TIMEOUT: "0s" }, 'IDLE_TIMEOUT: it must be a positive time, not "0s"; write "30s", or "off"'],
@@ -196,4 +205,55 @@ describe("NodeServer.layerConfig", () => {
       })
     )
   })
+})
+
+/** What is warned of once a program is whole. */
+const warned = (env: Env, ...all: ReadonlyArray<NodeServer.LayerConfigOptions>) =>
+  Effect.gen(function* () {
+    const said: Array<unknown> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === "Warn") said.push(...[message].flat())
+    })
+    const tags = [Echo, Other] as const
+    const layers = all.map((options, i) => NodeServer.layerConfig(tags[i] as typeof Echo, options))
+    yield* Effect.gen(function* () {
+      yield* build(Layer.mergeAll(Layer.empty, ...layers), env)
+      yield* Effect.sleep("10 millis")
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+    return said
+  })
+
+describe("a variable that nothing reads", () => {
+  const listen = { listen: "memory:misspelt" }
+  const prefixed = { ...listen, prefix: "REDIS" }
+  const meant = (name: string, other: string) => `${name} is set, and no server reads it; did you mean ${other}?`
+
+  it.live.each([
+    [{ MAX_CONECTIONS: "3" }, listen, "MAX_CONNECTIONS"],
+    [{ IDEL_TIMEOUT: "3s" }, listen, "IDLE_TIMEOUT"],
+    [{ POLCIY: "fiber" }, listen, "POLICY"],
+    [{ PREFROK: "2" }, listen, "PREFORK"],
+    [{ REDIS_MAX_CONNECTION: "3" }, prefixed, "REDIS_MAX_CONNECTIONS"],
+    [{ RDIS_POLICY: "fiber" }, prefixed, "REDIS_POLICY"]
+  ] as ReadonlyArray<readonly [Env, NodeServer.LayerConfigOptions, string]>)(
+    "is told of where it is nearly one that is read: %j",
+    ([env, options, other]) =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* warned(env, options), [meant(Object.keys(env)[0] as string, other)])
+      })
+  )
+
+  it.live("is told of once, and never one that another server reads", () =>
+    Effect.gen(function* () {
+      const env = {
+        A1_LISTEN: "memory:a",
+        B1_LISTEN: "memory:b",
+        A1_POLICE: "x",
+        PATH: "x",
+        LISTENING: "x",
+        POLIC: "x"
+      }
+      assert.deepStrictEqual(yield* warned(env, { prefix: "A1" }, { prefix: "B1" }), [meant("A1_POLICE", "A1_POLICY")])
+    })
+  )
 })

@@ -148,6 +148,63 @@ describe("openssl s_client", () => {
   )
 })
 
+describe("SIGHUP", () => {
+  it.live("has the certificate read anew at once, and says so; what is of no use changes nothing", () =>
+    Effect.gen(function* () {
+      const live = { cert: join(home, "hup.pem"), key: join(home, "hup.key") }
+      const put = (made: typeof own) =>
+        Effect.sync(() => {
+          for (const name of ["key", "cert"] as const) fs.copyFileSync(made[name], live[name])
+        })
+      yield* put(own)
+      // Nobody looks at the files for an hour.
+      const { port, server } = yield* serving("echo", "&reloadAfter=1 hour", live)
+      yield* put(other)
+      yield* (yield* openssl(port)).prints(/subject=CN = localhost/)
+      yield* server.signal("SIGHUP")
+      yield* server.complains(/INFO [^\n]*The certificate was read anew: CN=other\.test/)
+      yield* (yield* openssl(port)).prints(/subject=CN = other\.test/)
+      fs.writeFileSync(live.cert, "nonsense")
+      yield* server.signal("SIGHUP")
+      yield* server.complains(/WARN [^\n]*The certificate stays as it was[^\n]*hup\.pem/)
+      yield* (yield* openssl(port)).prints(/subject=CN = other\.test/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live("ends no program that has no certificate, which says so", () =>
+    Effect.gen(function* () {
+      const server = yield* example("echo")
+      yield* server.prints(/^listening on /)
+      yield* server.signal("SIGHUP")
+      yield* server.complains(/SIGHUP: there is no certificate/)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live("ends a program whose terminal is gone", () =>
+    Effect.gen(function* () {
+      // A terminal of its own, which Python closes.
+      const closed = yield* script(
+        `
+import os, pty, re, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execvpe(sys.argv[1], sys.argv[1:], {**os.environ, "LISTEN": "tcp://127.0.0.1:0"})
+said = b""
+while b"listening on" not in said: said += os.read(terminal, 1000)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`,
+        [process.execPath, "examples/echo/main.ts"]
+      )
+      assert.deepStrictEqual(yield* closed.end, { code: 0, signal: null })
+      assert.strictEqual(closed.stdout, "0\n")
+    })
+  )
+})
+
 describe("examples/echo over TLS", () => {
   it.live("returns ten megabytes to python3, byte by byte the same", () =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@ import * as Outcome from "@socketserver/core/Outcome"
 import type * as Peer from "@socketserver/core/Peer"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { constants } from "node:crypto"
@@ -11,6 +12,7 @@ import * as tls from "node:tls"
 import type { Pem, TlsOptions } from "../TlsServer.ts"
 import { invalid, messageOf, type Pair, pathOf, readIdentity } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
+import * as reloads from "./reloads.ts"
 import { reasonOf } from "./tlsFailures.ts"
 import { time } from "./times.ts"
 import { type Checked, check } from "./tlsOptions.ts"
@@ -24,27 +26,34 @@ interface Material {
   readonly certificates: ReadonlyArray<Peer.Certificate>
   /** What the files were when they were read. */
   readonly stamps: string
+  /** Whether any of it is in a file. */
+  readonly isInFiles: boolean
 }
 
 type Settle = (result: Effect.Effect<tls.TLSSocket, Outcome.Refused>) => void
 
 /** Reads the credentials of a server, or says what is wrong with them. */
 export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerError> =>
-  Effect.flatMap(Clock.monotonicTimeNanos, (now) =>
-    Effect.fromResult(
-      Result.gen(function* () {
-        const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds")
-        const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", { zero: true })
-        const checked = yield* check(options)
-        const material = yield* load(options)
-        return new Credentials(options, checked, material, {
-          handshakeMillis,
-          reloadMillis,
-          lookedAt: Number(now) / 1_000_000
-        })
-      })
-    )
-  )
+  Effect.gen(function* () {
+    const services = yield* Effect.context<never>()
+    const lookedAt = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
+    const made = Result.gen(function* () {
+      const handshakeMillis = yield* time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds")
+      const reloadMillis = yield* time("reloadAfter", options.reloadAfter ?? "10 seconds", { zero: true })
+      const checked = yield* check(options)
+      const material = yield* load(options)
+      const credentials = new Credentials(
+        options,
+        checked,
+        material,
+        { handshakeMillis, reloadMillis, lookedAt },
+        services
+      )
+      if (material.isInFiles) reloads.add(credentials)
+      return credentials
+    })
+    return yield* Effect.fromResult(made)
+  })
 
 /**
  * A server's side of TLS handshakes, with the certificates that it shows.
@@ -64,12 +73,15 @@ export class Credentials {
   /** The files of the last look, which may have been of no use. */
   private seen: string
   private lookedAt: number
+  /** Reads the files now, whether or not they seem to have changed. */
+  readonly reload: Effect.Effect<void>
 
   constructor(
     options: TlsOptions,
     { alpn }: Checked,
     material: Material,
-    times: { readonly handshakeMillis: number; readonly reloadMillis: number; readonly lookedAt: number }
+    times: { readonly handshakeMillis: number; readonly reloadMillis: number; readonly lookedAt: number },
+    services: Context.Context<never>
   ) {
     const { handshakeMillis, lookedAt, reloadMillis } = times
     this.options = options
@@ -88,6 +100,10 @@ export class Credentials {
       handshakeTimeout: Math.min(handshakeMillis + 1_000, 2_147_483_647),
       SNICallback: (name, answer) => answer(null, this.contextOf(name.toLowerCase()))
     })
+    this.reload = Effect.provideContext(
+      Effect.suspend(() => this.read(stampsOf(options))),
+      services
+    )
     this.server.on("secureConnection", this.onSecure)
     this.server.on("tlsClientError", this.onFailed)
   }
@@ -172,7 +188,10 @@ export class Credentials {
     if (now - this.lookedAt < this.reloadMillis) return Effect.void
     this.lookedAt = now
     const stamps = stampsOf(this.options)
-    if (stamps === this.seen) return Effect.void
+    return stamps === this.seen ? Effect.void : this.read(stamps)
+  })
+
+  private read(stamps: string): Effect.Effect<void> {
     this.seen = stamps
     return Result.match(
       Result.flatMap(load(this.options), (material) => this.adopt(material)),
@@ -182,7 +201,7 @@ export class Credentials {
         onSuccess: () => Effect.logInfo(`The certificate was read anew: ${namesOf(this.material)}`)
       }
     )
-  })
+  }
 
   private adopt(material: Material): Result.Result<void, ServerError> {
     return Result.map(
@@ -235,7 +254,7 @@ const load = (options: TlsOptions): Result.Result<Material, ServerError> =>
       names.set(name.toLowerCase(), yield* context(pair, at))
       certificates.push(certificateOf(pair.certificate.toLegacyObject() as tls.PeerCertificate) as Peer.Certificate)
     }
-    return { own, options: optionsOf(own), names, certificates, stamps }
+    return { own, options: optionsOf(own), names, certificates, stamps, isInFiles: /[^,]/.test(stamps) }
   })
 
 /** What can be seen of the files without reading them. */

@@ -1,11 +1,10 @@
 /** Runs layers as a program: `NodeServer.launch`. */
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
-import * as Settings from "@socketserver/core/Settings"
+import * as Transport from "@socketserver/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -18,11 +17,12 @@ import { copy } from "../prefork/copy.ts"
 import type { CopyLimits } from "../prefork/copyHandle.ts"
 import { lineOf } from "../startError.ts"
 import { role } from "../worker/child/role.ts"
-import { isDebugged } from "./debugger.ts"
+import { onHangUp } from "./hangUp.ts"
 import { LastResort } from "./lastResort.ts"
 import { type Manager, takeManager } from "./manager.ts"
 import { tolerate } from "./output.ts"
 import { Servers } from "./servers.ts"
+import { copyLimitsOf, ofEnvironment, OnProgramSettings, type ProgramSettings } from "./settings.ts"
 
 const noop = () => {}
 
@@ -33,20 +33,18 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
     )
   }
   tolerate()
-  const copies = copy === undefined ? setting("PREFORK", countOf) : undefined
-  const silence = setting("WATCHDOG", timeOf({ off: true }))
-  setting("RUN_AS", nobodyElse)
-  const manager = takeManager()
-  if (copies !== undefined) {
-    const limits = {
-      startMillis: setting("START_TIMEOUT", timeOf({})) ?? 30_000,
-      hangMillis: setting("HANG_TIMEOUT", timeOf({ off: true })) ?? 10_000
-    }
-    return supervise(copies, limits, manager, once.isAsked() ? layer : undefined)
+  const set = ofEnvironment()
+  if (Result.isFailure(set)) {
+    process.stderr.write(`${set.failure}\n`)
+    process.exit(1)
   }
+  const manager = takeManager()
+  const asCopies = (copies: number, set: ProgramSettings) =>
+    supervise(copies, copyLimitsOf(set), manager, once.isAsked() ? layer : undefined)
+  const { copies, silenceMillis } = set.success
+  if (copies !== undefined && copy === undefined) return asCopies(copies, set.success)
   const lastResort = new LastResort()
-  // A debugger that holds the program is no fault of it.
-  if (silence !== undefined && silence !== Infinity && !isDebugged()) lastResort.watchdog.watch(silence)
+  if (silenceMillis !== undefined) lastResort.watchdog.watch(silenceMillis)
   const servers = new Servers()
   let asked = false
   const stopping = () => {
@@ -63,34 +61,64 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
     manager?.ready()
     manager?.watch(() => true)
   }
-  const program = programOf(layer, { servers, ready, stopping, isAsked: () => asked, problem })
+  // What its provider sets is known only once a part of it is built, which ends again where copies are to be built instead.
+  const prefork = Deferred.makeUnsafe<() => void>()
+  const program = Effect.provideService(
+    programOf(layer, { servers, ready, stopping, isAsked: () => asked, problem }),
+    OnProgramSettings,
+    (set) =>
+      Effect.suspend(() => {
+        const { copies, silenceMillis } = set
+        if (copies !== undefined && copy === undefined) {
+          Deferred.doneUnsafe(
+            prefork,
+            Exit.succeed(() => asCopies(copies, set))
+          )
+          return Effect.never
+        }
+        if (silenceMillis !== undefined) lastResort.watchdog.watch(silenceMillis)
+        return Effect.void
+      })
+  )
   // Before it is interrupted its servers stop: what is still being built may be what answers their requests.
-  const ending = Effect.suspend(() => (copy?.isRetired === true ? servers.stop : servers.leave))
+  const ending = Effect.suspend(() =>
+    copy?.isRetired === true || Deferred.isDoneUnsafe(prefork) ? servers.stop : servers.leave
+  )
   const main = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.forkDetach(program), (fiber) =>
       Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.andThen(ending, Fiber.interrupt(fiber)))
     )
   )
-  const fiber = Effect.runFork(main)
+  const stop = () => {
+    asked = true
+    stopping()
+    fiber?.interruptUnsafe()
+  }
+  const unheard =
+    copy === undefined
+      ? onSignals((status) => {
+          // Who asks twice does not want to wait for the drain.
+          if (asked) lastResort.exit(status)
+          else stop()
+        })
+      : noop
+  const unreloaded = onHangUp(manager, (line) => servers.log(line))
+  let fiber: Fiber.Fiber<() => void, E | ServerError> | undefined
+  fiber = Effect.runFork(Effect.raceFirst(main, Deferred.await(prefork)))
   // Until it ends, whether or not anything else keeps it alive.
   const alive = setInterval(noop, 2 ** 31 - 1)
   fiber.addObserver((exit) => {
     clearInterval(alive)
     // Being asked to stop, and having stopped, is success.
-    if (asked && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) lastResort.exit(0)
-    else Runtime.defaultTeardown(exit, (status) => status !== 0 && lastResort.exit(status))
+    if (asked && (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause))) return lastResort.exit(0)
+    if (Exit.isFailure(exit)) {
+      return Runtime.defaultTeardown(exit, (status) => status !== 0 && lastResort.exit(status))
+    }
+    unheard()
+    unreloaded()
+    exit.value()
   })
-  const stop = () => {
-    asked = true
-    stopping()
-    fiber.interruptUnsafe()
-  }
-  if (copy !== undefined) return copy.onStop(stop)
-  onSignals((status) => {
-    // Who asks twice does not want to wait for the drain.
-    if (asked) lastResort.exit(status)
-    else stop()
-  })
+  copy?.onStop(stop)
 }
 
 /** What a program is run with. */
@@ -115,11 +143,13 @@ const programOf = <A, E>(
   { isAsked, problem, ready, servers, stopping }: Run
 ): Effect.Effect<never, E | ServerError> => {
   const died = Deferred.makeUnsafe<never, ServerError>()
+  const whole = Deferred.makeUnsafe<void>()
   let built = false
   const started = Effect.andThen(
     Layer.build(layer),
     Effect.suspend(() => {
       built = true
+      Deferred.doneUnsafe(whole, Exit.void)
       return servers.ready
     })
   )
@@ -144,6 +174,7 @@ const programOf = <A, E>(
     Effect.raceFirst(Deferred.await(died)),
     Effect.provideService(Server.OnListenerDied, (error) => Effect.asVoid(Deferred.fail(died, error))),
     Effect.provideService(Server.OnListening, servers.add),
+    Effect.provideService(Transport.WhenBuilt, Deferred.await(whole)),
     Effect.tapCause((cause) => report(cause, problem)),
     Effect.provideService(Logger.LogToStderr, true)
   )
@@ -176,42 +207,13 @@ const supervise = <A, E>(
   })
 }
 
-/** Calls `stop` with the exit status that the signal stands for. */
-const onSignals = (stop: (status: number) => void): void => {
+/** Calls `stop` with the exit status that the signal stands for, until the returned function is called. */
+const onSignals = (stop: (status: number) => void): (() => void) => {
   const on = (_: NodeJS.Signals, signal: number) => stop(128 + signal)
   process.on("SIGINT", on)
   process.on("SIGTERM", on)
+  return () => void process.off("SIGINT", on).off("SIGTERM", on)
 }
-
-/** Reads a variable of the program itself, whose error is its end. */
-const setting = <A>(name: string, parse: (text: string) => Result.Result<A, string>): A | undefined => {
-  const text = process.env[name]
-  if (text === undefined || text === "") return undefined
-  const parsed = parse(text)
-  if (Result.isSuccess(parsed)) return parsed.success
-  process.stderr.write(`${name}: ${parsed.failure}\n`)
-  process.exit(1)
-}
-
-const countOf = (text: string): Result.Result<number, string> =>
-  /^[1-9]\d{0,3}$/.test(text)
-    ? Result.succeed(Number(text))
-    : Result.fail(`${JSON.stringify(text)} is not a positive integer`)
-
-/** Whoever sets it believes that the program is not root any more. */
-const nobodyElse = (): Result.Result<never, string> =>
-  Result.fail(
-    "a program does not change its user; start it as that user, with CAP_NET_BIND_SERVICE or with a socket of its manager where it has a port below 1024"
-  )
-
-/** In milliseconds. */
-const timeOf =
-  (forms: Settings.DurationForms) =>
-  (text: string): Result.Result<number, string> =>
-    Result.mapBoth(Settings.duration(text, forms), {
-      onSuccess: Duration.toMillis,
-      onFailure: (problem) => `it ${problem}`
-    })
 
 // An expected error says what is wrong in its message; a defect needs its stack.
 const report = (cause: Cause.Cause<unknown>, problem: Run["problem"]) => {

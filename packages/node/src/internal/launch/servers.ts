@@ -63,6 +63,11 @@ export class Servers {
     })
   }
 
+  /** Logs a line of the whole program, as that of one of them. */
+  log(line: string): void {
+    for (const server of this.running) return server.log(line)
+  }
+
   /** Logs, as their own, what those have done that have stopped. */
   tell(): void {
     for (const [server, stopped] of this.stopped) server.log(lineOf(stopped))

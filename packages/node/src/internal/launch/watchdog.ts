@@ -1,5 +1,6 @@
 import * as Result from "effect/Result"
 import type * as threads from "node:worker_threads"
+import { isDebugged } from "./debugger.ts"
 
 /**
  * A thread that ends the program with SIGKILL, from where a loop that is blocked
@@ -14,8 +15,10 @@ export class Watchdog {
   /** The thread, once there is one. */
   thread: threads.Worker | undefined = undefined
 
-  /** Starts it, and shows it from now on that the event loop turns. */
+  /** Starts it, once, and shows it from now on that the event loop turns. */
   watch(millis: number): void {
+    // A debugger that holds the program is no fault of it.
+    if (this.thread !== undefined || isDebugged()) return
     const silenceMillis = Math.min(longestMillis, millis)
     this.start(silenceMillis)
     // More often than it looks.
