@@ -27,6 +27,8 @@ export interface Side<out Read, in Write> {
   readonly encode: (message: Write) => Payload | Unencodable
   /** A payload that was encoded elsewhere, as it goes over a connection. */
   readonly frame: (payload: Payload) => Payload | Unencodable
+  /** What a message is that it writes, where it is one of these: for what is said of another. */
+  readonly takes?: "text" | "bytes" | undefined
   /** A message alone, as it goes to a worker and back. */
   readonly payload: MessageCodec<Payload, Read, Write>
   /** Over datagrams: each is one payload, and framing does not apply. */

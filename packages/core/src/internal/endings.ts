@@ -1,5 +1,6 @@
 import * as Cause from "effect/Cause"
 import type * as Exit from "effect/Exit"
+import { kindOf } from "./errors.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Response from "../Response.ts"
 
@@ -15,5 +16,8 @@ export const failed = (cause: Cause.Cause<unknown>): Response.Response<never> =>
 export const responseOf = <Out>(exit: Exit.Exit<Response.Response<Out>>): Response.Response<Out> => {
   if (exit._tag === "Failure") return failed(exit.cause)
   const response: Response.Response<Out> | undefined = exit.value
-  return response?._tag === undefined ? failed(Cause.die(new TypeError("The handler returned no Response"))) : response
+  return response?._tag === undefined ? failed(Cause.die(noResponse(response))) : response
 }
+
+const noResponse = (given: unknown): TypeError =>
+  new TypeError(`The handler returned no Response, but ${kindOf(given)}; wrap it in Response.make`)

@@ -8,3 +8,13 @@ export const messageOf = (error: unknown): string =>
         Result.try(() => String(error)),
         () => Object.prototype.toString.call(error)
       )
+
+/** What a value is, for whoever has given another than was expected: `a number`, `an Array`, `undefined`. */
+export const kindOf = (value: unknown): string => {
+  if (value === null || value === undefined) return String(value)
+  const kind =
+    typeof value === "object"
+      ? ((value.constructor as { readonly name?: string } | undefined)?.name ?? "object")
+      : typeof value
+  return `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind}`
+}

@@ -49,6 +49,7 @@ const ofBytes = (parts: {
 }): Framing => {
   const bytes = sides.make<Uint8Array, Uint8Array>({
     plain: true,
+    takes: "bytes",
     maxFrameBytes: parts.maxFrameBytes,
     decoder: parts.decoder,
     encode: parts.frame,
@@ -59,8 +60,11 @@ const ofBytes = (parts: {
   })
   return {
     bytes,
-    text: sides.mapped<Uint8Array, Uint8Array, string, string>(bytes, textOf, (text) =>
-      text.isWellFormed() ? utf8.encode(text) : illFormed
+    text: sides.mapped<Uint8Array, Uint8Array, string, string>(
+      bytes,
+      textOf,
+      (text) => (text.isWellFormed() ? utf8.encode(text) : illFormed),
+      "text"
     )
   }
 }
@@ -107,12 +111,14 @@ export const lines = (options: {
   }
   return {
     text: sides.make<string, string>({
+      takes: "text",
       ...shared,
       decoder: () => lineDecoders.textLines(options),
       encode: ofText(options.terminator),
       payload: textPayload
     }),
     bytes: sides.make<Uint8Array, Uint8Array>({
+      takes: "bytes",
       ...shared,
       decoder: () => lineDecoders.byteLines(options),
       encode: ofBytes(options.terminator),

@@ -11,6 +11,7 @@ import type * as Peer from "../Peer.ts"
 import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
+import { kindOf } from "./errors.ts"
 import { never } from "./deadlines.ts"
 import { waiting } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
@@ -135,6 +136,10 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
         return done
       }
       effect = this.streamed(response)
+    } else if (!Effect.isEffect(effect)) {
+      // Where types are not looked at: an async function, or one without a return.
+      on.conclude(this, failed(Cause.die(noEffect(effect))))
+      return done
     } else {
       effect = Effect.flatMap(effect, (response) =>
         response?._tag === "Streamed" ? this.streamed(response) : Exit.succeed(response)
@@ -270,6 +275,13 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return this.on.outbox.room((wait) => waiting(this, this.on, wait))
   }
 }
+
+const noEffect = (given: unknown): TypeError =>
+  new TypeError(
+    given instanceof Promise
+      ? "The handler returned a Promise; wrap what makes it in Effect.promise"
+      : `The handler returned ${kindOf(given)} and no Effect; return Effect.succeed(Response.make(…))`
+  )
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 

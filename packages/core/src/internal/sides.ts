@@ -18,6 +18,7 @@ export class Undecodable {
 /** What makes one end of a protocol; the rest follows from it. */
 export interface Parts<Read, Write> {
   readonly plain: boolean
+  readonly takes?: Side<Read, Write>["takes"]
   readonly maxFrameBytes: number
   readonly decoder: () => Decoder<Read>
   readonly encode: (message: Write) => Payload | Unencodable
@@ -28,9 +29,10 @@ export interface Parts<Read, Write> {
 }
 
 export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> => {
-  const { decoder, encode, frame, frameDatagram, maxFrameBytes, payload, plain, unframe } = parts
+  const { decoder, encode, frame, frameDatagram, maxFrameBytes, payload, plain, takes, unframe } = parts
   return {
     plain,
+    takes,
     maxFrameBytes,
     decoder,
     encode,
@@ -52,13 +54,15 @@ export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> 
 export const mapped = <A, B, A2, B2>(
   self: Side<A, B>,
   read: (message: A) => A2 | Undecodable,
-  write: (message: B2) => B | Unencodable
+  write: (message: B2) => B | Unencodable,
+  takes?: Side<A2, B2>["takes"]
 ): Side<A2, B2> => {
   // Written out: a closure for each message is what a combinator would cost.
   const { encode } = self
   const { encode: encodePayload } = self.payload
   return make<A2, B2>({
     plain: false,
+    takes,
     maxFrameBytes: self.maxFrameBytes,
     decoder: () => new Mapped(self.decoder(), self.plain, read),
     encode: (message) => {

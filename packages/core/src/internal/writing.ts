@@ -1,7 +1,7 @@
 import type { Side } from "../Codec.ts"
 import type { Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
-import { messageOf } from "./errors.ts"
+import { kindOf, messageOf } from "./errors.ts"
 import { Unencodable } from "./unencodable.ts"
 
 /** A message that was encoded elsewhere: its payload, which is only framed here. */
@@ -36,11 +36,19 @@ export const encoderOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire[
     try {
       encoded = typeof message === "object" && message instanceof Encoded ? frame(message.payload) : encode(message)
     } catch (error) {
-      return new Unencodable(`the encoder threw: ${messageOf(error)}`)
+      return new Unencodable(notTaken(side.takes, message) ?? `the encoder threw: ${messageOf(error)}`)
     }
     if (typeof encoded === "string" || encoded instanceof Uint8Array || encoded instanceof Unencodable) return encoded
-    return new Unencodable("the encoder returned neither text nor bytes")
+    return new Unencodable(notTaken(side.takes, message) ?? "the encoder returned neither text nor bytes")
   }
+}
+
+/** Says of a message that was not encoded that it is none, where that is known. */
+const notTaken = (takes: Side<unknown, never>["takes"], message: unknown): string | undefined => {
+  const isOne = takes === "text" ? typeof message === "string" : takes !== "bytes" || message instanceof Uint8Array
+  return isOne
+    ? undefined
+    : `a message is ${takes === "text" ? "a string" : "a Uint8Array"}, and this is ${kindOf(message)}`
 }
 
 const formOf = <Write>(
