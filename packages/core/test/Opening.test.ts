@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Outcome from "@socketserver/core/Outcome"
 import * as Peer from "@socketserver/core/Peer"
+import * as Server from "@socketserver/core/Server"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
@@ -279,9 +280,12 @@ describe("a peer for whom the system has too little of something", () => {
     })
   )
 
-  it.effect("has the one that asks for nothing make room for the next", () =>
+  it.effect("has the one that asks for nothing make room for the next, which is refused and no connection any more", () =>
     Effect.gen(function* () {
-      const { refused, server, sink } = yield* front()
+      let totals: () => Outcome.Totals = assert.fail
+      const { refused, server, sink } = yield* Effect.provideService(front(), Server.OnListening, (running) =>
+        Effect.sync(() => void (totals = running.totals))
+      )
       const idle = new Scripted()
       sink.accept(idle)
       yield* turns
@@ -291,6 +295,8 @@ describe("a peer for whom the system has too little of something", () => {
       assert.include(idle.asked(), "destroy")
       assert.lengthOf(refused(), 2)
       assert.lengthOf(yield* server.connections, 0)
+      const { connections, counts } = totals()
+      assert.deepStrictEqual([connections, counts.Refused], [0, 2])
     }).pipe(Effect.scoped, Effect.provide(quiet))
   )
 })
