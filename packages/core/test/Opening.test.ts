@@ -280,23 +280,25 @@ describe("a peer for whom the system has too little of something", () => {
     })
   )
 
-  it.effect("has the one that asks for nothing make room for the next, which is refused and no connection any more", () =>
-    Effect.gen(function* () {
-      let totals: () => Outcome.Totals = assert.fail
-      const { refused, server, sink } = yield* Effect.provideService(front(), Server.OnListening, (running) =>
-        Effect.sync(() => void (totals = running.totals))
-      )
-      const idle = new Scripted()
-      sink.accept(idle)
-      yield* turns
-      yield* TestClock.adjust("2 seconds")
-      sink.accept(new Scripted(), scarcity)
-      yield* turns
-      assert.include(idle.asked(), "destroy")
-      assert.lengthOf(refused(), 2)
-      assert.lengthOf(yield* server.connections, 0)
-      const { connections, counts } = totals()
-      assert.deepStrictEqual([connections, counts.Refused], [0, 2])
-    }).pipe(Effect.scoped, Effect.provide(quiet))
+  it.effect(
+    "has the one that asks for nothing make room for the next, which is refused and no connection any more",
+    () =>
+      Effect.gen(function* () {
+        let totals: () => Outcome.Totals = assert.fail
+        const { refused, server, sink } = yield* Effect.provideService(front(), Server.OnListening, (running) =>
+          Effect.sync(() => void (totals = running.totals))
+        )
+        const idle = new Scripted()
+        sink.accept(idle)
+        yield* turns
+        yield* TestClock.adjust("2 seconds")
+        sink.accept(new Scripted(), scarcity)
+        yield* turns
+        assert.include(idle.asked(), "destroy")
+        assert.lengthOf(refused(), 2)
+        assert.lengthOf(yield* server.connections, 0)
+        const { connections, counts } = totals()
+        assert.deepStrictEqual([connections, counts.Refused], [0, 2])
+      }).pipe(Effect.scoped, Effect.provide(quiet))
   )
 })

@@ -36,7 +36,7 @@ const built = (layer: Layer.Layer<never, unknown, Lines>) =>
   Effect.scoped(Effect.andThen(Layer.build(layer), Effect.never))
 
 const forgotten =
-  "Lines listens on memory:placed, and nobody serves it: its peers wait for ever. To mend it, add Lines.serve(…) to the program, or take its requests"
+  "Lines: nobody serves it, and it listens on memory:placed: its peers wait for ever; add Lines.serve(…) to the program, or take its requests"
 
 describe("a server that is placed", () => {
   it.effect("is told of within a second where nobody serves it, once", () =>

@@ -91,19 +91,21 @@ describe.skipIf(missing("python3"))("a program that has a service manager", () =
       })
   )
 
-  it.live("says that its copies begin anew, and when all have", () =>
-    Effect.gen(function* () {
-      const name = abstract()
-      const heard = yield* manager(name)
-      const server = yield* example("echo", { PREFORK: "2", NOTIFY_SOCKET: name })
-      yield* heard.prints(/READY=1\n/)
-      yield* server.signal("SIGHUP")
-      const [, micros] = yield* heard.prints(/\nREADY=1\nRELOADING=1 MONOTONIC_USEC=(\d+)\nREADY=1\n/)
-      assert.isBelow(Math.abs(Number(micros) / 1e6 - Number(process.hrtime.bigint()) / 1e9), 60)
-      yield* server.signal("SIGTERM")
-      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-      yield* heard.prints(/READY=1\nSTOPPING=1\n$/)
-    })
+  it.live.each([{ PREFORK: "2" }, {}] as ReadonlyArray<Environment>)(
+    "says that it begins anew, and when it has: %j",
+    (env) =>
+      Effect.gen(function* () {
+        const name = abstract()
+        const heard = yield* manager(name)
+        const server = yield* example("echo", { ...env, LISTEN: "tcp://127.0.0.1:0", NOTIFY_SOCKET: name })
+        yield* heard.prints(/READY=1\n/)
+        yield* server.signal("SIGHUP")
+        const [, micros] = yield* heard.prints(/\nREADY=1\nRELOADING=1 MONOTONIC_USEC=(\d+)\nREADY=1\n/)
+        assert.isBelow(Math.abs(Number(micros) / 1e6 - Number(process.hrtime.bigint()) / 1e9), 60)
+        yield* server.signal("SIGTERM")
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+        yield* heard.prints(/READY=1\nSTOPPING=1\n$/)
+      })
   )
 
   it.live("says nothing more when its loop does not turn", () =>

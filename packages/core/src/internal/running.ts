@@ -31,8 +31,8 @@ export const missesServe = <In, Out>(
     if (intake.isAwaited) return
     const where = listeners.map(({ address }) => address).join(" and ")
     const mend = `add ${context.service}.serve(…) to the program, or take its requests`
-    const line = `${context.service} listens on ${where}, and nobody serves it: its peers wait for ever. To mend it, ${mend}`
-    context.run(Effect.logWarning(line))
+    const line = `nobody serves it, and it listens on ${where}: its peers wait for ever; ${mend}`
+    context.log.say("Warn", "servers that nobody serves", line)
   }).pipe(Effect.raceFirst(Effect.raceFirst(engine.intake.taken, engine.stop.began)), Effect.asVoid)
 
 const patienceYields = 8

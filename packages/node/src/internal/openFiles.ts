@@ -57,7 +57,7 @@ let lookedAt = -Infinity
 
 /** What is said where a peer's descriptor is one of the last. */
 export const scarcityOf = (socket: net.Socket): Transport.Scarcity | undefined => {
-  // 13 ns (`pnpm bench`, "connections"). Where Node shows no number nothing is known.
+  // Where Node shows no number, nothing is known.
   const fd = (socket as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1
   return fd < top ? undefined : lookAt(fd)
 }
@@ -67,10 +67,13 @@ const lookAt = (fd: number): Transport.Scarcity | undefined => {
   if (now - lookedAt > 1_000) {
     lookedAt = now
     const all = limit()
-    top = all === Infinity ? Infinity : all - reserveOf(all)
-    scarcity = {
-      of: "descriptors",
-      limit: `${all}, the last ${reserveOf(all)} of them for files and workers; more: ulimit -n, LimitNOFILE=`
+    // Others may have taken the very last ones, so that nothing can be read: what was known holds.
+    if (all !== Infinity || scarcity === undefined) {
+      top = all === Infinity ? Infinity : all - reserveOf(all)
+      scarcity = {
+        of: "descriptors",
+        limit: `${all}, the last ${reserveOf(all)} of them for files and workers; more: ulimit -n, LimitNOFILE=`
+      }
     }
   }
   return fd < top ? undefined : scarcity

@@ -10,6 +10,8 @@ export class Manager {
   private readonly waiting: Array<string> = []
   private send: ((message: string) => void) | undefined = undefined
   private stops = false
+  /** Whether the program has started. */
+  isReady = false
 
   constructor(socket: string, silenceMillis: number | undefined) {
     this.silenceMillis = silenceMillis
@@ -23,6 +25,7 @@ export class Manager {
 
   /** The program has started, or has begun anew: what it is asked it can answer. */
   ready(): void {
+    this.isReady = true
     // What was begun before the stop does not take back that it stops.
     if (!this.stops) this.tell("READY=1")
   }
