@@ -304,7 +304,8 @@ export const layer = <Self, In, Out>(
       const listeners = yield* Effect.onError(bindAll, () => stop.shutdown)
       engine.open(listeners)
       yield* (yield* running.OnListening)?.(running.runningOf(engine)) ?? Effect.void
-      if (!Remote.isSilent()) yield* Effect.forkScoped(running.missesServe(engine, listeners))
+      if (!Remote.isSilent())
+        yield* Effect.forkScoped(running.missesServe(engine, listeners), { startImmediately: true })
       yield* Effect.addFinalizer(() => stop.shutdown)
       return makeServer(engine, listeners, controlOf(engine, options, limitsOf))
     })
