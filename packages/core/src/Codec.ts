@@ -19,6 +19,11 @@ import type { DecodeError, Payload, Unencodable } from "./Protocol.ts"
 export interface Side<out Read, in Write> {
   /** Whether a message is its payload, as for text and bytes. */
   readonly plain: boolean
+  /**
+   * What messages take in memory beside the bytes that they came in, which are so
+   * many: at most, or that of the one whose `payload` it is, where its text tells.
+   */
+  readonly weight: (bytes: number, payload?: Payload) => number
   /** The largest frame that it reads, in bytes. */
   readonly maxFrameBytes: number
   /** A new decoder for each connection. */

@@ -73,6 +73,11 @@ export class Activity {
     return this.writing !== undefined
   }
 
+  /** Since when nothing has left, as far as a look now and then can tell. */
+  get unsentSince(): number | undefined {
+    return this.writing?.at
+  }
+
   /** Everything has left. */
   sent(): void {
     this.writing = undefined

@@ -7,6 +7,8 @@ export interface Holder {
   readonly charged: number
   /** Whether its peer has taken nothing for a while of what was sent. */
   readonly isStuck: boolean
+  /** Since when, as far as that is known. */
+  readonly stuckSince: number | undefined
   /** Looks at what it holds. */
   account(): void
   /** Goes on, if it may. */
@@ -16,6 +18,7 @@ export interface Holder {
 }
 
 interface Surroundings {
+  readonly now: () => number
   readonly limits: { readonly maxMemory: number }
   readonly limitLog: LimitLog
   readonly tick: { readonly soon: (f: () => void) => void; readonly run: (f: () => void) => void }
@@ -41,6 +44,8 @@ export class Budget {
   /** How much there was when it was last looked at. */
   private seen = 0
   private slowed = new Set<Holder>()
+  private deferred = new Set<Holder>()
+  private looksAgainAt = 0
 
   constructor(context: Surroundings) {
     this.context = context
@@ -55,6 +60,11 @@ export class Budget {
   /** What is held, as far as it is known. */
   get total(): number {
     return this.sum
+  }
+
+  /** Whether it is worth a look at each message what it takes. What came before is at most a quarter. */
+  get looks(): boolean {
+    return this.sum > this.max / 4
   }
 
   /** Whether nobody new is let in. */
@@ -74,8 +84,31 @@ export class Budget {
     return true
   }
 
+  /**
+   * Whether one has nothing more decoded now: much may arrive in one turn, and what
+   * is over the limit is seen to before anything is added to it. It goes on after that.
+   */
+  defers(holder: Holder): boolean {
+    if (this.sum <= this.max) return false
+    this.deferred.add(holder)
+    this.looksSoon()
+    return true
+  }
+
+  /** Somebody new comes: of those that do not read, who hold most give way. Otherwise they would keep everybody out. */
+  makeRoom(): void {
+    const now = this.context.now()
+    if (!this.isTight || now < this.looksAgainAt) return
+    const stuck = largestFirst(
+      [...this.holders.values()].filter((each) => now - (each.stuckSince ?? now) >= stuckMillis)
+    )
+    if (stuck.length === 0) this.looksAgainAt = now + restMillis
+    this.reset(stuck)
+  }
+
   leave(holder: Holder): void {
     this.slowed.delete(holder)
+    this.deferred.delete(holder)
   }
 
   change(delta: number): void {
@@ -85,7 +118,11 @@ export class Budget {
     if (wasTight !== this.isTight) this.onChange()
     // Looking at all of them is for when it has grown, not for each change.
     const looks = delta > 0 ? sum > max * 0.75 && (sum > max || sum - seen > max / 64) : this.isOverAgain
-    if (!looks || this.armed) return
+    if (looks) this.looksSoon()
+  }
+
+  private looksSoon(): void {
+    if (this.armed) return
     this.armed = true
     this.context.tick.soon(() => this.context.tick.run(this.look))
   }
@@ -118,22 +155,28 @@ export class Budget {
       if (free || holder.charged <= this.share) holder.goOn()
       else this.slowed.add(holder)
     }
+    const { deferred } = this
+    this.deferred = new Set()
+    for (const holder of deferred) if (!this.defers(holder)) holder.goOn()
   }
 
-  /** Resets those that hold most, first those that do not read, a bounded number in a turn. */
+  /** Resets those that hold most. */
   private evict(): void {
-    const largest = [...this.holders.values()]
-      .filter(({ charged }) => charged > 0)
-      .sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || b.charged - a.charged)
+    const largest = largestFirst([...this.holders.values()])
     this.evicting = false
+    this.reset(largest)
+    if (this.sum <= this.max * 0.9 || largest.length <= mostEvicted) return
+    this.evicting = this.armed = true
+    this.context.afterTick(this.look)
+  }
+
+  /** Resets some, until there is room, a bounded number in a turn. */
+  private reset(largest: ReadonlyArray<Holder>): void {
     for (const holder of largest.slice(0, mostEvicted)) {
       if (this.sum <= this.max * 0.9) return
       this.tell("reset")
       holder.evict()
     }
-    if (this.sum <= this.max * 0.9 || largest.length <= mostEvicted) return
-    this.evicting = this.armed = true
-    this.context.afterTick(this.look)
   }
 
   private tell(did?: string): void {
@@ -141,4 +184,16 @@ export class Budget {
   }
 }
 
+/** Those that hold most, first those that do not read. */
+const largestFirst = (holders: ReadonlyArray<Holder>): ReadonlyArray<Holder> =>
+  holders
+    .filter(({ charged }) => charged > 0)
+    .sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || b.charged - a.charged)
+
 const mostEvicted = 50
+
+// How long a peer has taken nothing that has to give way.
+const stuckMillis = 1_000
+
+// How long nobody is looked at after a look in vain.
+const restMillis = 10

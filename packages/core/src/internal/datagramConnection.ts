@@ -73,8 +73,11 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
     const fault = reader.read(wire.datagram.data, 0)
     if (fault === undefined) {
+      const { heard } = this.activity
+      heard.cost = reader.weightOf(wire.datagram.data.length, context.budget.looks ? reader.payloads : undefined)
       context.deadlines.by(this, this.activity.heard.at + context.limits.requestMillis)
       this.line.add(reader.messages[0] as In, reader.payloads[0])
+      this.account()
       return this.line.offer()
     }
     context.ledger.record(fault, undefined, this)

@@ -24,6 +24,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       holds: true
     })
     this.dialogue.input.onReading = this.onReading
+    this.dialogue.input.mayDecode = () => !context.budget.defers(this)
     this.dialogue.input.onAwaited = this.onAwaited
   }
 
@@ -53,6 +54,11 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     if (this.dialogue.input.isHandedOn) this.dialogue.input.onTaken = this.stopWaiting
     else this.stopWaiting()
     this.decoding(() => this.dialogue.input.deliver())
+  }
+
+  override goOn(): void {
+    this.decoding(() => this.dialogue.input.goOn())
+    super.goOn()
   }
 
   protected readonly hasInput = false

@@ -64,7 +64,8 @@ const ofBytes = (parts: {
       bytes,
       textOf,
       (text) => (text.isWellFormed() ? utf8.encode(text) : illFormed),
-      "text"
+      "text",
+      bytes.weight
     )
   }
 }

@@ -133,6 +133,7 @@ export class Gate<In, Out> {
       this.context.limitLog.reached(scarcity.of, scarcity.limit, "refused", peer.name)
       return this.turnAway(opening, peer, Outcome.refused(`no ${scarcity.of} are left`, "Scarcity"))
     }
+    if (mayCome && !this.capacity.isSuspended) this.context.budget.makeRoom()
     // One connection less makes room for another only where it is their number that is at its limit.
     const { isMany } = this.capacity
     if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {

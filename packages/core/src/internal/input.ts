@@ -38,6 +38,8 @@ export class Input<In> {
   received = 0
   /** Called when reading stops, or goes on. */
   onReading: (reading: boolean) => void = noop
+  /** Whether what arrives may be decoded now; otherwise {@link goOn} is called when it may. */
+  mayDecode: () => boolean = always
   /** Called when somebody is going to wait for what the peer sends. */
   onAwaited: () => void = noop
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
@@ -110,7 +112,12 @@ export class Input<In> {
   }
 
   private get wantsMore(): boolean {
-    return this.inbox.size === 0 || this.taker?.waits(this.inbox.size) === true
+    return (this.inbox.size === 0 || this.taker?.waits(this.inbox.size) === true) && this.mayDecode()
+  }
+
+  /** It may decode again. */
+  goOn(): void {
+    if (this.held === undefined && this.relayed === undefined && this.wantsMore) this.read(true)
   }
 
   /** A handler takes what was held, by messages unless it has asked for the bytes. */
@@ -178,7 +185,7 @@ export class Input<In> {
       return
     }
     if (this.inbox.size === 0) this.decodedBytes = 0
-    this.decodedBytes += (chunk?.length ?? 0) * (this.reader.isPlain ? 2 : 16)
+    this.decodedBytes += this.reader.takes(chunk?.length ?? 0)
     this.decoded(this.reader.read(chunk, this.wire.bytesRead, this.wantsMore ? mostDecoded : 0))
     this.catchUp()
     this.readWire(this.wantsMore && !this.reader.isBehind)
@@ -223,6 +230,7 @@ export class Input<In> {
 }
 
 const noop = () => {}
+const always = () => true
 
 /** How many messages are decoded ahead of whoever reads them. */
 const mostDecoded = 128

@@ -30,9 +30,18 @@ export class Reader<Read> {
     this.payloads = side.plain ? (this.messages as Array<never>) : []
   }
 
-  /** Whether a message is its payload. */
-  get isPlain(): boolean {
-    return this.side.plain
+  /** What a chunk of so many bytes takes, and at most what is made of it. */
+  takes(bytes: number): number {
+    return bytes + this.side.weight(bytes)
+  }
+
+  /** What messages take in memory that were made of so many bytes: at most, or as their payloads tell. */
+  weightOf(bytes: number, payloads: ReadonlyArray<Payload> | undefined): number {
+    const { side } = this
+    if (payloads === undefined || side.plain) return side.weight(bytes)
+    let sum = 0
+    for (const payload of payloads) sum += side.weight(payload.length, payload)
+    return sum
   }
 
   /** Whether there may be messages that have not been decoded. */

@@ -56,7 +56,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   /** Whether it may hold more than it does. Who has nothing in flight may always: nobody waits for memory. */
   private get mayHoldMore(): boolean {
-    if (this.outbox.full) return false
+    if (this.outbox.full || this.context.budget.defers(this)) return false
     return this.line.inFlight === 0 || !this.holdsMuch
   }
 
@@ -74,8 +74,9 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   /** Makes requests of what was decoded of so many bytes, until there was a fault; whether there were any. */
   private decode(fault: DecodeError | undefined, before: number): boolean {
     const { messages, payloads } = this.reader
-    // Text is a copy, and values take more than the text that they are made of.
-    this.activity.heard.cost += (before - this.reader.restBytes) * (this.context.side.plain ? 1 : 15)
+    const made = before - this.reader.restBytes
+    if (made > 0)
+      this.activity.heard.cost += this.reader.weightOf(made, this.context.budget.looks ? payloads : undefined)
     const whole = messages.length > 0
     if (whole) {
       const { activity, context } = this

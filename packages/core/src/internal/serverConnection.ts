@@ -107,6 +107,10 @@ export abstract class ServerConnection<In, Out>
     return this.outbox.blocked
   }
 
+  get stuckSince(): number | undefined {
+    return this.outbox.blocked ? this.activity.unsentSince : undefined
+  }
+
   goOn(): void {}
 
   /** Breaks it off, since it holds more than others. */

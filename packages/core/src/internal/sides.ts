@@ -19,6 +19,8 @@ export class Undecodable {
 export interface Parts<Read, Write> {
   readonly plain: boolean
   readonly takes?: Side<Read, Write>["takes"]
+  /** Default: that of text and bytes, where it is plain; otherwise of what is made of them. */
+  readonly weight?: Side<Read, Write>["weight"]
   readonly maxFrameBytes: number
   readonly decoder: () => Decoder<Read>
   readonly encode: (message: Write) => Payload | Unencodable
@@ -33,6 +35,7 @@ export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> 
   return {
     plain,
     takes,
+    weight: parts.weight ?? (plain ? weightOfPlain : weightOfValue),
     maxFrameBytes,
     decoder,
     encode,
@@ -50,12 +53,19 @@ export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> 
   }
 }
 
+/** Text is a copy. */
+const weightOfPlain = (bytes: number): number => bytes
+
+/** An estimate: of most formats no value takes more. */
+const weightOfValue = (bytes: number): number => bytes * 15
+
 /** A side whose messages are converted: `read` after it has decoded them, `write` before it encodes them. */
 export const mapped = <A, B, A2, B2>(
   self: Side<A, B>,
   read: (message: A) => A2 | Undecodable,
   write: (message: B2) => B | Unencodable,
-  takes?: Side<A2, B2>["takes"]
+  takes?: Side<A2, B2>["takes"],
+  weight: Side<A2, B2>["weight"] = self.plain ? weightOfValue : self.weight
 ): Side<A2, B2> => {
   // Written out: a closure for each message is what a combinator would cost.
   const { encode } = self
@@ -63,6 +73,7 @@ export const mapped = <A, B, A2, B2>(
   return make<A2, B2>({
     plain: false,
     takes,
+    weight,
     maxFrameBytes: self.maxFrameBytes,
     decoder: () => new Mapped(self.decoder(), self.plain, read),
     encode: (message) => {

@@ -4,6 +4,7 @@ import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import * as jsonText from "../internal/json.ts"
+import * as jsonWeight from "../internal/jsonWeight.ts"
 import { build, framed } from "../internal/protocols.ts"
 import * as sides from "../internal/sides.ts"
 import { Unencodable } from "../internal/unencodable.ts"
@@ -54,7 +55,7 @@ export const text = (of: Framed<string> | Framed<Uint8Array>): Framed<string> =>
  * @since 0.1.0
  */
 export const json = (of: Framed<string> | Framed<Uint8Array>): Protocol<unknown, unknown> => {
-  const side = sides.mapped(of.framing.text, jsonText.parse, jsonText.format)
+  const side = sides.mapped(of.framing.text, jsonText.parse, jsonText.format, undefined, jsonWeight.weightOf)
   return build({ name: `json(${of.name})`, problem: of.problem, server: side, client: side })
 }
 
