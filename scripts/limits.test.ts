@@ -20,7 +20,7 @@ const sources = globSync("packages/{core,node}/src/**/*.ts").map((file) => readF
 const variables = [
   ...new Set(
     sources.flatMap((source) =>
-      [...source.matchAll(/(?:parsed|setting|process\.env)[[(]"([A-Z_]+)"/g)].map(([, name]) => name!)
+      [...source.matchAll(/(?:(?:parsed|setting|process\.env)[[(]|name: )"([A-Z_]+)"/g)].map(([, name]) => name!)
     )
   )
 ]
