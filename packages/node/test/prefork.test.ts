@@ -360,3 +360,49 @@ describe("a stop", () => {
     assert.lengthOf(copies.all, 1)
   })
 })
+
+describe("a service manager", () => {
+  it("gets no sign of life of copies of which one hangs, until another has its place", () => {
+    const copies = ScriptedCopies.serving(2)
+    assert.isTrue(copies.isAlive())
+    copies.at(1).lives = false
+    copies.tick.advance(6_250)
+    assert.isFalse(copies.isAlive())
+    copies.last.ready()
+    assert.isTrue(copies.isAlive())
+  })
+
+  it("gets one while a copy that has ended is started again", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.at(1).ends({ exitCode: 1 })
+    assert.isTrue(copies.isAlive())
+  })
+
+  it("gets none where no copy is there", () => {
+    const copies = ScriptedCopies.serving(1)
+    copies.last.ends({ exitCode: 1 })
+    assert.isFalse(copies.isAlive())
+  })
+
+  it("hears that all are there, begin anew and have begun, and stop", () => {
+    const copies = new ScriptedCopies(2)
+    copies.last.ready()
+    assert.deepStrictEqual(copies.heard, [])
+    copies.last.ready()
+    assert.deepStrictEqual(copies.heard, ["ready"])
+    copies.supervisor.restart()
+    copies.last.ready()
+    assert.deepStrictEqual(copies.heard, ["ready", "reloading"])
+    copies.last.ready()
+    assert.deepStrictEqual(copies.heard, ["ready", "reloading", "ready"])
+    copies.supervisor.stop(143)
+    assert.deepStrictEqual(copies.heard, ["ready", "reloading", "ready", "stopping"])
+  })
+
+  it("hears that a restart is over which has failed", () => {
+    const copies = ScriptedCopies.serving(1)
+    copies.supervisor.restart()
+    copies.last.ends({ exitCode: 1 })
+    assert.deepStrictEqual(copies.heard, ["ready", "reloading", "ready"])
+  })
+})

@@ -72,6 +72,9 @@ export class ScriptedCopies {
   readonly said: Array<string> = []
   readonly supervisor: Supervisor
   status: number | undefined = undefined
+  /** What a service manager has heard, and whether it would get a sign of life. */
+  readonly heard: Array<string> = []
+  isAlive = (): boolean => false
 
   constructor(count: number, limits: Partial<CopyLimits> = {}) {
     this.supervisor = new Supervisor(
@@ -86,7 +89,13 @@ export class ScriptedCopies {
         },
         bind: () => Promise.resolve({}),
         say: (line) => void this.said.push(line),
-        onEnd: (status) => (this.status = status)
+        onEnd: (status) => (this.status = status),
+        manager: {
+          ready: () => void this.heard.push("ready"),
+          reloading: () => void this.heard.push("reloading"),
+          stopping: () => void this.heard.push("stopping"),
+          watch: (isAlive) => void (this.isAlive = isAlive)
+        }
       }
     )
     this.supervisor.start()

@@ -71,7 +71,8 @@ export class CopyHandle {
   /** Whether it can be told anything. */
   private listens = false
   private isDebugged = false
-  private isSilent = false
+  /** Whether it gives no sign of life, for half the time that it may. */
+  isSilent = false
   private isRetired = false
   private drainMillis = defaultDrainMillis
   private stopsBy = Infinity

@@ -49,6 +49,11 @@ export class Slot {
     return this.alive.size > 0
   }
 
+  /** Whether what its place is given waits for a copy that hangs. */
+  get hangs(): boolean {
+    return this.current?.isSilent === true
+  }
+
   /** Starts the first copy, once. */
   start(announces: boolean): void {
     if (this.started) return

@@ -92,6 +92,11 @@ export class Supervisor {
     this.stopAll()
   }
 
+  /** Some of them are there, and none hangs. */
+  private get isAlive(): boolean {
+    return this.slots.some(({ isRunning }) => isRunning) && !this.slots.some(({ hangs }) => hangs)
+  }
+
   private stopAll(): void {
     this.stoppedAt = this.ground.tick.now()
     this.ground.manager?.stopping()
@@ -115,7 +120,7 @@ export class Supervisor {
   private there(): void {
     this.isThere = true
     this.ground.manager?.ready()
-    this.ground.manager?.watch(() => this.slots.some(({ isRunning }) => isRunning))
+    this.ground.manager?.watch(() => this.isAlive)
     if (this.again) this.restart()
   }
 
