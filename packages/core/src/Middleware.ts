@@ -9,12 +9,14 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import type * as Handler from "./Handler.ts"
 import * as durations from "./internal/duration.ts"
 import { elapsed } from "./internal/elapsed.ts"
+import { complain, CurrentRequest, tell, type Told } from "./internal/incoming.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Request from "./Request.ts"
 import * as Response from "./Response.ts"
@@ -158,7 +160,9 @@ export const filter: {
       Effect.catchDefect(
         Effect.suspend(() => check(request)),
         (defect) =>
-          Effect.as(Effect.logError(`The check of request ${request.id} from ${request.peer.name} died`, defect), false)
+          Effect.withFiber((fiber) =>
+            Effect.as(complain(fiber.getRef(CurrentRequest), "the check of", Cause.die(defect)), false)
+          )
       )
     return over<In, Out, R, R | R2>(
       self,
@@ -181,13 +185,20 @@ export const filter: {
  * @since 0.1.0
  */
 export interface LoggingOptions {
-  /** The level of requests that were answered. Default: `"Info"`. Those that died are logged as `Error`. */
+  /** The level of the lines. Default: `"Info"`. A request that failed is logged as `Error`, as it is without this. */
   readonly level?: "Debug" | "Info" | undefined
 }
 
 /**
- * Logs each request with its peer and how long its handler took. Bodies are not
- * logged: they may hold secrets.
+ * Logs each request once, when it has its outcome: with its peer, what became of it
+ * and how long its handler took. Bodies are not logged: they may hold secrets.
+ *
+ * **Details**
+ *
+ * What an outcome would be logged as otherwise is not logged besides. Under workers
+ * the line is the worker's, but for a request that failed, which is its server's.
+ * A line that tells of a defect is bounded in number, as all that peers can cause;
+ * the others are as many as there are requests.
  *
  * @category combinators
  * @since 0.1.0
@@ -199,30 +210,23 @@ export const logging: {
 } = dual(
   (args) => isWork(args[0]),
   <In, Out, R>(self: Work<In, Out, R>, options?: LoggingOptions) => {
-    const log = options?.level === "Debug" ? Effect.logDebug : Effect.logInfo
+    const level = options?.level ?? "Info"
     return over<In, Out, R, R>(
       self,
       (handler) => (request) =>
-        Effect.clockWith((clock) => {
+        Effect.withFiber((fiber) => {
+          const clock = fiber.getRef(Clock.Clock)
           const start = elapsed(clock)
+          // Its server writes the line, which alone knows how it ends.
+          const told: Told = { level, request, took: () => elapsed(clock) - start, response: undefined }
+          tell(fiber.getRef(CurrentRequest), told)
           return Effect.onExit(
             Effect.suspend(() => handler(request)),
             (exit) => {
-              const millis = Math.floor(elapsed(clock) - start)
-              const facts = { request: request.id, peer: request.peer.name, millis }
-              if (Exit.isFailure(exit)) {
-                return Effect.annotateLogs(
-                  Cause.hasInterruptsOnly(exit.cause)
-                    ? log("request interrupted")
-                    : Effect.logError("request failed", exit.cause),
-                  facts
-                )
-              }
-              const { _tag, outcome } = exit.value
-              return Effect.annotateLogs(
-                log(outcome === undefined ? "request answered" : `request ${Outcome.describe(outcome)}`),
-                { ...facts, response: _tag }
-              )
+              const millis = told.took()
+              told.took = () => millis
+              if (Exit.isSuccess(exit)) told.response = exit.value._tag
+              return Effect.void
             }
           )
         })

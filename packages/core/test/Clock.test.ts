@@ -76,7 +76,10 @@ describe.each([
         assert.strictEqual(yield* Fiber.join(answer), "done")
         assert.deepStrictEqual(received?.[0], 1_000)
         assert.strictEqual((yield* Fiber.join(stopped)).millis, 500)
-        assert.strictEqual(entries.find(({ message }) => message === "request answered")?.annotations["millis"], 1_000)
+        assert.strictEqual(
+          entries.find(({ message }) => message.endsWith("was answered"))?.annotations["millis"],
+          1_000
+        )
       }).pipe(Effect.provideService(Clock.Clock, clock), Effect.provide(layer))
     })
   )

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { counts, type LineHandler, logs, peer, rest, serving, settled, tell } from "./support/serving.ts"
+import { counts, type LineHandler, Lines, logs, peer, rest, serving, settled, tell } from "./support/serving.ts"
 
 const echo: LineHandler = (request) => Effect.succeed(Response.make(request.body))
 
@@ -34,12 +34,18 @@ describe("Middleware.logging", () => {
         assert.deepStrictEqual([yield* client.take, yield* client.take], ["secret answer", "s"])
         const facts = entries.map(({ annotations, level, message }) => {
           assert.match(String(annotations["peer"]), /^memory:.*#1$/)
-          return [level, message, annotations["request"], annotations["millis"], annotations["response"]]
+          return [
+            level,
+            message.replace(/ from .* /, " "),
+            annotations["request"],
+            annotations["millis"],
+            annotations["response"]
+          ]
         })
         assert.sameDeepMembers(facts, [
-          ["Info", "request answered", 1, 1_500, "Reply"],
-          ["Info", "request answered", 2, 0, "Empty"],
-          ["Info", "request answered", 3, 0, "Streamed"]
+          ["Info", "Lines: request 1 answered", 1, 1_500, "Reply"],
+          ["Info", "Lines: request 2 answered", 2, 0, "Empty"],
+          ["Info", "Lines: request 3 answered", 3, 0, "Streamed"]
         ])
         assert.notInclude(JSON.stringify(entries), "secret")
       })
@@ -61,7 +67,7 @@ describe("Middleware.logging", () => {
     ).pipe(Effect.provide(layer))
   })
 
-  it.effect("logs a request that died as an error, which stays Failed", () => {
+  it.effect("logs a request that died once, as an error, which stays Failed", () => {
     const [entries, layer] = logs()
     return serving(
       Middleware.logging()(handler),
@@ -69,12 +75,12 @@ describe("Middleware.logging", () => {
         const client = yield* peer
         yield* tell(client, "die")
         assert.deepStrictEqual(yield* rest(client), [])
-        const failed = entries.filter(({ message }) => message.startsWith("request failed"))
-        assert.deepStrictEqual(
-          failed.map(({ level }) => level),
-          ["Error"]
-        )
         assert.deepStrictEqual(yield* counts, { Failed: 1 })
+        const [line, ...others] = entries
+        assert.deepStrictEqual(others, [])
+        assert.strictEqual(line?.level, "Error")
+        assert.match(line?.message ?? "", /^Lines: request 1 from memory:\S+ failed$/)
+        assert.deepStrictEqual([line?.annotations["request"], line?.annotations["millis"]], [1, 0])
       })
     ).pipe(Effect.provide(layer))
   })
@@ -88,15 +94,14 @@ describe("Middleware.logging", () => {
         const client = yield* peer
         yield* tell(client, "x")
         yield* rest(client)
-        assert.deepStrictEqual(
-          entries.filter(({ level }) => level === "Info").map(({ message }) => message),
-          ["request refused: closed on Sundays"]
-        )
+        assert.lengthOf(entries, 1)
+        assert.match(entries[0]!.message, /^Lines: request 1 from memory:\S+ ended: refused: closed on Sundays$/)
+        assert.deepStrictEqual([entries[0]!.level, entries[0]!.annotations["outcome"]], ["Info", "Refused"])
       })
     ).pipe(Effect.provide(layer))
   })
 
-  it.effect("does not log a request whose peer has left as an error", () =>
+  it.effect("logs a request whose peer has left once, and as no error", () =>
     Effect.gen(function* () {
       const [entries, layer] = logs()
       const begun = yield* Deferred.make<void>()
@@ -114,12 +119,48 @@ describe("Middleware.logging", () => {
           )
           yield* settled
           assert.deepStrictEqual(yield* counts, { Cancelled: 1 })
-          assert.deepStrictEqual(
-            entries.filter(({ level }) => level === "Error"),
-            []
-          )
+          assert.lengthOf(entries, 1)
+          assert.match(entries[0]!.message, /^Lines: request 1 from memory:\S+ ended: the peer is gone$/)
+          assert.strictEqual(entries[0]!.level, "Info")
         })
       ).pipe(Effect.provide(layer))
     })
   )
+
+  it.effect("logs a request once, also where outcomes are logged", () => {
+    const [entries, layer] = logs()
+    const late = Middleware.timeout(handler, "1 second")
+    return serving(
+      Middleware.logging(late),
+      Effect.gen(function* () {
+        const client = yield* peer
+        yield* tell(client, "2000")
+        yield* settled
+        yield* TestClock.adjust("1 second")
+        yield* rest(client)
+        assert.deepStrictEqual(
+          entries.map(({ annotations, level, message }) => [
+            level,
+            message.replace(/ from .* /, " "),
+            annotations["millis"]
+          ]),
+          [["Info", "Lines: request 1 ms", 1_000]]
+        )
+      }).pipe(Effect.provide(Lines.logOutcomes))
+    ).pipe(Effect.provide(layer))
+  })
+
+  it.effect("quotes nothing of what a peer has sent", () => {
+    const [entries, layer] = logs()
+    const secret = "s\x1b[31mecret"
+    return serving(
+      Middleware.logging(() => Effect.die(new Error(secret))),
+      Effect.gen(function* () {
+        const client = yield* peer
+        yield* tell(client, secret)
+        yield* rest(client)
+        assert.notInclude(JSON.stringify(entries), "ecret")
+      })
+    ).pipe(Effect.provide(layer))
+  })
 })

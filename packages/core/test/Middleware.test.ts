@@ -202,7 +202,7 @@ describe("Middleware.filter", () => {
           assert.deepStrictEqual(yield* counts, { Refused: 1, Completed: 1 })
           const errors = entries.filter(({ level }) => level === "Error")
           assert.strictEqual(errors.length, 1)
-          assert.match(errors[0]?.message ?? "", /^The check of request 1 from memory:.*#1 died/)
+          assert.match(errors[0]?.message ?? "", /^Lines: the check of request 1 from memory:.*#1 failed/)
         })
       ).pipe(Effect.provide(layer))
     })

@@ -15,6 +15,7 @@ import { kindOf } from "./errors.ts"
 import { never } from "./deadlines.ts"
 import { waiting } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
+import { factsOf, nameOf } from "./ledger.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import type { Runner } from "./context.ts"
 
@@ -64,6 +65,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare heldMillis: number | undefined
   /** Since when a stream is asked for its next element, where that is timed. */
   declare private askedAt: number | undefined
+  /** Whether a line is logged of it, however it ends. */
+  declare told: Told | undefined
   declare private observers: Set<(outcome: Outcome.Outcome) => void> | undefined
 
   constructor(id: number, body: In, payload: Payload | undefined, heard: Heard, on: ServerConnection<In, Out>) {
@@ -177,6 +180,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     for (const observer of this.observers) observer(outcome)
   }
 
+  complain(what: string, cause: Cause.Cause<unknown>): void {
+    const { log } = this.on.context
+    log.say("Error", "checks that failed", `${what} ${nameOf(this.on, this)} failed`, factsOf(this.on, this), cause)
+  }
+
   /** Since when it waits for a handler, or its stream for the next element: not for others, nor for the peer. */
   get waitsSince(): number {
     return this.settled !== undefined || this.response !== undefined ? never : (this.askedAt ?? this.heard.at)
@@ -284,6 +292,28 @@ const noEffect = (given: unknown): TypeError =>
   )
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
+
+/** What a middleware has found out of a request that is logged when it has its outcome. */
+export interface Told {
+  readonly level: "Debug" | "Info"
+  /** As its handler sees it: in a worker with the number that it has in its server. */
+  readonly request: Request.Request<unknown>
+  /** How long its handler takes, or has taken, in milliseconds. */
+  took: () => number
+  /** What was answered. */
+  response: string | undefined
+}
+
+/** Logs what has gone wrong with a request, as its server's, where it is one of a server. */
+export const complain = (request: object | undefined, what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  request instanceof Incoming
+    ? Effect.sync(() => request.complain(what, cause))
+    : Effect.logError(`${what} a request failed`, cause)
+
+/** Has a request logged, where it is one of a server. */
+export const tell = (request: object | undefined, told: Told): void => {
+  if (request instanceof Incoming) request.told = told
+}
 
 /** The request whose handler the current fiber is in: the handler's own, or one that it has started. */
 export const CurrentRequest = Context.Reference<object | undefined>("@socketserver/core/internal/CurrentRequest", {

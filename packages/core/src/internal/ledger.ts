@@ -5,6 +5,7 @@ import type * as Request from "../Request.ts"
 import type { LimitLog } from "./limitLog.ts"
 import { limitMet } from "./limitMet.ts"
 import type { Limits } from "./limits.ts"
+import type { Told } from "./incoming.ts"
 import type { Facts, ServerLog } from "./serverLog.ts"
 
 interface Surroundings {
@@ -39,6 +40,7 @@ export class Ledger {
     Suspended: 0,
     Stopping: 0,
     Allow: 0,
+    OwnAddress: 0,
     Verify: 0,
     TooLarge: 0,
     Program: 0
@@ -62,8 +64,11 @@ export class Ledger {
   }
 
   record(outcome: Outcome.Outcome, request: Request.Request<unknown> | undefined, connection: Connection.Info): void {
-    if (outcome === Outcome.completed) this.counts.Completed++
-    else {
+    if (outcome === Outcome.completed) {
+      this.counts.Completed++
+      const told = (request as Tellable)?.told
+      if (told !== undefined) this.logTold(outcome, told)
+    } else {
       this.counts[outcome._tag]++
       if (outcome._tag === "TimedOut") this.timeouts[outcome.deadline]++
       else if (outcome._tag === "Refused") this.refusals[outcome.kind]++
@@ -101,15 +106,33 @@ export class Ledger {
     connection: Connection.Info
   ): void {
     const { _tag } = outcome
-    const level = _tag === "Failed" || _tag === "WorkerCrashed" ? "Error" : this.level
+    const isFault = _tag === "Failed" || _tag === "WorkerCrashed"
+    const told = (request as Tellable)?.told
+    if (!isFault && told !== undefined) return this.logTold(outcome, told)
+    const level = isFault ? "Error" : this.level
     const { log } = this.context
     if (log.silent || !log.isRead(level)) return
     const of = nameOf(connection, request)
-    const facts = factsOf(connection, request, outcome)
+    const facts = { ...factsOf(connection, request, outcome), millis: told && Math.floor(told.took()) }
     if (_tag === "Failed") log.say(level, kinds.Failed, `${of} failed`, facts, outcome.cause)
     else log.say(level, kinds[_tag], `${of} ended: ${Outcome.describe(outcome)}`, facts)
   }
+
+  /** Logs a request of which a line was asked for. */
+  private logTold(outcome: Outcome.Outcome, { level, request, response, took }: Told): void {
+    const { log } = this.context
+    // In a worker its parent says how it has ended, where somebody looks for that.
+    if (log.silent && outcome._tag !== "Completed" && log.isRead(this.level)) return
+    // Where outcomes are logged it is one of them.
+    const at = outcome._tag === "Completed" || level === "Info" ? level : this.level
+    if (!log.isRead(at)) return
+    const how = outcome._tag === "Completed" ? "was answered" : `ended: ${Outcome.describe(outcome)}`
+    const facts = { ...factsOf(request.connection, request, outcome), millis: Math.floor(took()), response }
+    log.say(at, undefined, `${nameOf(request.connection, request)} ${how}`, facts)
+  }
 }
+
+type Tellable = { readonly told?: Told | undefined } | undefined
 
 /** What a line calls it. */
 export const nameOf = ({ kind, peer }: Connection.Info, request?: Request.Request<unknown>): string => {

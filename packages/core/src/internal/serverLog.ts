@@ -43,14 +43,21 @@ export class ServerLog {
   /**
    * Logs a line. `kind` says what lines of its kind are about, as in "17 more lines
    * about requests that failed were left out": one of few texts, and none that peers choose.
+   * Without it there are as many as are asked for.
    */
-  say(level: Level, kind: string, text: string, facts: Facts = {}, cause?: Cause.Cause<unknown>): void {
+  say(level: Level, kind: string | undefined, text: string, facts: Facts = {}, cause?: Cause.Cause<unknown>): void {
     if (!this.isRead(level)) return
+    if (kind === undefined) return this.write(level, text, facts, cause)
     const now = this.context.now()
     let of = this.kinds.get(kind)
     if (of === undefined) this.kinds.set(kind, (of = new Kind(now, (left) => this.write(level, rest(left, kind)))))
     if (of.takes(now)) this.write(level, text, facts, cause)
     else if (of.left++ === 0) this.context.deadlines.by(of, now + 1_000)
+  }
+
+  /** Logs at `Info` a line that says itself whose it is, as it is. */
+  plain(line: string): void {
+    this.context.run(Effect.logInfo(printable(line, Infinity)))
   }
 
   /** The server has stopped: what was left out is told now. */

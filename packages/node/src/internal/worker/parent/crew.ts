@@ -195,7 +195,8 @@ export class Crew {
       this.grow()
     )
     const ends = this.isOpening && this.backoff.lastFailure !== undefined
-    if (!ends) Effect.runForkWith(context)(Effect.logError(`${service}: ${problem}; the next start is in ${delay} ms`))
+    const line = Outcome.printable(`${service}: ${problem}; the next start is in ${delay} ms`)
+    if (!ends) Effect.runForkWith(context)(Effect.annotateLogs(Effect.logError(line), { server: service }))
     if (!hasReady(this.workers) && this.backoff.isHopeless) this.demand.onHopeless(crash)
   }
 
