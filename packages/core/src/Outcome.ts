@@ -12,6 +12,7 @@ import type * as Connection from "./Connection.ts"
 import type * as Refusal from "./Refusal.ts"
 import type * as Request from "./Request.ts"
 import { textOf } from "./internal/outcomeText.ts"
+import * as printing from "./internal/printable.ts"
 
 /**
  * The way a request ended.
@@ -370,3 +371,26 @@ export const workerCrashed = (crash: Omit<WorkerCrashed, "_tag">): WorkerCrashed
  * @since 0.1.0
  */
 export const describe = (outcome: Outcome): string => textOf(outcome)
+
+/**
+ * Text that may hold what strangers have sent, as it may be shown: in one line, with
+ * nothing in it that a terminal obeys, or that reorders what is read. What is longer
+ * than `most` characters (1024) is cut, and says so.
+ *
+ * **When to use**
+ *
+ * For all that a program prints or logs of what it was sent. The library does so with
+ * what it logs, and `NodeServer.launch` with what a program logs.
+ *
+ * **Example** (Showing what a peer has sent)
+ *
+ * ```ts
+ * import { Outcome } from "@socketserver/core"
+ *
+ * Outcome.printable("\u001b[2Jgone\n") // => "\\x1b[2Jgone\\n"
+ * ```
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const printable = (text: string, most?: number): string => printing.printable(text, most)

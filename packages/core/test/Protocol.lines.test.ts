@@ -196,8 +196,8 @@ describe("Protocol.lines", () => {
 
     it("a line with a newline in it", () => {
       const says = "a line cannot contain a newline or end with a carriage return"
-      assert.strictEqual(problem("ab\ncd"), `${says}: "ab\\ncd"`)
-      assert.strictEqual(problem("ab\n", { terminator: "\r\n" }), `${says}: "ab\\n"`)
+      assert.strictEqual(problem("ab\ncd"), says)
+      assert.strictEqual(problem("ab\n", { terminator: "\r\n" }), says)
     })
 
     // "a\r" + "\n" is read as "a": the message would change on the way without anyone being told.

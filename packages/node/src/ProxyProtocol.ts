@@ -94,8 +94,8 @@ const readText = (input: Uint8Array): Header => {
   const fine =
     kind !== 0 && net.isIP(source) === kind && net.isIP(destination) === kind && isPort(port) && rest.length === 1
   return fine && isPort(rest[0] as string)
-    ? header({ host: source, port: Number(port) }, end + 1)
-    : malformed(`the PROXY header is none: ${JSON.stringify(line.slice(0, -1))}`)
+    ? header({ host: kind === 4 ? source : written(source), port: Number(port) }, end + 1)
+    : malformed("the PROXY header has other fields than TCP4 or TCP6, two addresses and two ports")
 }
 
 const isPort = (text: string): boolean => /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535
@@ -118,7 +118,7 @@ const readBinary = (input: Uint8Array): Header => {
     case 0x21: {
       if (length < 36) return malformed("the PROXY header is too short for IPv6 addresses")
       const words = Array.from({ length: 8 }, (_, i) => view.getUint16(16 + 2 * i).toString(16))
-      return header({ host: compressed(words.join(":")), port: view.getUint16(48) }, size)
+      return header({ host: written(words.join(":")), port: view.getUint16(48) }, size)
     }
     default:
       // Datagrams, Unix sockets and what is not specified: the receiver may not refuse them, and knows no address.
@@ -126,8 +126,8 @@ const readBinary = (input: Uint8Array): Header => {
   }
 }
 
-/** As the platform writes it. */
-const compressed = (ip: string): string => new URL(`http://[${ip}]`).hostname.slice(1, -1)
+/** An address of IPv6 as the platform writes that of a socket: a peer has one name, whoever says it. */
+const written = (ip: string): string => new net.SocketAddress({ address: ip, family: "ipv6" }).address
 
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")

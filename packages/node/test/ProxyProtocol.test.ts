@@ -27,6 +27,21 @@ describe("a PROXY header", () => {
       input: bytes("PROXY TCP6 2001:db8::17 2001:db8::1 56324 443\r\n"),
       source: { host: "2001:db8::17", port: 56_324 }
     },
+    {
+      what: "version 1 over IPv6, however its address is written",
+      input: bytes("PROXY TCP6 2001:DB8:0:0:0::17 2001:db8::1 56324 443\r\n"),
+      source: { host: "2001:db8::17", port: 56_324 }
+    },
+    {
+      what: "version 1 of an address of IPv4 in one of IPv6",
+      input: bytes("PROXY TCP6 ::FFFF:c000:0201 ::ffff:198.51.100.1 56324 443\r\n"),
+      source: { host: "::ffff:192.0.2.1", port: 56_324 }
+    },
+    {
+      what: "version 2 of an address of IPv4 in one of IPv6",
+      input: binary(0x21, 0x21, [...Array.from({ length: 10 }, () => 0), 255, 255, 192, 0, 2, 1, ...ipv6.slice(16)]),
+      source: { host: "::ffff:192.0.2.1", port: 56_324 }
+    },
     { what: "version 1 of an unknown peer", input: bytes("PROXY UNKNOWN\r\n"), source: "unknown" },
     {
       what: "version 1 of an unknown peer with what is to be ignored",

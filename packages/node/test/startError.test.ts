@@ -41,7 +41,7 @@ describe("a start that failed", () => {
     [new Error(""), "Error"],
     ["text", "text"],
     [undefined, "undefined"],
-    [new Error("\u001b[31mred\u0007"), "\\u001b[31mred\\u0007"]
+    [new Error("\u001b[31mred\u0007"), "\\x1b[31mred\\x07"]
   ])("is told in a line: %#", (error, line) => assert.strictEqual(lineOf(error), line))
 
   it.effect("is told with its cause where a promise was rejected", () =>

@@ -87,16 +87,14 @@ export const lines = (options: {
 }): Framing => {
   const ofText = (end: string) => (text: string) => {
     if (text.includes("\n") || text.charCodeAt(text.length - 1) === 13) {
-      return new Unencodable(`a line cannot contain a newline or end with a carriage return: ${excerpt(text)}`)
+      return new Unencodable(notALine)
     }
     return text.isWellFormed() ? text + end : illFormed
   }
   const ofBytes = (end: string) => {
     const mark = utf8.encode(end)
     return (bytes: Uint8Array) =>
-      bytes.includes(10) || bytes[bytes.length - 1] === 13
-        ? new Unencodable("a line cannot contain a newline or end with a carriage return")
-        : concat(bytes, mark)
+      bytes.includes(10) || bytes[bytes.length - 1] === 13 ? new Unencodable(notALine) : concat(bytes, mark)
   }
   const frame = (end: string) => {
     const [text, bytes] = [ofText(end), ofBytes(end)]
@@ -128,7 +126,7 @@ export const lines = (options: {
   }
 }
 
-const excerpt = (line: string): string => JSON.stringify(line.length > 40 ? `${line.slice(0, 40)}…` : line)
+const notALine = "a line cannot contain a newline or end with a carriage return"
 
 /** A framing whose payloads are found by looking at the front of the input. */
 export const stepping = <State>(

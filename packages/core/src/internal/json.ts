@@ -11,8 +11,16 @@ export const parse = (text: string): unknown => {
     const value = JSON.parse(text) as unknown
     return jsonNames.hasEscapes(text) ? jsonNames.parse(text) : value
   } catch (error) {
-    return new Undecodable(`it is not JSON: ${messageOf(error)}`)
+    return new Undecodable(whyOf(messageOf(error)))
   }
+}
+
+/** What is wrong, without the text: it may be a secret, and logs show it. */
+const whyOf = (said: string): string => {
+  // Other messages quote it.
+  const at = said.endsWith("is not valid JSON") ? undefined : /at position (\d+)/.exec(said)?.[1]
+  if (at !== undefined) return `it is not JSON, from character ${at} on`
+  return said === "Unexpected end of JSON input" ? "it is not JSON: it ends too early" : "it is not JSON"
 }
 
 /** The text of a value, unless it would arrive as another one. */

@@ -1,3 +1,4 @@
+import * as Outcome from "@socketserver/core/Outcome"
 import { ServerError } from "@socketserver/core/ServerError"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -42,11 +43,7 @@ const fieldsOf = (error: object): string => {
 }
 
 /** In one line, and without what a terminal would obey. */
-const oneLine = (text: string): string =>
-  text
-    .replaceAll(/\s+/g, " ")
-    .replaceAll(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1))
-    .trim()
+const oneLine = (text: string): string => Outcome.printable(text.replaceAll(/\s+/g, " ").trim(), 8_192)
 
 /** What a worker or a copy has said of its end, and what to do where its own program is in its way. */
 export const hinted = (problem: string): string =>
