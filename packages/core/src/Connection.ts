@@ -41,7 +41,22 @@ export interface Info {
   readonly bytesWritten: number
   /** Requests that were received and are not answered yet. */
   readonly inFlight: number
+  /**
+   * What ends it, once something does: its `peer`, which has half-closed or is
+   * gone; a `stop` of the server; or its own end (`self`), by a handler or a limit.
+   * So a handler that is interrupted, or whose input has ended, knows which it was.
+   * Under workers a request's handler learns it when it is interrupted.
+   */
+  readonly endedBy: EndedBy | undefined
 }
+
+/**
+ * What ends a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EndedBy = "peer" | "stop" | "self"
 
 /**
  * The connection a request came on.

@@ -70,6 +70,7 @@ export const make = <In, Out = never>(
       bytesRead: 0,
       bytesWritten: 0,
       inFlight: 1,
+      endedBy: undefined,
       push: () => Effect.void,
       close: Effect.void
     }

@@ -76,6 +76,8 @@ export interface Server<in out In, in out Out> {
   readonly counts: Effect.Effect<Outcome.Counts>
   /** How much was turned away for each reason: what `counts` has as `Refused`, told apart. */
   readonly refusals: Effect.Effect<Refusal.Counts>
+  /** How many requests have begun: a policy has called their handlers, or given them to a worker. */
+  readonly begun: Effect.Effect<number>
   /** How often each deadline has ended something, and why else connections were closed. */
   readonly timeouts: Effect.Effect<Outcome.Timeouts>
   /** Every outcome from now on. A subscriber that falls 4096 behind loses the oldest; `counts` loses none. */
@@ -110,6 +112,19 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
 }
 
 /**
+ * What `onUndecodable` is told of input that is none of the protocol's messages.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Undecodable {
+  /** What the framing has found and the codec cannot read: text of lines, else bytes; the whole of a datagram. So an answer can have the id of what it answers. `undefined` where no payload was found, as in one that is too large. */
+  readonly payload: Protocol.Payload | undefined
+  /** Where it has come on. */
+  readonly connection: Connection.Info
+}
+
+/**
  * The options of `serve` and `run`.
  *
  * @category models
@@ -118,10 +133,8 @@ export interface Tag<in out Self, in out In, in out Out> extends Context.Key<Sel
 export interface ServeOptions<In, Out = never> {
   /** Default: the server's configured policy, or that of `Policy.Policy`. Where none is chosen at all: `fiber`; for a `Session` and a `Protocol.connection`, in order within a connection, connections side by side. Where it takes the place of a configured one, a warning at the start says so. */
   readonly policy?: Policy.Policy | undefined
-  /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.listener`. Default: nothing. */
-  readonly onUndecodable?:
-    | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
-    | undefined
+  /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.kind`. Default: nothing. */
+  readonly onUndecodable?: ((fault: Protocol.DecodeError, about: Undecodable) => Response.Response<Out>) | undefined
   /** What is answered to a request whose worker ended first: `ERR try again`. Its outcome stays `WorkerCrashed`. Default: nothing, and the connection closes. */
   readonly onWorkerCrashed?:
     | ((crash: Outcome.WorkerCrashed, request: Request.Request<In>) => Response.Response<Out>)
@@ -250,14 +263,17 @@ export interface ServiceClass<
  * @category constructors
  * @since 0.1.0
  */
-export const Service =
-  <Self>() =>
+export const Service: {
+  <Self>(): <const Id extends string, In, Out, Send, Receive>(
+    id: Id,
+    options: Declared<In, Out, Send, Receive>
+  ) => ServiceClass<Self, Id, In, Out, Send, Receive>
+  /** What is missing here is an empty call: `Server.Service<Echo>()("Echo", { protocol })`. */
+  <_Self>(id: string, options: object): "write Server.Service<Self>()(id, options): the type comes in a call of its own"
+} = (<Self>() =>
   <const Id extends string, In, Out, Send, Receive>(
     id: Id,
-    options: {
-      readonly protocol: Protocol.Protocol<In, Out, Send, Receive>
-      readonly key?: ((request: Request.Request<NoInfer<In>, NoInfer<Out>>) => unknown) | undefined
-    }
+    options: Declared<In, Out, Send, Receive>
   ): ServiceClass<Self, Id, In, Out, Send, Receive> => {
     const key = Context.Service<Self, Server<In, Out>>()(id)
     const { key: keyOf, protocol } = options
@@ -298,7 +314,12 @@ export const Service =
       rawClient: Effect.flatMap(wire, (wire) => clientOf(wire, Protocol.bytes()))
     }
     return Object.assign(key, service) as never
-  }
+  }) as never
+
+interface Declared<In, Out, Send, Receive> {
+  readonly protocol: Protocol.Protocol<In, Out, Send, Receive>
+  readonly key?: ((request: Request.Request<NoInfer<In>, NoInfer<Out>>) => unknown) | undefined
+}
 
 /**
  * What is told when the listener of a served layer dies. A program runner
@@ -318,6 +339,12 @@ export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.E
  */
 export interface Running {
   readonly name: string
+  /** Where it listens, as text. */
+  readonly addresses: string
+  /** What its requests are run under, by name; `undefined` as long as nobody serves it. */
+  readonly policy: string | undefined
+  /** Its limits that are not off, as text. */
+  readonly limits: string
   readonly drainMillis: number
   readonly delayMillis: number
   /** Completes when its requests can be answered, by whoever serves it; at once, where nobody does. */

@@ -159,8 +159,10 @@ export interface Sink {
     refused: Outcome.Refused,
     kind?: Connection.Info["kind"]
   ) => void
-  /** A connection could not be accepted, for reasons of its own or of the system; listening goes on. */
-  readonly lose: (cause: unknown) => void
+  /** A connection could not be accepted, or a datagram not be received, for reasons of its own or of the system; listening goes on. */
+  readonly lose: (cause: unknown, kind?: Connection.Info["kind"]) => void
+  /** Something of the listener is not as it should be, and it goes on: that is logged. */
+  readonly warn: (problem: string) => void
   /** The listener has died. `run` fails with it, and `serve` ends the program's layer. */
   readonly fail: (cause: unknown) => void
 }
@@ -291,7 +293,8 @@ export const layer = <Self, In, Out>(
             open: (opening) => gate.open(opening),
             receive: (datagram) => gate.receive(datagram),
             refuse: (peer, listener, refused, kind) => gate.refuse(peer, listener, refused, kind),
-            lose: (cause) => gate.lose(cause),
+            lose: (cause, kind) => gate.lose(cause, kind),
+            warn: (problem) => engine.context.log.say("Warn", "its listeners", problem),
             fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
           }
           return Effect.tap(listen(sink), (listening) => Effect.sync(() => void (bound = listening)))
@@ -400,4 +403,18 @@ export const upgrade = <In, Out, E>(
 ): Effect.Effect<void, Connection.UpgradeFailed> =>
   connection instanceof TypedConnection
     ? (connection as TypedConnection<In, Out>).upgrade(options)
-    : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: "this connection has no wire" }))
+    : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: noWire }))
+
+const noWire = "this connection has no wire"
+
+/**
+ * Why {@link upgrade} would fail before it says anything, if it would: `impossible`
+ * is the one that it would be given. `TlsServer.canUpgrade` is made of it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const upgradeProblem = <In, Out>(
+  connection: Connection.Connection<In, Out>,
+  impossible?: (wire: Wire.Wire) => string | undefined
+): string | undefined => (connection instanceof TypedConnection ? connection.obstacle(impossible) : noWire)

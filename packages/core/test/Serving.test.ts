@@ -15,6 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { counts, Lines, logs, settled } from "./support/serving.ts"
 
@@ -41,9 +42,86 @@ describe("input that cannot be decoded", () => {
     }).pipe(
       Effect.scoped,
       on({
-        onUndecodable: (fault, connection) => Response.make(`-ERR ${fault._tag} after ${connection.bytesRead} bytes`)
+        onUndecodable: (fault, { connection }) =>
+          Response.make(`-ERR ${fault._tag} after ${connection.bytesRead} bytes`)
       })
     )
+  )
+
+  const json = (of: Protocol.Framed<string> | Protocol.Framed<Uint8Array>): Protocol.Protocol<never, unknown> =>
+    Protocol.schema(Protocol.json(of), {
+      request: Schema.Struct({ id: Schema.Int, method: Schema.Literal("add") }),
+      response: Schema.Unknown
+    }) as never
+  const told: ReadonlyArray<{
+    readonly what: string
+    readonly protocol: Protocol.Protocol<never, unknown>
+    readonly datagrams?: boolean
+    readonly input: string
+    readonly payload: string | undefined
+    readonly isText?: boolean
+  }> = [
+    { what: "a line", protocol: json(Protocol.lines()), input: '{"id":7}\n', payload: '{"id":7}', isText: true },
+    {
+      what: "a line behind an empty one",
+      protocol: Protocol.ndjson() as never,
+      input: "\n1\n\nx\n",
+      payload: "x",
+      isText: true
+    },
+    {
+      what: "a line that is no text",
+      protocol: Protocol.text(Protocol.lines()) as never,
+      input: "one\n\u00ff\n",
+      payload: "\u00ff"
+    },
+    { what: "a netstring", protocol: json(Protocol.netstring()), input: '8:{"id":7},', payload: '{"id":7}' },
+    {
+      what: "none of a frame that is too large",
+      protocol: json(Protocol.lines({ maxFrameBytes: 4 })),
+      input: "123456\n",
+      payload: undefined
+    },
+    { what: "none where no frame was found", protocol: json(Protocol.netstring()), input: "x", payload: undefined },
+    {
+      what: "a datagram",
+      protocol: json(Protocol.netstring()),
+      datagrams: true,
+      input: '{"id":7}',
+      payload: '{"id":7}'
+    },
+    {
+      what: "a datagram that is no frame",
+      protocol: Protocol.text(Protocol.lines()) as never,
+      datagrams: true,
+      input: "a\nb",
+      payload: "a\nb"
+    }
+  ]
+  it.effect.each(told)("is told with its payload: $what", ({ datagrams, input, isText, payload, protocol }) =>
+    Effect.gen(function* () {
+      class Rpc extends Server.Service<Rpc>()("Rpc", { protocol }) {}
+      const got: Array<Server.Undecodable> = []
+      const serving = Rpc.serve(() => Effect.succeed(Response.make("answered")), {
+        onUndecodable: (_, about) => {
+          got.push(about)
+          return Response.make("none")
+        }
+      })
+      const place = datagrams === true ? MemoryServer.layerDatagrams(Rpc) : MemoryServer.layer(Rpc)
+      yield* Effect.gen(function* () {
+        const client = yield* Rpc.rawClient
+        yield* client.write(Uint8Array.from(input, (character) => character.charCodeAt(0)))
+        yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+        yield* client.end
+      }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(serving, place)))
+      const [about, ...others] = got
+      assert.deepStrictEqual(others, [])
+      const said = about?.payload
+      assert.strictEqual(typeof said === "string", isText === true)
+      assert.strictEqual(said instanceof Uint8Array ? String.fromCharCode(...said) : said, payload)
+      assert.strictEqual(about?.connection.kind, datagrams === true ? "datagram" : "stream")
+    })
   )
 
   it.effect("is logged where outcomes are, with the peer and the place", () => {

@@ -82,7 +82,18 @@ import type * as UnixServer from "./UnixServer.ts"
  * @category running
  * @since 0.1.0
  */
-export const launch = <A, E>(layer: Layer.Layer<A, E>): void => launching.launch(layer)
+export const launch = <A, E, R>(layer: Layer.Layer<A, E, R> & Complete<R>): void =>
+  launching.launch(layer as Layer.Layer<A, E>)
+
+/**
+ * What {@link launch} takes: a program that lacks nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Complete<R> = [R] extends [never]
+  ? unknown
+  : { readonly "provide what is missing: a transport for a server, as NodeServer.layerConfig(Tag), or a service": R }
 
 /**
  * A layer that exists once in a program, however many workers and copies it has:

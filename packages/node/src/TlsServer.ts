@@ -18,7 +18,7 @@ import type * as Layer from "effect/Layer"
 import { Credentials as Impl, make } from "./internal/credentials.ts"
 import { listenInet } from "./internal/inetListener.ts"
 import { securing } from "./internal/tlsListener.ts"
-import { upgrading } from "./internal/tlsUpgrade.ts"
+import { impossible, upgrading } from "./internal/tlsUpgrade.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import { bounded, connectionBytes } from "./internal/machine.ts"
 
@@ -215,8 +215,8 @@ export interface UpgradeOptions<Out> {
  *
  * **Gotchas**
  *
- * A worker has no socket, so under the policies `thread`, `process` and
- * `processes` it fails, before `last` is said.
+ * A worker has no socket, so under the policies `thread`, `pool` and `process`
+ * it fails, before `last` is said: {@link canUpgrade} tells.
  *
  * What the client has sent in clear after its command is an error, and is never
  * taken as if it had come encrypted (CVE-2011-0411). After any error the
@@ -266,3 +266,28 @@ export const upgrade = <In, Out>(
           problem: "the credentials are not of TlsServer.credentials"
         })
       )
+
+/**
+ * Whether {@link upgrade} can encrypt a connection now: it is over TCP or a Unix
+ * socket, in the process that accepted it, open, and not encrypted yet.
+ *
+ * **When to use**
+ *
+ * To offer `STARTTLS` only where it works: not on a connection over TLS, and not
+ * under a policy of workers.
+ *
+ * **Example** (Saying what a server can do)
+ *
+ * ```ts
+ * import type { Connection } from "@socketserver/core"
+ * import { TlsServer } from "@socketserver/node"
+ *
+ * const capabilities = (connection: Connection.Connection<string, string>) =>
+ *   TlsServer.canUpgrade(connection) ? ["250-example.org", "250 STARTTLS"] : ["250 example.org"]
+ * ```
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const canUpgrade = <In, Out>(connection: Connection.Connection<In, Out>): boolean =>
+  Transport.upgradeProblem(connection, impossible) === undefined

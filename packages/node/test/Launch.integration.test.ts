@@ -53,7 +53,10 @@ describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
       )
       yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-      assert.match(server.all, /^stopped Whoami in \d+ ms: 20 completed, 0 interrupted, 0 refused, 20 connections\n$/)
+      assert.match(
+        server.all,
+        /^\[[^\n]* started Whoami on [^\n]*\nstopped Whoami in \d+ ms: 20 completed, 0 interrupted, 0 refused, 20 connections\n$/
+      )
     })
   )
 

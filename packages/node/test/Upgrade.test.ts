@@ -145,6 +145,45 @@ describe("an upgraded connection", () => {
   )
 })
 
+describe("whether a connection can be upgraded", () => {
+  const asked = (place: Layer.Layer<Mail, unknown>) => {
+    const said: Array<boolean> = []
+    const handler = (credentials: TlsServer.Credentials) =>
+      Handler.dialogue((connection: Line) =>
+        Effect.gen(function* () {
+          said.push(TlsServer.canUpgrade(connection))
+          if (said[0] === true) yield* TlsServer.upgrade(connection, credentials, { last: "go" })
+          else yield* connection.write("no")
+          said.push(TlsServer.canUpgrade(connection))
+          yield* Stream.runDrain(connection.stream)
+          yield* connection.close
+          said.push(TlsServer.canUpgrade(connection))
+        }).pipe(Effect.orDie)
+      )
+    const layer = Layer.unwrap(Effect.map(TlsServer.credentials(own), (all) => Mail.serve(handler(all)))).pipe(
+      Layer.provideMerge(place)
+    )
+    return Effect.gen(function* () {
+      const client = yield* Mail.client
+      if ((yield* client.take) === "go") yield* NodeClient.upgrade(client, trust)
+      yield* client.end
+      yield* Stream.runDrain(client.stream)
+      return said
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  }
+
+  it.live.each([
+    { place: TcpServer.layer(Mail), over: "TCP", said: [true, false, false] },
+    {
+      place: UnixServer.layer(Mail, { path: join(home, "can.sock") }),
+      over: "a Unix socket",
+      said: [true, false, false]
+    },
+    { place: TlsServer.layer(Mail, own), over: "TLS", said: [false, false, false] },
+    { place: MemoryServer.layer(Mail), over: "memory", said: [false, false, false] }
+  ])("is known over $over", ({ place, said }) => Effect.map(asked(place), (got) => assert.deepStrictEqual(got, said)))
+})
+
 describe("an upgrade", () => {
   const injected = "the peer has sent more in clear after it had asked for encryption"
 

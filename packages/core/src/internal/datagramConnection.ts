@@ -128,11 +128,14 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   readonly isSpare = false
 
   /** A datagram that was received is answered. */
-  stop(): void {}
+  stop(): void {
+    this.endsWith("stop")
+  }
 
   limited(): void {}
 
   cut(): void {
+    this.endsWith("stop")
     this.abandonHandlers()
     this.isOver = true
     this.outbox.close()
@@ -167,6 +170,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   }
 
   private end(outcome: Outcome.Outcome): void {
+    this.endsWith("self")
     this.outbox.close()
     this.dialogue?.onClose(undefined)
     if (this.line.first !== undefined) this.line.cancel(this.line.first, outcome)

@@ -113,6 +113,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   onEnd(): void {
     this.context.tick.run(() => {
       // Only the handler's reading ends; it may still write.
+      this.endsWith("peer")
       const answering = this.closing.answers
       this.closing.enter("ended")
       if (answering) this.dialogue.onEnd()
@@ -122,11 +123,13 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   override onClose(error: unknown): void {
     this.stopWaiting()
+    this.endsWith("peer")
     this.dialogue.onClose(error)
     super.onClose(error)
   }
 
   override stop(): void {
+    this.endsWith("stop")
     this.dialogue.input.stop()
     super.stop()
   }

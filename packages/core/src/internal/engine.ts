@@ -6,6 +6,7 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
+import type * as Server from "../Server.ts"
 import type * as Transport from "../Transport.ts"
 import { type Runner, ServerContext } from "./context.ts"
 import { Gate } from "./gate.ts"
@@ -16,17 +17,20 @@ import type { Limits } from "./limits.ts"
 import { Readiness } from "./readiness.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Stop } from "./stop.ts"
+import { payloadOf } from "./undecoded.ts"
 
 /** What whoever serves a server does beside answering its requests. */
 export interface Served<Out> {
   /** What is said to a peer whose input cannot be decoded. */
   readonly onUndecodable:
-    | ((fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out>)
+    | ((fault: Protocol.DecodeError, about: Server.Undecodable) => Response.Response<Out>)
     | undefined
   /** What happens when a peer connects, before its first request. */
   readonly onConnect:
     | ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, unknown>)
     | undefined
+  /** What its requests are run under, by name. */
+  readonly policy: string
   readonly run: Runner
 }
 
@@ -110,6 +114,10 @@ export class Engine<In, Out> {
     this.isClaimed = false
   }
 
+  get policy(): string | undefined {
+    return this.served?.policy
+  }
+
   /** Serves it until the returned function is called. */
   serve(served: Served<Out>): () => void {
     this.served = served
@@ -150,7 +158,7 @@ export class Engine<In, Out> {
   }
 
   private lastWords(fault: Protocol.DecodeError, connection: Connection.Info): Response.Response<Out> | undefined {
-    const said = Result.try(() => this.served?.onUndecodable?.(fault, connection))
+    const said = Result.try(() => this.served?.onUndecodable?.(fault, { payload: payloadOf(fault), connection }))
     if (Result.isSuccess(said)) return said.success
     const { log } = this.context
     log.say("Error", "onUndecodable that threw", "onUndecodable threw", factsOf(connection), Cause.die(said.failure))

@@ -26,6 +26,7 @@ export const makeServer = <In, Out>(
     connections: Effect.sync(() => [...engine.gate.connections.values()]),
     counts: Effect.sync(() => ({ ...engine.context.ledger.counts })),
     refusals: Effect.sync(() => ({ ...engine.context.ledger.refusals })),
+    begun: Effect.sync(() => engine.context.requestsBegun),
     timeouts: Effect.sync(() => ({ ...engine.context.ledger.timeouts })),
     outcomes: Stream.callback<Outcome.Event>(
       (queue) =>

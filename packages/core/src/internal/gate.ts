@@ -66,6 +66,11 @@ export class Gate<In, Out> {
     else this.closeAll()
   }
 
+  /** Where it listens, as text. */
+  get addresses(): string {
+    return this.listeners.addresses
+  }
+
   /** A peer has connected. */
   accept(wire: Wire.Wire, scarcity?: Transport.Scarcity): void {
     this.arrivals++
@@ -201,23 +206,30 @@ export class Gate<In, Out> {
     const { context } = this
     const id = context.nextConnectionId()
     const openedAt = context.date()
-    const info = { id, kind, peer, listener, openedAt, bytesRead: 0, bytesWritten: 0, inFlight: 0 }
+    const info = {
+      id,
+      kind,
+      peer,
+      listener,
+      openedAt,
+      bytesRead: 0,
+      bytesWritten: 0,
+      inFlight: 0,
+      endedBy: "self"
+    } as const
     context.ledger.record(refused, undefined, info)
   }
 
-  /** A connection could not be accepted. */
-  lose(cause: unknown): void {
+  /** A connection could not be accepted, or a datagram not be received. */
+  lose(cause: unknown, kind: Connection.Info["kind"] = "stream"): void {
     this.context.ledger.counts.Refused++
     this.context.ledger.refusals.Opening++
     const listener = this.listeners.addresses
-    const text = `a connection${listener && ` to ${listener}`} could not be accepted`
-    this.context.log.say(
-      "Warn",
-      "connections that could not be accepted",
-      text,
-      { listener, outcome: "Refused" },
-      Cause.die(cause)
-    )
+    const [what, problem] =
+      kind === "datagram" ? ["datagram", "could not be received"] : ["connection", "could not be accepted"]
+    const text = `a ${what}${listener && ` to ${listener}`} ${problem}`
+    const facts = { listener, outcome: "Refused" }
+    this.context.log.say("Warn", `${what}s that ${problem}`, text, facts, Cause.die(cause))
   }
 
   /** A connection that has been let in. */

@@ -4,6 +4,7 @@ import type { Decoder } from "../Codec.ts"
 import type { DecodeError, Payload } from "../Protocol.ts"
 import { concat } from "./bytes.ts"
 import { none, Tail, textOf } from "./decoders.ts"
+import { withPayload } from "./undecoded.ts"
 
 const newline = 10
 const carriageReturnByte = 13
@@ -173,7 +174,8 @@ class Lines<Line extends Payload> implements Decoder<Line> {
         if (end > at && bytes[end - 1] === carriageReturnByte) end--
         if (end - at > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, regionStart + at)
         const line = form.one(bytes.subarray(at, end))
-        if (line === undefined) return Outcome.malformed(regionStart + at, notText)
+        if (line === undefined)
+          return withPayload(Outcome.malformed(regionStart + at, notText), bytes.subarray(at, end))
         if (end > at && bytes[end - 1] === carriageReturnByte) return Outcome.malformed(regionStart + at, endsTwice)
         out.push(line)
         count++

@@ -4,6 +4,7 @@ import type { Decoder, Side } from "../Codec.ts"
 import type { DecodeError, Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { messageOf } from "./errors.ts"
+import { withPayload } from "./undecoded.ts"
 
 /**
  * From the chunks of a wire to messages, as many as whoever takes them has room
@@ -66,7 +67,8 @@ export class Reader<Read> {
     try {
       return decoder === undefined ? this.readWhole(chunk, payloads) : decoder.push(chunk, this.messages, payloads, max)
     } catch (error) {
-      return this.threw(error, bytesRead)
+      const fault = this.threw(error, bytesRead)
+      return this.separate ? withPayload(fault, chunk) : fault
     }
   }
 
@@ -96,9 +98,9 @@ export class Reader<Read> {
   private readWhole(chunk: Uint8Array, payloads: Array<Payload> | undefined): DecodeError | undefined {
     const { datagram, payload } = this.side
     const unframed = this.carries === "datagrams" ? datagram.unframe(chunk) : Result.succeed(chunk)
-    if (Result.isFailure(unframed)) return unframed.failure
+    if (Result.isFailure(unframed)) return withPayload(unframed.failure, chunk)
     const decoded = payload.decode(unframed.success)
-    if (Result.isFailure(decoded)) return decoded.failure
+    if (Result.isFailure(decoded)) return withPayload(decoded.failure, unframed.success)
     this.messages.push(decoded.success)
     payloads?.push(unframed.success)
     return undefined

@@ -5,6 +5,7 @@ import type * as Outcome from "../Outcome.ts"
 import type * as Server from "../Server.ts"
 import type * as Transport from "../Transport.ts"
 import type { Engine } from "./engine.ts"
+import { limitsText } from "./limitsText.ts"
 
 /** What is told of each server that listens, by whoever runs the program. */
 export const OnListening = Context.Reference<
@@ -44,8 +45,17 @@ export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
   const { context, gate, intake, readiness, stop } = engine
   return {
     name: context.service,
+    get addresses() {
+      return gate.addresses
+    },
+    get policy() {
+      return engine.policy
+    },
+    get limits() {
+      return limitsText(context.limits)
+    },
     shutdown: stop.shutdown,
-    log: (line) => context.run(Effect.logInfo(line)),
+    log: (line) => context.log.plain(line),
     get drainMillis() {
       return context.limits.drainMillis
     },

@@ -37,6 +37,8 @@ export abstract class ServerConnection<In, Out>
   private readonly handlers = new Handlers()
   // Only where a peer is set up, and until it is.
   declare private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined
+  // A field from the start: one that is added at the end takes more.
+  private endsBy: Connection.EndedBy | undefined = undefined
   /** Below 0 once it holds nothing any more. */
   charged = 0
   // Only where a policy has its requests handled elsewhere.
@@ -51,6 +53,15 @@ export abstract class ServerConnection<In, Out>
 
   get inFlight(): number {
     return this.line.inFlight
+  }
+
+  get endedBy(): Connection.EndedBy | undefined {
+    return this.endsBy
+  }
+
+  /** Something ends it, unless something else has done so before. */
+  protected endsWith(by: Connection.EndedBy): void {
+    this.endsBy ??= by
   }
 
   /** How many bytes it holds: what has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
@@ -118,6 +129,7 @@ export abstract class ServerConnection<In, Out>
     const { context, line } = this
     const outcome = Outcome.cancelled("OutOfMemory")
     if (line.inFlight === 0) context.ledger.record(outcome, undefined, this)
+    this.endsWith("self")
     line.cancelAll(outcome)
     this.uncharge()
     this.outbox.close()

@@ -73,7 +73,12 @@ const prepare = <Self, In, Out, R>(
     const begin = (request: Incoming<In, Out>) => request.begin(handler, run, finishes)
     yield* Effect.acquireRelease(
       Effect.sync(() =>
-        engine.serve({ onConnect: placed.onConnect as never, onUndecodable: options?.onUndecodable, run })
+        engine.serve({
+          onConnect: placed.onConnect as never,
+          onUndecodable: options?.onUndecodable,
+          policy: policy.name,
+          run
+        })
       ),
       (release) => Effect.sync(release)
     )

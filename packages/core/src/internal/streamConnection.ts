@@ -68,6 +68,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** The peer sends no more. */
   protected inputEnded(): void {
+    this.endsWith("peer")
     this.closing.enter("ended")
     if (!this.isOver) this.context.events.unread()
     this.closing.closeIfSent()
@@ -75,6 +76,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   onClose(_error: unknown): void {
+    this.endsWith("peer")
     this.closing.enter("lost")
     // Who waits for its reader ends when there is none: by then all have their outcome, or a stop would end before them.
     this.line.cancelAll(this.closing.unanswered)
@@ -84,6 +86,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** The server stops: what was received is answered, then the connection closes. */
   stop(): void {
+    this.endsWith("stop")
     const wasOpen = this.closing.answers
     const isIdle = this.line.inFlight === 0 && !this.hasInput
     this.closing.enter(isIdle ? "stopIdle" : "stopBusy")
@@ -95,6 +98,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** The deadline of a stop has passed. */
   cut(): void {
+    this.endsWith("stop")
     this.abandonHandlers()
     this.closing.cut()
     this.release()
@@ -155,6 +159,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** What is cut off must not look like a regular end, and leave nothing to the system. */
   breakOff(): void {
+    this.endsWith("self")
     this.closing.enter("shut")
     this.line.cancelAll(Outcome.cancelled("NotReading"))
     this.outbox.close()
@@ -241,6 +246,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** Breaks it off: what its peer does not read is let go of, in the kernel as well. */
   private reset(outcome: Outcome.Outcome): void {
+    this.endsWith("self")
     this.context.ledger.record(outcome, undefined, this)
     this.line.cancelAll(Outcome.cancelled("ConnectionClosed"))
     this.closing.reset()
@@ -255,6 +261,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** Closes the connection once what was written has left, within a bound. */
   protected shut(by?: object): void {
     if (!this.closing.answers) return
+    this.endsWith("self")
     this.closing.enter("shut")
     this.finishWriting(by)
   }

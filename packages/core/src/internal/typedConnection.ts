@@ -13,6 +13,8 @@ import type { Outbox } from "./outbox.ts"
 import { type Relay, relayKey } from "./relay.ts"
 import { WireEnd } from "./wireEnd.ts"
 
+type Info = Pick<Connection.Info, "id" | "openedAt" | "inFlight" | "endedBy">
+
 /**
  * A typed connection over a wire: what a `Protocol.connection` handler holds,
  * and what a client holds.
@@ -20,13 +22,15 @@ import { WireEnd } from "./wireEnd.ts"
 export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection.Connection<In, Out>, Wire.Receiver {
   readonly input: Input<In>
   readonly take: Effect.Effect<In, Connection.ConnectionError | Cause.Done>
-  private readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
+  private readonly info: Info
+  /** What has ended a client's. */
+  private ended: Connection.EndedBy | undefined = undefined
 
   constructor(options: {
     readonly wire: Wire.Wire
     readonly side: Side<In, Out>
     readonly outbox: Outbox<Out>
-    readonly info: Pick<Connection.Info, "id" | "openedAt" | "inFlight">
+    readonly info: Info
     /** Whether what arrives is held until it is delivered. */
     readonly holds?: boolean
     readonly taker?: Taker<In>
@@ -43,6 +47,10 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
 
   get inFlight(): number {
     return this.info.inFlight
+  }
+
+  get endedBy(): Connection.EndedBy | undefined {
+    return this.info.endedBy ?? this.ended
   }
 
   readonly pull: Pull.Pull<readonly [In, ...Array<In>], Connection.ConnectionError> = Effect.suspend(() => {
@@ -70,12 +78,16 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   })
 
   readonly close: Effect.Effect<void> = Effect.sync(() => {
+    this.ended ??= "self"
     this.input.close()
     this.outbox.end()
     this.wire.resume()
   })
 
-  readonly reset: Effect.Effect<void> = Effect.sync(() => this.wire.reset())
+  readonly reset: Effect.Effect<void> = Effect.sync(() => {
+    this.ended ??= "self"
+    this.wire.reset()
+  })
 
   /**
    * Changes what carries the connection, between two messages. What was written
@@ -90,13 +102,9 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   }): Effect.Effect<void, Connection.UpgradeFailed> {
     const { change, impossible, last, problemOf } = options
     return Effect.suspend(() => {
-      if (!this.input.isOpen || this.outbox.isClosed || this.outbox.isEnding) {
-        return this.broken("the connection is closed")
-      }
-      if (this.input.reader.separate) return this.broken("datagrams have no connection to upgrade")
-      const wire = unguarded(this.wire)
-      const obstacle = impossible?.(wire)
+      const obstacle = this.obstacle(impossible)
       if (obstacle !== undefined) return this.broken(obstacle)
+      const wire = unguarded(this.wire)
       this.input.read(false)
       if (this.input.inbox.size > 0 || this.input.reader.hasRest()) {
         return this.broken("the peer has sent more in clear after it had asked for encryption")
@@ -118,6 +126,13 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     })
   }
 
+  /** Why what carries it cannot be changed. */
+  obstacle(impossible: ((wire: Wire.Wire) => string | undefined) | undefined): string | undefined {
+    if (!this.input.isOpen || this.outbox.isClosed || this.outbox.isEnding) return "the connection is closed"
+    if (this.input.reader.separate) return "datagrams have no connection to upgrade"
+    return impossible?.(unguarded(this.wire))
+  }
+
   /** Says nothing more, least of all in clear, and breaks the connection off. */
   private broken(problem: string, cause?: unknown): Effect.Effect<never, Connection.UpgradeFailed> {
     return Effect.suspend(() => {
@@ -134,6 +149,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   }
 
   onEnd(): void {
+    this.ended ??= "peer"
     this.input.onEnd()
   }
 
@@ -146,6 +162,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   }
 
   onClose(error: unknown): void {
+    this.ended ??= "peer"
     this.outbox.close()
     const reset =
       error === undefined

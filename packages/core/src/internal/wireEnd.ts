@@ -23,6 +23,7 @@ export abstract class WireEnd<Out> implements Connection.Info {
   }
 
   abstract get inFlight(): number
+  abstract get endedBy(): Connection.EndedBy | undefined
 
   get kind(): "stream" | "datagram" {
     return this.wire.carries === "datagrams" ? "datagram" : "stream"

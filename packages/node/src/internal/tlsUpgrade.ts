@@ -16,7 +16,7 @@ export const upgrading = <In, Out>(
   return Transport.upgrade(connection, {
     last,
     problemOf: (failure: Failure) => ("reason" in failure ? failure.reason : `TLS: ${failure.message}`),
-    impossible: (wire) => (isPlain(wire) ? undefined : notPossible),
+    impossible,
     change: (wire) => {
       const change = (wire as SocketWire).upgrade(secure)
       return handshakeMillis === undefined
@@ -25,6 +25,9 @@ export const upgrading = <In, Out>(
     }
   })
 }
+
+/** Why a connection has no wire that TLS could be put under. */
+export const impossible = (wire: Wire.Wire): string | undefined => (isPlain(wire) ? undefined : notPossible)
 
 type Failure = { readonly reason: string } | Error
 

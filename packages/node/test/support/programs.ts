@@ -31,9 +31,9 @@ export class Program {
     child.on("close", (code, signal) => this.changed(() => (this.ended = { code, signal })))
   }
 
-  /** What it has said on stderr, without the line that each server prints when it has stopped. */
+  /** What it has said on stderr, without the lines that each server prints when it has started and when it has stopped. */
   get stderr(): string {
-    return this.all.replaceAll(/^(\[[^\]\n]*\] INFO [^\n]*: )?stopped \S+ in \d+ ms: [^\n]*\n/gm, "")
+    return this.all.replaceAll(/^(\[[^\]\n]*\] INFO [^\n]*: )?(stopped \S+ in \d+ ms:|started \S+ on) [^\n]*\n/gm, "")
   }
 
   /** From now on nobody reads what it prints, or says. */

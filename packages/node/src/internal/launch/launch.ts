@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as once from "../onlyParent.ts"
@@ -19,6 +19,7 @@ import { lineOf } from "../startError.ts"
 import { role } from "../worker/child/role.ts"
 import { onHangUp } from "./hangUp.ts"
 import { LastResort } from "./lastResort.ts"
+import { loggers } from "./lines.ts"
 import { type Manager, takeManager } from "./manager.ts"
 import { tolerate } from "./output.ts"
 import { Servers } from "./servers.ts"
@@ -156,6 +157,7 @@ const programOf = <A, E>(
   const running = Effect.andThen(
     started,
     Effect.suspend(() => {
+      servers.tellStarted()
       ready()
       return Effect.never
     })
@@ -176,7 +178,8 @@ const programOf = <A, E>(
     Effect.provideService(Server.OnListening, servers.add),
     Effect.provideService(Transport.WhenBuilt, Deferred.await(whole)),
     Effect.tapCause((cause) => report(cause, problem)),
-    Effect.provideService(Logger.LogToStderr, true)
+    Effect.provideService(References.LogToStderr, true),
+    Effect.provideService(References.CurrentLoggers, loggers)
   )
 }
 

@@ -1,7 +1,9 @@
 import type * as Outcome from "@socketserver/core/Outcome"
+import * as Remote from "@socketserver/core/Remote"
 import type * as Server from "@socketserver/core/Server"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { copy } from "../prefork/copy.ts"
 import { lostWrites } from "./output.ts"
 import { summaryOf } from "./summary.ts"
 
@@ -68,6 +70,12 @@ export class Servers {
     for (const server of this.running) return server.log(line)
   }
 
+  /** Logs, as their own, where each of them listens and how, where this program is the one to say it. */
+  tellStarted(): void {
+    if (Remote.isSilent()) return
+    for (const server of this.running) server.log(startLineOf(server))
+  }
+
   /** Logs, as their own, what those have done that have stopped. */
   tell(): void {
     for (const [server, stopped] of this.stopped) server.log(lineOf(stopped))
@@ -80,6 +88,12 @@ export class Servers {
       .filter((server) => !this.stopped.has(server))
       .map((server) => summaryOf(`could not stop ${server.name} in ${Math.round(millis)} ms`, server.totals()))
   }
+}
+
+/** The line that a start prints. */
+const startLineOf = ({ addresses, limits, name, policy }: Server.Running): string => {
+  const who = copy === undefined ? `pid ${process.pid}` : `pid ${process.ppid} and its copies`
+  return `started ${name} on ${addresses}${policy === undefined ? "" : ` under ${policy}`}, ${who}: ${limits}`
 }
 
 /** The line that a stop prints. */

@@ -17,7 +17,7 @@ export const Ask = {
   data: 5,
   /** The peer has half-closed; or, with one byte, the server stops and reads no more. */
   end: 6,
-  /** Nobody waits for the call any more. */
+  /** Nobody waits for the call any more; what has ended its connection, if something has. */
   cancel: 7,
   /** This many bytes that the worker has sent were taken. */
   credit: 8,

@@ -160,7 +160,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       case Ask.end:
         return body.length === 0 ? this.begun.get(id)?.wire.input(undefined) : this.begun.get(id)?.wire.stop()
       case Ask.cancel:
-        return this.intake.cancel(id) ? undefined : this.begun.get(id)?.wire.cancel()
+        return this.intake.cancel(id) ? undefined : this.cancel(this.begun.get(id), body)
       case Ask.credit:
         return this.credited(id, body.readUInt32LE(0))
       case Ask.gone: {
@@ -178,6 +178,12 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
         this.ending = true
         return this.onStop()
     }
+  }
+
+  private cancel(begun: Begun | undefined, why: Buffer): void {
+    if (begun === undefined) return
+    if (why.length > 0) begun.call.ref.endedBy ??= why.toString() as Connection.EndedBy
+    begun.wire.cancel()
   }
 
   private refOf(id: number, described: Described): RemoteRef<unknown> {

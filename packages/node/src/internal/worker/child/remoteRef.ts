@@ -51,6 +51,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   bytesRead = 0
   bytesWritten = 0
   inFlight = 0
+  endedBy: Connection.EndedBy | undefined = undefined
   private readonly writer: FrameWriter
   private readonly pushes: Pushes
   private readonly encode: () => Encode
@@ -141,6 +142,7 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   /** The connection has ended. */
   end(): Effect.Effect<void> {
     this.gone = true
+    this.endedBy ??= "peer"
     this.wake()
     const finalizers = this.finalizers
     this.finalizers = []

@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import { builtinModules } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import type { OutputChunk } from "rolldown"
+import type * as Rolldown from "rolldown"
 
 /**
  * A program in one file, which starts several times faster than its modules do.
@@ -28,6 +28,9 @@ interface Manifest {
 }
 
 const manifestName = "manifest.json"
+
+// Not a literal: who bundles a program with another bundler does not want this one in it, nor need it be there.
+const rolldownName: string = "rolldown"
 
 /** Where bundles of a program are kept: not where others can write. */
 const cacheOf = (entry: string): string => {
@@ -59,7 +62,7 @@ const kept = (entry: string): string | undefined => {
 const make = (entry: string): Effect.Effect<string, string> =>
   Effect.gen(function* () {
     const { rolldown } = yield* Effect.tryPromise({
-      try: () => import("rolldown"),
+      try: () => import(rolldownName) as Promise<typeof Rolldown>,
       catch: () => "bundle takes rolldown, and it is not installed: npm install rolldown"
     })
     const folder = cacheOf(entry)
@@ -90,7 +93,9 @@ const make = (entry: string): Effect.Effect<string, string> =>
               .then(({ output }) => bundle.close().then(() => output))
           )
           .then((output) =>
-            output.filter((part): part is OutputChunk => part.type === "chunk").flatMap((chunk) => chunk.moduleIds)
+            output
+              .filter((part): part is Rolldown.OutputChunk => part.type === "chunk")
+              .flatMap((chunk) => chunk.moduleIds)
           ),
       catch: failed
     })

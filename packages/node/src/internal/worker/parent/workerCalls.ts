@@ -175,7 +175,7 @@ export class WorkerCalls {
       if (mine !== call) continue
       const hadItsTurn = !this.prefetchedIds.has(id)
       if (this.takeBack(id) === undefined) {
-        this.channel.tell(Ask.cancel, id)
+        this.channel.tell(Ask.cancel, id, call.connection.endedBy)
         return id
       }
       // It counts as handled, as one that was cancelled a moment later.
