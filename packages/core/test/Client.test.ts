@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Client from "@socketserver/core/Client"
+import type * as Connection from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
@@ -90,6 +91,68 @@ describe("a client", () => {
       assert.include(message, "cannot contain a newline")
       assert.strictEqual(yield* client.send("one line"), "one line")
     }).pipe(on(echo))
+  )
+
+  const oneFrame: ReadonlyArray<readonly [string, Protocol.Protocol<string, string>, length: number]> = [
+    ["lines", Protocol.lines({ maxFrameBytes: 100 }), 0],
+    ["lengthPrefixed", Protocol.text(Protocol.lengthPrefixed({ maxFrameBytes: 100 })), 4],
+    ["delimited", Protocol.text(Protocol.delimited("END", { maxFrameBytes: 100 })), 3],
+    ["netstring", Protocol.text(Protocol.netstring({ maxFrameBytes: 100 })), 4]
+  ]
+  const places = { connections: MemoryServer.layer, datagrams: MemoryServer.layerDatagrams }
+  for (const [name, protocol, overhead] of oneFrame) {
+    for (const [over, place] of Object.entries(places)) {
+      it.effect(`sends no request that its server does not read (${name} over ${over})`, () =>
+        Effect.gen(function* () {
+          class Small extends Server.Service<Small>()("Small", { protocol }) {}
+          const services = yield* Layer.build(
+            Layer.provideMerge(
+              Small.serve(({ body }) => Effect.succeed(Response.make(`${body.length}`))),
+              place(Small)
+            )
+          )
+          const server = yield* Effect.provide(Small, services)
+          const client = yield* Effect.provide(Small.client, services)
+          const most = 100 - overhead
+          assert.strictEqual(yield* client.send("x".repeat(most)), `${most}`)
+          for (const text of ["x".repeat(most + 1), "ü".repeat(most), "x".repeat(100_000)]) {
+            const { reason } = yield* Effect.flip(client.send(text))
+            assert.strictEqual(reason._tag, "EncodeFailed")
+            assert.match(
+              (reason as Connection.EncodeFailed).problem,
+              /^it has \d+ bytes, and the server reads at most 100 \(maxFrameBytes\)$/
+            )
+          }
+          assert.strictEqual(yield* client.send("good"), "4")
+          assert.strictEqual((yield* server.counts).FrameTooLarge, 0)
+        }).pipe(Effect.scoped)
+      )
+    }
+  }
+
+  it.effect("sends at once what is several frames to its server, however much", () =>
+    Effect.gen(function* () {
+      const line = Protocol.lines({ maxFrameBytes: 100 })
+      class Chunked extends Server.Service<Chunked>()("Chunked", {
+        protocol: { ...line, client: Protocol.text(Protocol.bytes()).client as never } as Protocol.Protocol<
+          string,
+          string
+        >
+      }) {}
+      yield* Effect.flatMap(Chunked.client, (client) =>
+        Effect.gen(function* () {
+          yield* client.write("x\n".repeat(1_000))
+          assert.include(yield* client.take, "x\n")
+        })
+      ).pipe(
+        Effect.provide(
+          Layer.provideMerge(
+            Chunked.serve(({ body }) => Effect.succeed(Response.make(body))),
+            MemoryServer.layer(Chunked)
+          )
+        )
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.effect("hears what is pushed, with or without a request", () =>

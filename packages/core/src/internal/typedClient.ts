@@ -13,6 +13,7 @@ import type * as Wire from "../Wire.ts"
 import { type Answered, Answers, idOf } from "./answers.ts"
 import { Outbox } from "./outbox.ts"
 import { CurrentRegistry } from "./registry.ts"
+import { requestSide } from "./requestSide.ts"
 import { Tick } from "./tick.ts"
 import { TypedConnection } from "./typedConnection.ts"
 
@@ -29,12 +30,13 @@ export const fromWire = <In, Out, Send, Receive>(
 ): Effect.Effect<Client.Client<Send, Receive>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const services = yield* Effect.context<never>()
-    const side = protocol.client
+    const side = requestSide(protocol)
     const outbox = new Outbox<Send>(wire, side, new Tick(Context.get(services, Scheduler.Scheduler)))
     const info = {
       id: (yield* CurrentRegistry).nextClient(),
       openedAt: Context.get(services, Clock.Clock).currentTimeMillisUnsafe(),
-      inFlight: 0
+      inFlight: 0,
+      endedBy: undefined
     }
     const maxInFlight = yield* MaxInFlight
     const answers = new Answers<Receive>(protocol.correlation)
