@@ -50,13 +50,26 @@ describe("Protocol.ndjson", () => {
       assert.deepStrictEqual(messages, [{ é: 1 }, [2]])
       assert(error?._tag === "Malformed")
       assert.strictEqual(error.offset, 14)
-      assert.match(error.reason, /^it is not JSON: ./)
+      assert.match(error.reason, /^it is not JSON: it ends too early$/)
     }
   })
 
-  it("refuses an empty line", () => {
-    const { error } = decode(codec, ["1\n\n2\n"])
-    assert.deepStrictEqual([error?._tag, error?.offset], ["Malformed", 2])
+  it("passes over empty lines, which keep a connection alive, and knows where it is", () => {
+    const input = "\n1\n\n\r\n2\n\n[\n3\n"
+    const typed = serverOf(Protocol.schema(Protocol.ndjson(), { request: Schema.Finite, response: Schema.Finite }))
+    for (const chunks of [[input], bytewise(input)]) {
+      const { error, messages } = decode(codec, chunks)
+      assert.deepStrictEqual([messages, error?._tag, error?.offset], [[1, 2], "Malformed", 9])
+    }
+    assert.deepStrictEqual(decode(codec, [input]).offsets, [1, 6])
+    const { error } = decode(typed, ["\n1\n\ntrue\n"])
+    assert.deepStrictEqual([error?._tag, error?.offset], ["Malformed", 4])
+    assert.deepStrictEqual(decode(codec, ["\n".repeat(1_000)]), { messages: [], error: undefined, offsets: [] })
+  })
+
+  it("takes no datagram for a message that is empty", () => {
+    const decoded = codec.datagram.decode(new Uint8Array())
+    assert.isTrue(Result.isFailure(decoded))
   })
 
   it("has the options of lines", () => {

@@ -3,6 +3,7 @@ import * as Outcome from "../Outcome.ts"
 import type { Decoder, Side } from "../Codec.ts"
 import type { DecodeError, Payload } from "../Protocol.ts"
 import { messageOf } from "./errors.ts"
+import { withPayload } from "./undecoded.ts"
 import { Unencodable } from "./unencodable.ts"
 
 /** How the ends of protocols are put together: a framing's, and what is converted over it. */
@@ -14,6 +15,9 @@ export class Undecodable {
     this.problem = problem
   }
 }
+
+/** What a conversion makes of a message that is none: it is passed over. */
+export const nothing = Symbol("@socketserver/core/internal/nothing")
 
 /** What makes one end of a protocol; the rest follows from it. */
 export interface Parts<Read, Write> {
@@ -62,7 +66,7 @@ const weightOfValue = (bytes: number): number => bytes * 15
 /** A side whose messages are converted: `read` after it has decoded them, `write` before it encodes them. */
 export const mapped = <A, B, A2, B2>(
   self: Side<A, B>,
-  read: (message: A) => A2 | Undecodable,
+  read: (message: A) => A2 | Undecodable | typeof nothing,
   write: (message: B2) => B | Unencodable,
   takes?: Side<A2, B2>["takes"],
   weight: Side<A2, B2>["weight"] = self.plain ? weightOfValue : self.weight
@@ -85,6 +89,7 @@ export const mapped = <A, B, A2, B2>(
       decode: (payload) =>
         Result.flatMap(self.payload.decode(payload), (message) => {
           const converted = read(message)
+          if (converted === nothing) return Result.fail(Outcome.malformed(0, "it is empty"))
           return converted instanceof Undecodable
             ? Result.fail(Outcome.malformed(0, converted.problem))
             : Result.succeed(converted)
@@ -103,9 +108,11 @@ export const mapped = <A, B, A2, B2>(
 class Mapped<A, B> implements Decoder<B> {
   private readonly of: Decoder<A>
   private readonly plain: boolean
-  private readonly convert: (message: A) => B | Undecodable
+  private readonly convert: (message: A) => B | Undecodable | typeof nothing
+  /** Which messages of the last call were passed over, where there were any. */
+  private passed: Array<number> | undefined = undefined
 
-  constructor(of: Decoder<A>, plain: boolean, convert: (message: A) => B | Undecodable) {
+  constructor(of: Decoder<A>, plain: boolean, convert: (message: A) => B | Undecodable | typeof nothing) {
     this.of = of
     this.plain = plain
     this.convert = convert
@@ -135,7 +142,9 @@ class Mapped<A, B> implements Decoder<B> {
   }
 
   offsetOf(index: number): number {
-    return this.of.offsetOf(index)
+    let at = index
+    for (const passed of this.passed ?? []) if (passed <= at) at++
+    return this.of.offsetOf(at)
   }
 
   private pass(
@@ -144,15 +153,23 @@ class Mapped<A, B> implements Decoder<B> {
     out: Array<B>,
     payloads: Array<Payload> | undefined
   ): DecodeError | undefined {
+    this.passed = undefined
     for (let i = 0; i < messages.length; i++) {
-      let converted: B | Undecodable
+      let converted: B | Undecodable | typeof nothing
       // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
       try {
         converted = this.convert(messages[i] as A)
       } catch (error) {
         converted = new Undecodable(`the decoder threw: ${messageOf(error)}`)
       }
-      if (converted instanceof Undecodable) return Outcome.malformed(this.of.offsetOf(i), converted.problem)
+      if (converted instanceof Undecodable) {
+        const payload = this.plain ? messages[i] : payloads?.[payloads.length - messages.length + i]
+        return withPayload(Outcome.malformed(this.of.offsetOf(i), converted.problem), payload as Payload | undefined)
+      }
+      if (converted === nothing) {
+        ;(this.passed ??= []).push(i)
+        continue
+      }
       out.push(converted)
       if (this.plain) payloads?.push(messages[i] as Payload & A)
     }

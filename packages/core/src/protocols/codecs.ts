@@ -8,7 +8,7 @@ import * as jsonWeight from "../internal/jsonWeight.ts"
 import { build, framed } from "../internal/protocols.ts"
 import * as sides from "../internal/sides.ts"
 import { Unencodable } from "../internal/unencodable.ts"
-import type { Side } from "../Codec.ts"
+import type { Framing, Side } from "../Codec.ts"
 import type { Framed, Protocol } from "../Protocol.ts"
 import { type LinesOptions, lines } from "./framings.ts"
 
@@ -55,20 +55,26 @@ export const text = (of: Framed<string> | Framed<Uint8Array>): Framed<string> =>
  * @since 0.1.0
  */
 export const json = (of: Framed<string> | Framed<Uint8Array>): Protocol<unknown, unknown> => {
-  const side = sides.mapped(of.framing.text, jsonText.parse, jsonText.format, undefined, jsonWeight.weightOf)
+  const side = jsonSide(of.framing, jsonText.parse)
   return build({ name: `json(${of.name})`, problem: of.problem, server: side, client: side })
 }
 
+const jsonSide = (framing: Framing, read: (text: string) => unknown): Side<unknown, unknown> =>
+  sides.mapped(framing.text, read, jsonText.format, undefined, jsonWeight.weightOf)
+
 /**
  * A JSON value a line (newline-delimited JSON): {@link json} over {@link lines}.
+ * Empty lines, which keep a connection alive, are passed over.
  *
  * @category protocols
  * @since 0.1.0
  */
-export const ndjson = (options?: LinesOptions): Protocol<unknown, unknown> => ({
-  ...json(lines(options)),
-  name: "ndjson"
-})
+export const ndjson = (options?: LinesOptions): Protocol<unknown, unknown> => {
+  const { framing, problem } = lines(options)
+  // What keeps a connection alive is no message.
+  const side = jsonSide(framing, (line) => (line === "" ? sides.nothing : jsonText.parse(line)))
+  return build({ name: "ndjson", problem, server: side, client: side })
+}
 
 /**
  * A two-way conversion of messages; a `Failure` says what is wrong.
