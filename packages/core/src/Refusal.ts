@@ -33,6 +33,8 @@ export interface Counts {
   readonly Stopping: number
   /** The listener does not let the peer's network in (`allow`). */
   readonly Allow: number
+  /** A datagram said that it came from the server itself: an answer would be answered, for ever. */
+  readonly OwnAddress: number
   /** `verify` said no, or failed. */
   readonly Verify: number
   /** A datagram was larger than one may be. */

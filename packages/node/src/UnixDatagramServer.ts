@@ -138,7 +138,7 @@ export const listen =
         return yield* Effect.fail(bindFailed(String(address), cause, "Other"))
       }
       const system = yield* unixgram.load(address)
-      const { close, server } = yield* Effect.acquireRelease(
+      const bound = yield* Effect.acquireRelease(
         unixgram.bind(system, { name: path, mode, maxDatagramBytes: set.maxDatagramBytes }),
         ({ close, server }) =>
           Effect.sync(() => {
@@ -146,5 +146,6 @@ export const listen =
             server.close()
           })
       )
-      return serve(sink, system, { socket: server, address, leave: close }, set)
+      yield* Effect.forkScoped(unixPath.watch(bound, (problem) => sink.warn(problem)))
+      return serve(sink, system, { socket: bound.server, address, leave: bound.close }, set)
     })

@@ -118,12 +118,14 @@ export const listen =
       const bound = yield* unixPath.isAbstract(path) || copy !== undefined
         ? Effect.map(Effect.acquireRelease(bind(unixPath.native(path)), close), (server) => ({
             server,
-            close: () => void server.close()
+            close: () => void server.close(),
+            lost: () => undefined
           }))
         : Effect.acquireRelease(
             unixPath.bind({ path, mode, endpoint: String(address), listen: bind, ...unixStream.kind }),
             (bound) => Effect.sync(() => unixPath.attempt(bound.close))
           )
+      yield* Effect.forkScoped(unixPath.watch(bound, (problem) => sink.warn(problem)))
       let peers = 0
       bound.server.on("connection", (socket) =>
         accept(sink, socket, unixPeer("unix", `${address}#${++peers}`), address)

@@ -115,6 +115,17 @@ describe("binding", () => {
     })
   )
 
+  it.live.each(["::%nosuch0", "::1", "::%lo/..", "::%"])(
+    "refuses the interface %s over IPv6, and joins on no other",
+    (on) =>
+      Effect.gen(function* () {
+        const options = { host: "::", multicast: ["ff02::1:3"], multicastInterface: on }
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, options))))
+        assert(error.reason._tag === "InvalidOption")
+        assert.include(error.message, `Invalid option multicastInterface: there is no interface "${on}"; it must be`)
+      })
+  )
+
   const noProc = !fs.existsSync("/proc/self/fd") && skipped("there is no /proc/self/fd to count descriptors in")
   it.live.skipIf(noProc)(
     "leaks no descriptor in 1,024 attempts that fail",

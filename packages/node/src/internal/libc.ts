@@ -59,7 +59,7 @@ export interface Poll {
 export const load: Effect.Effect<Libc, string> = Effect.suspend(() => {
   if (loaded !== undefined) return Effect.succeed(loaded)
   if (process.platform !== "linux") return Effect.fail(`on ${process.platform} there is no way to such sockets`)
-  return Effect.flatMap(Effect.tryPromise({ try: () => import("koffi"), catch: unloadable }), ({ default: koffi }) => {
+  return Effect.flatMap(Effect.tryPromise({ try: imported, catch: unloadable }), ({ default: koffi }) => {
     // Its types have `poll`, its manual does not: better to find out now than at the first datagram.
     if (typeof koffi.node?.poll !== "function") return Effect.fail(`koffi ${koffi.version} cannot do it; ${remedy}`)
     return Effect.sync(() => (loaded ??= bindings(koffi)))
@@ -67,6 +67,11 @@ export const load: Effect.Effect<Libc, string> = Effect.suspend(() => {
 })
 
 let loaded: Libc | undefined
+
+// Not a literal: a bundler that finds it would want the package, which may be missing, and would break its native part.
+const koffiName: string = "koffi"
+const imported = (): Promise<{ readonly default: typeof Koffi }> =>
+  import(koffiName) as Promise<{ readonly default: typeof Koffi }>
 
 const remedy = "npm install koffi@3.3"
 

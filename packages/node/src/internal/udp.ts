@@ -6,7 +6,9 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as dgram from "node:dgram"
 import * as dns from "node:dns"
+import { existsSync } from "node:fs"
 import * as net from "node:net"
+import { networkInterfaces } from "node:os"
 import type { UdpListenOptions } from "../UdpServer.ts"
 import * as descriptors from "./descriptors.ts"
 import { leaveUnread } from "./dgramHandle.ts"
@@ -65,6 +67,13 @@ export const bind = (
     }
     if (on !== undefined) {
       const form = 'it must be the address of an interface of this machine for IPv4, "::%NAME" for IPv6'
+      // For a name that it does not know, libuv takes any interface.
+      if (family === 6 && !isInterface(on)) {
+        const problem = `there is no interface "${on}"; ${form}`
+        return yield* Effect.fail(
+          new ServerError({ reason: new InvalidOption({ option: "multicastInterface", problem }) })
+        )
+      }
       yield* set("multicastInterface", `"${on}"; ${form}`, () => socket.setMulticastInterface(on))
     }
     for (const group of multicast) {
@@ -107,6 +116,13 @@ const join = (socket: dgram.Socket, group: string, on: string | undefined): void
     catch: (error) => error as NodeJS.ErrnoException
   })
   if (Result.isFailure(joined) && (copy === undefined || joined.failure.code !== "EADDRINUSE")) throw joined.failure
+}
+
+/** Whether `::%NAME` names an interface of this machine, with or without addresses. */
+const isInterface = (on: string): boolean => {
+  const name = /^[^%]+%(.+)$/.exec(on)?.[1]
+  if (name === undefined || name.includes("/")) return false
+  return networkInterfaces()[name] !== undefined || existsSync(`/sys/class/net/${name}`)
 }
 
 /** Sets an option of a socket; the system may refuse its value, which is said with the form that it must have. */

@@ -34,6 +34,8 @@ export type Own = fs.Stats
 export interface Bound<S> {
   readonly server: S
   readonly close: () => void
+  /** What has become of its path, if it is not its own any more. */
+  readonly lost: () => string | undefined
 }
 
 /** A kind of socket: how it binds, and what else differs. */
@@ -97,7 +99,7 @@ export const bind = <S extends { readonly close: () => unknown }>(
       looking(() => settled(path, mode)),
       () => Effect.sync(() => server.close())
     )
-    return { server, close: once(() => options.leave(server, path, own)) }
+    return { server, close: once(() => options.leave(server, path, own)), lost: () => lost(path, own) }
   })
 
 /** The socket that was just bound to a path, with exactly `mode`. */
@@ -221,6 +223,21 @@ const lookAt = (path: string, own: Own): Look => {
   if (same(now.success, own)) return { is: "own", told: new Error("its path stays") }
   return { is: "foreign", told: new Error("at its path is something else by now, which stays") }
 }
+
+const lost = (path: string, own: Own): string | undefined => {
+  const { is } = lookAt(path, own)
+  if (is === "gone") return `the path ${path} was removed, so that nobody new can connect; start the server again`
+  return is === "foreign" ? `at the path ${path} is something else by now, so that nobody new can connect` : undefined
+}
+
+/** Says it once when the path of a server is its own no more. It is looked at now and then: there is no event for a path. */
+export const watch = (bound: Pick<Bound<unknown>, "lost">, say: (problem: string) => void): Effect.Effect<void> =>
+  Effect.flatMap(Effect.sleep(lookMillis), () => {
+    const problem = bound.lost()
+    return problem === undefined ? watch(bound, say) : Effect.sync(() => say(problem))
+  })
+
+const lookMillis = 5_000
 
 const stays = (cause: unknown): Error => new Error(`its path stays: ${messageOf(cause)}`)
 

@@ -71,7 +71,7 @@ export const bind = (
       unixPath.tooLong(name ?? "", endpoint) ??
       Effect.map(
         open((bind) => bind()),
-        (server) => ({ server, close: () => {} })
+        (server) => ({ server, close: () => {}, lost: () => undefined })
       )
     )
   }

@@ -57,6 +57,11 @@ type Bind = (asked: Asked, at: Address, port: number, shared: boolean) => Promis
 export class Binder {
   private readonly bound = new Map<string, Promise<Bound>>()
   private readonly closers: Array<() => void> = []
+  private readonly warn: (line: string) => void
+
+  constructor(warn: (line: string) => void) {
+    this.warn = warn
+  }
 
   /** The socket that the copy in a place asks for. */
   bind(place: number, asked: Asked): Promise<Bound> {
@@ -139,7 +144,9 @@ export class Binder {
     })
     return Effect.runPromise(
       Effect.match(bind, {
-        onSuccess: ({ close, server }): Bound => {
+        onSuccess: ({ close, lost, server }): Bound => {
+          const watching = Effect.runFork(unixPath.watch({ lost }, this.warn))
+          this.closers.push(() => watching.interruptUnsafe())
           // It closes the handle, and removes the path.
           this.closers.unshift(() =>
             Result.getOrThrowWith(

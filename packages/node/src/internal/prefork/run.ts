@@ -23,7 +23,7 @@ export const run = (
   manager: Manager | undefined,
   beside: ((ready: () => void) => Effect.Effect<never, unknown>) | undefined
 ): { readonly restart: () => void; readonly stop: (status: number) => void } => {
-  const binder = new Binder()
+  const binder = new Binder(say)
   let once: Fiber.Fiber<never, unknown> | undefined
   const supervisor = new Supervisor(count, limits, {
     tick: platformTick,
