@@ -17,3 +17,6 @@ export * as PolicyLaws from "./PolicyLaws.ts"
 
 /** Peers that a seed draws, against a server in a `Simulation`: what they ask for, over which links, and how they misbehave. */
 export * as Scenario from "./Scenario.ts"
+
+/** What a test of a server waits for: that handlers have begun, and that nothing is in work any more. */
+export * as Waiting from "./Waiting.ts"
