@@ -14,16 +14,19 @@ describe("Protocol.ndjson", () => {
   const codec = serverOf(ndjson)
   const value = Arbitrary.map(
     many(Arbitrary.all([line, Arbitrary.schema(Schema.Union([Schema.Int, Schema.Boolean, Schema.Null]))])),
-    (entries): unknown => ({ entries: Object.fromEntries(entries), texts: entries.map(([text]) => text) })
+    // JSON has no -0.
+    (entries): unknown => ({
+      entries: Object.fromEntries(entries.map(([text, value]) => [text, value === 0 ? 0 : value])),
+      texts: entries.map(([text]) => text)
+    })
   )
 
   it.effect.prop("decodes what it encoded, in any chunks", { sent: many(value), sizes }, ({ sent, sizes }) =>
     Effect.sync(() => {
-      const expected = sent.map((value): unknown => JSON.parse(JSON.stringify(value)))
       for (const side of [codec, ndjson.client]) {
         const input = join(sent.map((value) => side.encode(value) as string))
         const { error, messages } = decode(side, cut(input, sizes))
-        assert.deepStrictEqual({ error, messages }, { error: undefined, messages: expected })
+        assert.deepStrictEqual({ error, messages }, { error: undefined, messages: sent })
       }
     })
   )
