@@ -141,6 +141,33 @@ describe("NodeServer.layerConfig", () => {
     })
   )
 
+  it.effect.each([
+    ["DRAIN_TIMEOUT", "drainMillis", "7s", 7_000],
+    ["START_TIMEOUT", "startMillis", "7s", 7_000],
+    ["FIRST_BYTE_TIMEOUT", "firstByteMillis", "7s", 7_000],
+    ["FRAME_TIMEOUT", "frameMillis", "7s", 7_000],
+    ["WRITE_TIMEOUT", "writeMillis", "7s", 7_000],
+    ["IDLE_TIMEOUT", "idleMillis", "7s", 7_000],
+    ["REQUEST_TIMEOUT", "requestMillis", "7s", 7_000],
+    ["LOGIN_TIMEOUT", "loginMillis", "7s", 7_000],
+    ["MAX_LIFETIME", "lifetimeMillis", "7s", 7_000],
+    ["PLACE_TIMEOUT", "placeMillis", "7s", 7_000],
+    ["MAX_CONNECTIONS", "maxConnections", "7", 7],
+    ["MAX_CONNECTIONS_PER_PEER", "maxConnectionsPerPeer", "7", 7],
+    ["MAX_PIPELINED", "maxPipelined", "7", 7],
+    ["MAX_BUFFERED", "maxBuffered", "7KiB", 7_168],
+    ["MAX_MEMORY", "maxMemory", "7MiB", 7_340_032],
+    ["MAX_REPLY", "maxReply", "7KiB", 7_168]
+  ] as const)("has %s for its %s, whatever its options say", ([name, limit, text, value]) =>
+    Effect.gen(function* () {
+      const times = { drainTimeout: "1h", startTimeout: "1h", placeTimeout: "1h", frameTimeout: "1h" } as const
+      const others = { writeTimeout: "1h", loginTimeout: "1h", idleTimeout: "1h", maxMemory: "1GiB" } as const
+      const layer = NodeServer.layerConfig(Echo, { listen: "memory:configured", ...times, ...others })
+      const { control } = Context.get(yield* build(layer, { [name]: text }), Echo)
+      assert.strictEqual((yield* control.limits)[limit], value)
+    })
+  )
+
   describe("fails before it binds anything", () => {
     const valid = { LISTEN: "memory:x" }
 
