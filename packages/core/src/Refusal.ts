@@ -15,6 +15,8 @@ export interface Counts {
   readonly MaxConnections: number
   /** The peer had as many as it may have. */
   readonly MaxConnectionsPerPeer: number
+  /** Its handshake, or what else comes before a connection, had no turn in time (`maxOpening`). */
+  readonly MaxOpening: number
   /** The server held nearly as much as it may hold. */
   readonly MaxMemory: number
   /** The system had too little of something for another peer: of descriptors. */

@@ -45,6 +45,10 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   /** Connections of one peer at a time, those that are being opened included; over datagrams, datagrams of it that are not answered yet. A peer is an IPv4 address, or the /64 network of an IPv6 address; behind a balancer it is who the PROXY header names. Default: half of `maxConnections`, for peers on other machines; those on loopback, on Unix sockets and in memory are not bounded. Where it is set it holds for them, too (all peers of a Unix socket are one), and only a trusted balancer's own address stays free of it. `"off"` is off. At the limit one more is closed at once, before a TLS handshake, or dropped, and counted as `Refused` (`MaxConnectionsPerPeer`). */
   readonly maxConnectionsPerPeer?: number | "off" | undefined
+  /** TLS handshakes and PROXY headers at a time, of all listeners; with a `firstByteTimeout` also connections that have not sent their first byte. Default: 256. At the limit a newcomer waits for its turn: it is accepted, and not read. Those that wait get their turns peer by peer. After as long as its handshake, header or first byte itself may take, it is closed, and counted as `Refused` (`MaxOpening`). `"off"` is off. */
+  readonly maxOpening?: number | "off" | undefined
+  /** How many of them one peer may have; loopback and Unix sockets, too. Default: an eighth of `maxOpening`, so 32. At the limit its next one waits, as above. What a balancer brings is of no peer until its header has been read. */
+  readonly maxOpeningPerPeer?: number | "off" | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
   /** What is held for one connection, in bytes, or as `"256KiB"`: what has arrived and is not answered, and what is not sent yet. Default: 256 KiB, or the largest frame if that is more. At the limit its reading stops and no further request of it begins, until less is held. A single frame is always read, and a single reply always sent. */
@@ -188,6 +192,12 @@ export interface Opening {
   readonly introduce?: Effect.Effect<Peer.Peer, Outcome.Refused> | undefined
   /** Whether it may come in by this listener. Default: everybody may. */
   readonly allow?: ((peer: Peer.Peer) => boolean) | undefined
+  /** How long `introduce` may take, if what it reads is a header: that is bounded by `maxOpening`, and waits no longer for its turn. Default: it reads nothing. */
+  readonly headerMillis?: number | undefined
+  /** The same of `secure`, if that is a handshake: before it nothing can be written to the peer. Default: it is none. */
+  readonly handshakeMillis?: number | undefined
+  /** Stops reading, so that what the peer sends stays in the kernel; returns what reads on. Default: it is read while it waits. */
+  readonly hold?: (() => () => void) | undefined
   /** Makes the wire of a peer that may come in: a handshake, or nothing. */
   readonly secure: (peer: Peer.Peer) => Effect.Effect<Wire.Wire, Outcome.Refused>
   /** What the system has too little of for another peer, which is turned away for it. Default: there is enough. */

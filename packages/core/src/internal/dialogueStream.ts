@@ -73,6 +73,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
+    if (this.onHeard !== undefined) this.heardFirst()
     this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => {
       this.decoding(() => this.dialogue.onData(chunk))

@@ -15,8 +15,9 @@ import { DialogueStream } from "./dialogueStream.ts"
 import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Lookout } from "./lookout.ts"
-import { Arrival, Openings } from "./openings.ts"
+import { Arrival, Openings, type Step } from "./openings.ts"
 import { Room } from "./room.ts"
+import { anybody } from "./slots.ts"
 import { RequestStream } from "./requestStream.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { type Verifying, verifying } from "./verifying.ts"
@@ -79,31 +80,51 @@ export class Gate<In, Out> {
     const refused = this.capacity.ofPeer(peer, 0, "connections")
     if (refused !== undefined) return this.turnAway(opening, peer, refused)
     const verified = this.verify(peer, listener, 0)
-    const isEasy = scarcity === undefined && !this.isFull && this.state !== "closed"
+    const first = this.firstByte(undefined)
+    const isEasy = scarcity === undefined && first === undefined && !this.isFull && this.state !== "closed"
     if (verified === Exit.void && isEasy) return this.admit(wire)
     const mayCome = !(Exit.isExit(verified) && Exit.isFailure(verified))
-    this.enter(opening, peer, () => Effect.as(verified, wire), mayCome)
+    const ready = (arrival: Arrival) => Effect.andThen(verified, this.inTurn(arrival, first, Exit.succeed(wire)))
+    this.enter(opening, peer, ready, mayCome)
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
     this.arrivals++
-    const { allow, introduce, listener, peer, secure } = opening
+    const { allow, handshakeMillis, headerMillis, hold, introduce, listener, peer, secure } = opening
     // Whoever introduces others may have as many as there are of those.
     const refused = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
     if (refused !== undefined) return this.turnAway(opening, peer, refused)
+    const keeps = this.context.limits.firstByteMillis < Infinity
+    const step = (name: string, millis: number | undefined, keeps: boolean): Step | undefined =>
+      millis === undefined ? undefined : { name, millis, hold, keeps }
+    const header = step("header", headerMillis, false)
+    const last = step("handshake", handshakeMillis, keeps) ?? this.firstByte(hold)
     const ready = (arrival: Arrival) =>
-      Effect.flatMap(introduce ?? Effect.succeed(peer), (known) => {
+      Effect.flatMap(this.inTurn(arrival, header, introduce ?? Effect.succeed(peer), anybody), (known) => {
         const refused = known === peer ? undefined : this.introduced(arrival, known)
         if (refused !== undefined) return Effect.fail(refused)
         const verified = allow?.(known) === false ? notAllowed : this.verify(known, listener, 1)
-        return Effect.andThen(
-          verified,
-          Effect.suspend(() => secure(known))
-        )
+        const secured = Effect.suspend(() => secure(known))
+        return Effect.andThen(verified, this.inTurn(arrival, last, secured))
       })
     const mayCome = introduce !== undefined || allow?.(peer) !== false
     this.enter(opening, peer, ready, mayCome)
+  }
+
+  /** Where the first byte has to come in time, those that wait for it are bounded, too. */
+  private firstByte(hold: Transport.Opening["hold"]): Step | undefined {
+    const { firstByteMillis: millis } = this.context.limits
+    return millis === Infinity ? undefined : { name: "first byte", millis, hold, keeps: true }
+  }
+
+  private inTurn<A>(
+    arrival: Arrival,
+    step: Step | undefined,
+    use: Effect.Effect<A, Outcome.Refused>,
+    key?: string
+  ): Effect.Effect<A, Outcome.Refused> {
+    return step === undefined ? use : this.openings.inTurn(arrival, step, use, key)
   }
 
   /** It is known now who a peer is; why that may not come in. */
@@ -162,7 +183,8 @@ export class Gate<In, Out> {
         },
         onSuccess: (wire) => {
           if (!leave()) return new GuardedWire(wire, this.context).destroy()
-          this.context.tick.run(() => this.admit(wire))
+          const heard = this.openings.keep(arrival)
+          this.context.tick.run(() => this.admit(wire, undefined, heard))
         }
       })
     this.openings.begin(arrival, readyOf(arrival), destroy, until)
@@ -233,17 +255,19 @@ export class Gate<In, Out> {
   }
 
   /** A connection that has been let in. */
-  admit(transports: Wire.Wire, id = this.context.nextConnectionId()): void {
+  admit(transports: Wire.Wire, id = this.context.nextConnectionId(), onHeard?: () => void): void {
     const { context } = this
     const wire = new GuardedWire(transports, context)
     this.admitted++
     if (context.protocol.kind === "messages") {
       const connection = new RequestStream(context, wire, id)
+      if (onHeard !== undefined) connection.onHeard = onHeard
       this.register(connection)
       connection.watch()
       return wire.start(connection)
     }
     const connection = new DialogueStream(context as never, wire, id)
+    if (onHeard !== undefined) connection.onHeard = onHeard
     this.register(connection as never)
     connection.watch()
     wire.start(connection)
@@ -269,6 +293,7 @@ export class Gate<In, Out> {
     const was = this.connections.delete(connection.id)
     if (was) {
       this.census.left("connections", connection)
+      connection.onHeard?.()
       connection.uncharge()
       this.regulate()
     }
@@ -293,6 +318,7 @@ export class Gate<In, Out> {
   /** Other limits hold. */
   limited(): void {
     this.regulate()
+    this.openings.limited()
     for (const connection of this.connections.values()) connection.limited()
   }
 

@@ -31,6 +31,7 @@ export class Ledger {
   readonly refusals: { -readonly [K in Refusal.Kind]: number } = {
     MaxConnections: 0,
     MaxConnectionsPerPeer: 0,
+    MaxOpening: 0,
     MaxMemory: 0,
     Scarcity: 0,
     MadeRoom: 0,

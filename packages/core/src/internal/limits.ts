@@ -12,6 +12,10 @@ export interface Limits {
   readonly boundsLocalPeers: boolean
   /** Why it is so, where it follows from what there is of something. */
   readonly connectionsBy: string | undefined
+  /** Handshakes and headers at a time, and first bytes where these have to come in time. */
+  readonly maxOpening: number
+  /** The same of one peer. */
+  readonly maxOpeningPerPeer: number
   readonly maxPipelined: number
   /** What is held for one connection before it is not read, in bytes. */
   readonly maxBuffered: number
@@ -96,6 +100,11 @@ export const resolve = (
       "maxConnectionsPerPeer",
       options.maxConnectionsPerPeer ?? Math.ceil(maxConnections / 2)
     )
+    const maxOpening = yield* orOff("maxOpening", options.maxOpening ?? 256)
+    const maxOpeningPerPeer = yield* orOff(
+      "maxOpeningPerPeer",
+      options.maxOpeningPerPeer ?? (maxOpening === Infinity ? "off" : Math.ceil(maxOpening / 8))
+    )
     const firstByteMillis = yield* ofOption("firstByteTimeout", options.firstByteTimeout ?? "off", forever)
     const frameMillis = yield* ofOption("frameTimeout", options.frameTimeout ?? "30 seconds", forever)
     const writeMillis = yield* ofOption("writeTimeout", options.writeTimeout ?? "60 seconds", forever)
@@ -118,6 +127,8 @@ export const resolve = (
       maxConnectionsPerPeer,
       boundsLocalPeers: options.maxConnectionsPerPeer !== undefined,
       connectionsBy: options.maxConnections === found.maxConnections ? found.connectionsBy : undefined,
+      maxOpening,
+      maxOpeningPerPeer,
       maxPipelined,
       firstByteMillis,
       frameMillis: Math.max(frameMillis, Math.ceil((largest / slowestBytes) * 1_000)),

@@ -6,21 +6,38 @@ import type { Census } from "./census.ts"
 import type { ServerContext } from "./context.ts"
 import { peerKeyOf } from "./peerKey.ts"
 import type { Occupant } from "./room.ts"
+import { anybody, type Slot, Slots } from "./slots.ts"
+
+type Surroundings = Pick<ServerContext<never, never>, "limitLog" | "limits" | "now" | "run">
+
+/** What comes before a connection, of which only so much happens at a time. */
+export interface Step {
+  /** What it is: `"handshake"`. */
+  readonly name: string
+  /** How long it waits for its turn. */
+  readonly millis: number
+  /** Stops reading; returns what reads on. */
+  readonly hold: (() => () => void) | undefined
+  /** Whether the turn is kept for what comes after it. */
+  readonly keeps: boolean
+}
 
 /** Peers that are not ready yet: what comes before a connection is bounded, and ends with the server. */
 export class Openings {
-  private readonly context: Pick<ServerContext<never, never>, "limits" | "now" | "run">
+  private readonly context: Surroundings
+  private readonly slots: Slots
   private readonly onChange: () => void
   private readonly census: Census
   /** Each, and how it is broken off. */
   private readonly all = new Map<Arrival, () => void>()
 
   constructor(
-    context: Pick<ServerContext<never, never>, "limits" | "now" | "run">,
+    context: Surroundings,
     census: Census,
     onChange: () => void
   ) {
     this.context = context
+    this.slots = new Slots(context)
     this.census = census
     this.onChange = onChange
   }
@@ -60,6 +77,59 @@ export class Openings {
     fiber = this.context.run(until(bounded, () => this.leave(arrival)))
   }
 
+  /** Does one step of it, in its turn; nothing is read before. */
+  inTurn<A>(
+    arrival: Arrival,
+    step: Step,
+    use: Effect.Effect<A, Outcome.Refused>,
+    /** Whose share it is. */
+    key = arrival.peerKey
+  ): Effect.Effect<A, Outcome.Refused> {
+    return Effect.suspend(() => {
+      const slot = this.slots.ask(key)
+      arrival.slot = slot
+      const turn = slot.state === "taken" ? Effect.void : this.turn(slot, step)
+      return Effect.onExit(Effect.andThen(turn, use), (exit) =>
+        Effect.sync(() => {
+          if (exit._tag === "Failure" || !step.keeps) this.slots.leave(slot)
+        })
+      )
+    })
+  }
+
+  private turn(slot: Slot, { hold, millis, name }: Step): Effect.Effect<void, Outcome.Refused> {
+    const { maxOpening, maxOpeningPerPeer } = this.context.limits
+    const who = slot.key === anybody ? "behind a balancer" : slot.key
+    this.context.limitLog.reached("maxOpening", maxOpening, "held back", who)
+    const readOn = hold?.()
+    const taken = Effect.callback<void>((resume) => {
+      slot.onTaken = () => {
+        readOn?.()
+        resume(Effect.void)
+      }
+      // Between the question and this its fiber may have yielded.
+      if (slot.state === "taken") slot.onTaken()
+    })
+    const many = `${maxOpening} in all and ${maxOpeningPerPeer} of a peer`
+    return Effect.timeoutOrElse(taken, {
+      duration: millis,
+      orElse: () =>
+        Effect.fail(Outcome.refused(`no turn for its ${name} within ${millis} ms, with ${many} at a time`, "MaxOpening"))
+    })
+  }
+
+  /** Takes over the turn of one that is open, where it was kept: what ends it. */
+  keep(arrival: Arrival): (() => void) | undefined {
+    const { slot } = arrival
+    arrival.slot = undefined
+    return slot?.state === "taken" ? () => this.slots.leave(slot) : undefined
+  }
+
+  /** Other limits hold. */
+  limited(): void {
+    this.slots.give()
+  }
+
   private leave(arrival: Arrival): boolean {
     const was = this.all.delete(arrival)
     if (was) this.gone(arrival)
@@ -70,6 +140,11 @@ export class Openings {
   private gone(arrival: Arrival): void {
     arrival.isSpare = false
     this.census.left("opening", arrival)
+  }
+
+  /** Its turn is another's, also where its fiber was ended before it could say so. */
+  private letGo({ slot }: Arrival): void {
+    if (slot !== undefined) this.slots.leave(slot)
   }
 
   /** It is known now who one is. */
@@ -83,7 +158,11 @@ export class Openings {
   /** Takes one out that makes room for another; how it is broken off, if it is still there. */
   takeOut(arrival: Arrival): (() => void) | undefined {
     const end = this.all.get(arrival)
-    return this.leave(arrival) ? end : undefined
+    if (end === undefined || !this.leave(arrival)) return undefined
+    return () => {
+      end()
+      this.letGo(arrival)
+    }
   }
 
   /** The server stops: nothing of theirs has been received yet. */
@@ -91,7 +170,10 @@ export class Openings {
     const all = [...this.all]
     this.all.clear()
     for (const [arrival] of all) this.gone(arrival)
-    for (const [, end] of all) end()
+    for (const [arrival, end] of all) {
+      end()
+      this.letGo(arrival)
+    }
   }
 }
 
@@ -102,6 +184,8 @@ export class Arrival implements Occupant {
   readonly requestedAt: number
   /** Whether it is there, and no datagram, which makes no room for others. */
   isSpare: boolean
+  /** Its turn, while it has one or waits for it. */
+  slot: Slot | undefined = undefined
   readonly giveWay: Occupant["giveWay"]
 
   constructor(peer: Peer.Peer, at: number, giveWay?: (arrival: Arrival, refused: Outcome.Refused) => void) {

@@ -30,6 +30,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open") return
+    if (this.onHeard !== undefined) this.heardFirst()
     const heard = new Heard(this.context.now())
     heard.bytes = chunk.length
     this.activity.heard = heard

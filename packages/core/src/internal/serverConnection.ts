@@ -39,6 +39,8 @@ export abstract class ServerConnection<In, Out>
   declare private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined
   // A field from the start: one that is added at the end takes more.
   private endsBy: Connection.EndedBy | undefined = undefined
+  /** Called once, where others wait until it has sent its first byte. Not initialised: few are waited for. */
+  declare onHeard: (() => void) | undefined
   /** Below 0 once it holds nothing any more. */
   charged = 0
   // Only where a policy has its requests handled elsewhere.

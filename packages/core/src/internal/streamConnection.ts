@@ -34,6 +34,12 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   abstract onData(chunk: Uint8Array): void
+  /** Its first byte has come. */
+  protected heardFirst(): void {
+    const { onHeard } = this
+    this.onHeard = undefined
+    onHeard?.()
+  }
   abstract onEnd(): void
   /** Whether there is input that has not become a request yet. */
   protected abstract readonly hasInput: boolean

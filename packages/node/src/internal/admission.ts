@@ -21,6 +21,8 @@ export interface Admission {
   /** Reads who it is, where it is a balancer that says so. */
   readonly introduced: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Peer.Peer, Outcome.Refused> | undefined
   readonly allowed: (peer: Peer.Peer) => boolean
+  /** How long that may take. */
+  readonly headerMillis: number
 }
 
 /** Resolves the options of a listener, or says what is wrong with one. */
@@ -34,7 +36,8 @@ export const admission = (options: AdmissionOptions): Effect.Effect<Admission, S
     const millis = yield* Effect.fromResult(time("proxyTimeout", options.proxyTimeout ?? "5 seconds"))
     return {
       introduced: (socket, peer) => (trusts(peer) ? introduced(socket, peer, millis) : undefined),
-      allowed: allows
+      allowed: allows,
+      headerMillis: millis
     }
   })
 

@@ -64,7 +64,7 @@ export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerErro
  */
 export class Credentials {
   private readonly options: TlsOptions
-  private readonly handshakeMillis: number
+  readonly handshakeMillis: number
   private readonly reloadMillis: number
   private readonly server: tls.Server
   private readonly optional: boolean

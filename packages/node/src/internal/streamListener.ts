@@ -12,11 +12,15 @@ import { scarcityOf } from "./openFiles.ts"
 import { SocketWire } from "./socketWire.ts"
 
 /** Makes what is encrypted of a socket, once the peer may come in. */
-export type Secure = (
-  socket: net.Socket,
-  peer: Peer.Peer,
-  listener: Endpoint.Endpoint
-) => Effect.Effect<Wire.Wire, Outcome.Refused>
+export interface Secure {
+  /** How long it may take. */
+  readonly handshakeMillis: number
+  readonly wire: (
+    socket: net.Socket,
+    peer: Peer.Peer,
+    listener: Endpoint.Endpoint
+  ) => Effect.Effect<Wire.Wire, Outcome.Refused>
+}
 
 /** What takes a listener's sockets: at once, where nothing comes before their first byte. */
 export const accepting = (
@@ -27,24 +31,46 @@ export const accepting = (
   ServerError
 > =>
   Effect.map(admissionOf(options), (admission) => {
-    const plain: Secure = (socket, peer, listener) => Effect.succeed(new SocketWire(socket, peer, listener))
+    const plain: Secure["wire"] = (socket, peer, listener) => Effect.succeed(new SocketWire(socket, peer, listener))
     if (admission === undefined && secure === undefined) {
       return (sink, socket, peer, listener) => sink.accept(new SocketWire(socket, peer, listener), scarcityOf(socket))
     }
     return (sink, socket, peer, listener) => {
       // Without a listener an error would end the process; `close` follows it.
       socket.on("error", noop)
+      const introduce = admission?.introduced(socket, peer)
       sink.open({
         peer,
         listener,
-        introduce: admission?.introduced(socket, peer),
+        introduce,
+        headerMillis: introduce === undefined ? undefined : admission?.headerMillis,
         allow: admission?.allowed,
         scarcity: scarcityOf(socket),
-        secure: (peer) => (secure ?? plain)(socket, peer, listener),
+        handshakeMillis: secure?.handshakeMillis,
+        secure: (peer) => (secure?.wire ?? plain)(socket, peer, listener),
+        hold: () => hold(socket),
         destroy: () => void socket.destroy()
       })
     }
   })
+
+/**
+ * Stops reading a socket that nobody has read from; returns what reads on. Node
+ * reads ahead of whoever listens, and its own `pause` lets it.
+ */
+const hold = (socket: net.Socket): (() => void) => {
+  const handle = (socket as never as { readonly _handle?: Handle | null })._handle
+  handle?.readStop?.()
+  return () => {
+    if (!socket.destroyed) handle?.readStart?.()
+  }
+}
+
+/** The part of Node's handles that is not documented. */
+interface Handle {
+  readonly readStart?: () => void
+  readonly readStop?: () => void
+}
 
 /** Who asks nobody where they come from does not load what could tell. */
 const admissionOf = (options: AdmissionOptions): Effect.Effect<Admission | undefined, ServerError> =>

@@ -20,8 +20,11 @@ export interface Securing {
 /** Reads the certificates, or says what is wrong with them. */
 export const securing = (options: TlsOptions): Effect.Effect<Securing, ServerError> =>
   Effect.map(make(options), (own) => ({
-    secure: (socket, peer, listener) =>
-      Effect.map(own.secure(socket, peer), (secured) => new SocketWire(secured.socket, secured.peer, listener, socket)),
+    secure: {
+      handshakeMillis: own.handshakeMillis,
+      wire: (socket, peer, listener) =>
+        Effect.map(own.secure(socket, peer), (secured) => new SocketWire(secured.socket, secured.peer, listener, socket))
+    },
     connect: (host, port) =>
       Effect.andThen(
         // What a client sees next is what it trusts.

@@ -1,0 +1,249 @@
+/** How many handshakes, headers and first bytes are waited for at a time, and how the others wait. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Outcome from "@socketserver/core/Outcome"
+import type * as Transport from "@socketserver/core/Transport"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import { front, inet, opening, wireOf } from "./support/front.ts"
+import { turns } from "./support/scripted.ts"
+import { logs } from "./support/serving.ts"
+
+const [, quiet] = logs()
+
+/** Peers in handshakes that take as long as the test says, by name, and what has happened to them. */
+const handshakes = (sink: Transport.Sink, step: "header" | "handshake" = "handshake") => {
+  const log: Array<string> = []
+  const open = (name: string, host: string) => {
+    const done = Deferred.makeUnsafe<void, Outcome.Refused>()
+    const peer = inet(host)
+    const takes = <A>(result: A) =>
+      Effect.suspend(() => {
+        log.push(`${name} begins`)
+        return Effect.as(Deferred.await(done), result)
+      })
+    const { opening: entrance, wire } = opening(peer, {
+      ...(step === "header" && { introduce: takes(inet(`203.0.113.${host.split(".")[3]}`)), headerMillis: 5_000 }),
+      ...(step === "handshake" && { handshakeMillis: 10_000, secure: () => takes(wire) }),
+      hold: () => {
+        log.push(`${name} waits`)
+        return () => log.push(`${name} is read`)
+      },
+      destroy: () => {
+        log.push(`${name} is closed`)
+        wire.destroy()
+      }
+    })
+    sink.open(entrance)
+    return {
+      wire,
+      succeed: Effect.andThen(Deferred.succeed(done, undefined), turns),
+      fail: Effect.andThen(Deferred.fail(done, Outcome.refused("no", "Opening")), turns)
+    }
+  }
+  const logged = () => log.splice(0)
+  return { open, logged }
+}
+
+describe("handshakes", () => {
+  it.effect.each(["192.0.2.1", "127.0.0.1"])("of one peer (%s) wait over its share, and are not read", (host) =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpeningPerPeer: 1 })
+      const { logged, open } = handshakes(sink)
+      const one = open("one", host)
+      const two = open("two", host)
+      const three = open("three", host)
+      const other = open("other", "192.0.2.2")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["one begins", "two waits", "three waits", "other begins"])
+      yield* one.succeed
+      assert.isTrue(one.wire.started)
+      assert.deepStrictEqual(logged(), ["two is read", "two begins"])
+      yield* two.fail
+      assert.deepStrictEqual(logged(), ["three is read", "three begins", "two is closed"])
+      yield* three.succeed
+      yield* other.succeed
+      assert.deepStrictEqual(logged(), [])
+      for (const { wire } of [one, three, other]) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("that wait get their turns peer by peer", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpening: 1, maxOpeningPerPeer: "off" })
+      const { logged, open } = handshakes(sink)
+      const all = ["a1", "a2", "a3", "b1", "c1", "b2"].map((name) => ({
+        name,
+        ...open(name, `192.0.2.${name.charCodeAt(0)}`)
+      }))
+      const order: Array<string> = []
+      for (let i = 0; i < all.length; i++) {
+        yield* turns
+        const name = logged()
+          .find((line) => line.endsWith(" begins"))!
+          .split(" ")[0]!
+        order.push(name)
+        yield* all.find((one) => one.name === name)!.succeed
+      }
+      assert.deepStrictEqual(order, ["a1", "a2", "b1", "c1", "a3", "b2"])
+      for (const { wire } of all) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("wait as long as one may take, and are refused then", () =>
+    Effect.gen(function* () {
+      const { refusals, refused, sink } = yield* front({ maxOpening: 1 })
+      const { logged, open } = handshakes(sink)
+      const one = open("one", "192.0.2.1")
+      open("two", "192.0.2.2")
+      yield* turns
+      yield* TestClock.adjust("9999 millis")
+      assert.deepStrictEqual(logged(), ["one begins", "two waits"])
+      yield* TestClock.adjust("1 millis")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["two is closed"])
+      assert.match(refused().join(), /: no turn for its handshake within 10000 ms, with 1 in all and 1 of a peer at a time$/)
+      assert.deepStrictEqual(yield* refusals, { MaxOpening: 1 })
+      // Its place in the queue is nobody's.
+      const three = open("three", "192.0.2.3")
+      yield* one.succeed
+      yield* three.succeed
+      assert.deepStrictEqual(logged(), ["three waits", "three is read", "three begins"])
+      for (const { wire } of [one, three]) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("that wait make room in a full server, as those that are on their way", () =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front({ maxConnections: 3, maxConnectionsPerPeer: "off", maxOpening: 1 })
+      const { logged, open } = handshakes(sink)
+      for (const name of ["one", "two", "three"]) open(name, "192.0.2.1")
+      yield* turns
+      yield* TestClock.adjust("1 second")
+      logged()
+      const wires = ["192.0.2.2", "192.0.2.3"].map((host) => wireOf(inet(host)))
+      for (const wire of wires) sink.accept(wire)
+      yield* turns
+      assert.deepStrictEqual(logged(), ["one is closed", "two is read", "two begins", "two is closed", "three is read", "three begins"])
+      assert.deepStrictEqual(yield* refusals, { MadeRoom: 2 })
+      for (const wire of wires) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("that wait are closed by a stop, and refused nothing", () =>
+    Effect.gen(function* () {
+      const { refusals, server, sink } = yield* front({ maxOpening: 1 })
+      const { logged, open } = handshakes(sink)
+      for (const name of ["one", "two", "three"]) open(name, "192.0.2.1")
+      yield* turns
+      yield* server.shutdown
+      yield* turns
+      assert.sameMembers(
+        logged().filter((line) => line.endsWith("closed")),
+        ["one is closed", "two is closed", "three is closed"]
+      )
+      assert.deepStrictEqual(yield* refusals, {})
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("that wait go on when the limit is raised while the server runs", () =>
+    Effect.gen(function* () {
+      const { server, sink } = yield* front({ maxOpening: 1 })
+      const { logged, open } = handshakes(sink)
+      for (const name of ["one", "two", "three"]) open(name, "192.0.2.1")
+      yield* turns
+      logged()
+      yield* server.control.change({ maxOpening: 16 })
+      yield* turns
+      assert.deepStrictEqual(logged(), ["two is read", "two begins"])
+      yield* server.control.change({ maxOpening: "off" })
+      yield* turns
+      assert.deepStrictEqual(logged(), ["three is read", "three begins"])
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("that wait are told of once", () => {
+    const [entries, logged] = logs()
+    return Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpening: 8 })
+      const { open } = handshakes(sink)
+      for (const name of ["one", "two", "three"]) open(name, "192.0.2.1")
+      yield* turns
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(
+        entries.filter(({ level }) => level !== "Debug").map(({ message }) => message),
+        [
+          "Lines: maxOpening (8) is reached: held back 192.0.2.1",
+          "Lines: maxOpening (8) was reached for 0 ms: 2 held back"
+        ]
+      )
+    }).pipe(Effect.scoped, Effect.provide(logged))
+  })
+})
+
+describe("PROXY headers", () => {
+  it.effect("are bounded in all, and by no share of the balancer that brings them", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpening: 2, maxOpeningPerPeer: 1 })
+      const { logged, open } = handshakes(sink, "header")
+      const all = ["one", "two", "three"].map((name) => open(name, "10.0.0.1"))
+      yield* turns
+      assert.deepStrictEqual(logged(), ["one begins", "two begins", "three waits"])
+      yield* all[0]!.succeed
+      assert.deepStrictEqual(logged(), ["three is read", "three begins"])
+      yield* all[1]!.succeed
+      yield* all[2]!.succeed
+      for (const { wire } of all) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+})
+
+describe("first bytes", () => {
+  const options = { maxOpeningPerPeer: 1, firstByteTimeout: "1 second" } as const
+  const started = (wires: ReadonlyArray<{ readonly started: boolean }>) => wires.map((wire) => wire.started)
+
+  it.effect("are waited for one by one, until they have come or their peer has gone", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front(options)
+      const wires = [1, 2, 3].map(() => wireOf(inet("192.0.2.1")))
+      for (const wire of wires) sink.accept(wire)
+      yield* turns
+      assert.deepStrictEqual(started(wires), [true, false, false])
+      wires[0]!.data("h")
+      yield* turns
+      assert.deepStrictEqual(started(wires), [true, true, false])
+      wires[1]!.gone()
+      yield* turns
+      assert.deepStrictEqual(started(wires), [true, true, true])
+      for (const wire of wires) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("are waited for after a handshake, in the same turn", () =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front(options)
+      const { logged, open } = handshakes(sink)
+      const one = open("one", "192.0.2.1")
+      open("two", "192.0.2.1")
+      yield* one.succeed
+      assert.isTrue(one.wire.started)
+      assert.deepStrictEqual(logged(), ["one begins", "two waits"])
+      // It has said nothing in time.
+      yield* TestClock.adjust("1 second")
+      one.wire.gone()
+      yield* turns
+      assert.deepStrictEqual(logged(), ["two is read", "two begins"])
+      assert.deepStrictEqual(yield* refusals, {})
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("are not bounded where they need not come in time", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpeningPerPeer: 1 })
+      const wires = [1, 2, 3].map(() => wireOf(inet("192.0.2.1")))
+      for (const wire of wires) sink.accept(wire)
+      assert.deepStrictEqual(started(wires), [true, true, true])
+      for (const wire of wires) wire.gone()
+    }).pipe(Effect.scoped)
+  )
+})
