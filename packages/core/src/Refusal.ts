@@ -21,6 +21,8 @@ export interface Counts {
   readonly MaxMemory: number
   /** The system had too little of something for another peer: of descriptors. */
   readonly Scarcity: number
+  /** There were too many in a short time: `RateLimit.verify`, `Middleware.rateLimit`. */
+  readonly RateLimit: number
   /** A connection that asked for nothing made room for another. */
   readonly MadeRoom: number
   /** No handler was free for a whole connection within `placeTimeout`. */

@@ -102,7 +102,10 @@ describe("handshakes", () => {
       yield* TestClock.adjust("1 millis")
       yield* turns
       assert.deepStrictEqual(logged(), ["two is closed"])
-      assert.match(refused().join(), /: no turn for its handshake within 10000 ms, with 1 in all and 1 of a peer at a time$/)
+      assert.match(
+        refused().join(),
+        /: no turn for its handshake within 10000 ms, with 1 in all and 1 of a peer at a time$/
+      )
       assert.deepStrictEqual(yield* refusals, { MaxOpening: 1 })
       // Its place in the queue is nobody's.
       const three = open("three", "192.0.2.3")
@@ -117,14 +120,23 @@ describe("handshakes", () => {
     Effect.gen(function* () {
       const { refusals, sink } = yield* front({ maxConnections: 3, maxConnectionsPerPeer: "off", maxOpening: 1 })
       const { logged, open } = handshakes(sink)
-      for (const name of ["one", "two", "three"]) open(name, "192.0.2.1")
-      yield* turns
+      for (const name of ["one", "two", "three"]) {
+        open(name, "192.0.2.1")
+        yield* TestClock.adjust("1 millis")
+      }
       yield* TestClock.adjust("1 second")
       logged()
       const wires = ["192.0.2.2", "192.0.2.3"].map((host) => wireOf(inet(host)))
       for (const wire of wires) sink.accept(wire)
       yield* turns
-      assert.deepStrictEqual(logged(), ["one is closed", "two is read", "two begins", "two is closed", "three is read", "three begins"])
+      assert.deepStrictEqual(logged(), [
+        "two is read",
+        "two begins",
+        "one is closed",
+        "three is read",
+        "three begins",
+        "two is closed"
+      ])
       assert.deepStrictEqual(yield* refusals, { MadeRoom: 2 })
       for (const wire of wires) wire.gone()
     }).pipe(Effect.scoped, Effect.provide(quiet))

@@ -11,6 +11,7 @@ import * as NodeClient from "@socketserver/node/NodeClient"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as TlsServer from "@socketserver/node/TlsServer"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
@@ -117,6 +118,24 @@ const speak = (options: tls.ConnectionOptions) =>
   })
 
 describe("a handshake", () => {
+  it.live("over its peer's share waits, and begins when another of it has ended", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const reasons = yield* refusals
+      const silent = yield* socketTo(yield* port)
+      const waits = yield* Effect.forkScoped(speak({}))
+      // Who comes after it from elsewhere is served before it.
+      const elsewhere = { localAddress: "127.0.0.2" } as tls.ConnectionOptions
+      yield* speak(elsewhere)
+      yield* speak(elsewhere)
+      assert.isUndefined(waits.pollUnsafe())
+      silent.destroy()
+      assert.match(yield* Queue.take(reasons), /the client left/)
+      yield* Fiber.join(waits)
+      assert.strictEqual((yield* server.counts).Completed, 3)
+    }).pipe(Effect.scoped, Effect.provide(served({ maxOpeningPerPeer: 1 })))
+  )
+
   const { handler, peers } = known()
   it.live("tells the handler what was agreed on", () =>
     Effect.gen(function* () {

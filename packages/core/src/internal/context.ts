@@ -6,6 +6,7 @@ import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import type { Side } from "../Codec.ts"
+import type * as Outcome from "../Outcome.ts"
 import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
@@ -41,6 +42,8 @@ export interface Events<In, Out> {
   readonly unread: () => void
   /** A connection has ended, and its handlers with it. */
   readonly released: (connection: ServerConnection<In, Out>, finalizers: ReadonlyArray<Finalizer>) => void
+  /** What is said to a peer that a limit turns away. */
+  readonly turnedAway: (refused: Outcome.Refused, connection: Connection.Info) => Response.Response<unknown> | undefined
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */
   readonly lastWords: (fault: Protocol.DecodeError, connection: Connection.Info) => Response.Response<Out> | undefined
 }

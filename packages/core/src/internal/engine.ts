@@ -25,6 +25,10 @@ export interface Served<Out> {
   readonly onUndecodable:
     | ((fault: Protocol.DecodeError, about: Server.Undecodable) => Response.Response<Out>)
     | undefined
+  /** What is said to a peer that a limit turns away. */
+  readonly onTurnedAway:
+    | ((refused: Outcome.Refused, connection: Connection.Info) => Response.Response<unknown>)
+    | undefined
   /** What happens when a peer connects, before its first request. */
   readonly onConnect:
     | ((connection: Connection.Ref<Out>) => Effect.Effect<unknown, Outcome.Refused, unknown>)
@@ -79,7 +83,10 @@ export class Engine<In, Out> {
         released: (connection, finalizers) => {
           if (this.gate.release(connection)) this.stop.released(finalizers)
         },
-        lastWords: (fault, connection) => this.lastWords(fault, connection)
+        turnedAway: (refused, connection) =>
+          this.said("onTurnedAway", connection, () => this.served?.onTurnedAway?.(refused, connection)),
+        lastWords: (fault, connection) =>
+          this.said("onUndecodable", connection, () => this.served?.onUndecodable?.(fault, { payload: payloadOf(fault), connection }))
       }
     })
     this.intake = new Intake(this.context)
@@ -157,11 +164,12 @@ export class Engine<In, Out> {
     })
   }
 
-  private lastWords(fault: Protocol.DecodeError, connection: Connection.Info): Response.Response<Out> | undefined {
-    const said = Result.try(() => this.served?.onUndecodable?.(fault, { payload: payloadOf(fault), connection }))
+  /** What a hook of the program says. What it throws is logged, and nothing more. */
+  private said<A>(hook: string, connection: Connection.Info, say: () => A): A | undefined {
+    const said = Result.try(say)
     if (Result.isSuccess(said)) return said.success
     const { log } = this.context
-    log.say("Error", "onUndecodable that threw", "onUndecodable threw", factsOf(connection), Cause.die(said.failure))
+    log.say("Error", `${hook} that threw`, `${hook} threw`, factsOf(connection), Cause.die(said.failure))
     return undefined
   }
 }

@@ -12,6 +12,7 @@ import { DatagramConnection } from "./datagramConnection.ts"
 import { Capacity } from "./capacity.ts"
 import { Census } from "./census.ts"
 import { DialogueStream } from "./dialogueStream.ts"
+import { Farewells } from "./farewells.ts"
 import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Lookout } from "./lookout.ts"
@@ -40,6 +41,7 @@ export class Gate<In, Out> {
   readonly lookout: Lookout<In, Out>
   private readonly room: Room
   private readonly census: Census
+  private readonly farewells: Farewells
   private readonly capacity: Capacity
   private state: "open" | "closing" | "closed" = "open"
 
@@ -56,6 +58,7 @@ export class Gate<In, Out> {
     this.openings = new Openings(context, this.census, () => this.regulate())
     this.lookout = new Lookout(context, this.connections)
     this.room = new Room(context, () => [...this.connections.values(), ...this.openings.arrivals])
+    this.farewells = new Farewells(context as never)
     this.capacity = new Capacity(context, this.census, () => this.connections.size + this.openings.size)
   }
 
@@ -76,7 +79,7 @@ export class Gate<In, Out> {
   accept(wire: Wire.Wire, scarcity?: Transport.Scarcity): void {
     this.arrivals++
     const { listener, peer } = wire
-    const opening = { listener, scarcity, destroy: () => wire.destroy() }
+    const opening: Entrance = { listener, scarcity, destroy: () => wire.destroy(), speak: () => wire }
     const refused = this.capacity.ofPeer(peer, 0, "connections")
     if (refused !== undefined) return this.turnAway(opening, peer, refused)
     const verified = this.verify(peer, listener, 0)
@@ -91,10 +94,16 @@ export class Gate<In, Out> {
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
     this.arrivals++
-    const { allow, handshakeMillis, headerMillis, hold, introduce, listener, peer, secure } = opening
+    const { allow, handshakeMillis, headerMillis, hold, introduce, listener, peer, scarcity, secure } = opening
+    // Without a handshake its wire is there at once.
+    const speak = (known: Peer.Peer) => {
+      const secured = handshakeMillis === undefined ? secure(known) : undefined
+      return Exit.isExit(secured) && Exit.isSuccess(secured) ? (secured.value as Wire.Wire) : undefined
+    }
+    const entrance: Entrance = { listener, scarcity, destroy: () => opening.destroy(), speak }
     // Whoever introduces others may have as many as there are of those.
     const refused = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
-    if (refused !== undefined) return this.turnAway(opening, peer, refused)
+    if (refused !== undefined) return this.turnAway(entrance, peer, refused)
     const keeps = this.context.limits.firstByteMillis < Infinity
     const step = (name: string, millis: number | undefined, keeps: boolean): Step | undefined =>
       millis === undefined ? undefined : { name, millis, hold, keeps }
@@ -109,7 +118,7 @@ export class Gate<In, Out> {
         return Effect.andThen(verified, this.inTurn(arrival, last, secured))
       })
     const mayCome = introduce !== undefined || allow?.(peer) !== false
-    this.enter(opening, peer, ready, mayCome)
+    this.enter(entrance, peer, ready, mayCome)
   }
 
   /** Where the first byte has to come in time, those that wait for it are bounded, too. */
@@ -134,8 +143,10 @@ export class Gate<In, Out> {
   }
 
   private turnAway(opening: Entrance, peer: Peer.Peer, refused: Outcome.Refused): void {
-    if (this.state !== "closed") this.refuse(peer, opening.listener, refused)
-    this.destroy(opening)
+    if (this.state === "closed") return this.destroy(opening)
+    const info = this.refuse(peer, opening.listener, refused)
+    const wire = this.state === "open" ? opening.speak?.(peer) : undefined
+    if (wire === undefined || !this.farewells.say(wire, refused, info)) this.destroy(opening)
   }
 
   private destroy(opening: Entrance): void {
@@ -177,6 +188,7 @@ export class Gate<In, Out> {
           const stopped = !leave()
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
+          if (refused !== undefined && !stopped) return this.turnAway(opening, arrival.peer, refused)
           if (refused !== undefined) this.refuse(arrival.peer, listener, refused)
           else if (!stopped || !Cause.hasInterruptsOnly(cause)) this.lose(Cause.squash(cause))
           destroy()
@@ -194,7 +206,7 @@ export class Gate<In, Out> {
   receive(datagram: Wire.Datagram): void {
     this.arrivals++
     const { listener, peer } = datagram
-    const refuse = (refused: Outcome.Refused) => this.refuse(peer, listener, refused, "datagram")
+    const refuse = (refused: Outcome.Refused) => void this.refuse(peer, listener, refused, "datagram")
     // What has arrived when a stop begins is still taken.
     if (this.state === "closed") return refuse(stops)
     const over = this.capacity.ofPeer(peer, 0, "datagrams")
@@ -224,7 +236,7 @@ export class Gate<In, Out> {
     listener: Endpoint.Endpoint,
     refused: Outcome.Refused,
     kind: Connection.Info["kind"] = "stream"
-  ): void {
+  ): Connection.Info {
     const { context } = this
     const id = context.nextConnectionId()
     const openedAt = context.date()
@@ -240,6 +252,7 @@ export class Gate<In, Out> {
       endedBy: "self"
     } as const
     context.ledger.record(refused, undefined, info)
+    return info
   }
 
   /** A connection could not be accepted, or a datagram not be received. */
@@ -331,6 +344,7 @@ export class Gate<In, Out> {
   close(): void {
     this.state = "closing"
     this.listeners.close()
+    this.farewells.end()
     this.openings.breakOff()
   }
 
@@ -364,7 +378,10 @@ export class Gate<In, Out> {
 }
 
 /** What is known of a peer that has come, and is nothing yet. */
-type Entrance = Pick<Transport.Opening, "listener" | "scarcity" | "destroy">
+interface Entrance extends Pick<Transport.Opening, "listener" | "scarcity" | "destroy"> {
+  /** Its wire, where something can be written on it already. */
+  readonly speak?: ((peer: Peer.Peer) => Wire.Wire | undefined) | undefined
+}
 
 const notAllowed = Exit.fail(Outcome.refused("allow", "Allow"))
 

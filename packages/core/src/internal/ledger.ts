@@ -34,6 +34,7 @@ export class Ledger {
     MaxOpening: 0,
     MaxMemory: 0,
     Scarcity: 0,
+    RateLimit: 0,
     MadeRoom: 0,
     PlaceTimeout: 0,
     LoginTimeout: 0,

@@ -31,11 +31,7 @@ export class Openings {
   /** Each, and how it is broken off. */
   private readonly all = new Map<Arrival, () => void>()
 
-  constructor(
-    context: Surroundings,
-    census: Census,
-    onChange: () => void
-  ) {
+  constructor(context: Surroundings, census: Census, onChange: () => void) {
     this.context = context
     this.slots = new Slots(context)
     this.census = census
@@ -114,7 +110,9 @@ export class Openings {
     return Effect.timeoutOrElse(taken, {
       duration: millis,
       orElse: () =>
-        Effect.fail(Outcome.refused(`no turn for its ${name} within ${millis} ms, with ${many} at a time`, "MaxOpening"))
+        Effect.fail(
+          Outcome.refused(`no turn for its ${name} within ${millis} ms, with ${many} at a time`, "MaxOpening")
+        )
     })
   }
 

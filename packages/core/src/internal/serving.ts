@@ -77,6 +77,7 @@ const prepare = <Self, In, Out, R>(
           onConnect: placed.onConnect as never,
           onUndecodable: options?.onUndecodable,
           policy: policy.name,
+          onTurnedAway: options?.onTurnedAway,
           run
         })
       ),

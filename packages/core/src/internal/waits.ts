@@ -72,7 +72,7 @@ export const waits = [
     holds: "its place among `maxConnections`",
     waitsFor: "opening",
     bound: "opening",
-    atMost: "`handshakeTimeout`, `proxyTimeout`, and a minute in all"
+    atMost: "`handshakeTimeout` and `proxyTimeout`, twice where it waits for its turn, and a minute in all"
   },
   {
     who: "a stop",

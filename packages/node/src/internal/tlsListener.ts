@@ -23,7 +23,10 @@ export const securing = (options: TlsOptions): Effect.Effect<Securing, ServerErr
     secure: {
       handshakeMillis: own.handshakeMillis,
       wire: (socket, peer, listener) =>
-        Effect.map(own.secure(socket, peer), (secured) => new SocketWire(secured.socket, secured.peer, listener, socket))
+        Effect.map(
+          own.secure(socket, peer),
+          (secured) => new SocketWire(secured.socket, secured.peer, listener, socket)
+        )
     },
     connect: (host, port) =>
       Effect.andThen(
