@@ -17,7 +17,9 @@ import type * as Handler from "./Handler.ts"
 import * as durations from "./internal/duration.ts"
 import { elapsed } from "./internal/elapsed.ts"
 import { complain, CurrentRequest, tell, type Told } from "./internal/incoming.ts"
+import { peerKeyOf } from "./internal/peerKey.ts"
 import * as Outcome from "./Outcome.ts"
+import * as RateLimit from "./RateLimit.ts"
 import type * as Request from "./Request.ts"
 import * as Response from "./Response.ts"
 import * as Session from "./Session.ts"
@@ -177,6 +179,65 @@ export const filter: {
     )
   }
 )
+
+/**
+ * The options of {@link rateLimit}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RateLimitOptions<In, Out> extends RateLimit.Rate {
+  /** Whose requests are bounded together. Default: those of each peer, as for `maxConnectionsPerPeer`: an IPv4 address, or a network of 64 bits of IPv6. */
+  readonly key?: ((request: Request.Request<In>) => string) | undefined
+  /** What is answered to one that is refused; `millis` is when the next may come. Default: nothing, and the connection closes. */
+  readonly onLimited?: ((request: Request.Request<In>, millis: number) => Response.Response<Out>) | undefined
+}
+
+/**
+ * Bounds how many requests there may be in a time, for each peer or for each key.
+ * More end as `Refused`, with the kind `RateLimit`, and no handler sees them; with `maxDelay`
+ * one waits first, if not for too long.
+ *
+ * **Gotchas**
+ *
+ * A request that is delayed has begun: it keeps its place of the policy. Under a
+ * policy of workers each of them counts for itself, as each copy of a program does.
+ *
+ * **Example** (A hundred requests a second for each peer)
+ *
+ * ```ts
+ * import { Middleware, Response, type Request } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * const echo = (request: Request.Request<string, string>) => Effect.succeed(Response.make(request.body))
+ *
+ * const handler = Middleware.rateLimit(echo, { limit: 100, onLimited: () => Response.make("ERR slow down") })
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const rateLimit: {
+  <In, Out>(
+    options: RateLimitOptions<In, Out>
+  ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
+  <In, Out, R>(self: Handler.Handler<In, Out, R>, options: RateLimitOptions<In, Out>): Handler.Handler<In, Out, R>
+  <In, Out, R>(self: Session.Session<In, Out, R>, options: RateLimitOptions<In, Out>): Session.Session<In, Out, R>
+} = dual(2, <In, Out, R>(self: Work<In, Out, R>, options: RateLimitOptions<In, Out>) => {
+  // One for all connections, also where it wraps the handlers of a session.
+  const { refused, take } = RateLimit.make(options)
+  const keyOf = options.key ?? (({ peer }: Request.Request<In>) => peerKeyOf(peer))
+  return over<In, Out, R, R>(
+    self,
+    (handler) => (request) =>
+      Effect.flatMap(take(keyOf(request)), (millis) => {
+        if (millis === 0) return handler(request)
+        if (millis > 0) return Effect.andThen(Effect.sleep(millis), () => handler(request))
+        const answer = options.onLimited?.(request, Math.ceil(-millis)) ?? Response.andClose(Response.empty)
+        return Effect.succeed(Response.withOutcome(answer, refused))
+      })
+  )
+})
 
 /**
  * The options of {@link logging}.

@@ -49,6 +49,8 @@ export interface ServerOptions {
   readonly maxOpening?: number | "off" | undefined
   /** How many of them one peer may have; loopback and Unix sockets, too. Default: an eighth of `maxOpening`, so 32. At the limit its next one waits, as above. What a balancer brings is of no peer until its header has been read. */
   readonly maxOpeningPerPeer?: number | "off" | undefined
+  /** Requests of one peer that are at work, over all its connections: whole connections, and datagrams, too. A peer is what it is for `maxConnectionsPerPeer`; all peers of a Unix socket are one. Default: off. At the limit its next one waits on its connection, and nobody else's. */
+  readonly maxRequestsPerPeer?: number | "off" | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
   /** What is held for one connection, in bytes, or as `"256KiB"`: what has arrived and is not answered, and what is not sent yet. Default: 256 KiB, or the largest frame if that is more. At the limit its reading stops and no further request of it begins, until less is held. A single frame is always read, and a single reply always sent. */
@@ -118,7 +120,7 @@ export interface Found extends Measured {}
 export const withFound: <Options extends ServerOptions>(options: Options, found: Found) => Options = measured
 
 /**
- * Says whether a peer may come in.
+ * Says whether a peer may come in; with an `Outcome.Refused` also why not.
  *
  * @category models
  * @since 0.1.0
@@ -127,7 +129,7 @@ export type Verify = (
   peer: Peer.Peer,
   listener: Endpoint.Endpoint,
   counts: PeerCounts
-) => boolean | Effect.Effect<boolean>
+) => boolean | Outcome.Refused | Effect.Effect<boolean | Outcome.Refused>
 
 /**
  * How many connections a peer has, without the one that it is asked for; over

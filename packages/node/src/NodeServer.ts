@@ -255,7 +255,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
  * The limits and deadlines have variables of the names of their options:
- * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_PEER`, `MAX_OPENING`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
+ * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_PEER`, `MAX_OPENING`, `MAX_REQUESTS_PER_PEER`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
  * `WRITE_TIMEOUT`, `IDLE_TIMEOUT`, `REQUEST_TIMEOUT`, `LOGIN_TIMEOUT`,
  * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `DRAIN_TIMEOUT`, `DRAIN_DELAY`.
  *
@@ -286,6 +286,7 @@ export const layerConfig = <Self, In, Out>(
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxConnectionsPerPeer: set.maxConnectionsPerPeer ?? options.maxConnectionsPerPeer,
         maxOpening: set.maxOpening ?? options.maxOpening,
+        maxRequestsPerPeer: set.maxRequestsPerPeer ?? options.maxRequestsPerPeer,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
         maxBuffered: set.maxBuffered ?? options.maxBuffered,
         maxMemory: set.maxMemory ?? options.maxMemory,
@@ -371,6 +372,7 @@ const settings = (options: LayerConfigOptions) => {
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxConnectionsPerPeer: parsed("MAX_CONNECTIONS_PER_PEER", positiveOrOff),
     maxOpening: parsed("MAX_OPENING", positiveOrOff),
+    maxRequestsPerPeer: parsed("MAX_REQUESTS_PER_PEER", positiveOrOff),
     maxPipelined: parsed("MAX_PIPELINED", positive),
     maxBuffered: parsed("MAX_BUFFERED", size),
     maxMemory: parsed("MAX_MEMORY", size),

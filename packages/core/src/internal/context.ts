@@ -20,6 +20,7 @@ import { LimitLog } from "./limitLog.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
 import type { ServerConnection } from "./serverConnection.ts"
+import { Shares } from "./shares.ts"
 import { StopClock } from "./loop.ts"
 import { ServerLog } from "./serverLog.ts"
 import { Tick } from "./tick.ts"
@@ -68,6 +69,7 @@ export class ServerContext<In, Out> {
   /** What was thrown by others on the way, and stopped nothing. */
   readonly troubles: Troubles
   readonly deadlines: Deadlines
+  readonly shares: Shares
   readonly run: Runner
   readonly clock: Clock.Clock
   /** What bounds a stop as well, in real time, where it is another one. */
@@ -106,6 +108,7 @@ export class ServerContext<In, Out> {
     this.budget = new Budget(this)
     this.troubles = new Troubles(this.log)
     this.deadlines = new Deadlines(this)
+    this.shares = new Shares(this)
   }
 
   /** The server's side of its protocol. */

@@ -108,6 +108,7 @@ export class Engine<In, Out> {
     // What is waited for is told by the limits: each is looked at anew.
     for (const connection of gate.connections.values()) context.deadlines.by(connection, context.now() + 1)
     gate.limited()
+    context.shares.limited()
   }
 
   /** Whether nobody serves it yet; somebody does from now on, until it is {@link disclaim}ed. */

@@ -16,6 +16,8 @@ export interface Limits {
   readonly maxOpening: number
   /** The same of one peer. */
   readonly maxOpeningPerPeer: number
+  /** Requests of one peer that are at work, over all its connections. */
+  readonly maxRequestsPerPeer: number
   readonly maxPipelined: number
   /** What is held for one connection before it is not read, in bytes. */
   readonly maxBuffered: number
@@ -105,6 +107,7 @@ export const resolve = (
       "maxOpeningPerPeer",
       options.maxOpeningPerPeer ?? (maxOpening === Infinity ? "off" : Math.ceil(maxOpening / 8))
     )
+    const maxRequestsPerPeer = yield* orOff("maxRequestsPerPeer", options.maxRequestsPerPeer ?? "off")
     const firstByteMillis = yield* ofOption("firstByteTimeout", options.firstByteTimeout ?? "off", forever)
     const frameMillis = yield* ofOption("frameTimeout", options.frameTimeout ?? "30 seconds", forever)
     const writeMillis = yield* ofOption("writeTimeout", options.writeTimeout ?? "60 seconds", forever)
@@ -129,6 +132,7 @@ export const resolve = (
       connectionsBy: options.maxConnections === found.maxConnections ? found.connectionsBy : undefined,
       maxOpening,
       maxOpeningPerPeer,
+      maxRequestsPerPeer,
       maxPipelined,
       firstByteMillis,
       frameMillis: Math.max(frameMillis, Math.ceil((largest / slowestBytes) * 1_000)),
@@ -168,6 +172,7 @@ const slowestBytes = 16_384
 /** The limits of a server that somebody else watches the peers of. */
 export const unwatched = (limits: Limits): Limits => ({
   ...limits,
+  maxRequestsPerPeer: Infinity,
   firstByteMillis: Infinity,
   writeMillis: Infinity,
   idleMillis: Infinity,

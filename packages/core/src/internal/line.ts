@@ -70,6 +70,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     if (returned === undefined) {
       // Who does not read what it is sent has nothing further begun.
       if (this.parked > 0 || waiting === undefined || !this.on.mayBegin(waiting)) return undefined
+      if (!this.on.context.shares.take(this, waiting)) return undefined
       this.waiting = waiting?.next
       return waiting
     }
@@ -130,6 +131,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     }
     incoming.settle(outcome)
     context.ledger.record(outcome, incoming, this.on)
+    if (context.shares.counts) context.shares.leave(this, incoming)
     this.on.settled()
   }
 

@@ -33,13 +33,16 @@ export const verifying = (verify: Transport.Verify | undefined, census: Census, 
     } catch (error) {
       return threw(Cause.die(error))
     }
-    if (typeof allowed === "boolean") return allowed ? Exit.void : turnedAway
+    if (!Effect.isEffect(allowed)) return verdict(allowed)
     return Effect.matchCauseEffect(allowed, {
       // Also where it was interrupted from within; at a stop nobody is asked any more.
       onFailure: threw,
-      onSuccess: (allowed) => (allowed ? Exit.void : turnedAway)
+      onSuccess: verdict
     })
   }
 }
+
+const verdict = (allowed: boolean | Outcome.Refused): Exit.Exit<void, Outcome.Refused> =>
+  allowed === true ? Exit.void : allowed === false ? turnedAway : Exit.fail(allowed)
 
 const turnedAway = Exit.fail(Outcome.refused("verify", "Verify"))

@@ -1,0 +1,67 @@
+import type { Incoming } from "./incoming.ts"
+import type { Limits } from "./limits.ts"
+import type { Line } from "./line.ts"
+
+type AnyLine = Line<never, never>
+
+/** What one peer has at work, and its connections that wait for less of it. */
+interface Share {
+  count: number
+  waiting: Set<AnyLine>
+}
+
+/**
+ * How many requests of each peer are at work, over all its connections, where that
+ * is bounded. One more waits on its connection, in nobody's way.
+ */
+export class Shares {
+  private readonly context: { readonly limits: Pick<Limits, "maxRequestsPerPeer"> }
+  private readonly atWork = new Set<object>()
+  private readonly byPeer = new Map<string, Share>()
+
+  constructor(context: Shares["context"]) {
+    this.context = context
+  }
+
+  /** Whether any is counted: what is not has nothing to {@link leave}. */
+  get counts(): boolean {
+    return this.atWork.size > 0
+  }
+
+  /** Whether a request may begin, which then counts. Otherwise its connection is offered again. */
+  take<In, Out>(line: Line<In, Out>, request: Incoming<In, Out>): boolean {
+    const max = this.context.limits.maxRequestsPerPeer
+    if (max === Infinity) return true
+    const { peerKey } = line
+    let share = this.byPeer.get(peerKey)
+    if (share === undefined) this.byPeer.set(peerKey, (share = { count: 0, waiting: new Set() }))
+    if (share.count >= max) {
+      share.waiting.add(line as never)
+      return false
+    }
+    share.count++
+    this.atWork.add(request)
+    return true
+  }
+
+  /** A request has its outcome. */
+  leave<In, Out>({ peerKey }: Line<In, Out>, request: Incoming<In, Out>): void {
+    if (!this.atWork.delete(request)) return
+    const share = this.byPeer.get(peerKey) as Share
+    if (--share.count === 0) this.byPeer.delete(peerKey)
+    this.offer(share)
+  }
+
+  /** Other limits hold. */
+  limited(): void {
+    for (const share of this.byPeer.values()) this.offer(share)
+  }
+
+  /** All of them: one alone might have nothing by now that may begin. */
+  private offer(share: Share): void {
+    if (share.waiting.size === 0) return
+    const { waiting } = share
+    share.waiting = new Set()
+    for (const line of waiting) line.offer()
+  }
+}
