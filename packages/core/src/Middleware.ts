@@ -218,9 +218,7 @@ export interface RateLimitOptions<In, Out> extends RateLimit.Rate {
  * @since 0.1.0
  */
 export const rateLimit: {
-  <In, Out>(
-    options: RateLimitOptions<In, Out>
-  ): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
+  <In, Out>(options: RateLimitOptions<In, Out>): <R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
   <In, Out, R>(self: Handler.Handler<In, Out, R>, options: RateLimitOptions<In, Out>): Handler.Handler<In, Out, R>
   <In, Out, R>(self: Session.Session<In, Out, R>, options: RateLimitOptions<In, Out>): Session.Session<In, Out, R>
 } = dual(2, <In, Out, R>(self: Work<In, Out, R>, options: RateLimitOptions<In, Out>) => {
@@ -232,7 +230,7 @@ export const rateLimit: {
     (handler) => (request) =>
       Effect.flatMap(take(keyOf(request)), (millis) => {
         if (millis === 0) return handler(request)
-        if (millis > 0) return Effect.andThen(Effect.sleep(millis), () => handler(request))
+        if (millis > 0) return Effect.flatMap(Effect.sleep(millis), () => handler(request))
         const answer = options.onLimited?.(request, Math.ceil(-millis)) ?? Response.andClose(Response.empty)
         return Effect.succeed(Response.withOutcome(answer, refused))
       })

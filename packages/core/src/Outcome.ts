@@ -182,6 +182,7 @@ export interface Malformed {
  * - `PeerGone`: nobody has the sender's address any more
  * - `PeerFull`: the sender does not read, and its queue has stayed full for as long as is waited
  * - `Unreachable`: the system knows no way to the sender
+ * - `Limited`: `maxAmplification` or `maxRepliesPerNetwork` has kept it back
  * - `Other`: any other error of the platform; `cause` has it
  *
  * @category models
@@ -189,7 +190,7 @@ export interface Malformed {
  */
 export interface Undelivered {
   readonly _tag: "Undelivered"
-  readonly reason: "NoReturnAddress" | "TooLarge" | "PeerGone" | "PeerFull" | "Unreachable" | "Other"
+  readonly reason: "NoReturnAddress" | "TooLarge" | "PeerGone" | "PeerFull" | "Unreachable" | "Limited" | "Other"
   /** The platform's error, where there was one. */
   readonly cause: unknown
 }

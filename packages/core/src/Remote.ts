@@ -126,6 +126,23 @@ export const setCopy = (copy: { readonly id: number; readonly silent: boolean })
 export const copyId = (): number => copyOf()?.id ?? 0
 
 /**
+ * Says how many copies there are: what bounds a server in all, its connections,
+ * its memory and its handshakes, is shared among them. What bounds a peer holds in each.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const setCopies = (count: number): void => void Object.assign(globalThis, { [copiesKey]: count })
+
+/**
+ * How many copies there are; 1 where there is only this program.
+ *
+ * @category hosts
+ * @since 0.1.0
+ */
+export const copies = (): number => (globalThis as { readonly [copiesKey]?: number })[copiesKey] ?? 1
+
+/**
  * Begins every request as soon as there is room for it, for policies whose workers
  * have a bounded queue of their own; without one, at once. What waits for room
  * counts as unanswered on its connection, which is then read no further.
@@ -248,5 +265,6 @@ export interface Relay extends relays.Relay {}
 
 const hostKey = Symbol.for("@socketserver/core/Remote/host")
 const copyKey = Symbol.for("@socketserver/core/Remote/copy")
+const copiesKey = Symbol.for("@socketserver/core/Remote/copies")
 
 const copyOf = () => (globalThis as { readonly [copyKey]?: { readonly id: number; readonly silent: boolean } })[copyKey]

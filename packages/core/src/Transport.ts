@@ -14,6 +14,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Connection from "./Connection.ts"
 import type * as Endpoint from "./Endpoint.ts"
@@ -21,7 +22,13 @@ import * as datagrams from "./internal/datagramWire.ts"
 import { controlOf } from "./internal/control.ts"
 import { Engine } from "./internal/engine.ts"
 import { hostedServers } from "./internal/lazily.ts"
-import { type Found as Measured, type Limits as Resolved, resolve, withFound as measured } from "./internal/limits.ts"
+import {
+  among,
+  type Found as Measured,
+  type Limits as Resolved,
+  resolve,
+  withFound as measured
+} from "./internal/limits.ts"
 import { SimulatedLoop } from "./internal/loop.ts"
 import { declarationOf, makeServer } from "./internal/face.ts"
 import * as running from "./internal/running.ts"
@@ -51,6 +58,10 @@ export interface ServerOptions {
   readonly maxOpeningPerPeer?: number | "off" | undefined
   /** Requests of one peer that are at work, over all its connections: whole connections, and datagrams, too. A peer is what it is for `maxConnectionsPerPeer`; all peers of a Unix socket are one. Default: off. At the limit its next one waits on its connection, and nobody else's. */
   readonly maxRequestsPerPeer?: number | "off" | undefined
+  /** Over datagrams with IP addresses: how many bytes may go back for each byte of a datagram, all its replies and pushes together. Its sender may be forged, so that the reply goes to somebody who has not asked. Default: off. At the limit a reply is not sent, and its request ends as `Undelivered` (`Limited`). */
+  readonly maxAmplification?: number | "off" | undefined
+  /** Over datagrams with IP addresses: how many may go back a second to one network, a /24 of IPv4 or a /56 of IPv6; after a pause as many at once. Default: off. At the limit as for `maxAmplification`. */
+  readonly maxRepliesPerNetwork?: number | "off" | undefined
   /** Requests of one connection that are received and not answered. Default: 128. At the limit its reading stops, which slows the peer down, and only that peer. */
   readonly maxPipelined?: number | undefined
   /** What is held for one connection, in bytes, or as `"256KiB"`: what has arrived and is not answered, and what is not sent yet. Default: 256 KiB, or the largest frame if that is more. At the limit its reading stops and no further request of it begins, until less is held. A single frame is always read, and a single reply always sent. */
@@ -280,7 +291,10 @@ export const layer = <Self, In, Out>(
         return yield* hosted(tag, options, host)
       }
       const shares = (yield* SimulatedLoop)?.shares
-      const limitsOf = (options: ServerOptions) => resolve(options, tag.protocol.server.maxFrameBytes, shares)
+      const limitsOf = (options: ServerOptions) =>
+        Result.map(resolve(options, tag.protocol.server.maxFrameBytes, shares), (limits) =>
+          among(limits, options, Remote.copies())
+        )
       const limits = yield* Effect.mapError(
         Effect.fromResult(limitsOf(options)),
         (reason) => new ServerError({ reason })

@@ -39,6 +39,9 @@ export * as Policy from "./Policy.ts"
 /** From the bytes of a connection to its requests, and back: every server is declared with one. */
 export * as Protocol from "./Protocol.ts"
 
+/** How often something may happen for each key: {@link verify} bounds how often a peer may connect, `Middleware.rateLimit` how many requests it may make. */
+export * as RateLimit from "./RateLimit.ts"
+
 /** Why something was turned away before work was done for it: what `Outcome.Refused` and `server.refusals` tell apart. */
 export * as Refusal from "./Refusal.ts"
 

@@ -174,20 +174,27 @@ describe("handshakes", () => {
     }).pipe(Effect.scoped, Effect.provide(quiet))
   )
 
-  it.effect("that wait are told of once", () => {
+  it.effect.each([
+    {
+      when: "told of once, where all turns are taken",
+      maxOpening: 1,
+      told: [
+        "Lines: maxOpening (1) is reached: held back 192.0.2.1",
+        "Lines: maxOpening (1) was reached for 0 ms: 2 held back"
+      ]
+    },
+    { when: "not told of, where it is their peer's own share", maxOpening: 8, told: [] }
+  ])("that wait are $when", ({ maxOpening, told }) => {
     const [entries, logged] = logs()
     return Effect.gen(function* () {
-      const { sink } = yield* front({ maxOpening: 8 })
+      const { sink } = yield* front({ maxOpening })
       const { open } = handshakes(sink)
       for (const name of ["one", "two", "three"]) open(name, "192.0.2.1")
       yield* turns
       yield* TestClock.adjust("20 seconds")
       assert.deepStrictEqual(
         entries.filter(({ level }) => level !== "Debug").map(({ message }) => message),
-        [
-          "Lines: maxOpening (8) is reached: held back 192.0.2.1",
-          "Lines: maxOpening (8) was reached for 0 ms: 2 held back"
-        ]
+        told
       )
     }).pipe(Effect.scoped, Effect.provide(logged))
   })

@@ -1,6 +1,7 @@
 /** How many connections one peer may have, and what `verify` is told of it. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Peer from "@socketserver/core/Peer"
+import * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
@@ -214,6 +215,32 @@ describe("without the option", () => {
         started: 1,
         refusals: { MaxConnectionsPerPeer: 3 }
       })
+    })
+  )
+})
+
+describe("of several copies of a program", () => {
+  const inACopy = (options: Transport.ServerOptions) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => Remote.setCopies(3)),
+      () =>
+        Effect.scoped(
+          Effect.flatMap(front(options), ({ server }) =>
+            Effect.map(
+              server.control.limits,
+              ({ maxConnections, maxConnectionsPerPeer, maxMemory, maxOpening, maxOpeningPerPeer }) =>
+                [maxConnections, maxConnectionsPerPeer, maxMemory, maxOpening, maxOpeningPerPeer] as const
+            )
+          )
+        ),
+      () => Effect.sync(() => Remote.setCopies(1))
+    )
+
+  it.effect("each has its share of what bounds a server, rounded up, and of nothing that bounds a peer", () =>
+    Effect.gen(function* () {
+      const totals = { maxConnections: 100, maxMemory: "1MiB" } as const
+      assert.deepStrictEqual(yield* inACopy({ ...totals, maxConnectionsPerPeer: 60 }), [34, 60, 349_526, 86, 32])
+      assert.deepStrictEqual(yield* inACopy(totals), [34, 17, 349_526, 86, 32])
     })
   )
 })

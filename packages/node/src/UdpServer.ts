@@ -92,7 +92,7 @@ export interface UdpListenOptions {
  *
  * The sender's address can be forged. A server that answers more than it was
  * asked, to whoever asks, is a weapon against others: keep replies small, or
- * know your peers.
+ * know your peers; `maxAmplification` and `maxRepliesPerNetwork` bound it.
  *
  * **Example** (Serving lines over UDP)
  *

@@ -20,6 +20,7 @@ import { LimitLog } from "./limitLog.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
 import type { ServerConnection } from "./serverConnection.ts"
+import { Reflection } from "./reflection.ts"
 import { Shares } from "./shares.ts"
 import { StopClock } from "./loop.ts"
 import { ServerLog } from "./serverLog.ts"
@@ -70,6 +71,7 @@ export class ServerContext<In, Out> {
   readonly troubles: Troubles
   readonly deadlines: Deadlines
   readonly shares: Shares
+  readonly reflection: Reflection
   readonly run: Runner
   readonly clock: Clock.Clock
   /** What bounds a stop as well, in real time, where it is another one. */
@@ -109,6 +111,7 @@ export class ServerContext<In, Out> {
     this.troubles = new Troubles(this.log)
     this.deadlines = new Deadlines(this)
     this.shares = new Shares(this)
+    this.reflection = new Reflection(this)
   }
 
   /** The server's side of its protocol. */

@@ -34,7 +34,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   protected isOver = false
 
   constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
-    super(context, new ReplyWire(datagram), id)
+    super(context, new ReplyWire(datagram, context.reflection), id)
     this.wire.belongTo(this)
   }
 

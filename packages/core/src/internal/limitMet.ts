@@ -17,7 +17,6 @@ const refusals: { readonly [K in Refusal.Kind]?: (limits: Limits) => Met } = {
   MaxConnections: (limits) => ["maxConnections", connections(limits), "refused"],
   MadeRoom: (limits) => ["maxConnections", connections(limits), "made room"],
   MaxConnectionsPerPeer: ({ maxConnectionsPerPeer }) => ["maxConnectionsPerPeer", maxConnectionsPerPeer, "refused"],
-  MaxOpening: ({ maxOpening }) => ["maxOpening", maxOpening, "refused"],
   MaxMemory: ({ maxMemory }) => ["maxMemory", sizes.format(maxMemory), "refused"],
   PlaceTimeout: ({ placeMillis }) => ["placeTimeout", time(placeMillis), "refused"],
   LoginTimeout: ({ loginMillis }) => ["loginTimeout", time(loginMillis), "refused"]

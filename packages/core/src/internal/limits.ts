@@ -18,6 +18,10 @@ export interface Limits {
   readonly maxOpeningPerPeer: number
   /** Requests of one peer that are at work, over all its connections. */
   readonly maxRequestsPerPeer: number
+  /** Bytes that go back for each of a datagram. */
+  readonly maxAmplification: number
+  /** Datagrams that go back to a network, a second. */
+  readonly maxRepliesPerNetwork: number
   readonly maxPipelined: number
   /** What is held for one connection before it is not read, in bytes. */
   readonly maxBuffered: number
@@ -108,6 +112,8 @@ export const resolve = (
       options.maxOpeningPerPeer ?? (maxOpening === Infinity ? "off" : Math.ceil(maxOpening / 8))
     )
     const maxRequestsPerPeer = yield* orOff("maxRequestsPerPeer", options.maxRequestsPerPeer ?? "off")
+    const maxAmplification = yield* orOff("maxAmplification", options.maxAmplification ?? "off")
+    const maxRepliesPerNetwork = yield* orOff("maxRepliesPerNetwork", options.maxRepliesPerNetwork ?? "off")
     const firstByteMillis = yield* ofOption("firstByteTimeout", options.firstByteTimeout ?? "off", forever)
     const frameMillis = yield* ofOption("frameTimeout", options.frameTimeout ?? "30 seconds", forever)
     const writeMillis = yield* ofOption("writeTimeout", options.writeTimeout ?? "60 seconds", forever)
@@ -133,6 +139,8 @@ export const resolve = (
       maxOpening,
       maxOpeningPerPeer,
       maxRequestsPerPeer,
+      maxAmplification,
+      maxRepliesPerNetwork,
       maxPipelined,
       firstByteMillis,
       frameMillis: Math.max(frameMillis, Math.ceil((largest / slowestBytes) * 1_000)),
@@ -155,6 +163,21 @@ export const resolve = (
     }
   })
 
+/** The limits of one of several copies: what is meant for all of them is shared, rounded up, and a peer has its own in each. */
+export const among = (limits: Limits, options: ServerOptions, copies: number): Limits => {
+  if (copies === 1) return limits
+  const share = (total: number) => Math.ceil(total / copies)
+  const maxConnections = share(limits.maxConnections)
+  return {
+    ...limits,
+    maxConnections,
+    maxConnectionsPerPeer:
+      options.maxConnectionsPerPeer === undefined ? Math.ceil(maxConnections / 2) : limits.maxConnectionsPerPeer,
+    maxMemory: share(limits.maxMemory),
+    maxOpening: share(limits.maxOpening)
+  }
+}
+
 /** A limit that may be off. */
 const orOff = (option: string, value: number | "off"): Result.Result<number, InvalidOption> =>
   value === "off"
@@ -173,6 +196,8 @@ const slowestBytes = 16_384
 export const unwatched = (limits: Limits): Limits => ({
   ...limits,
   maxRequestsPerPeer: Infinity,
+  maxAmplification: Infinity,
+  maxRepliesPerNetwork: Infinity,
   firstByteMillis: Infinity,
   writeMillis: Infinity,
   idleMillis: Infinity,

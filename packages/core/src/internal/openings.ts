@@ -96,7 +96,8 @@ export class Openings {
   private turn(slot: Slot, { hold, millis, name }: Step): Effect.Effect<void, Outcome.Refused> {
     const { maxOpening, maxOpeningPerPeer } = this.context.limits
     const who = slot.key === anybody ? "behind a balancer" : slot.key
-    this.context.limitLog.reached("maxOpening", maxOpening, "held back", who)
+    // A peer that is over its own share is in nobody else's way.
+    if (this.slots.isFull) this.context.limitLog.reached("maxOpening", maxOpening, "held back", who)
     const readOn = hold?.()
     const taken = Effect.callback<void>((resume) => {
       slot.onTaken = () => {

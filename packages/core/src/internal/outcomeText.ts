@@ -60,6 +60,8 @@ const problemOf = ({ cause, reason }: Outcome.Undelivered): string => {
       return "the sender does not read"
     case "Unreachable":
       return "there is no way to the sender"
+    case "Limited":
+      return `a limit of replies has kept it back (${cause instanceof Error ? cause.message : "reached"})`
     case "Other":
       return cause instanceof Error ? cause.message : String(cause)
   }

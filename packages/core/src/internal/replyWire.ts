@@ -2,6 +2,7 @@ import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Wire from "../Wire.ts"
+import type { Reflection } from "./reflection.ts"
 
 /** Whose replies they are. */
 export interface ReplyOwner {
@@ -19,13 +20,17 @@ export class ReplyWire implements Wire.Wire {
   readonly resetsOnClose = false
   bytesWritten = 0
   bytesUnsent = 0
+  /** What was handed to the transport, pushes included. */
+  private handed = 0
   /** Replies that the system has not taken yet. */
   unsent = 0
   readonly datagram: Wire.Datagram
   private owner: ReplyOwner | undefined = undefined
+  private readonly reflection: Reflection
 
-  constructor(datagram: Wire.Datagram) {
+  constructor(datagram: Wire.Datagram, reflection: Reflection) {
     this.datagram = datagram
+    this.reflection = reflection
   }
 
   belongTo(owner: ReplyOwner): void {
@@ -56,6 +61,9 @@ export class ReplyWire implements Wire.Wire {
 
   /** Sends without a word to the owner. */
   send(bytes: Uint8Array, sent: (failure?: Outcome.Undelivered) => void): void {
+    const withheld = this.reflection.withholds(this.datagram, this.handed, bytes.length)
+    if (withheld !== undefined) return sent(withheld)
+    this.handed += bytes.length
     let told = false
     const done = (failure?: Outcome.Undelivered) => {
       if (told) return

@@ -1,4 +1,5 @@
 import type { Incoming } from "./incoming.ts"
+import type { LimitLog } from "./limitLog.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
 
@@ -15,7 +16,10 @@ interface Share {
  * is bounded. One more waits on its connection, in nobody's way.
  */
 export class Shares {
-  private readonly context: { readonly limits: Pick<Limits, "maxRequestsPerPeer"> }
+  private readonly context: {
+    readonly limits: Pick<Limits, "maxRequestsPerPeer">
+    readonly limitLog: LimitLog
+  }
   private readonly atWork = new Set<object>()
   private readonly byPeer = new Map<string, Share>()
 
@@ -36,6 +40,7 @@ export class Shares {
     let share = this.byPeer.get(peerKey)
     if (share === undefined) this.byPeer.set(peerKey, (share = { count: 0, waiting: new Set() }))
     if (share.count >= max) {
+      this.context.limitLog.reached("maxRequestsPerPeer", max, "held back", peerKey)
       share.waiting.add(line as never)
       return false
     }

@@ -31,6 +31,11 @@ export class Slots {
     this.context = context
   }
 
+  /** Whether all are taken: not one peer alone has to wait. */
+  get isFull(): boolean {
+    return this.total >= this.context.limits.maxOpening
+  }
+
   /** A slot, which is taken where one is free. Whoever asks has to {@link leave} it. */
   ask(key: string): Slot {
     const slot = new Slot(key)

@@ -2,6 +2,9 @@ import * as Transport from "@socketserver/core/Transport"
 import * as os from "node:os"
 import { getHeapStatistics } from "node:v8"
 import * as openFiles from "./openFiles.ts"
+import { takeCopies } from "./prefork/copies.ts"
+
+takeCopies(process.env)
 
 /** What a server may use of this machine where nobody says so. */
 

@@ -13,6 +13,7 @@ import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as once from "../onlyParent.ts"
+import { copiesVariable } from "../prefork/copies.ts"
 import { copy } from "../prefork/copy.ts"
 import type { CopyLimits } from "../prefork/copyHandle.ts"
 import { lineOf } from "../startError.ts"
@@ -201,6 +202,7 @@ const supervise = <A, E>(
   process.on("SIGHUP", () => restart())
   void import("../prefork/run.ts").then(({ run }) => {
     if (early !== undefined) process.exit(0)
+    process.env[copiesVariable] = String(copies)
     const beside =
       layer &&
       ((ready: () => void) => programOf(layer, { ...led, servers: new Servers(), ready, problem: Console.error }))
