@@ -7,14 +7,15 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Buckets } from "./internal/buckets.ts"
+import * as durations from "./internal/duration.ts"
 import { elapsed } from "./internal/elapsed.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
 import * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
 import { InvalidOption } from "./ServerError.ts"
+import type * as Settings from "./Settings.ts"
 import type * as Transport from "./Transport.ts"
 
 /**
@@ -27,11 +28,11 @@ export interface Rate {
   /** How many there may be in `per`. */
   readonly limit: number
   /** Default: one second. */
-  readonly per?: Duration.Input | undefined
+  readonly per?: Settings.Time | undefined
   /** How many may come at once, after a pause. Default: `limit`, and at least 1. */
   readonly burst?: number | undefined
   /** How long one that comes too early is delayed at most. One that would have to wait longer is refused. Default: none is delayed. */
-  readonly maxDelay?: Duration.Input | undefined
+  readonly maxDelay?: Settings.Time | undefined
   /** How many keys are known at a time. Beyond that the one that was used longest ago is forgotten, and may come in a burst again. Default: 65536, which take some 8 MiB. */
   readonly maxKeys?: number | undefined
 }
@@ -73,14 +74,12 @@ export interface RateLimit {
  */
 export const make = (rate: Rate): RateLimit => {
   const { limit, maxKeys = 65_536 } = rate
-  const perMillis = Duration.toMillis(rate.per ?? "1 second")
-  const maxDelay = Duration.toMillis(rate.maxDelay ?? 0)
+  const perMillis = durations.orThrow("per", rate.per ?? "1 second")
+  const maxDelay = durations.orThrow("maxDelay", rate.maxDelay ?? 0, { zero: true })
   const burst = rate.burst ?? Math.max(1, Math.floor(limit))
   const problem = (value: number, wants: string) => `it must be ${wants}, not ${value}`
   if (!(limit > 0 && Number.isFinite(limit))) throw invalid("limit", problem(limit, "a positive number"))
-  if (!(perMillis > 0 && Number.isFinite(perMillis))) throw invalid("per", problem(perMillis, "a positive time"))
   if (!(Number.isSafeInteger(burst) && burst >= 1)) throw invalid("burst", problem(burst, "a positive integer"))
-  if (!(maxDelay >= 0 && Number.isFinite(maxDelay))) throw invalid("maxDelay", problem(maxDelay, "a time that ends"))
   if (!(Number.isSafeInteger(maxKeys) && maxKeys >= 1)) throw invalid("maxKeys", problem(maxKeys, "a positive integer"))
   const buckets = new Buckets(perMillis / limit, burst, maxDelay, maxKeys)
   return {

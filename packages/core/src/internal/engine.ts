@@ -86,7 +86,9 @@ export class Engine<In, Out> {
         turnedAway: (refused, connection) =>
           this.said("onTurnedAway", connection, () => this.served?.onTurnedAway?.(refused, connection)),
         lastWords: (fault, connection) =>
-          this.said("onUndecodable", connection, () => this.served?.onUndecodable?.(fault, { payload: payloadOf(fault), connection }))
+          this.said("onUndecodable", connection, () =>
+            this.served?.onUndecodable?.(fault, { payload: payloadOf(fault), connection })
+          )
       }
     })
     this.intake = new Intake(this.context)
