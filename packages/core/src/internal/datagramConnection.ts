@@ -32,9 +32,11 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   /** How the request ends once everything has been sent. */
   private verdict: Outcome.Outcome | undefined = undefined
   protected isOver = false
+  // What has gone back, where that is bounded. Not initialised: it takes memory in each.
+  declare private sentBytes: number | undefined
 
   constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
-    super(context, new ReplyWire(datagram, context.reflection), id)
+    super(context, new ReplyWire(datagram), id)
     this.wire.belongTo(this)
   }
 
@@ -150,6 +152,15 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   override settled(): void {
     super.settled()
     this.closed()
+  }
+
+  withholds(bytes: number): Outcome.Undelivered | undefined {
+    const { reflection } = this.context
+    if (!reflection.isOn) return undefined
+    const before = this.sentBytes ?? 0
+    const withheld = reflection.withholds(this.wire.datagram, before, bytes)
+    if (withheld === undefined) this.sentBytes = before + bytes
+    return withheld
   }
 
   onSent(failure: Outcome.Undelivered | undefined): void {

@@ -19,10 +19,15 @@ export class Reflection {
     this.context = context
   }
 
+  /** Whether anything is bounded. */
+  get isOn(): boolean {
+    const { maxAmplification, maxRepliesPerNetwork } = this.context.limits
+    return maxAmplification < Infinity || maxRepliesPerNetwork < Infinity
+  }
+
   /** Why a reply to a datagram is not sent, to whose sender so many bytes have gone already. */
   withholds(datagram: Wire.Datagram, before: number, bytes: number): Outcome.Undelivered | undefined {
     const { maxAmplification, maxRepliesPerNetwork } = this.context.limits
-    if (maxAmplification === Infinity && maxRepliesPerNetwork === Infinity) return undefined
     const { peer } = datagram
     const network = networkOf(peer)
     if (network === undefined) return undefined

@@ -2,12 +2,13 @@ import type * as Endpoint from "../Endpoint.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Wire from "../Wire.ts"
-import type { Reflection } from "./reflection.ts"
 
 /** Whose replies they are. */
 export interface ReplyOwner {
   /** A reply has been sent, or could not be. */
   readonly onSent: (failure: Outcome.Undelivered | undefined) => void
+  /** Why so many bytes may not be sent, if they may not. Asked for each reply, before it is handed to the transport. */
+  readonly withholds: (bytes: number) => Outcome.Undelivered | undefined
   /** No more replies will be written. */
   readonly onEnded: () => void
   /** The handler breaks it off. */
@@ -20,17 +21,13 @@ export class ReplyWire implements Wire.Wire {
   readonly resetsOnClose = false
   bytesWritten = 0
   bytesUnsent = 0
-  /** What was handed to the transport, pushes included. */
-  private handed = 0
   /** Replies that the system has not taken yet. */
   unsent = 0
   readonly datagram: Wire.Datagram
   private owner: ReplyOwner | undefined = undefined
-  private readonly reflection: Reflection
 
-  constructor(datagram: Wire.Datagram, reflection: Reflection) {
+  constructor(datagram: Wire.Datagram) {
     this.datagram = datagram
-    this.reflection = reflection
   }
 
   belongTo(owner: ReplyOwner): void {
@@ -61,9 +58,8 @@ export class ReplyWire implements Wire.Wire {
 
   /** Sends without a word to the owner. */
   send(bytes: Uint8Array, sent: (failure?: Outcome.Undelivered) => void): void {
-    const withheld = this.reflection.withholds(this.datagram, this.handed, bytes.length)
+    const withheld = this.owner?.withholds(bytes.length)
     if (withheld !== undefined) return sent(withheld)
-    this.handed += bytes.length
     let told = false
     const done = (failure?: Outcome.Undelivered) => {
       if (told) return
