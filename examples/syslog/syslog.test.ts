@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MemoryServer } from "@socketserver/core"
-import { Effect, Fiber, Layer, Option, Queue, Stream } from "effect"
+import { Effect, Fiber, Layer, Logger, Option, Queue, Stream } from "effect"
 import { TestConsole } from "effect/testing"
 import { Syslog, SyslogLive } from "./server.ts"
 
-const collector = Layer.provideMerge(SyslogLive, MemoryServer.layerDatagrams(Syslog))
+// What the server logs of its limits is not what it prints of messages.
+const collector = Layer.provideMerge(SyslogLive, MemoryServer.layerDatagrams(Syslog)).pipe(
+  Layer.provide(Logger.layer([]))
+)
 
 /** Sends each datagram to a collector, and returns what it prints and how each ended. */
 const collect = (...datagrams: ReadonlyArray<string>) =>
