@@ -31,7 +31,7 @@ describe.skipIf(missing("python3"))("a program with a provider of its own", () =
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       assert.strictEqual(server.stdout, `listening on tcp://127.0.0.1:${port}\n`)
       assert.strictEqual(server.stderr, "")
-      assert.match(server.all, /^stopped Echo in \d+ ms: \d+ completed/)
+      assert.match(server.all, /^stopped Echo in \d+ ms: \d+ completed/m)
       yield* eventually(() => pids().every(hasEnded))
     }).pipe(Effect.scoped)
   )
@@ -53,7 +53,7 @@ describe.skipIf(missing("python3"))("a program with a provider of its own", () =
       const { port, server } = yield* listening(provided({ WATCHDOG: "500ms" }))
       yield* python(port, `s = connect(); s.sendall(b"loop\\n"); sys.stdin.read()`)
       assert.deepStrictEqual(yield* server.end, { code: null, signal: "SIGKILL" })
-      assert.match(server.all, /^WATCHDOG: /)
+      assert.match(server.all, /^WATCHDOG: /m)
     }).pipe(Effect.scoped)
   )
 

@@ -107,7 +107,7 @@ describe.skipIf(missing("python3"))("examples/gateway", () => {
       yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       // By `logOutcomes`: nothing but the two that did not log in.
-      assert.deepStrictEqual(server.stderr.match(/(?<=127\.0\.0\.1:\d+: ).*/g), [
+      assert.deepStrictEqual(server.stderr.match(/(?<=127\.0\.0\.1:\d+ ended: )refused: [^=]*(?= \w+=)/g), [
         "refused: wrong device or password",
         "refused: log in first"
       ])

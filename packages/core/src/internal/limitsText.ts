@@ -6,7 +6,7 @@ import * as sizes from "./size.ts"
 /** The limits that are in force and are not off, each as its option is called and written. */
 export const limitsText = (limits: Limits): string =>
   Object.entries(limits)
-    .filter(([name, value]) => !(name in inside) && typeof value !== "boolean" && value !== Infinity && value !== 0)
+    .filter(([name, value]) => typeof value === "number" && !(name in inside) && value !== Infinity && value !== 0)
     .map(([name, value]) => `${optionOf(name)} ${textOf(name, value)}`)
     .join(", ")
 
