@@ -82,6 +82,44 @@ print("got", got, flush=True)
   )
 })
 
+describe.skipIf(noPython || process.platform !== "linux").concurrent("a peer that reads slowly", () => {
+  // The system takes more by a third of its buffer at a time, a megabyte and more: of that none is seen here.
+  it.live.each([
+    { when: "writeTimeout", answer: Response.make(large), options: { writeTimeout: "3 seconds" } as const },
+    {
+      when: "a close that nobody waits for",
+      answer: Response.andClose(Response.make(large)),
+      options: { drainTimeout: "3 seconds" } as const
+    }
+  ])("is left alone by $when though the system takes no more for so long", ({ answer, options }) =>
+    Effect.gen(function* () {
+      const client = yield* python(
+        `${yield* linesPort}`,
+        `
+import time
+s = connect()
+s.sendall(b'all\\n')
+got, end = 0, time.time() + 9
+while time.time() < end:
+    chunk = s.recv(65536)
+    if not chunk: break
+    got += len(chunk)
+    time.sleep(0.2)
+print("slow", got, time.time() >= end, flush=True)
+while True:
+    chunk = s.recv(1 << 20)
+    if not chunk: break
+    got += len(chunk)
+    if got > ${large.length}: break
+print("got", got, flush=True)
+`
+      )
+      const [, got] = yield* client.prints(/got (\d+)/)
+      assert.strictEqual(Number(got), large.length + 1)
+    }).pipe(Effect.scoped, Effect.provide(served(() => Effect.succeed(answer), options)))
+  )
+})
+
 describe("a write", () => {
   it.live("is done when its bytes have left, although its connection was half-closed meanwhile", () => {
     const writing = Deferred.makeUnsafe<Fiber.Fiber<unknown, unknown>>()

@@ -1,6 +1,7 @@
 import type * as Wire from "../Wire.ts"
 import { never } from "./deadlines.ts"
 import { Heard } from "./incoming.ts"
+import { takenOf } from "./progress.ts"
 
 /**
  * When what last happened on a connection, by its server's clock: all that its
@@ -95,5 +96,3 @@ export class Activity {
     return writing.at + millis
   }
 }
-
-const takenOf = (wire: Wire.Wire): number => wire.bytesTaken ?? wire.bytesWritten - wire.bytesUnsent

@@ -3,6 +3,7 @@ import type * as Wire from "../Wire.ts"
 import { answers, type Event, isOver, type State, transitions } from "./connectionState.ts"
 import type { ServerContext } from "./context.ts"
 import type { Outbox } from "./outbox.ts"
+import { Progress } from "./progress.ts"
 
 /**
  * How a connection of bytes closes without losing a reply: its state, and how
@@ -50,7 +51,7 @@ export class Closing {
     this.outbox.end()
     this.wire.resume()
     if (this.outbox.isFinished) return this.closeIfSent()
-    this.watch(this.outbox.unsent)
+    this.watch(new Progress(this.wire, this.context.limits.closeMillis))
   }
 
   /** Closes the connection, if everything that is to leave has left. */
@@ -86,12 +87,11 @@ export class Closing {
   }
 
   /** Gives a peer time to read what was written, for as long as it does. */
-  private watch(unsent: number): void {
-    this.after(this.context.limits.closeMillis, () => {
-      const now = this.outbox.unsent
+  private watch(progress: Progress): void {
+    this.after(progress.next, () => {
       // What is cut off must not look like a regular end.
-      if (now === 0 || now >= unsent) return this.wire.reset()
-      this.watch(now)
+      if (progress.look()) return this.wire.reset()
+      this.watch(progress)
     })
   }
 

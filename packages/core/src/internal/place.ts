@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Outcome from "../Outcome.ts"
 import type { ServerContext } from "./context.ts"
 import type { Incoming } from "./incoming.ts"
+import { Progress } from "./progress.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 
 /**
@@ -52,7 +53,7 @@ const watchReader = <In, Out>(
 ): (() => void) => {
   const { context } = reader
   const { placeMillis } = context.limits
-  const moved = () => reader.wire.bytesWritten - reader.wire.bytesUnsent
+  const progress = new Progress(reader.wire, placeMillis)
   let since = context.now()
   const held = () => {
     const now = context.now()
@@ -61,15 +62,15 @@ const watchReader = <In, Out>(
     return request.heldMillis ?? 0
   }
   let stop = noop
-  const watch = (before: number): void => {
-    const left = Math.min(placeMillis, 6 * placeMillis - (request.heldMillis ?? 0))
+  const watch = (): void => {
+    const left = Math.min(progress.next, 6 * placeMillis - (request.heldMillis ?? 0))
     stop = context.after(Math.max(1, left), () => {
-      const now = moved()
-      if (held() >= 6 * placeMillis || (now === before && othersWait())) reader.breakOff()
-      else watch(now)
+      const isStuck = progress.look()
+      if (held() >= 6 * placeMillis || (isStuck && othersWait())) reader.breakOff()
+      else watch()
     })
   }
-  watch(moved())
+  watch()
   return () => {
     stop()
     held()

@@ -3,6 +3,7 @@ import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
+import { acknowledged, socketOf, type Unacknowledged } from "./acknowledged.ts"
 import { isGone, isStuck, queueOf, reset, takenOf } from "./presence.ts"
 import { resetSocket } from "./resetting.ts"
 
@@ -29,6 +30,9 @@ export class SocketWire implements Wire.Wire {
   private writtenBefore = 0
   /** What was written when TLS was seen to be stuck. Not initialised: few connections ever are. */
   declare private stuckAt: number | undefined
+  declare private takenBefore: number | undefined
+  /** Of a peer that seems not to read; null where nothing tells it. */
+  declare private unacknowledged: Unacknowledged | null | undefined
 
   constructor(socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint, raw: net.Socket = socket) {
     this.socket = socket
@@ -65,8 +69,17 @@ export class SocketWire implements Wire.Wire {
     return encrypted > 0 ? encrypted : socket.writableLength
   }
 
+  /** It grows with what the peer acknowledges, too, where it was the same when it was last asked for. */
   get bytesTaken(): number | undefined {
-    return takenOf(this.raw)
+    const { raw, unacknowledged } = this
+    const taken = takenOf(raw)
+    const isSame = taken === this.takenBefore
+    this.takenBefore = taken
+    if (taken === undefined || (unacknowledged === undefined && !isSame)) return taken
+    const asked = (this.unacknowledged ??= raw.destroyed ? null : (socketOf(raw) ?? null))
+    if (asked === null) return taken
+    if (isSame) acknowledged.ask(asked)
+    return taken + (asked.first ?? 0) - asked.last
   }
 
   start(receiver: Wire.Receiver): void {
