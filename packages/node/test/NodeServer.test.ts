@@ -245,7 +245,9 @@ const warned = (env: Env, ...all: ReadonlyArray<NodeServer.LayerConfigOptions>) 
     const layers = all.map((options, i) => NodeServer.layerConfig(tags[i] as typeof Echo, options))
     yield* Effect.gen(function* () {
       yield* build(Layer.mergeAll(Layer.empty, ...layers), env)
-      yield* Effect.sleep("10 millis")
+      // Every one of them has something to say; then whether somebody says more.
+      while (said.length === 0) yield* Effect.yieldNow
+      for (let i = 0; i < 100; i++) yield* Effect.yieldNow
     }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
     return said
   })
