@@ -42,14 +42,18 @@ const serving = <A, E, R>(
 ) => {
   begun = []
   const { accept, listen } = listener()
+  const wires: Array<Scripted> = []
   const connect = () =>
     Effect.gen(function* () {
       const wire = new Scripted()
+      wires.push(wire)
       accept(wire)
       yield* turns
       return wire
     })
   return test(connect).pipe(
+    // A stop would wait for them, for a second.
+    Effect.ensuring(Effect.sync(() => wires.forEach((wire) => wire.gone()))),
     Effect.provide(Layer.provideMerge(Lines.serve(handler, { policy }), Transport.layer(Lines, {}, listen)))
   )
 }
