@@ -1,4 +1,4 @@
-import * as fs from "node:fs"
+import type * as fs from "node:fs"
 import type * as net from "node:net"
 import { performance } from "node:perf_hooks"
 
@@ -60,13 +60,16 @@ export interface Unacknowledged {
   last: number
 }
 
+/** Loaded once somebody seems not to read: the smallest client needs no files. */
+const files = () => process.getBuiltinModule("node:fs") as typeof fs
+
 /** A socket by its descriptor, which it keeps; none where it has none, or is not of TCP. */
 export const socketOf = (raw: net.Socket): Unacknowledged | undefined => {
   const fd = (raw as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd
   if (process.platform !== "linux" || raw.remoteFamily === undefined || fd === undefined || fd < 0) return undefined
   // oxlint-disable-next-line socketserver/no-try -- a descriptor that was closed is no socket any more
   try {
-    return { inode: fs.fstatSync(fd).ino, first: undefined, last: 0 }
+    return { inode: files().fstatSync(fd).ino, first: undefined, last: 0 }
   } catch {
     return undefined
   }
@@ -93,7 +96,7 @@ const leastMillis = 500
 const lineBytes = 150
 
 const readFile = (path: string, done: (text: string | undefined) => void): void =>
-  fs.readFile(path, "latin1", (error, text) => done(error === null ? text : undefined))
+  files().readFile(path, "latin1", (error, text) => done(error === null ? text : undefined))
 
 /** Of all sockets of this program. */
 export const acknowledged = new Acknowledged()
