@@ -17,8 +17,9 @@ import { Waiters } from "./waiters.ts"
  * How a server ends: nobody new is let in, what was received is answered, and
  * after the deadline the rest is cut off.
  *
- * `running`; then `announced`, for the turn of the event loop in which what has
- * arrived is still read; then `stopping`; then `stopped`, when there is a report.
+ * `running`; then `announced`, for the turns of the event loop in which who waits in
+ * a queue is taken in and what has arrived is read; then `stopping`; then `stopped`,
+ * when there is a report.
  */
 export class Stop<In, Out> {
   private readonly context: ServerContext<In, Out>
