@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config"
 
 const integration = "**/*.integration.test.ts"
 
+/** What talks to programs of others, which `pnpm clients` runs. */
+export const clients = "**/*.clients.test.ts"
+
 /** Where Node keeps what it has compiled: a program that starts for the second time takes half of the CPU. */
 const compiled = fileURLToPath(new URL("node_modules/.cache/node-compile", import.meta.url))
 
@@ -17,7 +20,7 @@ const unit = (name: string, include: string, testTimeout = 9_000) => ({
   test: {
     name,
     include: [include],
-    exclude: [integration, "**/node_modules/**"],
+    exclude: [integration, clients, "**/node_modules/**"],
     ...shared,
     maxWorkers: "100%",
     testTimeout
@@ -48,8 +51,10 @@ export default defineConfig({
       // Sockets and timers of the system are here, whose time a busy machine stretches.
       unit("node", "packages/node/test/**/*.test.ts", 60_000),
       unit("testkit", "packages/testkit/test/**/*.test.ts"),
+      unit("protocols", "packages/protocols/test/**/*.test.ts"),
+      unit("effect", "packages/effect/test/**/*.test.ts", 60_000),
       unit("examples", "examples/**/*.test.ts"),
-      programs("integration", `packages/node/test/${integration}`, 60_000),
+      programs("integration", `packages/{node,effect}/test/${integration}`, 60_000),
       programs("docs", "scripts/*.test.ts", 30_000),
       // They count, and take no time.
       programs("bench", "packages/bench/test/**/*.test.ts", 120_000)

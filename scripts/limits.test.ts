@@ -57,7 +57,7 @@ describe("the page of limits", () => {
 
 describe("times that a program gives", () => {
   it("are read in one room, which refuses what is none", () => {
-    const others = globSync("packages/{core,node,testkit}/src/**/*.ts").filter(
+    const others = globSync("packages/{core,node,testkit,protocols,effect}/src/**/*.ts").filter(
       (file) => !file.endsWith("core/src/internal/duration.ts") && readFileSync(file, "utf8").includes("Duration.Input")
     )
     // It lets a test pass time.

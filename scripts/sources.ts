@@ -40,7 +40,7 @@ export interface Module {
 }
 
 /** The published packages; `bench` is private. */
-export const packages = ["core", "node", "testkit"] as const
+export const packages = ["core", "node", "testkit", "protocols", "effect"] as const
 
 export const modulesOf = (name: string): ReadonlyArray<Module> => {
   const folder = `packages/${name}/src`
