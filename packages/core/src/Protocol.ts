@@ -55,6 +55,8 @@ export interface Protocol<in out In, in out Out, in Send = In, out Receive = Out
   readonly name: string
   /** Whether each message is a request, or the whole connection is one. */
   readonly kind: "messages" | "connection"
+  /** What a stop does to a whole connection: it ends what its handler reads, or tells it; see {@link connection}. */
+  readonly atStop: "endInput" | "told"
   /** How replies are matched with requests where they do not leave in their order; see {@link correlated}. */
   readonly correlation: Correlation | undefined
   /** What is wrong with its options. A server that is declared with it fails at its start, with this. */
@@ -181,18 +183,63 @@ export type CorrelatedBy<In, Out> =
  * A datagram is a connection too: its `stream` has one message, and each write
  * is a datagram to its sender.
  *
+ * A stop of the server ends the handler's `stream`, so that a dialogue ends where
+ * it next reads. One that has more to read before it can end is *told* instead,
+ * with `atStop: "told"`.
+ *
+ * **Example** (Reading on while the server stops)
+ *
+ * ```ts
+ * import { Handler, MemoryServer, Protocol, Server } from "@socketserver/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Upload extends Server.Service<Upload>()("Upload", {
+ *   protocol: Protocol.connection(Protocol.lines(), { atStop: "told" })
+ * }) {}
+ *
+ * const UploadLive = Upload.serve(
+ *   Handler.dialogue((connection) =>
+ *     Effect.gen(function* () {
+ *       // Who has not begun when the server stops is not waited for. Who has is let finish.
+ *       const { stopping } = yield* Upload
+ *       yield* Effect.raceFirst(connection.take, Effect.andThen(stopping, connection.close))
+ *       yield* connection.write("go on")
+ *       let lines = 0
+ *       while ((yield* connection.take) !== ".") lines++
+ *       yield* connection.write(`${lines} lines`)
+ *     })
+ *   )
+ * )
+ *
+ * const upload = Effect.gen(function* () {
+ *   const client = yield* Upload.client
+ *   yield* client.send("begin")
+ *   const { shutdown } = yield* Upload
+ *   yield* Effect.forkChild(shutdown, { startImmediately: true })
+ *   yield* Effect.forEach(["one", "two", "."], client.write)
+ *   return yield* client.take
+ * }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(UploadLive, MemoryServer.layer(Upload))))
+ *
+ * await Effect.runPromise(upload) // => "2 lines"
+ * ```
+ *
  * @category protocols
  * @since 0.1.0
  */
 export const connection: {
   (): Protocol<Connection.Connection<Uint8Array, Uint8Array>, never, Uint8Array, Uint8Array>
   <In, Out, Send, Receive>(
-    of: Protocol<In, Out, Send, Receive>
+    of: Protocol<In, Out, Send, Receive>,
+    options?: ConnectionOptions
   ): Protocol<Connection.Connection<In, Out>, never, Send, Receive>
-} = <In, Out>(of: Protocol<In, Out> = bytes() as never): Protocol<Connection.Connection<In, Out>, never, In, Out> => ({
+} = <In, Out>(
+  of: Protocol<In, Out> = bytes() as never,
+  options: ConnectionOptions = {}
+): Protocol<Connection.Connection<In, Out>, never, In, Out> => ({
   ...build<Connection.Connection<In, Out>, never, In, Out>({
     name: `connection(${of.name})`,
     kind: "connection",
+    atStop: options.atStop ?? "endInput",
     problem: of.problem,
     server: of.server,
     client: of.client
@@ -200,3 +247,20 @@ export const connection: {
   // For its client: at the server the connection is the one request.
   correlation: of.correlation
 })
+
+/**
+ * The options of {@link connection}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionOptions {
+  /**
+   * What a stop does. `"endInput"`: nothing more is read, and what the handler
+   * reads ends. `"told"`: reading goes on; `server.stopping` completes, the
+   * connection's `endedBy` is `"stop"`, and the handler ends it when it is done.
+   * One that does not is cut off by the `drainTimeout`, also where its peer is
+   * idle. Default: `"endInput"`.
+   */
+  readonly atStop?: "endInput" | "told" | undefined
+}

@@ -434,6 +434,37 @@ export const upgrade = <In, Out, E>(
 const noWire = "this connection has no wire"
 
 /**
+ * Takes what carries a whole connection, a socket of the platform, away from the
+ * library: nothing is framed, decoded, collected or counted there any more. It is
+ * `undefined` where there is none: in memory, in a worker, of a datagram.
+ *
+ * **When to use**
+ *
+ * To hand a connection to what wants the socket itself, as an HTTP server of the
+ * platform does. `RawSocket` of `@socketserver/node` is made of it.
+ *
+ * **Details**
+ *
+ * It still has its place, and counts for its peer; who it is is known. Its end ends
+ * the request, as `PeerGone` where the handler has not ended by itself, and the end
+ * of the handler closes it. A stop calls `onStop`, once what had arrived has been
+ * taken in (at once, where it has begun before), reads on, and cuts it off after the
+ * `drainTimeout`. Whether its peer is
+ * there and reads (`writeTimeout`), and what it has unsent (`maxMemory`), is looked
+ * at once a second.
+ *
+ * **Gotchas**
+ *
+ * Ask for it when the handler is called, not in the effect that it returns: what has
+ * come is decoded by then. Do not use the connection's `stream` and `write` beside it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const takeAway = (connection: object, onStop: () => void): object | undefined =>
+  connection instanceof TypedConnection ? connection.giveAway(onStop) : undefined
+
+/**
  * Why {@link upgrade} would fail before it says anything, if it would: `impossible`
  * is the one that it would be given. `TlsServer.canUpgrade` is made of it.
  *

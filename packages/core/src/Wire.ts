@@ -58,6 +58,15 @@ export interface Wire {
    * events say it all.
    */
   readonly probe?: (() => void) | undefined
+  /**
+   * Gives away what carries it, a socket of the platform, for whoever reads and
+   * writes on it without this wire. `unread` was read and goes first. From then on
+   * only `onClose` is told, and the figures still hold: who is closed for not
+   * reading is seen by them. A later `end`, `destroy` or `reset` ends the socket, and
+   * events are told again. Called once, after `start`, before anything was written.
+   * Default: there is none to give.
+   */
+  readonly detach?: ((unread: ReadonlyArray<Uint8Array>) => object) | undefined
   /** Sends what was written, then half-closes. */
   readonly end: () => void
   /**

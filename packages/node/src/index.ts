@@ -12,6 +12,9 @@ export * as NodePolicy from "./NodePolicy.ts"
 /** Servers by URL or by configuration, for programs that listen; and `launch`, which runs them. */
 export * as NodeServer from "./NodeServer.ts"
 
+/** The socket of a connection itself, for what wants a `net.Socket` or `TLSSocket` and no requests: an HTTP server, a proxy, a library with a protocol of its own. */
+export * as RawSocket from "./RawSocket.ts"
+
 /** TCP, for programs that say so in code; `NodeServer` chooses it by URL. */
 export * as TcpServer from "./TcpServer.ts"
 

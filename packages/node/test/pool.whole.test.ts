@@ -10,6 +10,7 @@ import * as Simulation from "@socketserver/core/Simulation"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -152,3 +153,43 @@ const budgetOf = (server: object): { readonly total: number } =>
   (server as Record<symbol, { context: { budget: { total: number } } }>)[
     Symbol.for("@socketserver/core/Server/engine")
   ]!.context.budget
+
+class Told extends Server.Service<Told>()("Told", {
+  protocol: Protocol.connection(Protocol.lines(), { atStop: "told" })
+}) {}
+
+describe("a whole connection in a worker that is told of a stop", () => {
+  it.effect("reads on there, knows of it, and ends when its handler does", () =>
+    Effect.gen(function* () {
+      const echo = Handler.dialogue((connection: Connection.Connection<string, string>) =>
+        Effect.gen(function* () {
+          const { stopping } = yield* Told
+          const told = yield* Effect.forkChild(stopping, { startImmediately: true })
+          for (let line = yield* connection.take; line !== "bye"; line = yield* connection.take) {
+            const stops = told.pollUnsafe() !== undefined
+            yield* connection.write(`${line} ${stops ? `stops, ${connection.endedBy}` : "goes on"}`)
+          }
+        })
+      )
+      yield* SimulatedWorkers.prepare(Told, echo as never, "bye\n")
+      const policy = SimulatedWorkers.make(Told, echo as never, { size: 2, channel: 20 })
+      const program = Effect.gen(function* () {
+        const client = yield* Told.client
+        const before = yield* client.send("one")
+        const stop = yield* Effect.flatMap(Told, ({ shutdown }) =>
+          Effect.forkScoped(shutdown, { startImmediately: true })
+        )
+        yield* Effect.sleep("1 second")
+        const after = yield* client.send("two")
+        yield* client.write("bye")
+        const { completed, interrupted } = yield* Fiber.join(stop)
+        return [before, after, completed, interrupted]
+      })
+      const layer = Layer.provideMerge(Told.serve(echo, { policy }), MemoryServer.layer(Told))
+      const { ended, exit } = yield* Simulation.run(Effect.provide(Effect.scoped(program), layer) as never)
+      assert.strictEqual(ended, "done")
+      if (exit?._tag !== "Success") throw new Error(String(exit?.cause))
+      assert.deepStrictEqual(exit.value, ["one goes on", "two stops, stop", 1, 0])
+    })
+  )
+})

@@ -13,6 +13,8 @@ import { TypedConnection } from "./typedConnection.ts"
 export class DialogueStream<In, Out> extends StreamConnection<Connection.Connection<In, Out>, never> {
   private readonly dialogue: TypedConnection<In, Out>
   private stopWaiting: () => void = () => {}
+  /** What is told of a stop, where the wire was given away. Not initialised: few are. */
+  declare private given: (() => void) | undefined
 
   constructor(context: ServerContext<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
@@ -26,6 +28,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     this.dialogue.input.onReading = this.onReading
     this.dialogue.input.mayDecode = () => !context.budget.defers(this)
     this.dialogue.input.onAwaited = this.onAwaited
+    this.dialogue.input.onGivenAway = this.onGivenAway
   }
 
   /** Its own request is always in flight; what counts is whether its handler, or whoever else has it, waits for input. */
@@ -111,6 +114,25 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     context.deadlines.by(this, activity.freeAt + context.limits.idleMillis)
   }
 
+  private readonly onGivenAway = (onStop: () => void): void => {
+    this.given = onStop
+    if (this.onHeard !== undefined) this.heardFirst()
+    this.context.deadlines.by(this, this.nextSample(this.context.now()))
+  }
+
+  /** Of a wire that was given away no event says anything: it is looked at from outside. */
+  override look(now: number): number {
+    if (this.given === undefined || !this.closing.answers) return super.look(now)
+    const { activity, wire } = this
+    wire.probe?.()
+    if (!this.closing.answers) return Infinity
+    if (!activity.hasHeard && wire.bytesRead > 0) activity.heard = new Heard(now)
+    if (wire.bytesUnsent > 0) activity.unsent(wire, now)
+    this.account()
+    const due = super.look(now)
+    return this.closing.answers ? Math.min(due, this.nextSample(now)) : due
+  }
+
   onEnd(): void {
     this.context.tick.run(() => {
       // Only the handler's reading ends; it may still write.
@@ -131,6 +153,11 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   override stop(): void {
     this.endsWith("stop")
+    // Who is told reads on, and ends it. Where it is ending, it goes on to.
+    if (this.closing.answers) {
+      if (this.given !== undefined) return this.given()
+      if (this.context.protocol.atStop === "told") return this.dialogue.input.tell()
+    }
     this.dialogue.input.stop()
     super.stop()
   }

@@ -41,7 +41,7 @@ export const makeServer = <In, Out>(
       { bufferSize: 4_096, strategy: "sliding" }
     ),
     shutdown: engine.stop.shutdown,
-    stopping: engine.stop.began,
+    stopping: engine.stop.told,
     isReady: Effect.sync(() => engine.readiness.isReady),
     control
   }

@@ -51,7 +51,10 @@ export const hosted = <Self, In, Out>(
     if (mine) {
       host.open({
         accept: (wire, id) => engine.gate.admit(wire, id),
-        stop: (id) => engine.gate.connections.get(id)?.stop(),
+        stop: (id) => {
+          if (tag.protocol.atStop === "told") engine.stop.tell()
+          engine.gate.connections.get(id)?.stop()
+        },
         observe: (observer) => void engine.context.ledger.observers.add(observer),
         stopping: Effect.map(engine.stop.began, () => (engine.stop.hasFailed ? "failed" : "asked"))
       })

@@ -40,6 +40,8 @@ export class Input<In> {
   onReading: (reading: boolean) => void = noop
   /** Whether what arrives may be decoded now; otherwise {@link goOn} is called when it may. */
   mayDecode: () => boolean = always
+  /** Called when the wire is given away, with what is to be told of a stop. */
+  onGivenAway: (onStop: () => void) => void = noop
   /** Called when somebody is going to wait for what the peer sends. */
   onAwaited: () => void = noop
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
@@ -48,6 +50,8 @@ export class Input<In> {
   private held: Array<Uint8Array> | undefined
   /** Who takes the bytes, if a handler has asked for them. */
   private relayed: Receiver | "waiting" | undefined = undefined
+  /** Whether the server stops, and reading goes on. */
+  private isTold = false
   /** How the inbox ends, when all that has come is decoded. */
   private ending: Exit.Exit<never, Connection.ConnectionError> | "ended" | undefined = undefined
   private decoding = false
@@ -105,6 +109,27 @@ export class Input<In> {
     if (this.isOpen) this.endAs("stopped")
   }
 
+  /** The server stops, and reading goes on: who takes the bytes is told. */
+  tell(): void {
+    this.isTold = true
+    if (this.relayed !== undefined && this.relayed !== "waiting") this.relayed.onStop?.()
+  }
+
+  /** Whether the server stops, which whoever takes it now has not heard of. */
+  get isStopping(): boolean {
+    return this.isTold || this.state === "stopped"
+  }
+
+  /** Gives up reading, before anything was delivered: returns what has come, or nothing where that is too late. */
+  giveUp(): ReadonlyArray<Uint8Array> | undefined {
+    const { held } = this
+    if (held === undefined || this.relayed !== undefined) return undefined
+    this.held = undefined
+    this.state = "ended"
+    this.isReading = true
+    return held
+  }
+
   /** Nothing more will come, nor is wanted. */
   close(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
     if (this.isOpen) this.state = "ended"
@@ -140,6 +165,7 @@ export class Input<In> {
       const held = this.held ?? []
       this.held = undefined
       for (const chunk of held) receiver.onData(chunk)
+      if (this.isTold) receiver.onStop?.()
       if (this.state !== "open") receiver.onEnd(this.state)
     }
   }

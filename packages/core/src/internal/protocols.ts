@@ -14,8 +14,9 @@ export const build = <In, Out, Send, Receive>(options: {
   readonly server: unknown
   readonly client: unknown
   readonly framing?: Framing
+  readonly atStop?: "endInput" | "told" | undefined
 }): Protocol<In, Out, Send, Receive> =>
-  ({ [TypeId]: variance, kind: "messages", correlation: undefined, ...options }) as never
+  ({ [TypeId]: variance, kind: "messages", correlation: undefined, atStop: "endInput", ...options }) as never
 
 const variance = { _In: (_: never) => _, _Out: (_: never) => _ }
 

@@ -14,6 +14,8 @@ export interface Relay {
   readonly start: (receiver: {
     readonly onData: (chunk: Uint8Array) => void
     readonly onEnd: (how: InputEnd) => void
+    /** The server stops, and what the peer sends is delivered all the same. Called where the protocol says `atStop: "told"`. */
+    readonly onStop?: (() => void) | undefined
   }) => void
   /** Sends bytes. Waits while the peer does not read. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void>

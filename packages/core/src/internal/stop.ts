@@ -27,6 +27,7 @@ export class Stop<In, Out> {
   private readonly intake: Intake<In, Out>
   private phase: "running" | "announced" | "stopping" | "stopped" = "running"
   private failure: ServerError | undefined = undefined
+  private isTold = false
   private tally: Tally | undefined = undefined
   private report: Outcome.Report | undefined = undefined
   private cancelDeadline: () => void = () => {}
@@ -60,6 +61,11 @@ export class Stop<In, Out> {
   /** Waits until a stop begins. */
   readonly began: Effect.Effect<void> = this.waiting.until(() => (this.phase === "running" ? undefined : true))
 
+  /** The same; in a worker also until it hears that the server stops whose connections it has. */
+  readonly told: Effect.Effect<void> = this.waiting.until(() =>
+    this.phase === "running" && !this.isTold ? undefined : true
+  )
+
   /** Waits until everything has ended. */
   readonly ended: Effect.Effect<Outcome.Report> = this.waiting.until(() => this.report)
 
@@ -72,6 +78,12 @@ export class Stop<In, Out> {
     )
     return this.callers.wait(fiber.getRef(CurrentRequest), othersEnded, () => this.report !== undefined)
   })
+
+  /** The server stops whose connections this worker has, and it goes on. */
+  tell(): void {
+    this.isTold = true
+    this.waiting.look()
+  }
 
   /** The listener died, or the policy. What was received is still answered. */
   fail(reason: Reason): void {

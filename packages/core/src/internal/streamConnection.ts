@@ -213,7 +213,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   /** When to look next whether something leaves: together with others, about once a second. */
-  private nextSample(now: number): number {
+  protected nextSample(now: number): number {
     const every = Math.max(1, Math.min(1_000, Math.floor(this.context.limits.writeMillis / 4)))
     return Math.min((Math.floor(now / every) + 1) * every, now + this.context.limits.writeMillis)
   }

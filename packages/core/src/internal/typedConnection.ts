@@ -144,6 +144,22 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     })
   }
 
+  /**
+   * Gives what carries it away, with what has come and nobody has read: nothing is
+   * read or written here any more. Nothing is returned where it cannot be, or not now.
+   */
+  giveAway(onStop: () => void): object | undefined {
+    const wire = unguarded(this.wire)
+    if (wire.detach === undefined || this.outbox.isClosed || this.outbox.isEnding) return undefined
+    const { isStopping } = this.input
+    const held = this.input.giveUp()
+    if (held === undefined) return undefined
+    const given = wire.detach(held)
+    this.input.onGivenAway(onStop)
+    if (isStopping) onStop()
+    return given
+  }
+
   onData(chunk: Uint8Array): void {
     this.input.onData(chunk)
   }

@@ -7,10 +7,23 @@ import { networkInterfaces } from "node:os"
 export const inetPeer = (transport: string, host: string, port: number, tls?: Peer.Tls): Peer.Peer =>
   Peer.make({
     transport,
-    name: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+    name: nameOf(host, port),
     address: () => NetAddress.inetAddressFromNativeUnsafe(host, port, host.includes("%") ? scopeIds() : undefined),
     tls
   })
+
+const nameOf = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
+
+/** Has a socket say who its peer is, where somebody in front of it has said so. */
+export const introduce = (socket: net.Socket, peer: Peer.Peer): void => {
+  const { remoteAddress, remotePort } = socket
+  if (remoteAddress !== undefined && peer.name === nameOf(remoteAddress, remotePort ?? 0)) return
+  const { address } = peer
+  if (address === undefined || address._tag === "UnixPathAddress") return
+  const remoteFamily = address._tag === "InetAddressV4" ? "IPv4" : "IPv6"
+  const known = { remoteAddress: NetAddress.formatHost(address), remotePort: address.port, remoteFamily }
+  for (const [name, value] of Object.entries(known)) Object.defineProperty(socket, name, { value, configurable: true })
+}
 
 /** The other end of a connected socket. */
 export const peerOf = (socket: net.Socket, transport: string): Peer.Peer => {

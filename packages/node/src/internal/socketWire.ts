@@ -4,6 +4,7 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import { acknowledged, socketOf, type Unacknowledged } from "./acknowledged.ts"
+import { introduce } from "./peers.ts"
 import { isGone, isStuck, queueOf, reset, takenOf } from "./presence.ts"
 import { resetSocket } from "./resetting.ts"
 
@@ -25,6 +26,8 @@ export class SocketWire implements Wire.Wire {
   private receiver: Wire.Receiver | undefined = undefined
   private failure: unknown = undefined
   private gone = false
+  /** Whether it was given away. Not initialised: few are. */
+  declare private isDetached: boolean | undefined
   /** What was moved before an upgrade. */
   private readBefore = 0
   private writtenBefore = 0
@@ -43,6 +46,10 @@ export class SocketWire implements Wire.Wire {
     // reports it. After a reset an error follows `close`, on either of them.
     socket.on("error", noop)
     if (raw !== socket) raw.on("error", noop)
+  }
+
+  private get isInet(): boolean {
+    return this.listener._tag !== "Unix" && this.raw.remoteFamily !== undefined
   }
 
   get isEncrypted(): boolean {
@@ -85,15 +92,42 @@ export class SocketWire implements Wire.Wire {
   start(receiver: Wire.Receiver): void {
     this.receiver = receiver
     const { socket } = this
+    this.listen()
+    socket.on("error", this.onError)
+    if (socket.closed) queueMicrotask(this.onClose)
+    else socket.on("close", this.onClose)
+  }
+
+  private listen(): void {
+    const { socket } = this
     socket.on("data", this.onData)
     socket.on("end", this.onEnd)
     socket.on("drain", this.onDrain)
     socket.on("finish", this.onFinish)
-    socket.on("error", this.onError)
-    // Either may have come while something else came before its first byte.
+    // They may have come while something else had it.
     if (socket.readableEnded) queueMicrotask(this.onEnd)
-    if (socket.closed) queueMicrotask(this.onClose)
-    else socket.on("close", this.onClose)
+    if (socket.writableFinished) queueMicrotask(this.onFinish)
+  }
+
+  private unlisten(socket: net.Socket): void {
+    socket.off("data", this.onData).off("end", this.onEnd).off("drain", this.onDrain).off("finish", this.onFinish)
+  }
+
+  detach(unread: ReadonlyArray<Uint8Array>): net.Socket {
+    const { peer, socket } = this
+    this.isDetached = true
+    this.unlisten(socket)
+    socket.pause()
+    for (let i = unread.length - 1; i >= 0; i--) socket.unshift(unread[i])
+    introduce(socket, peer)
+    return socket
+  }
+
+  /** Whoever had it is done with it. */
+  private attach(): void {
+    if (this.isDetached !== true) return
+    this.isDetached = false
+    this.listen()
   }
 
   /** Puts another socket over this one, between two bytes. If it fails, the connection is gone. */
@@ -103,7 +137,7 @@ export class SocketWire implements Wire.Wire {
       this.readBefore = raw.bytesRead
       this.writtenBefore = raw.bytesWritten
       raw.pause()
-      raw.off("data", this.onData).off("end", this.onEnd).off("drain", this.onDrain).off("finish", this.onFinish)
+      this.unlisten(raw)
       return Effect.map(secure(raw, this.peer), ({ peer, socket }) => {
         raw.off("error", this.onError).off("close", this.onClose)
         this.socket = socket
@@ -141,12 +175,13 @@ export class SocketWire implements Wire.Wire {
     return this.socket.write(data)
   }
   pause(): void {
-    this.socket.pause()
+    if (this.isDetached !== true) this.socket.pause()
   }
   resume(): void {
-    this.socket.resume()
+    if (this.isDetached !== true) this.socket.resume()
   }
   end(): void {
+    this.attach()
     this.socket.end()
   }
   destroy(): void {
@@ -156,7 +191,7 @@ export class SocketWire implements Wire.Wire {
     const { raw, socket } = this
     // Only TCP knows a reset. A Unix socket's peer sees one where it has written what was not read.
     // TLS has none of its own, and its socket throws: the one below is reset.
-    if (raw.remoteFamily !== undefined) resetSocket(socket, raw)
+    if (this.isInet) resetSocket(socket, raw)
     else socket.destroy()
   }
 
@@ -176,7 +211,9 @@ export class SocketWire implements Wire.Wire {
   private readonly onClose = (): void => {
     if (this.gone) return
     this.gone = true
-    this.receiver?.onClose(this.failure)
+    // Whoever has it hears of it later than this, and first says how it ended.
+    if (this.isDetached === true) queueMicrotask(() => this.receiver?.onClose(this.failure))
+    else this.receiver?.onClose(this.failure)
   }
 }
 

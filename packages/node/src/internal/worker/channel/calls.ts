@@ -33,6 +33,9 @@ export const defaultWindow = 65_536
 /** What stands in the end of the input of a connection whose server stops. */
 export const stoppedInput = "1"
 
+/** The same, of a connection that is only told of it, and whose input goes on. */
+export const toldOfStop = "2"
+
 /** Whether the connection closes after a response, as a byte. */
 export const writeClose = (close: boolean): string => (close ? "1" : "0")
 

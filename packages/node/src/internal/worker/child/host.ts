@@ -5,7 +5,7 @@ import type * as Policy from "@socketserver/core/Policy"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Worker from "@socketserver/core/Worker"
 import * as Effect from "effect/Effect"
-import { connectionKind, defaultWindow, type Kind, requestKind, setUpKind } from "../channel/calls.ts"
+import { connectionKind, defaultWindow, type Kind, requestKind, setUpKind, toldOfStop } from "../channel/calls.ts"
 import type { Claims } from "../channel/claims.ts"
 import type { Described } from "../channel/description.ts"
 import { Ask, factsBytes, type FrameReceiver, FrameReader, FrameWriter, readFacts, Tell } from "../channel/frames.ts"
@@ -158,7 +158,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       case Ask.data:
         return this.begun.get(id)?.wire.input(body)
       case Ask.end:
-        return body.length === 0 ? this.begun.get(id)?.wire.input(undefined) : this.begun.get(id)?.wire.stop()
+        if (body.length === 0) return this.begun.get(id)?.wire.input(undefined)
+        return body.toString() === toldOfStop ? this.taker?.stop(id) : this.begun.get(id)?.wire.stop()
       case Ask.cancel:
         return this.intake.cancel(id) ? undefined : this.cancel(this.begun.get(id), body)
       case Ask.credit:

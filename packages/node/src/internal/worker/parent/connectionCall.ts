@@ -5,7 +5,7 @@ import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { connectionKind, defaultWindow, readDefect, readDone, stoppedInput } from "../channel/calls.ts"
+import { connectionKind, defaultWindow, readDefect, readDone, stoppedInput, toldOfStop } from "../channel/calls.ts"
 import { Ask, count, Tell, writeFacts } from "../channel/frames.ts"
 import { Call, decorated, died, factsOf, type Line } from "./call.ts"
 
@@ -47,7 +47,8 @@ export class ConnectionCall extends Call {
         Remote.hold(this.connection, chunk.length)
         this.relay.read(this.unsent <= this.windowBytes)
       },
-      onEnd: (how) => line.tell(Ask.end, how === "stopped" ? stoppedInput : undefined)
+      onEnd: (how) => line.tell(Ask.end, how === "stopped" ? stoppedInput : undefined),
+      onStop: () => line.tell(Ask.end, toldOfStop)
     })
     this.relay.read(true)
   }
