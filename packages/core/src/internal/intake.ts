@@ -46,6 +46,10 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private inTurn = false
   private left = 0
   private until = 0
+  /** Of how many begun requests the clock is looked at, how many are left until then, and when that was last. */
+  private stride = 1
+  private unlooked = 0
+  private lookedAt = 0
 
   constructor(context: ServerContext<In, Out>) {
     this.context = context
@@ -100,7 +104,18 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     const { limits } = this.context
     this.inTurn = true
     this.left = limits.turnRequests
-    this.until = this.context.now() + limits.turnMillis
+    this.lookedAt = this.context.now()
+    this.until = this.lookedAt + limits.turnMillis
+    this.stride = this.unlooked = 1
+  }
+
+  /** Looks whether the turn is over. As long as they are quick, that costs too much for each. */
+  private look(): void {
+    const now = this.context.now()
+    if (now >= this.until) this.left = 0
+    const quick = now - this.lookedAt < this.context.limits.turnMillis / 50
+    this.stride = this.unlooked = quick ? Math.min(mostUnlooked, this.stride * 2) : 1
+    this.lookedAt = now
   }
 
   /** The next request whose turn it is. */
@@ -109,11 +124,13 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
       this.begin()
       this.arm()
     }
-    // Looking at the clock costs too much for each.
-    if ((this.left & 3) === 0 && this.left > 0 && this.context.now() >= this.until) this.left = 0
+    if (this.unlooked === 0 && this.left > 0) this.look()
     if (this.left === 0) return undefined
     const incoming = this.ring.next()
-    if (incoming !== undefined) this.left--
+    if (incoming !== undefined) {
+      this.left--
+      this.unlooked--
+    }
     return incoming
   }
 
@@ -247,3 +264,6 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
 const hasWaiting = ({ hasWaiting }: { readonly hasWaiting: boolean }): boolean => hasWaiting
 
 const ended: Ended = Exit.fail(Cause.Done())
+
+// How many requests begin between two looks at the clock, at most.
+const mostUnlooked = 16

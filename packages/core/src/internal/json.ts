@@ -24,17 +24,20 @@ const whyOf = (said: string): string => {
 }
 
 /** The text of a value, unless it would arrive as another one. */
-export const format = (value: unknown): string | Unencodable => {
+export const format = (value: unknown, look = isWhole): string | Unencodable => {
   // oxlint-disable-next-line socketserver/no-try -- `JSON.stringify` says that a value is cyclic only by throwing
   try {
     // First, since what it throws for names where a cycle is.
     const text = JSON.stringify(value) as string | undefined
     if (text === undefined) return new Unencodable(`${typeof value} is not a JSON value`)
-    return isWhole(value) ? text : new Unencodable(say(lossOf(value)))
+    return look(value) ? text : new Unencodable(say(lossOf(value)))
   } catch (error) {
     return new Unencodable(messageOf(error))
   }
 }
+
+/** The text of a value of which nothing can be lost. */
+export const formatWhole = (value: unknown): string | Unencodable => JSON.stringify(value)
 
 /** What JSON would leave out or change, and where it is in the value. */
 interface Loss {
@@ -44,7 +47,7 @@ interface Loss {
 }
 
 /** Whether all of a value arrives. Most do: that is asked of each, and {@link lossOf} of the others only. */
-const isWhole = (value: unknown): boolean => {
+export const isWhole = (value: unknown): boolean => {
   switch (typeof value) {
     case "string":
     case "boolean":

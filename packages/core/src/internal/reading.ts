@@ -22,6 +22,8 @@ export class Reader<Read> {
   private decoder: Decoder<Read> | undefined
   /** Whether the input has ended, and the decoder is still to be told. */
   private ending = false
+  /** What the decoder said last: it is asked once a chunk, not for each answer. */
+  private behind = false
 
   constructor(side: Side<Read, never>, carries: Wire.Wire["carries"]) {
     this.side = side
@@ -47,7 +49,7 @@ export class Reader<Read> {
 
   /** Whether there may be messages that have not been decoded. */
   get isBehind(): boolean {
-    return this.ending || this.decoder?.isBehind === true
+    return this.ending || this.behind
   }
 
   /** How many bytes it holds that no message has been made of. */
@@ -65,7 +67,9 @@ export class Reader<Read> {
     const payloads = this.side.plain ? undefined : this.payloads
     // oxlint-disable-next-line socketserver/no-try -- a decoder is user code, and what it throws must not reach the event loop
     try {
-      return decoder === undefined ? this.readWhole(chunk, payloads) : decoder.push(chunk, this.messages, payloads, max)
+      return decoder === undefined
+        ? this.readWhole(chunk, payloads)
+        : this.asked(decoder, decoder.push(chunk, this.messages, payloads, max))
     } catch (error) {
       const fault = this.threw(error, bytesRead)
       return this.separate ? withPayload(fault, chunk) : fault
@@ -78,16 +82,26 @@ export class Reader<Read> {
     const payloads = this.side.plain ? undefined : this.payloads
     // oxlint-disable-next-line socketserver/no-try -- as above
     try {
-      const fault = decoder?.isBehind === true ? decoder.more(messages, payloads, max) : undefined
+      if (decoder === undefined) {
+        this.ending = false
+        return undefined
+      }
+      const fault = this.behind ? this.asked(decoder, decoder.more(messages, payloads, max)) : undefined
       if (fault !== undefined) this.ending = false
       // The end may make a message of what is left.
-      if (!this.ending || decoder?.isBehind === true || messages.length >= max) return fault
+      if (!this.ending || this.behind || messages.length >= max) return fault
       this.ending = false
-      return decoder?.end(messages, payloads)
+      return this.asked(decoder, decoder.end(messages, payloads))
     } catch (error) {
       this.ending = false
       return this.threw(error, bytesRead)
     }
+  }
+
+  /** The decoder has been asked for messages. */
+  private asked(decoder: Decoder<Read>, fault: DecodeError | undefined): DecodeError | undefined {
+    this.behind = decoder.isBehind
+    return fault
   }
 
   private threw(error: unknown, bytesRead: number): DecodeError {
@@ -119,7 +133,7 @@ export class Reader<Read> {
   /** Reads on from the start of a message, as after a change of what carries the connection. */
   restart(): void {
     this.clear()
-    this.ending = false
+    this.ending = this.behind = false
     this.decoder = this.separate ? undefined : this.side.decoder()
   }
 

@@ -24,12 +24,15 @@ export class Ring<A> {
   private readonly groups = new Deque<Group<A>>()
   private readonly byKey = new Map<string, Group<A>>()
   private grouped = false
-  /** What the first has had in its turn. */
+  /** Whose turn it is, as far as that is known, and what it has had. */
+  private lane: Lane<A> | undefined = undefined
   private had = 0
+  /** What each has in its turn. */
+  private most: number
   private count = 0
 
   constructor(share: number) {
-    this.share = share
+    this.share = this.most = share
   }
 
   /** How many connections it has. */
@@ -54,33 +57,48 @@ export class Ring<A> {
 
   /** The next request in turn. */
   next(): A | undefined {
-    const { groups } = this
-    for (let group = groups.first; group !== undefined; group = groups.first) {
-      const lane = group.first as Lane<A>
+    for (let lane = this.first; lane !== undefined; lane = this.first) {
       const taken = lane.take()
-      if (taken === undefined) this.leave(group, lane)
-      else {
-        if (++this.had >= (this.grouped ? 1 : this.share)) {
-          this.had = 0
-          group.rotate()
-          groups.rotate()
-        }
+      if (taken !== undefined) {
+        if (++this.had >= this.most) this.pass()
         return taken
       }
+      this.leave(this.groups.first as Group<A>, lane)
     }
     return undefined
   }
 
+  private get first(): Lane<A> | undefined {
+    return (this.lane ??= this.groups.first?.first)
+  }
+
+  /** The first has had its turn. */
+  private pass(): void {
+    this.turnOver()
+    this.groups.first?.rotate()
+    this.groups.rotate()
+  }
+
+  private turnOver(): void {
+    this.lane = undefined
+    this.had = 0
+  }
+
   /** The first has nothing that may be taken. */
   private leave(group: Group<A>, lane: Lane<A>): void {
-    this.had = 0
+    this.turnOver()
     this.count--
     lane.queued = false
     group.shift()
     if (group.size > 0) return
     this.groups.shift()
     this.byKey.delete(group.key)
-    if (this.count === 0) this.grouped = false
+    if (this.count === 0) this.group(false)
+  }
+
+  private group(grouped: boolean): void {
+    this.grouped = grouped
+    this.most = grouped ? 1 : this.share
   }
 
   /** What is there now is left over. */
@@ -105,9 +123,9 @@ export class Ring<A> {
   private refill(grouped: boolean, lanes: ReadonlyArray<Lane<A>>): void {
     this.groups.clear()
     this.byKey.clear()
-    this.had = 0
+    this.turnOver()
     this.count = 0
-    this.grouped = grouped && lanes.length > 0
+    this.group(grouped && lanes.length > 0)
     for (const lane of lanes) this.add(lane)
   }
 }

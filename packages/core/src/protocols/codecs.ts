@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
+import * as jsonSchemas from "../internal/jsonSchemas.ts"
 import * as jsonText from "../internal/json.ts"
 import * as jsonWeight from "../internal/jsonWeight.ts"
 import { build, framed } from "../internal/protocols.ts"
@@ -59,8 +60,20 @@ export const json = (of: Framed<string> | Framed<Uint8Array>): Protocol<unknown,
   return build({ name: `json(${of.name})`, problem: of.problem, server: side, client: side })
 }
 
-const jsonSide = (framing: Framing, read: (text: string) => unknown): Side<unknown, unknown> =>
-  sides.mapped(framing.text, read, jsonText.format, undefined, jsonWeight.weightOf)
+const jsonSide = (framing: Framing, read: (text: string) => unknown): Side<unknown, unknown> => {
+  const side = (write: (value: unknown) => string | Unencodable) =>
+    sides.mapped(framing.text, read, write, undefined, jsonWeight.weightOf)
+  const anything = side((value) => jsonText.format(value))
+  writing.set(anything, side)
+  return anything
+}
+
+/** The same side of JSON with another way to write values. */
+const writing = new WeakMap<object, (write: (value: unknown) => string | Unencodable) => Side<unknown, unknown>>()
+
+/** The side of a protocol that a schema writes to. */
+const below = <Read, Write>(side: Side<Read, Write>, written: Schema.Top): Side<Read, Write> =>
+  (writing.get(side)?.(jsonSchemas.formatOf(written)) as Side<Read, Write> | undefined) ?? side
 
 /**
  * A JSON value a line (newline-delimited JSON): {@link json} over {@link lines}.
@@ -121,15 +134,16 @@ const unpacked = <From, To>({ decode, encode }: Conversion<From, To>): Passing<F
 
 const converted = <In, Out, In2, Out2>(
   self: Protocol<In, Out>,
-  { request, response }: { readonly request: Passing<In, In2>; readonly response: Passing<Out, Out2> }
+  { request, response }: { readonly request: Passing<In, In2>; readonly response: Passing<Out, Out2> },
+  { client, server }: Pick<Protocol<In, Out>, "client" | "server"> = self
 ): Protocol<In2, Out2> =>
   build({
     name: self.name,
     kind: self.kind,
     // Its ids are those of the messages that it had.
     problem: self.correlation === undefined ? self.problem : "give its messages their types first, and correlate those",
-    server: sides.mapped(self.server as Side<In, never> as Side<In, Out>, request.read, response.write),
-    client: sides.mapped(self.client, response.read, request.write)
+    server: sides.mapped(server as Side<In, never> as Side<In, Out>, request.read, response.write),
+    client: sides.mapped(client, response.read, request.write)
   })
 
 /**
@@ -164,7 +178,11 @@ export const schema = <In, Out, In2, EncodedIn extends In, Out2, EncodedOut exte
     readonly response: Schema.Codec<Out2, EncodedOut>
   }
 ): Protocol<In2, Out2> =>
-  converted(self, { request: parsed<In, In2>(options.request), response: parsed<Out, Out2>(options.response) })
+  converted(
+    self,
+    { request: parsed<In, In2>(options.request), response: parsed<Out, Out2>(options.response) },
+    { server: below(self.server, options.response), client: below(self.client, options.request) }
+  )
 
 const formatter = SchemaIssue.makeFormatterDefault()
 
