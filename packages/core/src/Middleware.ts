@@ -189,6 +189,8 @@ export const filter: {
 export interface RateLimitOptions<In, Out> extends RateLimit.Rate {
   /** Whose requests are bounded together. Default: those of each peer, as for `maxConnectionsPerPeer`: an IPv4 address, or a network of 64 bits of IPv6. */
   readonly key?: ((request: Request.Request<In>) => string) | undefined
+  /** Who keeps count, where others have to as well: as `RateLimit` of `@socketserver/effect` does in Redis. Default: buckets in this program's memory. */
+  readonly by?: RateLimit.RateLimit | undefined
   /** What is answered to one that is refused; `millis` is when the next may come. Default: nothing, and the connection closes. */
   readonly onLimited?: ((request: Request.Request<In>, millis: number) => Response.Response<Out>) | undefined
 }
@@ -223,7 +225,7 @@ export const rateLimit: {
   <In, Out, R>(self: Session.Session<In, Out, R>, options: RateLimitOptions<In, Out>): Session.Session<In, Out, R>
 } = dual(2, <In, Out, R>(self: Work<In, Out, R>, options: RateLimitOptions<In, Out>) => {
   // One for all connections, also where it wraps the handlers of a session.
-  const { refused, take } = RateLimit.make(options)
+  const { refused, take } = options.by ?? RateLimit.make(options)
   const keyOf = options.key ?? (({ peer }: Request.Request<In>) => peerKeyOf(peer))
   return over<In, Out, R, R>(
     self,

@@ -29,11 +29,13 @@ import type * as Connection from "./Connection.ts"
 import { build, type TypeId } from "./internal/protocols.ts"
 import { Unencodable } from "./internal/unencodable.ts"
 import type * as Outcome from "./Outcome.ts"
+import type { Control } from "./protocols/control.ts"
 import { bytes } from "./protocols/framings.ts"
 
 // One namespace of several files: how payloads are told apart, how they get types, and formats of your own.
 export * from "./protocols/framings.ts"
 export * from "./protocols/codecs.ts"
+export * from "./protocols/control.ts"
 export * from "./protocols/formats.ts"
 export { Unencodable }
 
@@ -59,6 +61,8 @@ export interface Protocol<in out In, in out Out, in Send = In, out Receive = Out
   readonly atStop: "endInput" | "told"
   /** How replies are matched with requests where they do not leave in their order; see {@link correlated}. */
   readonly correlation: Correlation | undefined
+  /** Which messages are no requests; see {@link control}. */
+  readonly control: Control | undefined
   /** What is wrong with its options. A server that is declared with it fails at its start, with this. */
   readonly problem: string | undefined
   /** The server's side. */

@@ -97,6 +97,8 @@ export const make = (rate: Rate): RateLimit => {
 export interface VerifyOptions extends Rate {
   /** Who is bounded together. Default: each peer, as for `maxConnectionsPerPeer`: an IPv4 address, or a network of 64 bits of IPv6. */
   readonly key?: ((peer: Peer.Peer) => string) | undefined
+  /** Who keeps count, where others have to as well. Default: buckets in this program's memory. */
+  readonly by?: RateLimit | undefined
 }
 
 /**
@@ -118,7 +120,7 @@ export interface VerifyOptions extends Rate {
  * @since 0.1.0
  */
 export const verify = (options: VerifyOptions): Transport.Verify => {
-  const { refused, take } = make(options)
+  const { refused, take } = options.by ?? make(options)
   const keyOf = options.key ?? peerKeyOf
   return (peer) =>
     Effect.flatMap(take(keyOf(peer)), (millis) =>

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Codec from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
+import { CurrentRequest, Incoming } from "./internal/incoming.ts"
 import * as policies from "./internal/policies.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
 import { onRelease } from "./internal/releasing.ts"
@@ -170,6 +171,33 @@ export const payloadOf = (request: Request.Request<unknown>): Protocol.Payload =
   throw new TypeError(
     "A request that is not the server's own has no payload to send to a worker. Convert requests and responses in the handler, not around a policy's"
   )
+}
+
+/**
+ * What a peer sends about a request, for what passes it on. One of those who take it has it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Controls {
+  /** The next control message and its payload, as it was received; if there is one. */
+  readonly take: () => { readonly message: unknown; readonly payload: Protocol.Payload } | undefined
+  /** Whether there is none, and none will come. */
+  readonly isOver: boolean
+  /** Called when that has changed. */
+  onChange: () => void
+}
+
+/**
+ * The control messages that concern the request in the context of whose handler this
+ * is; `undefined` where its protocol has none. `Request.controls` is made of it.
+ *
+ * @category payloads
+ * @since 0.1.0
+ */
+export const controlsOf = (context: Context.Context<never>): Controls | undefined => {
+  const request = Context.get(context, CurrentRequest)
+  return request instanceof Incoming ? request.controlled : undefined
 }
 
 /**

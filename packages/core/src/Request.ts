@@ -4,9 +4,11 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type * as Connection from "./Connection.ts"
 import * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
+import * as internal from "./internal/incoming.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as Peer from "./Peer.ts"
 import type * as Response from "./Response.ts"
@@ -76,6 +78,64 @@ export const make = <In, Out = never>(
     }
   }
 }
+
+/**
+ * What the peer sends about the request whose handler runs: the control messages of
+ * a protocol that has some, and that concern it; see `Protocol.control`.
+ *
+ * **Details**
+ *
+ * They come in their order, also where the handler runs in a worker. The stream ends
+ * when none can come any more: the peer has half-closed, or the request has no id. It
+ * is empty where the protocol has no control messages, and outside of a handler.
+ *
+ * **Gotchas**
+ *
+ * Of those that nobody takes the 16 latest are kept. Each is taken once: two that read
+ * the stream share them.
+ *
+ * **Example** (A handler that can be told to stop)
+ *
+ * ```ts
+ * import { MemoryServer, Protocol, Request, Response, Server } from "@socketserver/core"
+ * import { Effect, Layer, Schema, Stream } from "effect"
+ *
+ * const Ask = Schema.Struct({ id: Schema.Int, is: Schema.Literal("ask") })
+ * const Cancel = Schema.Struct({ id: Schema.Int, is: Schema.Literal("cancel") })
+ * const messages = Protocol.schema(Protocol.ndjson(), {
+ *   request: Schema.Union([Ask, Cancel]),
+ *   response: Schema.Struct({ id: Schema.Int, text: Schema.String })
+ * })
+ * const protocol = Protocol.control(Protocol.correlated(messages, { id: (message) => message.id }), {
+ *   is: (message) => message.is === "cancel",
+ *   to: (message) => message.id
+ * })
+ * class Slow extends Server.Service<Slow>()("Slow", { protocol }) {}
+ *
+ * const SlowLive = Slow.serve(({ body: { id } }) => {
+ *   const told = Stream.runHead(Request.controls()).pipe(Effect.as("as you like"))
+ *   return Effect.map(Effect.raceFirst(Effect.never, told), (text) => Response.make({ id, text }))
+ * })
+ * const answer = Effect.gen(function* () {
+ *   const client = yield* Slow.client
+ *   yield* client.write({ id: 1, is: "ask" })
+ *   yield* client.write({ id: 1, is: "cancel" })
+ *   return yield* client.take
+ * }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(SlowLive, MemoryServer.layer(Slow))))
+ *
+ * await Effect.runPromise(answer) // => { id: 1, text: "as you like" }
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const controls = <Control = unknown>(): Stream.Stream<Control> =>
+  Stream.unwrap(
+    Effect.map(internal.CurrentRequest, (request) => {
+      const found = request instanceof internal.Incoming ? request.controlled : undefined
+      return (found?.stream ?? Stream.empty) as Stream.Stream<Control>
+    })
+  )
 
 /**
  * A request together with the way back. Policies and direct consumers of

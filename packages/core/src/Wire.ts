@@ -93,6 +93,8 @@ export interface Wire {
  */
 export interface Receiver {
   onData(chunk: Uint8Array): void
+  /** A control message that concerns the request that this carries, where another program has read it; `undefined` says that no more come. */
+  onControl?(payload: Uint8Array | undefined): void
   /** The peer has half-closed: it sends no more, and may still read. */
   onEnd(): void
   /** What was written has left; writing may go on. */

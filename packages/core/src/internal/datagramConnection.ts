@@ -3,7 +3,9 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
+import type { Control } from "../Protocol.ts"
 import type { ServerContext } from "./context.ts"
+import { attempted } from "./controls.ts"
 import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import { awaitPlace } from "./place.ts"
@@ -74,6 +76,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     }
     const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
     const fault = reader.read(wire.datagram.data, 0)
+    if (fault === undefined && context.protocol.control !== undefined && this.isControl(reader.messages[0] as In)) {
+      return this.closed()
+    }
     if (fault === undefined) {
       const { heard } = this.activity
       heard.cost = reader.weightOf(wire.datagram.data.length, context.budget.looks ? reader.payloads : undefined)
@@ -86,6 +91,16 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const last = context.events.lastWords(fault, this)
     if (last?._tag === "Reply") outbox.add(last.value)
     this.closed()
+  }
+
+  /** Whether it is a control message, which concerns no request here, and is answered at once. */
+  private isControl(message: In): boolean {
+    const { protocol, troubles } = this.context
+    const { answer, is } = protocol.control as Control
+    if (attempted(troubles, is, message) !== true) return false
+    const answered = answer && attempted(troubles, answer, message)
+    if (answered !== undefined) this.outbox.add(answered as Out)
+    return true
   }
 
   answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
@@ -149,8 +164,8 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     this.outbox.end()
   }
 
-  override settled(): void {
-    super.settled()
+  override settled(incoming: Incoming<In, Out>): void {
+    super.settled(incoming)
     this.closed()
   }
 

@@ -8,8 +8,10 @@ import type * as Peer from "../Peer.ts"
 import type * as Transport from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
+import { ControlledStream } from "./controlledStream.ts"
 import { DatagramConnection } from "./datagramConnection.ts"
 import { Capacity } from "./capacity.ts"
+import { CalledStream } from "./calledStream.ts"
 import { Census } from "./census.ts"
 import { DialogueStream } from "./dialogueStream.ts"
 import { Farewells } from "./farewells.ts"
@@ -273,7 +275,7 @@ export class Gate<In, Out> {
     const wire = new GuardedWire(transports, context)
     this.admitted++
     if (context.protocol.kind === "messages") {
-      const connection = new RequestStream(context, wire, id)
+      const connection = streamOf(context, wire, id)
       if (onHeard !== undefined) connection.onHeard = onHeard
       this.register(connection)
       connection.watch()
@@ -381,6 +383,13 @@ export class Gate<In, Out> {
 interface Entrance extends Pick<Transport.Opening, "listener" | "scarcity" | "destroy"> {
   /** Its wire, where something can be written on it already. */
   readonly speak?: ((peer: Peer.Peer) => Wire.Wire | undefined) | undefined
+}
+
+const streamOf = <In, Out>(context: ServerContext<In, Out>, wire: Wire.Wire, id: number): RequestStream<In, Out> => {
+  const { control } = context.protocol
+  if (control === undefined) return new RequestStream(context, wire, id)
+  if (wire.carries === "payloads") return new CalledStream(context, wire, id)
+  return new ControlledStream(context, wire, id, control)
 }
 
 const notAllowed = Exit.fail(Outcome.refused("allow", "Allow"))

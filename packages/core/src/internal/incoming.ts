@@ -16,7 +16,9 @@ import { never } from "./deadlines.ts"
 import { waiting } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
 import { factsOf, nameOf } from "./ledger.ts"
+import type { Controls } from "./controls.ts"
 import type { ServerConnection } from "./serverConnection.ts"
+import type { Framed } from "./writing.ts"
 import type { Runner } from "./context.ts"
 
 /** When something was received, shared by all requests that it completed. */
@@ -67,6 +69,9 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare private askedAt: number | undefined
   /** Whether a line is logged of it, however it ends. */
   declare told: Told | undefined
+  /** The control messages that concern it, and what is said to those that came after it. */
+  declare controls: Controls<unknown> | undefined
+  declare answers: Array<Framed> | undefined
   declare private observers: Set<(outcome: Outcome.Outcome) => void> | undefined
 
   constructor(id: number, body: In, payload: Payload | undefined, heard: Heard, on: ServerConnection<In, Out>) {
@@ -153,6 +158,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     }
     fiber.addObserver((exit) => on.ended(this, exit))
     return fiber
+  }
+
+  /** The control messages that concern it, where its protocol has any. */
+  get controlled(): Controls<unknown> | undefined {
+    return this.controls ?? this.on.controlled(this)
   }
 
   /** Whether others of its connection wait. */

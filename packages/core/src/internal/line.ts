@@ -1,7 +1,7 @@
 import * as Outcome from "../Outcome.ts"
 import type * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
-import { Incoming } from "./incoming.ts"
+import { type Heard, Incoming } from "./incoming.ts"
 import { peerKeyOf } from "./peerKey.ts"
 import type * as Ring from "./ring.ts"
 import { Framed } from "./writing.ts"
@@ -14,7 +14,7 @@ import type { ServerConnection } from "./serverConnection.ts"
 export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   inFlight = 0
   first: Incoming<In, Out> | undefined = undefined
-  private last: Incoming<In, Out> | undefined = undefined
+  last: Incoming<In, Out> | undefined = undefined
   /** The first that nobody has taken. */
   private waiting: Incoming<In, Out> | undefined = undefined
   queued = false
@@ -31,9 +31,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   }
 
   /** Makes a request of a message, at the end of the line. */
-  add(body: In, payload: Payload | undefined): Incoming<In, Out> {
-    const { activity, context } = this.on
-    const incoming = new Incoming(context.nextRequestId(), body, payload, activity.heard, this.on)
+  add(body: In, payload: Payload | undefined, heard: Heard = this.on.activity.heard): Incoming<In, Out> {
+    const incoming = new Incoming(this.on.context.nextRequestId(), body, payload, heard, this.on)
     incoming.previous = this.last
     if (this.last === undefined) this.first = incoming
     else this.last.next = incoming
@@ -132,7 +131,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     incoming.settle(outcome)
     context.ledger.record(outcome, incoming, this.on)
     if (context.shares.counts) context.shares.leave(this, incoming)
-    this.on.settled()
+    this.on.settled(incoming)
   }
 
   private remove(incoming: Incoming<In, Out>): void {
@@ -200,8 +199,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   }
 }
 
-// What a request takes beside its message, in bytes.
-const requestCost = 256
+/** What a request takes beside its message, in bytes. */
+export const requestCost = 256
 
 /** What a reply takes that waits for those before it. */
 const parkedOf = (response: Response.Response<unknown> | undefined): number =>

@@ -16,7 +16,14 @@ export const build = <In, Out, Send, Receive>(options: {
   readonly framing?: Framing
   readonly atStop?: "endInput" | "told" | undefined
 }): Protocol<In, Out, Send, Receive> =>
-  ({ [TypeId]: variance, kind: "messages", correlation: undefined, atStop: "endInput", ...options }) as never
+  ({
+    [TypeId]: variance,
+    kind: "messages",
+    correlation: undefined,
+    control: undefined,
+    atStop: "endInput",
+    ...options
+  }) as never
 
 const variance = { _In: (_: never) => _, _Out: (_: never) => _ }
 

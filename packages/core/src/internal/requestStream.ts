@@ -1,4 +1,4 @@
-import type { DecodeError } from "../Protocol.ts"
+import type { DecodeError, Payload } from "../Protocol.ts"
 import type * as Outcome from "../Outcome.ts"
 import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
@@ -9,8 +9,8 @@ import { StreamConnection } from "./streamConnection.ts"
 
 /** A connection whose messages are requests. */
 export class RequestStream<In, Out> extends StreamConnection<In, Out> {
-  private readonly reader: Reader<In>
-  private fault: DecodeError | Outcome.TimedOut | undefined = undefined
+  protected readonly reader: Reader<In>
+  protected fault: DecodeError | Outcome.TimedOut | undefined = undefined
   protected isReading = true
   private dispatching = false
 
@@ -29,7 +29,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.closing.state !== "open") return
+    if (!this.isOpen) return
     if (this.onHeard !== undefined) this.heardFirst()
     const heard = new Heard(this.context.now())
     heard.bytes = chunk.length
@@ -48,8 +48,23 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.inputEnded()
   }
 
-  /** How many more requests may be decoded. */
-  private get room(): number {
+  /** Whether what its peer sends counts. */
+  protected get isOpen(): boolean {
+    return this.closing.state === "open"
+  }
+
+  /** How many more messages may be decoded. */
+  protected get room(): number {
+    return this.places
+  }
+
+  /** Whether more may be read. */
+  protected get mayRead(): boolean {
+    return this.mayHoldMore
+  }
+
+  /** How many more requests may be in flight, of those that are decoded at once. */
+  protected get places(): number {
     if (!this.mayHoldMore) return 0
     const { inFlight } = this.line
     return Math.min(mostDecoded, Math.max(0, this.context.limits.maxPipelined - inFlight))
@@ -80,20 +95,28 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
       this.activity.heard.cost += this.reader.weightOf(made, this.context.budget.looks ? payloads : undefined)
     const whole = messages.length > 0
     if (whole) {
-      const { activity, context } = this
-      const { requestMillis } = context.limits
-      activity.requestedAt = activity.heard.at
-      if (requestMillis < Infinity) context.deadlines.by(this, activity.heard.at + requestMillis)
       this.reader.clear()
-      for (let i = 0; i < messages.length; i++) this.line.add(messages[i] as In, payloads[i])
-      this.line.offer()
+      this.take(messages, payloads)
     }
     this.account()
-    if (fault !== undefined) {
-      this.fault = fault
-      this.closing.enter("faulty")
-    }
+    if (fault !== undefined) this.faulty(fault)
     return whole
+  }
+
+  /** Makes requests of messages. */
+  protected take(messages: ReadonlyArray<In>, payloads: ReadonlyArray<Payload>): void {
+    const { activity, context } = this
+    const { requestMillis } = context.limits
+    activity.requestedAt = activity.heard.at
+    if (requestMillis < Infinity) context.deadlines.by(this, activity.heard.at + requestMillis)
+    for (let i = 0; i < messages.length; i++) this.line.add(messages[i] as In, payloads[i])
+    this.line.offer()
+  }
+
+  /** Nothing of what comes next can be a request. */
+  protected faulty(fault: DecodeError): void {
+    this.fault = fault
+    this.closing.enter("faulty")
   }
 
   protected get awaitsPeer(): boolean {
@@ -132,14 +155,14 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     if (this.dispatching) return
     this.dispatching = true
     if (this.holdsMuch) this.account()
-    for (let room = this.room; room > 0 && this.hasInput && this.closing.answers; room = this.room) {
+    for (let room = this.room; room > 0 && this.reader.isBehind && this.closing.answers; room = this.room) {
       const before = this.reader.restBytes
       this.decode(this.reader.more(this.bytesRead, room), before)
       if (this.reader.held > 0) this.follow(true, this.context.now())
     }
     this.dispatching = false
     if (!this.closing.answers) return
-    this.read(!this.hasInput && this.mayHoldMore)
+    this.read(!this.reader.isBehind && this.mayRead)
     if (this.line.inFlight === 0 && !this.hasInput) this.recordFault()
   }
 

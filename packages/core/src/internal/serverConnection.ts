@@ -8,6 +8,7 @@ import type * as Wire from "../Wire.ts"
 import type { Holder } from "./budget.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
+import type { Controls } from "./controls.ts"
 import { never, type Timed } from "./deadlines.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
@@ -272,8 +273,13 @@ export abstract class ServerConnection<In, Out>
   turned(): void {}
 
   /** A request has its outcome. */
-  settled(): void {
+  settled(_incoming: Incoming<In, Out>): void {
     this.context.events.settled()
+  }
+
+  /** The control messages that concern a request that is in flight, where its protocol has any. */
+  controlled(_incoming: Incoming<In, Out>): Controls<unknown> | undefined {
+    return undefined
   }
 
   /** Nobody will take a request, since the server stops. */

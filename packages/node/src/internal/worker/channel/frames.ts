@@ -25,7 +25,11 @@ export const Ask = {
   gone: 9,
   /** What became of a push: nothing or JSON. */
   pushed: 10,
-  stop: 11
+  stop: 11,
+  /** A control message that concerns a request. */
+  control: 12,
+  /** No more of them come for it. */
+  controlEnd: 13
 } as const
 
 /** From the worker to the parent. */
@@ -50,6 +54,7 @@ export const Tell = {
   end: 41,
   /** The handler has broken its connection off. */
   reset: 42,
+  /** So many bytes were taken; of a request, so many control messages. */
   credit: 43,
   /** The setup of a connection is complete. */
   connected: 44,

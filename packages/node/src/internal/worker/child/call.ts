@@ -23,6 +23,8 @@ export class Call {
   readonly messages: Outgoing
   private readonly writer: FrameWriter
   private payload: Buffer | undefined
+  // Few have any.
+  declare private controls: Array<Buffer | undefined> | undefined
   private placed = false
   private close = false
   private outcome: Outcome.Outcome | undefined = undefined
@@ -50,6 +52,17 @@ export class Call {
     const { payload } = this
     this.payload = undefined
     return payload
+  }
+
+  /** A control message has come for it, or its end, before it has begun. */
+  control(payload: Buffer | undefined): void {
+    ;(this.controls ??= []).push(payload)
+  }
+
+  takeControls(): ReadonlyArray<Buffer | undefined> {
+    const { controls = none } = this
+    this.controls = undefined
+    return controls
   }
 
   /** A handler has it, whose end is then the call's. */
@@ -160,6 +173,8 @@ class Outgoing {
     })
   }
 }
+
+const none: ReadonlyArray<Buffer | undefined> = []
 
 const unencodable = (problem: string): Effect.Effect<never> =>
   Effect.die(new Error(`The response cannot be encoded: ${problem}`))

@@ -65,6 +65,14 @@ export class CallWire implements Wire.Wire {
     this.inbox.add(chunk)
   }
 
+  /** The parent has sent a control message for its request, or that no more come. */
+  control(payload: Uint8Array | undefined): void {
+    if (this.closed) return
+    const { id, writer } = this.options
+    if (payload !== undefined) writer.add(Tell.credit, id, count(1))
+    this.receiver?.onControl?.(payload)
+  }
+
   /** The parent reads no more, because its server stops. */
   stop(): void {
     this.inbox.stop()

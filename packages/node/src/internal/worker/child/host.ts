@@ -175,6 +175,10 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
           id,
           body.length === 0 ? undefined : (JSON.parse(body.toString()) as Connection.Reason)
         )
+      case Ask.control:
+        return this.control(id, body)
+      case Ask.controlEnd:
+        return this.control(id, undefined)
       case Ask.stop:
         this.ending = true
         return this.onStop()
@@ -185,6 +189,13 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     if (begun === undefined) return
     if (why.length > 0) begun.call.ref.endedBy ??= why.toString() as Connection.EndedBy
     begun.wire.cancel()
+  }
+
+  /** A call that has not begun takes it along. */
+  private control(id: number, payload: Buffer | undefined): void {
+    const begun = this.begun.get(id)
+    if (begun === undefined) this.intake.get(id)?.control(payload)
+    else begun.wire.control(payload)
   }
 
   private refOf(id: number, described: Described): RemoteRef<unknown> {
@@ -226,6 +237,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       wire.input(undefined)
     }
     this.taker.accept(wire, id)
+    for (const payload of call.takeControls()) wire.control(payload)
   }
 
   private credited(id: number, bytes: number): void {

@@ -49,6 +49,11 @@ export class Intake {
     this.next()
   }
 
+  /** A call that waits. */
+  get(id: number): Call | undefined {
+    return this.waiting.find((call) => call.id === id)
+  }
+
   /** A call is not to be begun here, or nobody waits for it any more; whether it is still here. */
   cancel(id: number): boolean {
     if (id === this.unclaimed) {

@@ -10,6 +10,7 @@ import type * as Exit from "effect/Exit"
 import { readClose, readDefect, readDone, requestKind } from "../channel/calls.ts"
 import { Ask, cost, count, Tell, writeFacts } from "../channel/frames.ts"
 import { Call, decorated, died, factsOf, type Line, type Resume } from "./call.ts"
+import { ControlRelay } from "./controlRelay.ts"
 import { RemoteStream } from "./remoteStream.ts"
 
 interface Options<Out> {
@@ -31,10 +32,13 @@ export class RequestCall<Out> extends Call {
   private answer: Response.Response<Out> = Response.empty
   private stream: RemoteStream<Out> | undefined = undefined
   private forget: (() => void) | undefined = undefined
+  private readonly controls: ControlRelay | undefined
 
   constructor(options: Options<Out>) {
     super(requestKind, options.request.connection, options.context)
     this.options = options
+    const controls = Remote.controlsOf(options.context)
+    this.controls = controls && new ControlRelay(controls)
   }
 
   protected override get canRetry(): boolean {
@@ -54,6 +58,7 @@ export class RequestCall<Out> extends Call {
     this.line = line
     this.answer = Response.empty
     line.tell(Ask.request, writeFacts(factsOf(request, line), payload))
+    this.controls?.begin(line)
   }
 
   onFrame(kind: number, body: Buffer): void {
@@ -84,6 +89,8 @@ export class RequestCall<Out> extends Call {
       }
       case Tell.failed:
         return this.fail(readDefect(body))
+      case Tell.credit:
+        return this.controls?.credited(body.readUInt32LE(0))
     }
   }
 
@@ -100,6 +107,7 @@ export class RequestCall<Out> extends Call {
   private end(close: boolean, outcome: Outcome.Outcome | undefined): void {
     if (!this.finish()) return
     this.forget?.()
+    this.controls?.leave()
     if (this.stream !== undefined) return this.stream.end(close, outcome)
     this.options.resume(Effect.succeed(decorated(this.answer, close, outcome)))
   }
@@ -107,6 +115,7 @@ export class RequestCall<Out> extends Call {
   private fail(error: Error): void {
     if (!this.finish()) return
     this.forget?.()
+    this.controls?.leave()
     const exit: Exit.Exit<never> = died(error)
     if (this.stream === undefined) this.options.resume(exit)
     else this.stream.fail(exit)
