@@ -20,7 +20,25 @@ export interface Peer {
   readonly address: NetAddress.SocketAddress | undefined
   /** What the handshake has agreed on, over TLS. */
   readonly tls: Tls | undefined
+  /** Which process it is, where it is on this machine and its listener asks for that: `?peers=` of a Unix socket. */
+  readonly credentials: Credentials | undefined
   toString(): string
+}
+
+/**
+ * A process on this machine, as the system vouches for it: what it was when it
+ * connected. By its user limits for each peer know who it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Credentials {
+  /** 0 where it is in another namespace of processes, and another process's once it has ended. */
+  readonly pid: number
+  /** Its effective user. One that this namespace has no number for is 65534, as are others like it. */
+  readonly uid: number
+  /** Its effective group. */
+  readonly gid: number
 }
 
 /**
@@ -76,7 +94,8 @@ export const make = (options: {
   readonly name: string
   readonly address?: (() => NetAddress.SocketAddress | undefined) | undefined
   readonly tls?: Tls | undefined
-}): Peer => new Impl(options)
+  readonly credentials?: Credentials | undefined
+}): Peer => (options.credentials === undefined ? new Impl(options) : new Process(options, options.credentials))
 
 // A class: every datagram makes one, and a literal with a getter costs ten times as much (`pnpm bench --transport udp`).
 class Impl implements Peer {
@@ -96,7 +115,25 @@ class Impl implements Peer {
     return this.resolve?.()
   }
 
+  // No field: those who are not asked for theirs do not pay for it.
+  get credentials(): Credentials | undefined {
+    return undefined
+  }
+
   toString(): string {
     return this.name
+  }
+}
+
+class Process extends Impl {
+  private readonly own: Credentials
+
+  constructor(options: Parameters<typeof make>[0], own: Credentials) {
+    super(options)
+    this.own = own
+  }
+
+  override get credentials(): Credentials | undefined {
+    return this.own
   }
 }

@@ -35,7 +35,7 @@ export interface Counts {
   readonly Suspended: number
   /** The server stopped. */
   readonly Stopping: number
-  /** The listener does not let the peer's network in (`allow`). */
+  /** The listener does not let the peer's network in (`allow`), or its user (`peers`). */
   readonly Allow: number
   /** A datagram said that it came from the server itself: an answer would be answered, for ever. */
   readonly OwnAddress: number

@@ -340,5 +340,7 @@ describe("who a peer is", () => {
 
   it("is its transport, where it has no address", () => {
     assert.strictEqual(peerKeyOf(Peer.make({ transport: "unix", name: "unix:/s#4" })), "unix")
+    const credentials = { pid: 4, uid: 1_000, gid: 100 }
+    assert.strictEqual(peerKeyOf(Peer.make({ transport: "unix", name: "unix:/s#4", credentials })), "user 1000")
   })
 })

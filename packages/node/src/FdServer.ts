@@ -24,8 +24,8 @@ import type * as net from "node:net"
 import * as descriptors from "./internal/descriptors.ts"
 import * as netServer from "./internal/netServer.ts"
 import * as netSocket from "./internal/netSocket.ts"
-import { peerOf, reachable, unixPeer } from "./internal/peers.ts"
-import { accepting, allowing } from "./internal/streamListener.ts"
+import { peerOf, reachable } from "./internal/peers.ts"
+import { accepting, allowing, identifying } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { keepAliveOf } from "./internal/times.ts"
@@ -33,6 +33,7 @@ import { receiving } from "./internal/udpListener.ts"
 import * as unixStream from "./internal/unixStream.ts"
 import type { AdmissionOptions } from "./TcpServer.ts"
 import type { TlsOptions } from "./TlsServer.ts"
+import type { Peers } from "./UnixServer.ts"
 import type { UnixDatagramSocketOptions } from "./UnixDatagramServer.ts"
 import { bounded, connectionBytes } from "./internal/machine.ts"
 
@@ -55,6 +56,8 @@ export interface FdListenOptions extends AdmissionOptions {
   readonly fd: number
   /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
   readonly tls?: TlsOptions | undefined
+  /** As for a Unix listener, where it is a Unix stream socket; another one takes none. Default: nobody is asked. */
+  readonly peers?: Peers | undefined
   /** As for a TCP listener, where it is a TCP socket. Default: 60 seconds; `"off"` is off. */
   readonly keepAlive?: Settings.Time | undefined
   /** What holds if it is a Unix datagram socket. */
@@ -126,6 +129,7 @@ export const listen =
       const allows = yield* allowing(options.allow)
       const local = descriptors.unixOf(fd)
       if (tls !== undefined && local !== undefined) return yield* Effect.fail(noTls(fd))
+      if (options.peers !== undefined && local?.datagrams !== false) return yield* Effect.fail(noUsers(fd))
       if (local?.datagrams === true) {
         const { inherit } = yield* Effect.promise(() => import("./internal/unixgramServer.ts"))
         return yield* inherit(fd, unixgram)(allows === undefined ? sink : admitting(sink, allows))
@@ -153,11 +157,13 @@ export const listen =
         : local?.name === undefined
           ? Endpoint.fd(fd)
           : Endpoint.unix(local.name)
+      const identify = yield* identifying(options.peers)
       let peers = 0
       server.on("connection", (socket: net.Socket) => {
         const peer = inet
           ? peerOf(socket, tls === undefined ? "tcp" : "tls")
-          : unixPeer("unix", `${address}#${++peers}`)
+          : identify(sink, socket, `${address}#${++peers}`, address)
+        if (peer === undefined) return
         if (inet) socket.setNoDelay(true)
         accept(sink, socket, peer, address)
       })
@@ -176,6 +182,14 @@ const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): 
 
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
+
+const noUsers = (fd: number): ServerError =>
+  new ServerError({
+    reason: new InvalidOption({
+      option: "peers",
+      problem: `users are known of Unix stream sockets alone, and descriptor ${fd} is another`
+    })
+  })
 
 const noTls = (fd: number): ServerError =>
   new ServerError({

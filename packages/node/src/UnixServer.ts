@@ -17,8 +17,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { copy } from "./internal/prefork/copy.ts"
 import * as netServer from "./internal/netServer.ts"
-import { unixPeer } from "./internal/peers.ts"
-import { accepting } from "./internal/streamListener.ts"
+import { accepting, identifying } from "./internal/streamListener.ts"
 import * as unixPath from "./internal/unixPath.ts"
 import * as unixStream from "./internal/unixStream.ts"
 import { bounded } from "./internal/machine.ts"
@@ -47,6 +46,14 @@ export interface UnixListenOptions {
    */
   readonly mode?: number | undefined
   /**
+   * Whether each peer's process, user and group are found out (`peer.credentials`),
+   * and who may connect: `"any"` user, the `"same-user"` as the server, or users by
+   * their numbers. Others, root among them, are closed before anything is read, and
+   * count as `Refused`. Limits for each peer count by user then. Needs Linux and the
+   * package `koffi`; without them the start fails. Default: nobody is asked.
+   */
+  readonly peers?: Peers | undefined
+  /**
    * Connections that the kernel keeps until they are accepted. Default: 511; the
    * kernel may cap it (`net.core.somaxconn`).
    */
@@ -60,6 +67,14 @@ export interface UnixListenOptions {
   /** How long a balancer may take for its header. Default: 5 seconds; then the connection is refused. */
   readonly proxyTimeout?: Settings.Time | undefined
 }
+
+/**
+ * Which users may connect, by `Peer.credentials`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Peers = "any" | "same-user" | ReadonlyArray<number>
 
 /**
  * A server on a Unix socket.
@@ -111,6 +126,7 @@ export const listen =
     Effect.gen(function* () {
       const { backlog = 511, mode = 0o600, path } = options
       const accept = yield* accepting(options)
+      const identify = yield* identifying(options.peers)
       const address = Endpoint.unix(path)
       const bind = (native: string, around?: (bind: () => void) => void) =>
         netServer.listen(String(address), {}, { path: native, backlog, mode }, around)
@@ -127,9 +143,10 @@ export const listen =
           )
       yield* Effect.forkScoped(unixPath.watch(bound, (problem) => sink.warn(problem)))
       let peers = 0
-      bound.server.on("connection", (socket) =>
-        accept(sink, socket, unixPeer("unix", `${address}#${++peers}`), address)
-      )
+      bound.server.on("connection", (socket) => {
+        const peer = identify(sink, socket, `${address}#${++peers}`, address)
+        if (peer !== undefined) accept(sink, socket, peer, address)
+      })
       bound.server.on("error", netServer.sort(sink))
       return { address, close: bound.close, queues: true, connect: unixStream.connect(address) }
     })

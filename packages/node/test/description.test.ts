@@ -32,7 +32,8 @@ const fieldsOf = (peer: Peer.Peer): Required<Omit<Peer.Peer, "toString">> => ({
   transport: peer.transport,
   name: peer.name,
   address: peer.address,
-  tls: peer.tls
+  tls: peer.tls,
+  credentials: peer.credentials
 })
 
 const certificate: Peer.Certificate = {
@@ -64,6 +65,7 @@ describe("a peer that is told to a worker", () => {
     ["with a zone", { transport: "tcp", name: "[fe80::1%eth0]:50312", address: inet("fe80::1%3") }],
     ["with IPv4 in IPv6", { transport: "tcp", name: "[::ffff:127.0.0.1]:50312", address: inet("::ffff:127.0.0.1") }],
     ["with a path", { transport: "unix", name: "/run/a", address: () => NetAddress.unixPathAddress("/run/a b\0\n") }],
+    ["of a user", { transport: "unix", name: "a", credentials: { pid: 0, uid: 4_294_967_295, gid: 5 } }],
     ["over TLS", { transport: "tls", name: "a", tls: secured }],
     ["without a certificate", { transport: "tls", name: "a", tls: { ...secured, certificate: undefined } }],
     [

@@ -2,13 +2,15 @@ import type * as Peer from "../Peer.ts"
 
 /**
  * Who a peer is, whatever its port: its IPv4 address, or the network of its IPv6
- * address, of which a single host has 2^64. Those that have no IP address are
- * told apart by their transport alone.
+ * address, of which a single host has 2^64. A process on this machine is its user,
+ * where that is known. Others that have no IP address are told apart by their
+ * transport alone.
  *
  * It goes by the name: to make the address takes long for one of a link, and
  * throws where its interface is gone.
  */
-export const peerKeyOf = ({ name, transport }: Peer.Peer): string => {
+export const peerKeyOf = ({ credentials, name, transport }: Peer.Peer): string => {
+  if (credentials !== undefined) return `user ${credentials.uid}`
   // Where senders choose their names.
   if (transport === "unixgram") return transport
   const [, ip4, ip6] = inet.exec(name) ?? []

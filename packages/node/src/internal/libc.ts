@@ -55,16 +55,23 @@ export interface Poll {
   readonly close: () => void
 }
 
+/** What the bindings are wanted for, in words: that Node has none of. */
+export type Wanted = "such sockets" | "users of peers"
+
 /** Loads the bindings, once; fails with what the user can do where there are none. */
-export const load: Effect.Effect<Libc, string> = Effect.suspend(() => {
-  if (loaded !== undefined) return Effect.succeed(loaded)
-  if (process.platform !== "linux") return Effect.fail(`on ${process.platform} there is no way to such sockets`)
-  return Effect.flatMap(Effect.tryPromise({ try: imported, catch: unloadable }), ({ default: koffi }) => {
-    // Its types have `poll`, its manual does not: better to find out now than at the first datagram.
-    if (typeof koffi.node?.poll !== "function") return Effect.fail(`koffi ${koffi.version} cannot do it; ${remedy}`)
-    return Effect.sync(() => (loaded ??= bindings(koffi)))
+export const loadFor = (wanted: Wanted): Effect.Effect<Libc, string> =>
+  Effect.suspend(() => {
+    if (loaded !== undefined) return Effect.succeed(loaded)
+    if (process.platform !== "linux") return Effect.fail(`on ${process.platform} there is no way to ${wanted}`)
+    const attempt = Effect.tryPromise({ try: imported, catch: (cause) => unloadable(cause, wanted) })
+    return Effect.flatMap(attempt, ({ default: koffi }) => {
+      // Its types have `poll`, its manual does not: better to find out now than at the first datagram.
+      if (typeof koffi.node?.poll !== "function") return Effect.fail(`koffi ${koffi.version} cannot do it; ${remedy}`)
+      return Effect.sync(() => (loaded ??= bindings(koffi)))
+    })
   })
-})
+
+export const load: Effect.Effect<Libc, string> = loadFor("such sockets")
 
 let loaded: Libc | undefined
 
@@ -75,9 +82,9 @@ const imported = (): Promise<{ readonly default: typeof Koffi }> =>
 
 const remedy = "npm install koffi@3.3"
 
-const unloadable = (cause: unknown): string =>
+const unloadable = (cause: unknown, wanted: Wanted): string =>
   (cause as { readonly code?: string }).code === "ERR_MODULE_NOT_FOUND"
-    ? `Node has no such sockets, and koffi, which reaches the system's, is not installed; ${remedy}`
+    ? `Node has no ${wanted}, and koffi, which reaches the system's, is not installed; ${remedy}`
     : `koffi cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`
 
 const bindings = (koffi: typeof Koffi): Libc => {

@@ -54,10 +54,10 @@ const ofKind = (
       return using(
         query.ofServer(endpoint),
         () => import("../FdServer.ts"),
-        ({ listen }, { allow, keepAlive, proxyProtocol, proxyTimeout, ...tls }) =>
+        ({ listen }, { allow, keepAlive, peers, proxyProtocol, proxyTimeout, ...tls }) =>
           listen({
             ...options.fd,
-            ...defined({ allow, keepAlive, proxyProtocol, proxyTimeout }),
+            ...defined({ allow, keepAlive, peers, proxyProtocol, proxyTimeout }),
             ...(Object.keys(tls).length > 0 && { tls: { cert: "", key: "", ...options.fd?.tls, ...tls } }),
             fd: Number(endpoint.fd)
           })

@@ -40,6 +40,17 @@ const mode = read("an octal mode, as in 660", (text) =>
   /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined
 )
 
+/** Text that is a form alone, or users by their numbers. */
+const peers = read(
+  "any, same-user or user numbers, separated by commas",
+  (text): "any" | "same-user" | Array<number> | undefined =>
+    text === "any" || text === "same-user"
+      ? text
+      : /^\d{1,10}(,\d{1,10})*$/.test(text)
+        ? text.split(",").map(Number)
+        : undefined
+)
+
 const admission = { allow: list, proxyProtocol: list, proxyTimeout: duration }
 
 const inet = {
@@ -87,9 +98,9 @@ const servers = {
     ...buffers,
     allow: list
   },
-  Unix: { mode, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
+  Unix: { mode, peers, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
   Unixgram: { mode, sendTimeout: duration, sendBufferBytes: bytes, maxDatagramBytes: bytes },
-  Fd: { keepAlive: orOff, ...admission, ...secured },
+  Fd: { keepAlive: orOff, peers, ...admission, ...secured },
   Memory: {}
 } satisfies Tables
 

@@ -8,7 +8,9 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import type { Admission, AdmissionOptions } from "./admission.ts"
+import type { Peers } from "../UnixServer.ts"
 import { scarcityOf } from "./openFiles.ts"
+import { unixPeer } from "./peers.ts"
 import { SocketWire } from "./socketWire.ts"
 
 /** Makes what is encrypted of a socket, once the peer may come in. */
@@ -90,6 +92,23 @@ export const allowing = (
     : Effect.flatMap(
         Effect.promise(() => import("./admission.ts")),
         ({ allowed }) => allowed(allow)
+      )
+
+/**
+ * Finds out who connects to a Unix socket: nothing, unless that is asked for. Who may
+ * not connect is closed, and is nobody.
+ */
+export const identifying = (
+  peers: Peers | undefined
+): Effect.Effect<
+  (sink: Transport.Sink, socket: net.Socket, name: string, listener: Endpoint.Endpoint) => Peer.Peer | undefined,
+  ServerError
+> =>
+  peers === undefined
+    ? Effect.succeed((_sink, _socket, name) => unixPeer("unix", name))
+    : Effect.flatMap(
+        Effect.promise(() => import("./unixUsers.ts")),
+        ({ identifying }) => identifying(peers)
       )
 
 const noop = () => {}

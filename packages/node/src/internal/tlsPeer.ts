@@ -7,6 +7,7 @@ export const secured = (peer: Peer.Peer, socket: tls.TLSSocket, verified: boolea
     transport: peer.transport,
     name: peer.name,
     address: () => peer.address,
+    credentials: peer.credentials,
     tls: {
       protocol: socket.getProtocol() ?? "unknown",
       cipher: socket.getCipher().standardName,

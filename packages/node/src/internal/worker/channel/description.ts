@@ -18,6 +18,7 @@ interface DescribedPeer {
   readonly name: string
   readonly address?: DescribedAddress | undefined
   readonly tls?: DescribedTls | undefined
+  readonly credentials?: Peer.Credentials | undefined
 }
 
 type DescribedAddress = { readonly host: string; readonly port: number } | { readonly path: string }
@@ -34,11 +35,12 @@ export const describe = ({ kind, listener, openedAt, peer }: Connection.Info): D
   listener: String(listener)
 })
 
-const describePeer = ({ address, name, tls, transport }: Peer.Peer): DescribedPeer => ({
+const describePeer = ({ address, credentials, name, tls, transport }: Peer.Peer): DescribedPeer => ({
   transport,
   name,
   address: address && describeAddress(address),
-  tls: tls && { ...tls, certificate: tls.certificate && describeCertificate(tls.certificate) }
+  tls: tls && { ...tls, certificate: tls.certificate && describeCertificate(tls.certificate) },
+  credentials
 })
 
 const describeAddress = (address: NetAddress.SocketAddress): DescribedAddress =>
@@ -52,12 +54,13 @@ const describeCertificate = (certificate: Peer.Certificate): DescribedCertificat
 })
 
 /** The peer of a description. */
-export const peerOf = ({ address, name, tls, transport }: DescribedPeer): Peer.Peer =>
+export const peerOf = ({ address, credentials, name, tls, transport }: DescribedPeer): Peer.Peer =>
   Peer.make({
     transport,
     name,
     address: address && (() => addressOf(address)),
-    tls: tls && tlsOf(tls)
+    tls: tls && tlsOf(tls),
+    credentials
   })
 
 const addressOf = (address: DescribedAddress): NetAddress.SocketAddress =>
