@@ -1,0 +1,81 @@
+/**
+ * A Redis server in memory. Importing this starts nothing: the tests and `main.ts` place it.
+ *
+ * Every command is done at once, so what one connection does is whole before another does something: that is what makes
+ * `EXEC` atomic. All keys are in one process. A policy of workers, or copies of the program, would each have some of their
+ * own, and the start says so.
+ */
+import { Policy, Response, Server, ServerError, Session } from "@socketserver/core"
+import * as Remote from "@socketserver/core/Remote"
+import * as Settings from "@socketserver/core/Settings"
+import { Resp } from "@socketserver/protocols"
+import { Clock, Config, Effect, Layer, Result } from "effect"
+import { Channels } from "./channels.ts"
+import { Client, type Shared } from "./client.ts"
+import { specs } from "./connection.ts"
+import { Backlogs } from "./outgoing.ts"
+import { Store } from "./store.ts"
+
+export class Redis extends Server.Service<Redis>()("Redis", { protocol: Resp.protocol() }) {}
+
+/** How much keys, queued commands and subscriptions may take, about, before nothing more is added (`OOM …`). */
+const maxStore = Config.String("MAX_STORE").pipe(
+  Config.withDefault("256MiB"),
+  Effect.flatMap((text) => Effect.fromResult(Result.mapError(Settings.size(text), invalid)))
+)
+
+const invalid = (problem: string) =>
+  new ServerError.ServerError({ reason: new ServerError.InvalidOption({ option: "MAX_STORE", problem }) })
+
+const shared = Effect.gen(function* () {
+  const store = new Store(yield* Clock.Clock, yield* maxStore)
+  const services = yield* Effect.context<never>()
+  const state: Shared = {
+    store,
+    channels: new Channels(),
+    backlogs: new Backlogs(Effect.runForkWith(services)),
+    clients: new Map(),
+    startedAt: store.now()
+  }
+  // What is gone is seen when somebody asks for it; this is for what nobody asks for any more.
+  const sweep: Effect.Effect<void> = Effect.suspend(() =>
+    store.sweep() ? Effect.andThen(Effect.yieldNow, sweep) : Effect.void
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("100 millis"), sweep)))
+  return state
+})
+
+const serving = (state: Shared) =>
+  Redis.serve(
+    Session.make((connection) =>
+      Effect.gen(function* () {
+        const client = new Client(connection, state, specs)
+        yield* Effect.addFinalizer(() => Effect.sync(() => client.end()))
+        return (request) => {
+          const reply = client.answer(request.body)
+          if (client.closes) return Effect.succeed(Response.andClose(Response.make(reply)))
+          return reply === Resp.ok ? ok : Effect.succeed(Response.make(reply))
+        }
+      })
+    ),
+    {
+      onUndecodable: Resp.onUndecodable,
+      onTurnedAway: () => Response.make(Resp.error("ERR max number of clients reached"))
+    }
+  )
+
+const ok = Effect.succeed(Response.make(Resp.ok))
+
+/** Fails where the keys would be in several programs. */
+const oneProgram = Effect.gen(function* () {
+  const policy = (yield* Redis.policy) ?? (yield* Policy.Policy)
+  const problem = "its keys, subscriptions and transactions are in one process, and each worker would have others"
+  if (policy?.worker === "thread" || policy?.worker === "process") {
+    return yield* new Policy.PolicyError({ policy: policy.name, problem: `${problem}; leave POLICY out` })
+  }
+  if (Remote.copyId() !== 0) {
+    return yield* new Policy.PolicyError({ policy: "PREFORK", problem: `${problem}; leave PREFORK out` })
+  }
+})
+
+export const RedisLive = Layer.unwrap(Effect.andThen(oneProgram, Effect.map(shared, serving)))
