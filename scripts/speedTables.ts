@@ -4,7 +4,7 @@ import { mainDepths, mainRow, ratioText, type Results, type Row } from "./speedR
 /** Which rows stand in which table of the page. The main table has its own form. */
 export const sections: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   python: [/^python/],
-  protocols: [/^frames 32 B/, /^frames 4 KiB/, /^frames 1 MiB/, /^connection 1 MiB/, /^json/, /^drip/],
+  protocols: [/^frames 32 B/, /^frames 4 KiB/, /^frames 1 MiB/, /^connection 1 MiB/, /^json/, /^redis/, /^drip/],
   connections: [/^short connections/, /^4,000 connections/, /^broadcast/],
   transports: [/^tls/, /^udp/, /^unixgram/],
   idle: [/^idle tcp/, /^idle unix/, /^idle tls/],

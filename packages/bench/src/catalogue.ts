@@ -35,6 +35,8 @@ const has = (program: string, ...args: ReadonlyArray<string>) =>
 export const python = has("python3", "--version") ? undefined : "Python is not installed"
 export const go = has("go", "version") ? undefined : "Go is not installed"
 
+const redis = has("redis-server", "--version") ? undefined : "Redis is not installed"
+
 const linux = process.platform === "linux" ? undefined : "only on Linux"
 
 type Env = Readonly<Record<string, string>>
@@ -223,13 +225,27 @@ export const benches: ReadonlyArray<Bench> = [
     open: load()
   },
   {
+    name: "redis",
+    ...against(
+      other("redis-server", "servers/redis-server.ts", { missing: redis, command: node("servers/redis-server.ts") }),
+      {
+        name: "examples/redis",
+        ours: true,
+        missing: redis,
+        command: node("../../../examples/redis/main.ts", [], env(tcp))
+      }
+    ),
+    cases: cases("redis set and get", [1, 16], { kind: "redis" }),
+    open: load()
+  },
+  {
     name: "drip",
     programs: [
       { name: "by hand", ours: false, command: node("drip.ts", ["hand"]) },
       { name: "socketserver", ours: true, command: node("drip.ts", ["ours"]) }
     ],
     compare: [["socketserver", "by hand"]],
-    cases: (["lines", "lengthPrefixed"] as const).flatMap((decoder) =>
+    cases: (["lines", "lengthPrefixed", "resp"] as const).flatMap((decoder) =>
       pieces.map((piece) => ({
         row: `drip ${decoder}, ${pieceName(piece)}`,
         depth: 1,

@@ -5,7 +5,7 @@
 import type * as Codec from "@socketserver/core/Codec"
 
 export interface Question {
-  readonly decoder: "lines" | "lengthPrefixed"
+  readonly decoder: "lines" | "lengthPrefixed" | "resp"
   readonly piece: number
   readonly seconds: number
 }
@@ -16,7 +16,10 @@ const bytes = 1_000_000
 const line = new Uint8Array(bytes).fill(97).fill(10, -1)
 const frame = new Uint8Array(bytes).fill(97)
 new DataView(frame.buffer).setUint32(0, bytes - 4)
-const messages = { lines: line, lengthPrefixed: frame }
+/** A command of words of a hundred bytes. */
+const words = Math.floor(bytes / 108)
+const command = Buffer.from(`*${words}\r\n${`$100\r\n${"a".repeat(100)}\r\n`.repeat(words)}`)
+const messages = { lines: line, lengthPrefixed: frame, resp: command }
 
 /** By hand: grown by doubling where the end is not known, taken at once where it is. */
 const byHand = {
@@ -70,15 +73,72 @@ const byHand = {
         return undefined
       }
     }
+  },
+  resp: (): Decoder => {
+    let kept = Buffer.allocUnsafe(1024)
+    let size = 0
+    let at = 0
+    let left = -1
+    let found: Array<Uint8Array> = []
+    /** The number after a sign, and where its line ends; below 0 where that is not there. */
+    const number = (input: Uint8Array, end: number): number => {
+      let value = 0
+      for (let i = at + 1; i < end; i++) {
+        if (input[i] === 10) {
+          at = i + 1
+          return value
+        }
+        if (input[i] !== 13) value = value * 10 + input[i]! - 48
+      }
+      return -1
+    }
+    const parse = (input: Uint8Array, end: number, into: Array<unknown>) => {
+      if (left === -1) left = number(input, end)
+      while (left > 0) {
+        const start = at
+        const length = number(input, end)
+        if (length === -1 || at + length + 2 > end) {
+          at = start
+          return
+        }
+        found.push(input.subarray(at, at + length))
+        at += length + 2
+        left--
+      }
+      if (left === -1) return
+      into.push(found)
+      found = []
+      left = -1
+      size = 0
+      at = 0
+    }
+    return {
+      push: (chunk, into) => {
+        if (size === 0) parse(chunk, chunk.length, into)
+        if (size === 0 && left === -1 && at === 0 && into.length > 0) return undefined
+        if (size + chunk.length > kept.length) {
+          const larger = Buffer.allocUnsafe(Math.max(kept.length * 2, size + chunk.length))
+          kept.copy(larger, 0, 0, size)
+          kept = larger
+        }
+        kept.set(chunk, size)
+        const first = size === 0
+        size += chunk.length
+        if (!first) parse(kept, size, into)
+        return undefined
+      }
+    }
   }
 }
 
 const ours = async () => {
   const Protocol = await import("@socketserver/core/Protocol")
+  const Resp = await import("@socketserver/protocols/Resp")
   const options = { maxFrameBytes: 2 << 20 }
   return {
     lines: Protocol.lines(options).server.decoder,
-    lengthPrefixed: Protocol.lengthPrefixed(options).server.decoder
+    lengthPrefixed: Protocol.lengthPrefixed(options).server.decoder,
+    resp: Resp.protocol(options).server.decoder
   }
 }
 
@@ -98,15 +158,20 @@ const measure = ({ decoder, piece, seconds }: Question): number => {
     const reader = decoders[decoder]()
     const decoded: Array<unknown> = []
     if (piece >= bytes) reader.push(message, decoded)
-    else for (let at = 0; at < bytes; at += piece) reader.push(message.subarray(at, at + piece), decoded)
-    const [first] = decoded as ReadonlyArray<string | Uint8Array>
-    const right = decoder === "lines" ? bytes - 1 : bytes - 4
-    if (decoded.length !== 1 || first!.length !== right || first![right - 1] !== (decoder === "lines" ? "a" : 97)) {
+    else for (let at = 0; at < message.length; at += piece) reader.push(message.subarray(at, at + piece), decoded)
+    if (decoded.length !== 1 || !isRight(decoder, decoded[0])) {
       throw new Error(`${decoder} in pieces of ${piece} bytes was decoded wrongly`)
     }
     times++
   } while (used() < seconds)
   return used() / times
+}
+
+const isRight = (decoder: Question["decoder"], decoded: unknown): boolean => {
+  if (decoder === "resp") return (decoded as { readonly length: number }).length === words
+  const message = decoded as string | Uint8Array
+  const right = decoder === "lines" ? bytes - 1 : bytes - 4
+  return message.length === right && message[right - 1] === (decoder === "lines" ? "a" : 97)
 }
 
 process.on("message", (question: Question) => {

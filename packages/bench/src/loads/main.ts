@@ -10,7 +10,8 @@ const kinds: Readonly<Record<Task["kind"], () => Promise<{ readonly open: Open }
   udp: () => import("./udp.ts"),
   unixgram: () => import("./unixgram.ts"),
   short: () => import("./short.ts"),
-  broadcast: () => import("./broadcast.ts")
+  broadcast: () => import("./broadcast.ts"),
+  redis: () => import("./redis.ts")
 }
 
 let held: Load | undefined
