@@ -294,6 +294,16 @@ export const benches: ReadonlyArray<Bench> = [
     open: load()
   },
   {
+    name: "dns",
+    ...against(other("node:dgram, DNS by hand", "servers/hand-dns.ts"), {
+      name: "socketserver, Dns",
+      ours: true,
+      command: node("servers/dns.ts", [], env("udp://127.0.0.1:0", { POLICY: "fiber" }))
+    }),
+    cases: cases("dns over udp", [1, 8], { kind: "dns", ...sixteen }),
+    open: load()
+  },
+  {
     name: "unixgram",
     ...against(
       other("koffi, by hand", "servers/koffi-unixgram.ts", { missing: linux }),

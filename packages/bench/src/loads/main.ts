@@ -8,6 +8,7 @@ import type { Load, Open, Report, Task } from "./load.ts"
 const kinds: Readonly<Record<Task["kind"], () => Promise<{ readonly open: Open }>>> = {
   tape: () => import("./tape.ts"),
   udp: () => import("./udp.ts"),
+  dns: () => import("./dns.ts"),
   unixgram: () => import("./unixgram.ts"),
   short: () => import("./short.ts"),
   broadcast: () => import("./broadcast.ts"),
