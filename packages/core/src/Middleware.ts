@@ -13,11 +13,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
+import type * as Tracer from "effect/Tracer"
 import type * as Handler from "./Handler.ts"
 import * as durations from "./internal/duration.ts"
 import { elapsed } from "./internal/elapsed.ts"
 import { complain, CurrentRequest, tell, type Told } from "./internal/incoming.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
+import * as tracing from "./internal/tracing.ts"
 import * as Outcome from "./Outcome.ts"
 import * as RateLimit from "./RateLimit.ts"
 import type * as Request from "./Request.ts"
@@ -293,6 +295,74 @@ export const logging: {
         })
     )
   }
+)
+
+/**
+ * The options of {@link traced}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TracedOptions<In> {
+  /** The name of the span, the same for what is the same kind of request: the command, never what it is about. Default: that of the server. */
+  readonly name?: string | ((request: Request.Request<In>) => string) | undefined
+  /** The span that the peer has asked in: as `traceparent` has it (W3C Trace Context), or as a span. What is no `traceparent` names none. Default: none. */
+  readonly parent?: ((request: Request.Request<In>) => string | Tracer.AnySpan | undefined) | undefined
+  /** More attributes. Default: none. */
+  readonly attributes?: ((request: Request.Request<In>) => Readonly<Record<string, unknown>>) | undefined
+}
+
+/**
+ * Makes a span of each request, of kind `server`, for whatever tracer the program
+ * has: Effect's OTLP exporter, DevTools. It begins when the handler does, is the
+ * parent of all spans of the handler, and ends when the request has its outcome,
+ * so that it lasts until the answer was handed to its connection.
+ *
+ * **Details**
+ *
+ * Its attributes are those of OpenTelemetry (`network.transport`, `network.peer.address`,
+ * `network.peer.port`, `server.address`, `server.port`), and
+ * `socketserver.outcome`, `socketserver.connection.id` and `socketserver.request.id`.
+ * With `Completed` it ends well; with `Cancelled` and `Drained` as interrupted; with
+ * any other outcome as an error, whose tag is `error.type`.
+ *
+ * **Gotchas**
+ *
+ * Under a policy of workers the span is the worker's: it ends with what the worker
+ * knows, and is lost with a worker that crashes. Tracers are layers, which each
+ * worker builds. A `traceparent` is what a stranger says: whoever can reach the
+ * server can join any trace, and have it recorded.
+ *
+ * **Example** (A span whose parent the peer names)
+ *
+ * ```ts
+ * import { Middleware, Response, type Request } from "@socketserver/core"
+ * import { Effect } from "effect"
+ *
+ * interface Call {
+ *   readonly method: string
+ *   readonly traceparent?: string
+ * }
+ *
+ * const answer = (request: Request.Request<Call, string>) => Effect.succeed(Response.make(request.body.method))
+ *
+ * const handler = Middleware.traced(answer, {
+ *   name: ({ body }) => body.method,
+ *   parent: ({ body }) => body.traceparent
+ * })
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const traced: {
+  <In>(options?: TracedOptions<In>): <Out, R>(self: Handler.Handler<In, Out, R>) => Handler.Handler<In, Out, R>
+  <In, Out, R>(self: Handler.Handler<In, Out, R>, options?: TracedOptions<In>): Handler.Handler<In, Out, R>
+  <In, Out, R>(self: Session.Session<In, Out, R>, options?: TracedOptions<In>): Session.Session<In, Out, R>
+} = dual(
+  (args) => isWork(args[0]),
+  <In, Out, R>(self: Work<In, Out, R>, options?: TracedOptions<In>) =>
+    over<In, Out, R, R>(self, (handler) => tracing.traced(handler, options))
 )
 
 type Work<In, Out, R> = Handler.Handler<In, Out, R> | Session.Session<In, Out, R>

@@ -99,11 +99,16 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return this.on
   }
 
+  /** Calls back with its outcome, at once where it has one. */
+  observe(observer: (outcome: Outcome.Outcome) => void): void {
+    if (this.settled !== undefined) return observer(this.settled)
+    ;(this.observers ??= new Set()).add(observer)
+  }
+
   get outcome(): Effect.Effect<Outcome.Outcome> {
     return Effect.callback((resume) => {
-      if (this.settled !== undefined) return resume(Effect.succeed(this.settled))
       const observer = (outcome: Outcome.Outcome) => resume(Effect.succeed(outcome))
-      ;(this.observers ??= new Set()).add(observer)
+      this.observe(observer)
       return Effect.sync(() => this.observers?.delete(observer))
     })
   }
@@ -323,6 +328,13 @@ export const complain = (request: object | undefined, what: string, cause: Cause
 /** Has a request logged, where it is one of a server. */
 export const tell = (request: object | undefined, told: Told): void => {
   if (request instanceof Incoming) request.told = told
+}
+
+/** Calls back when a request has its outcome; says whether it is one of a server. */
+export const onOutcome = (request: object | undefined, observer: (outcome: Outcome.Outcome) => void): boolean => {
+  if (!(request instanceof Incoming)) return false
+  request.observe(observer)
+  return true
 }
 
 /** The request whose handler the current fiber is in: the handler's own, or one that it has started. */
