@@ -52,6 +52,12 @@ const ours = (protocol: string, handler = "at once", listen = tcp, policy = "fib
   ours: true,
   command: (root) => node("servers/ours.ts", [protocol, handler], env(own(listen), { POLICY: policy }))(root)
 })
+/** Ours, with what it counts read now and then. */
+const metered = (name: string, more: Env): Program => ({
+  name: `socketserver, fiber, ${name}`,
+  ours: true,
+  command: node("servers/ours.ts", ["lines", "at once"], env(tcp, { POLICY: "fiber", ...more }))
+})
 let names = 0
 /** A name of its own for each process that listens on one. */
 const own = (listen: string) => listen.replace("NAME", `${process.pid}-${++names}`)
@@ -200,6 +206,17 @@ export const benches: ReadonlyArray<Bench> = [
     cases: cases("python", [1, 16], {}, "requests per second"),
     open: load("rate"),
     more: true,
+    repeats: true
+  },
+  {
+    name: "metrics",
+    ...against(
+      ours("lines"),
+      metered("metrics read each second", { METRICS: "read" }),
+      metered("metrics and durations", { METRICS: "durations" })
+    ),
+    cases: cases("metrics", [1, 16, 128]),
+    open: load(),
     repeats: true
   },
   {

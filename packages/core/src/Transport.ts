@@ -31,7 +31,9 @@ import {
 } from "./internal/limits.ts"
 import { SimulatedLoop } from "./internal/loop.ts"
 import { declarationOf, makeServer } from "./internal/face.ts"
+import { boundariesOf } from "./internal/handling.ts"
 import * as running from "./internal/running.ts"
+import { register } from "./internal/series.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
@@ -94,6 +96,8 @@ export interface ServerOptions {
   readonly drainTimeout?: Settings.Time | undefined
   /** How long a program that is told to stop by a signal (`NodeServer.launch`) goes on accepting before this server's stop begins: it says that it is not ready (`server.isReady`, and to a service manager), and balancers that are late take it off their lists meanwhile. A second signal ends it at once. `shutdown`, and whoever closes the server's scope, do not wait for it. Default: 0. */
   readonly drainDelay?: Settings.Time | undefined
+  /** Whether it is measured how long requests take, as the metric `socketserver_request_duration_seconds`: from a request's last byte until its outcome, in whole milliseconds. `true`, or the boundaries of its buckets, in seconds, at most 64 of them that ascend. Default: `false`, since it looks at the clock for each request. */
+  readonly durations?: boolean | ReadonlyArray<number> | undefined
 }
 
 /**
@@ -102,7 +106,7 @@ export interface ServerOptions {
  * @category models
  * @since 0.1.0
  */
-export type LimitOptions = Omit<ServerOptions, "verify">
+export type LimitOptions = Omit<ServerOptions, "verify" | "durations">
 
 /**
  * The limits of a server that are in force: its options, each with its default. Times are in milliseconds, `Infinity` where they are off.
@@ -309,7 +313,19 @@ export const layer = <Self, In, Out>(
       const { protocol } = tag
       const { verify } = options
       const declaration = declarationOf(tag)
-      const engine = new Engine<In, Out>({ service: tag.key, declaration, protocol, limits, services, verify })
+      const durations = yield* Effect.mapError(
+        Effect.fromResult(boundariesOf(options.durations)),
+        (reason) => new ServerError({ reason })
+      )
+      const engine = new Engine<In, Out>({
+        service: tag.key,
+        declaration,
+        protocol,
+        limits,
+        services,
+        verify,
+        durations
+      })
       const { gate, stop } = engine
       const bind = (listen: Listen) =>
         Effect.suspend(() => {
@@ -319,7 +335,7 @@ export const layer = <Self, In, Out>(
             open: (opening) => gate.open(opening),
             receive: (datagram) => gate.receive(datagram),
             refuse: (peer, listener, refused, kind) => gate.refuse(peer, listener, refused, kind),
-            lose: (cause, kind) => gate.lose(cause, kind),
+            lose: (cause, kind) => gate.lose(cause, kind, bound?.address),
             warn: (problem) => engine.context.log.say("Warn", "its listeners", problem),
             fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
           }
@@ -332,6 +348,10 @@ export const layer = <Self, In, Out>(
       // Peers may have come to those that were bound before.
       const listeners = yield* Effect.onError(bindAll, () => stop.shutdown)
       engine.open(listeners)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => register(engine, services)),
+        (unregister) => Effect.sync(unregister)
+      )
       yield* (yield* running.OnListening)?.(running.runningOf(engine)) ?? Effect.void
       if (!Remote.isSilent())
         yield* Effect.forkScoped(running.missesServe(engine, listeners), { startImmediately: true })

@@ -18,6 +18,9 @@ export * as Handler from "./Handler.ts"
 /** A transport inside the process, for tests and for servers that are only called from the same program. */
 export * as MemoryServer from "./MemoryServer.ts"
 
+/** What a server counts, as metrics of Effect: for programs that export them, or answer Prometheus. */
+export * as Metrics from "./Metrics.ts"
+
 /** Functions from handler to handler: what happens around every request, such as a timeout, a check or a log. */
 export * as Middleware from "./Middleware.ts"
 

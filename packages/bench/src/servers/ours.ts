@@ -1,4 +1,9 @@
-/** Ours: `ours.ts <protocol> <handler>`, with `LISTEN` and `POLICY` from the environment. */
+/**
+ * Ours: `ours.ts <protocol> <handler>`, with `LISTEN` and `POLICY` from the environment.
+ * With `METRICS` its metrics are read each second, as Prometheus would, with
+ * `METRICS=durations` also how long requests take.
+ */
+import * as Metrics from "@socketserver/core/Metrics"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
@@ -11,7 +16,13 @@ import { certificate } from "../certificate.ts"
 
 const [protocol = "lines", handler = "at once"] = process.argv.slice(2)
 const listen = (process.env["LISTEN"] ??= "tcp://127.0.0.1:0")
-const options = listen.startsWith("tls") ? { tls: certificate() } : {}
+const { METRICS } = process.env
+const options = {
+  ...(listen.startsWith("tls") && { tls: certificate() }),
+  ...(METRICS === "durations" && { durations: true })
+}
+const reading = Effect.delay(Effect.map(Metrics.snapshot, Metrics.format), "1 second")
+const beside = METRICS === undefined ? Layer.empty : Layer.effectDiscard(Effect.forkScoped(Effect.forever(reading)))
 
 const Order = Schema.Struct({
   id: Schema.Int,
@@ -71,4 +82,4 @@ const launch = {
   }
 }
 
-NodeServer.launch(launch[protocol as keyof typeof launch]())
+NodeServer.launch(Layer.merge(launch[protocol as keyof typeof launch](), beside))

@@ -25,6 +25,7 @@ import { Shares } from "./shares.ts"
 import { StopClock } from "./loop.ts"
 import { ServerLog } from "./serverLog.ts"
 import { Tick } from "./tick.ts"
+import { Traffic } from "./traffic.ts"
 import { Troubles } from "./troubles.ts"
 
 /** Starts an effect now, with the services it needs; if it is a handler's, it knows its request. */
@@ -62,6 +63,8 @@ export class ServerContext<In, Out> {
   readonly events: Events<In, Out>
   readonly tick: Tick
   readonly ledger: Ledger
+  /** What has come to each of its listeners. */
+  readonly traffic: Traffic
   /** All that it logs. */
   readonly log: ServerLog
   readonly limitLog: LimitLog
@@ -92,6 +95,8 @@ export class ServerContext<In, Out> {
     readonly limits: Limits
     readonly services: Context.Context<never>
     readonly events: Events<In, Out>
+    /** Boundaries of how long requests take, in seconds, where that is looked at. */
+    readonly durations?: ReadonlyArray<number> | undefined
   }) {
     const { services } = options
     this.service = options.service
@@ -107,6 +112,7 @@ export class ServerContext<In, Out> {
     this.log = new ServerLog(this)
     this.limitLog = new LimitLog(this)
     this.ledger = new Ledger(this)
+    this.traffic = new Traffic(this.ledger, () => this.now(), options.durations)
     this.budget = new Budget(this)
     this.troubles = new Troubles(this.log)
     this.deadlines = new Deadlines(this)

@@ -187,6 +187,11 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     })
   }
 
+  /** What is pushed when it is gone is counted by nobody else. */
+  wrote(bytes: number): void {
+    if (this.charged < 0) this.context.traffic.of(this.listener).bytesWritten += bytes
+  }
+
   onEnded(): void {
     this.dialogue?.onFinish()
   }

@@ -55,8 +55,9 @@ export class Engine<In, Out> {
   onParked: ((request: Incoming<In, Out>) => (() => boolean) | undefined) | undefined = undefined
   /** Whether somebody serves it, or is about to. */
   isClaimed = false
+  /** What is told when it is known what its requests are run under. */
+  onServed: (() => void) | undefined = undefined
   private served: Served<Out> | undefined = undefined
-  /** Undefined until connections may be idle too long. */
 
   constructor(options: {
     readonly service: string
@@ -65,14 +66,16 @@ export class Engine<In, Out> {
     readonly limits: Limits
     readonly services: Context.Context<never>
     readonly verify?: Transport.Verify | undefined
+    readonly durations?: ReadonlyArray<number> | undefined
   }) {
-    const { limits, protocol, service, services, verify } = options
+    const { durations, limits, protocol, service, services, verify } = options
     this.declaration = options.declaration
     this.context = new ServerContext<In, Out>({
       service,
       protocol,
       limits,
       services,
+      durations,
       events: {
         arrived: (line) => this.intake.arrive(line),
         abandoned: (line) => this.intake.abandon(line),
@@ -132,6 +135,7 @@ export class Engine<In, Out> {
   serve(served: Served<Out>): () => void {
     this.served = served
     this.context.hasSessions = served.onConnect !== undefined
+    this.onServed?.()
     for (const connection of this.gate.connections.values()) this.connected(connection)
     return () => {
       this.served = undefined

@@ -67,6 +67,7 @@ export class Gate<In, Out> {
   /** It is bound. */
   listen(listeners: ReadonlyArray<Transport.Listening>): void {
     this.listeners.bind(listeners)
+    this.context.traffic.listen(listeners.map(({ address }) => address))
     if (this.state === "open") this.regulate()
     // One of them has died while others were being bound.
     else this.closeAll()
@@ -258,9 +259,10 @@ export class Gate<In, Out> {
   }
 
   /** A connection could not be accepted, or a datagram not be received. */
-  lose(cause: unknown, kind: Connection.Info["kind"] = "stream"): void {
+  lose(cause: unknown, kind: Connection.Info["kind"] = "stream", at?: Endpoint.Endpoint): void {
     this.context.ledger.counts.Refused++
     this.context.ledger.refusals.Opening++
+    this.context.traffic.lost(at)
     const listener = this.listeners.addresses
     const [what, problem] =
       kind === "datagram" ? ["datagram", "could not be received"] : ["connection", "could not be accepted"]
@@ -298,6 +300,7 @@ export class Gate<In, Out> {
 
   private register(connection: ServerConnection<In, Out>): void {
     this.connections.set(connection.id, connection)
+    this.context.traffic.came(connection)
     this.census.came("connections", connection)
     this.regulate()
     this.onConnected(connection)
@@ -307,6 +310,7 @@ export class Gate<In, Out> {
   release(connection: ServerConnection<In, Out>): boolean {
     const was = this.connections.delete(connection.id)
     if (was) {
+      this.context.traffic.left(connection)
       this.census.left("connections", connection)
       connection.onHeard?.()
       connection.uncharge()
@@ -322,6 +326,11 @@ export class Gate<In, Out> {
   /** Whether nobody new is let in, though the server goes on. */
   get isSuspended(): boolean {
     return this.capacity.isSuspended
+  }
+
+  /** Peers that are not ready yet: in a handshake, before their header, or being verified. */
+  get opening(): number {
+    return this.openings.size
   }
 
   /** Lets nobody new in, or lets them in again. */

@@ -5,13 +5,15 @@ import type * as Request from "../Request.ts"
 import type { LimitLog } from "./limitLog.ts"
 import { limitMet } from "./limitMet.ts"
 import type { Limits } from "./limits.ts"
-import type { Told } from "./incoming.ts"
+import type { Heard, Told } from "./incoming.ts"
 import type { Facts, ServerLog } from "./serverLog.ts"
+import type { Traffic } from "./traffic.ts"
 
 interface Surroundings {
   readonly log: ServerLog
   readonly limitLog: LimitLog
   readonly limits: Limits
+  readonly traffic: Traffic
 }
 
 /** How everything ended: the one source of counts, events and logs. */
@@ -77,6 +79,8 @@ export class Ledger {
       this.limited(outcome, connection)
       this.log(outcome, request, connection)
     }
+    const { traffic } = this.context
+    if (traffic.isTold) traffic.tell(outcome, connection.listener, (request as Tellable)?.heard?.at)
     if (this.observers.size === 0) return
     for (const observer of this.observers) observer({ outcome, request, connection })
   }
@@ -134,7 +138,7 @@ export class Ledger {
   }
 }
 
-type Tellable = { readonly told?: Told | undefined } | undefined
+type Tellable = { readonly told?: Told | undefined; readonly heard?: Heard } | undefined
 
 /** What a line calls it. */
 export const nameOf = ({ kind, peer }: Connection.Info, request?: Request.Request<unknown>): string => {

@@ -86,6 +86,13 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     this.offer()
   }
 
+  /** How many of its requests have not begun. */
+  get unbegun(): number {
+    let count = 0
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) if (!incoming.begun) count++
+    return count
+  }
+
   /** A reply waits for its turn or for its reader. */
   park(): void {
     this.parked++

@@ -9,6 +9,8 @@ export interface ReplyOwner {
   readonly onSent: (failure: Outcome.Undelivered | undefined) => void
   /** Why so many bytes may not be sent, if they may not. Asked for each reply, before it is handed to the transport. */
   readonly withholds: (bytes: number) => Outcome.Undelivered | undefined
+  /** The system has taken so many bytes. */
+  readonly wrote: (bytes: number) => void
   /** No more replies will be written. */
   readonly onEnded: () => void
   /** The handler breaks it off. */
@@ -64,7 +66,10 @@ export class ReplyWire implements Wire.Wire {
     const done = (failure?: Outcome.Undelivered) => {
       if (told) return
       told = true
-      if (failure === undefined) this.bytesWritten += bytes.length
+      if (failure === undefined) {
+        this.bytesWritten += bytes.length
+        this.owner?.wrote(bytes.length)
+      }
       sent(failure)
     }
     // oxlint-disable-next-line socketserver/no-try -- a transport is foreign code: what it throws is the reply's outcome
