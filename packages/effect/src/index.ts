@@ -2,3 +2,6 @@
 
 /** The connection that what runs on a bridge came on: for RPC handlers, and others behind a `SocketServer`, that want to know their peer, its certificate, or the listener. */
 export * as CurrentConnection from "./CurrentConnection.ts"
+
+/** How the servers of a program do, as routes of Effect's `HttpRouter`: for programs that serve HTTP anyhow. */
+export * as MetricsRoutes from "./MetricsRoutes.ts"

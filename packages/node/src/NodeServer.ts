@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Endpoint from "@socketserver/core/Endpoint"
+import { isSilent } from "@socketserver/core/Remote"
 import type * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Settings from "@socketserver/core/Settings"
@@ -308,6 +309,93 @@ export const layerConfig = <Self, In, Out>(
   )
   return Layer.merge(placed, misspelt)
 }
+
+/**
+ * The options of {@link metrics}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MetricsOptions {
+  /** Where it listens if `METRICS_LISTEN` is not set: endpoints, separated by commas, or `off`. Default: `tcp://127.0.0.1:9464`. */
+  readonly listen?: string | undefined
+}
+
+/**
+ * Says over HTTP how the servers of a program do, on a port of its own: `GET
+ * /metrics` for Prometheus, `GET /ready` and `GET /health` for whoever sends peers to
+ * it, or restarts it.
+ *
+ * **Details**
+ *
+ * `/metrics` are all metrics of the program: those of the module `Metrics`, of
+ * workers, and the program's own. `/ready` is 200 where each server is ready, and
+ * 503 before it can be answered, from when a stop is announced (`drainDelay`), and while nobody
+ * new is let in. `/health` is 200 for as long as the event loop turns. It answers
+ * until all servers have stopped.
+ *
+ * Under `PREFORK` each copy listens there, too, and whoever is asked answers for all:
+ * counts and gauges are added up, those of copies that have ended included; a copy that does not
+ * answer within a second counts with what it has said last. Of one that crashes, what it
+ * has counted in its last second or so is lost. In a worker it is not there.
+ *
+ * At most 64 connections ask at a time, and a request has at most 8 KiB. It is not
+ * encrypted unless its endpoint is (`tls://`), and knows no password: bind it where
+ * only those can ask who may know. `?allow=` bounds that.
+ *
+ * **Example** (Metrics beside a server)
+ *
+ * ```ts no-run
+ * import { Protocol, Response, Server } from "@socketserver/core"
+ * import { NodeServer } from "@socketserver/node"
+ * import { Effect, Layer } from "effect"
+ *
+ * class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+ *
+ * const EchoLive = Echo.serve((request) => Effect.succeed(Response.make(request.body)))
+ *
+ * // METRICS_LISTEN=tcp://127.0.0.1:9090: curl http://127.0.0.1:9090/metrics
+ * Layer.merge(EchoLive, NodeServer.metrics()).pipe(Layer.provide(NodeServer.layerConfig(Echo)), NodeServer.launch)
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const metrics = (options: MetricsOptions = {}): Layer.Layer<never, ServerError | Config.ConfigError> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      // A worker's server counts, and a supervisor's copies answer.
+      if (isInert()) return Layer.empty
+      yield* Effect.forkScoped(tellMisspelt([metricsVariable]))
+      const parse = (text: string) => (text === "off" ? Result.succeed(undefined) : streams(text))
+      const set = yield* Config.mapEffect(Config.withDefault(Config.String(metricsVariable), ""), (text) =>
+        Effect.mapError(Effect.fromResult(parse(text || (options.listen ?? defaultMetrics))), (error) =>
+          invalid(`${text === "" ? "NodeServer.metrics" : metricsVariable}: ${error.message}`, error)
+        )
+      )
+      if (set === undefined) return Layer.empty
+      const { layer } = yield* Effect.promise(() => import("./internal/metrics/serve.ts"))
+      return layer(set, (where) =>
+        isSilent() ? Effect.void : Effect.logInfo(`metrics, readiness and health are told on ${where.join(" and ")}`)
+      )
+    })
+  )
+
+const metricsVariable = "METRICS_LISTEN"
+
+/** The port that exporters for Prometheus have by convention. */
+const defaultMetrics = "tcp://127.0.0.1:9464"
+
+/** Endpoints of connections. */
+const streams = (
+  text: string
+): Result.Result<readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>], { readonly message: string }> =>
+  Result.flatMap(endpoints(text, {}), (all) => {
+    const datagrams = all.find(({ _tag }) => _tag === "Udp" || _tag === "Unixgram")
+    return datagrams === undefined
+      ? Result.succeed(all)
+      : Result.fail({ message: `${datagrams} takes no connections; HTTP needs some` })
+  })
 
 /** A variable, if it is set; `called` is its name for messages. */
 const variable = <A>(

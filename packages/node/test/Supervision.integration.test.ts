@@ -356,12 +356,12 @@ describe("a policy of workers", () => {
       const snapshot = yield* Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry)
       const value = (id: string) => {
         const found = snapshot.find((metric) => metric.id === `socketserver_workers_${id}`)
-        assert.deepStrictEqual(found?.attributes, { service: "Suspect", policy: "pool:1,recycle=2" })
+        assert.deepStrictEqual(found?.attributes, { server: "Suspect", policy: "pool:1,recycle=2" })
         return found?.state as { readonly count?: number; readonly value?: number }
       }
-      assert.strictEqual(value("crashed").count, 1)
-      assert.strictEqual(value("recycled").count, 1)
-      assert.isAtLeast(value("start_millis").count ?? 0, 2)
+      assert.strictEqual(value("crashed_total").count, 1)
+      assert.strictEqual(value("recycled_total").count, 1)
+      assert.isAtLeast(value("start_seconds").count ?? 0, 2)
       for (const gauge of ["alive", "starting", "queued"]) assert.isDefined(value(gauge).value)
     })
   )

@@ -406,3 +406,87 @@ describe("a service manager", () => {
     assert.deepStrictEqual(copies.heard, ["ready", "reloading", "ready"])
   })
 })
+
+describe("what copies have counted", () => {
+  const counter = (count: number) =>
+    ({ id: "c_total", type: "Counter", description: "c", attributes: {}, state: { count, incremental: true } }) as const
+  const gauge = (value: number) =>
+    ({ id: "g", type: "Gauge", description: "g", attributes: {}, state: { value } }) as const
+
+  /** The sums that somebody is told. */
+  const asked = (copies: ScriptedCopies) => {
+    const told: Array<Record<string, unknown>> = []
+    copies.supervisor.measures.gather((all) => {
+      const values = all.map(({ id, state }) => {
+        const { count, value } = state as { readonly count?: number; readonly value?: number }
+        return [id, count ?? value] as const
+      })
+      // What others in this process count is no matter.
+      told.push(Object.fromEntries(values.filter(([id]) => ["c_total", "g", "socketserver_copies"].includes(id))))
+    })
+    return told
+  }
+
+  it("is added up once all have said it", () => {
+    const copies = ScriptedCopies.serving(2)
+    const told = asked(copies)
+    copies.at(0).say({ measured: [counter(1), gauge(10)] })
+    assert.deepStrictEqual(told, [])
+    copies.at(1).say({ measured: [counter(2), gauge(20)] })
+    assert.deepStrictEqual(told, [{ socketserver_copies: 2, c_total: 3, g: 30 }])
+  })
+
+  it("is told to a copy that asks, and to all who ask meanwhile", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.at(1).say({ gather: 7 })
+    const told = asked(copies)
+    for (const copy of copies.all) {
+      assert.strictEqual(copy.told.filter((what) => what === "measure").length, 1)
+      copy.say({ measured: [counter(4)] })
+    }
+    assert.deepInclude(told[0], { c_total: 8 })
+    assert.deepStrictEqual(
+      copies.all.map((copy) => copy.told.at(-1)),
+      ["measure", "gathered"]
+    )
+  })
+
+  it("counts as it was last known, of one that does not answer", () => {
+    const copies = ScriptedCopies.serving(2)
+    asked(copies)
+    for (const copy of copies.all) copy.say({ measured: [counter(5), gauge(1)] })
+    const told = asked(copies)
+    copies.at(0).say({ measured: [counter(6), gauge(1)] })
+    copies.tick.advance(999)
+    assert.deepStrictEqual(told, [])
+    copies.tick.advance(1)
+    assert.deepInclude(told[0], { c_total: 11, g: 2 })
+  })
+
+  it("stays when one has ended, and what it had does not", () => {
+    const copies = ScriptedCopies.serving(2)
+    asked(copies)
+    for (const copy of copies.all) copy.say({ measured: [counter(5), gauge(1)] })
+    // It is asked with each sign of life, so that little is lost with it.
+    copies.tick.advance(1_250)
+    copies.at(1).say({ measured: [counter(9), gauge(1)] })
+    copies.at(1).ends({ signal: "SIGKILL" })
+    const told = asked(copies)
+    copies.at(0).say({ measured: [counter(5), gauge(1)] })
+    assert.deepStrictEqual(told, [{ socketserver_copies: 1, c_total: 14, g: 1 }])
+  })
+
+  it("is told at once where one ends that was waited for, and where there is none", () => {
+    const copies = ScriptedCopies.serving(1)
+    const told = asked(copies)
+    copies.at(0).ends({ exitCode: 1 })
+    assert.deepStrictEqual(told, [{ socketserver_copies: 0 }])
+    assert.deepStrictEqual(asked(copies), [{ socketserver_copies: 0 }])
+  })
+
+  it("is asked for by nobody who does not want it", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.tick.advance(60_000)
+    assert.isTrue(copies.all.every(({ told }) => !told.includes("measure")))
+  })
+})

@@ -1,4 +1,5 @@
 /** Runs layers as a program: `NodeServer.launch`. */
+import { Gather } from "@socketserver/core/Metrics"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
@@ -66,7 +67,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   // What its provider sets is known only once a part of it is built, which ends again where copies are to be built instead.
   const prefork = Deferred.makeUnsafe<() => void>()
   const program = Effect.provideService(
-    programOf(layer, { servers, ready, stopping, isAsked: () => asked, problem }),
+    programOf(layer, { servers, ready, stopping, isAsked: () => asked, problem, gather: copy?.gather }),
     OnProgramSettings,
     (set) =>
       Effect.suspend(() => {
@@ -134,6 +135,8 @@ interface Run {
   readonly isAsked: () => boolean
   /** Says, in a line, why it cannot start or go on. */
   readonly problem: (line: string) => Effect.Effect<void>
+  /** Makes of its metrics those of all copies, where it is one of several, or their supervisor. */
+  readonly gather?: Gather | undefined
 }
 
 /** Of a program whose end somebody else decides. */
@@ -142,7 +145,7 @@ const led: Pick<Run, "stopping" | "isAsked"> = { stopping: noop, isAsked: () => 
 /** Builds the layers, and waits; at the end their servers stop, and then their scope closes. */
 const programOf = <A, E>(
   layer: Layer.Layer<A, E>,
-  { isAsked, problem, ready, servers, stopping }: Run
+  { gather = Effect.succeed, isAsked, problem, ready, servers, stopping }: Run
 ): Effect.Effect<never, E | ServerError> => {
   const died = Deferred.makeUnsafe<never, ServerError>()
   const whole = Deferred.makeUnsafe<void>()
@@ -178,6 +181,7 @@ const programOf = <A, E>(
     Effect.provideService(Server.OnListenerDied, (error) => Effect.asVoid(Deferred.fail(died, error))),
     Effect.provideService(Server.OnListening, servers.add),
     Effect.provideService(Transport.WhenBuilt, Deferred.await(whole)),
+    Effect.provideService(Gather, gather),
     Effect.tapCause((cause) => report(cause, problem)),
     Effect.provideService(References.LogToStderr, true),
     Effect.provideService(References.CurrentLoggers, loggers)
@@ -205,7 +209,8 @@ const supervise = <A, E>(
     process.env[copiesVariable] = String(copies)
     const beside =
       layer &&
-      ((ready: () => void) => programOf(layer, { ...led, servers: new Servers(), ready, problem: Console.error }))
+      ((ready: () => void, gather: Gather) =>
+        programOf(layer, { ...led, servers: new Servers(), ready, problem: Console.error, gather }))
     const running = run(copies, limits, manager, beside)
     stop = running.stop
     restart = running.restart

@@ -1,9 +1,12 @@
 /** This program as one of several that accept on the same addresses: what it asks its supervisor, and does for it. */
 import * as Remote from "@socketserver/core/Remote"
+import type { Gather } from "@socketserver/core/Metrics"
 import * as Effect from "effect/Effect"
+import type * as Metric from "effect/Metric"
 import type * as net from "node:net"
 import { isDebugged } from "../launch/debugger.ts"
 import type { Stopped } from "../launch/servers.ts"
+import { ofThisProcess, pack, type Packed, unpack } from "../metrics/packed.ts"
 import { type Answered, type Asked, copyVariable, type Said, type Standing, type Told } from "./messages.ts"
 
 /** A socket of the system, as Node holds it, that somebody else has bound. */
@@ -21,6 +24,7 @@ class Copy {
   private readonly indices = new Map<string, number>()
   private readonly waiting = new Map<number, (answer: Answered, handle: Native | undefined) => void>()
   private readonly retiring = new Set<() => void>()
+  private readonly gathering = new Map<number, (all: ReadonlyArray<Metric.Metric.Snapshot>) => void>()
   /** What is done when it is ready; undefined where it is, or need not wait for that. */
   private starting: Array<() => void> | undefined
   private stopper: (() => void) | undefined = undefined
@@ -35,6 +39,8 @@ class Copy {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, noop)
     process.on("message", (told: Told | Partial<Answered>, handle) => {
       if ("ping" in told) return this.say({ pong: { debugged: isDebugged() } })
+      if ("measure" in told) return this.say({ measured: pack(ofThisProcess()) })
+      if ("gathered" in told) return this.gathered(told.gathered, told.all)
       if ("retire" in told) return this.retire()
       if ("stop" in told) return this.stop()
       if (told.answer === undefined) return
@@ -68,7 +74,7 @@ class Copy {
 
   /** Its servers have stopped. It goes on when the supervisor can be told no longer, too. */
   stopped(stopped: ReadonlyArray<Stopped>): Effect.Effect<void> {
-    return this.tell({ stopped })
+    return this.tell({ stopped, measured: pack(ofThisProcess()) })
   }
 
   /** What is wrong with it, for its supervisor to say. */
@@ -80,6 +86,23 @@ class Copy {
   onRetire(retire: () => void): () => void {
     this.retiring.add(retire)
     return () => this.retiring.delete(retire)
+  }
+
+  /** What all copies have counted, this one among them; its own where the supervisor does not say it. */
+  readonly gather: Gather = (own) =>
+    Effect.timeoutOrElse(
+      Effect.callback<ReadonlyArray<Metric.Metric.Snapshot>>((resume) => {
+        const id = ++this.ids
+        this.gathering.set(id, (all) => resume(Effect.succeed(all)))
+        this.say({ gather: id })
+        return Effect.sync(() => void this.gathering.delete(id))
+      }),
+      { duration: patienceMillis, orElse: () => Effect.succeed(own) }
+    )
+
+  private gathered(id: number, all: ReadonlyArray<Packed>): void {
+    this.gathering.get(id)?.(unpack(all))
+    this.gathering.delete(id)
   }
 
   /** Listens on the address that the supervisor has bound, or will. */
@@ -158,6 +181,9 @@ class Copy {
 }
 
 const noop = () => {}
+
+/** How long the supervisor may take to say what all copies have counted: longer than it waits for them. */
+const patienceMillis = 3_000
 
 /** Anything may be thrown. */
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,6 +1,7 @@
 /** One copy of the program, seen from its supervisor: what it says, how it lives and how it ends. */
 import { hinted } from "../startError.ts"
 import type { Stopped } from "../launch/servers.ts"
+import type { Packed } from "../metrics/packed.ts"
 import type { Tick } from "../worker/channel/tick.ts"
 import type { End } from "../worker/parent/child.ts"
 import { Deadlines } from "../worker/parent/deadlines.ts"
@@ -42,6 +43,12 @@ export interface Owner {
     answer: (told: Omit<Extract<Told, { answer: number }>, "answer">, socket?: unknown) => void
   ) => void
   readonly onStopped: (stopped: ReadonlyArray<Stopped>) => void
+  /** It can be told something from now on. */
+  readonly onListens: (copy: CopyHandle) => void
+  readonly onMeasured: (copy: CopyHandle, own: ReadonlyArray<Packed>) => void
+  readonly onGather: (answer: (all: ReadonlyArray<Packed>) => void) => void
+  /** Whether what it has counted is worth asking for now and then. */
+  readonly measures: () => boolean
 }
 
 /** How a copy has ended, or that it was given up. */
@@ -90,7 +97,10 @@ export class CopyHandle {
     this.deadlines = new Deadlines(tick)
     this.pulse = new Pulse(
       tick,
-      () => child.send({ ping: true }),
+      () => {
+        child.send({ ping: true })
+        if (owner.measures()) this.measure()
+      },
       (missed) => this.beat(missed)
     )
     child.start({ said: (said) => this.said(said), end: (end) => this.ended(end) })
@@ -130,10 +140,36 @@ export class CopyHandle {
     this.child.kill()
   }
 
-  private said({ ask, asked, copy, drainMillis, pong, problem, ready, stopped, uncaught }: Said): void {
+  /** Asks it for what it has counted. */
+  measure(): void {
+    this.child.send({ measure: true })
+  }
+
+  private said({
+    ask,
+    asked,
+    copy,
+    drainMillis,
+    gather,
+    measured,
+    pong,
+    problem,
+    ready,
+    stopped,
+    uncaught
+  }: Said): void {
     // Whatever it says, it lives.
     this.pulse.heard()
-    if (copy !== undefined) this.listens = true
+    if (copy !== undefined) {
+      this.listens = true
+      this.owner.onListens(this)
+    }
+    if (measured !== undefined) this.owner.onMeasured(this, measured)
+    if (gather !== undefined) {
+      this.owner.onGather((all) => {
+        if (this.life !== "ended") this.child.send({ gathered: gather, all })
+      })
+    }
     if (pong !== undefined) this.isDebugged = pong.debugged
     if (drainMillis !== undefined) this.drainMillis = drainMillis
     const wordsOf = (words: string) => (this.life === "starting" ? hinted(words) : words)

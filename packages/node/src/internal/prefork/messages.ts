@@ -1,5 +1,6 @@
 /** What a copy of a program and its supervisor say to each other, over the channel that Node has between processes. */
 import type { Stopped } from "../launch/servers.ts"
+import type { Packed } from "../metrics/packed.ts"
 
 /** What a copy asks its supervisor to bind. */
 export interface Asked {
@@ -33,6 +34,10 @@ export type Told =
   /** Another copy has its sockets from now on; what it has accepted it serves until it is told to stop. */
   | { readonly retire: true }
   | { readonly stop: true }
+  /** It is to say what it has counted. */
+  | { readonly measure: true }
+  /** What all copies have counted, for one that has asked. */
+  | { readonly gathered: number; readonly all: ReadonlyArray<Packed> }
 
 /** What a copy says to its supervisor. The program may send what it likes to its parent, as for a process manager. */
 export interface Said {
@@ -48,6 +53,10 @@ export interface Said {
   /** What nobody has caught: Node prints it. */
   readonly uncaught?: string
   readonly stopped?: ReadonlyArray<Stopped>
+  /** What it has counted. */
+  readonly measured?: ReadonlyArray<Packed>
+  /** It wants to know what all copies have counted. */
+  readonly gather?: number
   readonly ask?: number
   readonly asked?: Asked
 }

@@ -1,10 +1,12 @@
 /** The main of a program under `PREFORK`: what `NodeServer.launch` does where it has copies. */
 import * as Policy from "@socketserver/core/Policy"
+import type { Gather } from "@socketserver/core/Metrics"
 import type * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { later } from "../later.ts"
 import type { Manager } from "../launch/manager.ts"
+import { unpack } from "../metrics/packed.ts"
 import { platformTick } from "../worker/channel/platformTick.ts"
 import { becomeInert } from "../worker/child/role.ts"
 import { Binder } from "./binder.ts"
@@ -21,7 +23,7 @@ export const run = (
   count: number,
   limits: CopyLimits,
   manager: Manager | undefined,
-  beside: ((ready: () => void) => Effect.Effect<never, unknown>) | undefined
+  beside: ((ready: () => void, gather: Gather) => Effect.Effect<never, unknown>) | undefined
 ): { readonly restart: () => void; readonly stop: (status: number) => void } => {
   const binder = new Binder(say)
   let once: Fiber.Fiber<never, unknown> | undefined
@@ -44,7 +46,9 @@ export const run = (
   if (beside === undefined) supervisor.start()
   else {
     becomeInert(nobody)
-    once = Effect.runFork(beside(() => supervisor.start()))
+    const gather: Gather = () =>
+      Effect.callback((resume) => supervisor.measures.gather((all) => resume(Effect.succeed(unpack(all)))))
+    once = Effect.runFork(beside(() => supervisor.start(), gather))
     once.addObserver(() => supervisor.fail(1))
   }
   return { restart: () => supervisor.restart(), stop: (status) => supervisor.stop(status) }

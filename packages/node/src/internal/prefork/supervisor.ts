@@ -5,6 +5,7 @@ import type { Manager } from "../launch/manager.ts"
 import { plus } from "../launch/summary.ts"
 import type { Tick } from "../worker/channel/tick.ts"
 import { type CopyChild, CopyHandle, type CopyLimits, type Owner } from "./copyHandle.ts"
+import { Measures } from "./measures.ts"
 import type { Asked, Standing, Told } from "./messages.ts"
 import { Slot, type SlotOwner } from "./slot.ts"
 
@@ -46,10 +47,13 @@ export class Supervisor {
   private status = 0
   /** What the servers of copies have done that have stopped, by their names. */
   private readonly totals = new Map<string, Outcome.Totals>()
+  /** What they have counted, for who asks. */
+  readonly measures: Measures<CopyHandle>
 
   constructor(count: number, limits: CopyLimits, ground: Ground) {
     this.ground = ground
     this.limits = limits
+    this.measures = new Measures(ground.tick)
     this.slots = Array.from({ length: count }, () => new Slot(this.owner, ground.tick))
   }
 
@@ -164,7 +168,14 @@ export class Supervisor {
       onReady: (copy) => slot.onReady(copy),
       onLate: (copy, ending) => slot.onLate(copy, ending),
       onSilent: (copy) => slot.onSilent(copy, this.limits.hangMillis / 2),
-      onEnd: (copy, ending) => slot.onEnd(copy, ending),
+      onEnd: (copy, ending) => {
+        this.measures.left(copy)
+        slot.onEnd(copy, ending)
+      },
+      onListens: (copy) => this.measures.came(copy),
+      onMeasured: (copy, own) => this.measures.measured(copy, own),
+      onGather: (answer) => this.measures.gather(answer),
+      measures: () => this.measures.isAsked,
       onAsked: (_, asked, answer) =>
         void this.ground.bind(place, asked).then(({ socket, ...answered }) => answer(answered, socket)),
       onStopped: (all: ReadonlyArray<Stopped>) => {

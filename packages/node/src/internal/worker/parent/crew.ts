@@ -135,7 +135,7 @@ export class Crew {
 
   onReady(worker: WorkerHandle): void {
     this.backoff.succeeded()
-    this.metrics.start(this.ageOf(worker))
+    this.metrics.start(this.ageOf(worker) / 1_000)
   }
 
   /** A worker has ended, with so many calls that it had begun. */

@@ -4,21 +4,21 @@ import * as Metric from "effect/Metric"
 import type { Tick } from "../channel/tick.ts"
 
 const alive = Metric.gauge("socketserver_workers_alive", {
-  description: "Workers that are ready for requests, or handle some"
+  description: "Workers that are ready for requests, or handle some."
 })
-const starting = Metric.gauge("socketserver_workers_starting", { description: "Workers that are being started" })
-const queued = Metric.gauge("socketserver_workers_queued", { description: "Requests that wait for a worker" })
-const recycled = Metric.counter("socketserver_workers_recycled", {
-  description: "Workers that were replaced after their number of requests",
+const starting = Metric.gauge("socketserver_workers_starting", { description: "Workers that are being started." })
+const queued = Metric.gauge("socketserver_workers_queued", { description: "Requests that wait for a worker." })
+const recycled = Metric.counter("socketserver_workers_recycled_total", {
+  description: "Workers that were replaced after their number of requests.",
   incremental: true
 })
-const crashed = Metric.counter("socketserver_workers_crashed", {
-  description: "Workers that ended without being told to",
+const crashed = Metric.counter("socketserver_workers_crashed_total", {
+  description: "Workers that ended without being told to.",
   incremental: true
 })
-const start = Metric.histogram("socketserver_workers_start_millis", {
-  description: "How long a worker took from its start until it was ready, in milliseconds",
-  boundaries: Metric.exponentialBoundaries({ start: 10, factor: 2, count: 10 })
+const start = Metric.histogram("socketserver_workers_start_seconds", {
+  description: "Seconds that workers took from their start until they were ready.",
+  boundaries: Metric.exponentialBoundaries({ start: 0.01, factor: 2, count: 10 })
 })
 
 /** How many there are now. */
@@ -28,10 +28,10 @@ interface Counts {
   readonly queued: number
 }
 
-/** What a pool of workers does, as metrics with the service and the policy as attributes. */
+/** What a pool of workers does, as metrics with the server and the policy as attributes. */
 export class PoolMetrics {
   private readonly context: Context.Context<never>
-  private readonly attributes: { readonly service: string; readonly policy: string }
+  private readonly attributes: { readonly server: string; readonly policy: string }
   private readonly alive = this.of(alive)
   private readonly starting = this.of(starting)
   private readonly queued = this.of(queued)
@@ -45,7 +45,7 @@ export class PoolMetrics {
 
   constructor(
     context: Context.Context<never>,
-    attributes: { readonly service: string; readonly policy: string },
+    attributes: { readonly server: string; readonly policy: string },
     tick: Tick,
     count: () => Counts
   ) {
@@ -53,6 +53,9 @@ export class PoolMetrics {
     this.attributes = attributes
     this.tick = tick
     this.count = count
+    // What has not happened yet is 0, so that the first time is seen to be one.
+    this.recycled(0)
+    this.crashed(0)
   }
 
   /** There may be more or fewer now. It happens with every request, and is said ten times a second at most. */

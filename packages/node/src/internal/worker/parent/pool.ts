@@ -55,7 +55,7 @@ export class Pool {
     })
     this.quota = new Quota(options.recycle, affinity)
     this.connections = new Connections(context)
-    const metrics = new PoolMetrics(context, { service, policy: options.policy }, tick, () => {
+    const metrics = new PoolMetrics(context, { server: service, policy: options.policy }, tick, () => {
       const starting = [...this.crew.workers].filter(({ state }) => state === "starting").length
       return { alive: this.crew.workers.size - starting, starting, queued: this.queue.size }
     })
