@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import type { PoolOptions } from "../src/internal/worker/parent/options.ts"
 import { NoRoom } from "../src/internal/worker/parent/child.ts"
 import { Pool } from "../src/internal/worker/parent/pool.ts"
-import { Asked } from "./support/askedPool.ts"
+import { Asked, AskedConnection } from "./support/askedPool.ts"
 import { options } from "./support/poolOptions.ts"
 import { ManualTick } from "./support/manualTick.ts"
 import { ScriptedWorker } from "./support/scriptedWorker.ts"
@@ -37,6 +37,7 @@ const setup = (some: Partial<PoolOptions> = {}, room = Infinity) => {
     workers,
     /** Lets so many milliseconds pass. */
     pass: (millis: number) => tick.advance(millis),
+    timers: () => tick.pending,
     /** Asks for what is named by each character. */
     ask: async (names: string) => {
       for (const name of names) {
@@ -323,6 +324,106 @@ describe("what a worker was given ahead", () => {
     await test.ask("ijkl")
     assert.strictEqual(one.holds, "a")
     assert.strictEqual(two.holds, "hijk")
+    await close(test)
+  })
+})
+
+describe("whoever has nothing at work", () => {
+  const one = async (some: Partial<PoolOptions> = {}) => {
+    const test = setup({ max: 1, ...some })
+    const [worker] = test.workers as [ScriptedWorker]
+    worker.ready()
+    const settled = async () => {
+      await told
+      worker.dropCancelled()
+      await told
+    }
+    return {
+      ...test,
+      worker,
+      ask: async (names: string, connection: AskedConnection) => {
+        for (const name of names) test.pool.submit(new Asked(name, connection))
+        await settled()
+      },
+      pass: async (millis: number) => {
+        test.pass(millis)
+        await settled()
+      },
+      /** Does all that there is, one after the other; in which order. */
+      work: async () => {
+        let done = ""
+        for (; worker.holds !== ""; await settled()) {
+          done += worker.holds[0]
+          worker.answer(worker.holds[0] as string)
+        }
+        return done
+      }
+    }
+  }
+
+  it.each([
+    ["another peer", "two"],
+    ["another connection of the same peer", "one"]
+  ])("waits for no more than one of those that have more ahead: %s", async (_, peer) => {
+    const test = await one()
+    await test.ask("abcdefgh", new AskedConnection(1, "one"))
+    const before = test.worker.holds
+    assert.match(before, /^abcd/)
+    await test.ask("x", new AskedConnection(2, peer))
+    await test.pass(24)
+    assert.strictEqual(test.worker.holds, before)
+    await test.pass(1)
+    assert.include([1, 2], test.worker.holds.indexOf("x"))
+    // Nothing is lost, and each begins as it came.
+    const done = await test.work()
+    assert.strictEqual(done.replace("x", ""), "abcdefgh")
+    await close(test)
+  })
+
+  it("is not overtaken again and again by others that come later", async () => {
+    const test = await one()
+    await test.ask("abcdefgh", new AskedConnection(1, "one"))
+    for (const [i, name] of [..."uvwxyz"].entries()) {
+      await test.ask(name, new AskedConnection(2 + i, name))
+      await test.pass(25)
+    }
+    const done = await test.work()
+    assert.strictEqual(done.replaceAll(/[a-h]/g, ""), "uvwxyz")
+    assert.strictEqual(done.replaceAll(/[u-z]/g, ""), "abcdefgh")
+    assert.isAtMost(done.indexOf("z"), 8, done)
+    await close(test)
+  })
+
+  it("takes nothing from those that have one each, nor from what has begun", async () => {
+    const test = await one()
+    for (const [i, name] of [..."abcd"].entries()) await test.ask(name, new AskedConnection(1 + i, name))
+    const before = test.worker.holds
+    assert.match(before, /^abc/)
+    await test.ask("x", new AskedConnection(9, "x"))
+    await test.pass(100)
+    assert.strictEqual(test.worker.holds, before)
+    await close(test)
+    const other = await one({ each: 4 })
+    await other.ask("abcdefgh", new AskedConnection(1, "one"))
+    for (const name of "abcdef") assert.isTrue(other.worker.claim(name), name)
+    await other.ask("x", new AskedConnection(2, "two"))
+    await other.pass(100)
+    assert.match(other.worker.holds, /^abcdef/)
+    await close(other)
+  })
+
+  it("has nobody look when nobody waits", async () => {
+    const test = await one()
+    const timers = test.timers()
+    await test.ask("a", new AskedConnection(1, "one"))
+    assert.strictEqual(test.timers(), timers)
+    await test.ask("bcdefgh", new AskedConnection(1, "one"))
+    assert.strictEqual(test.timers(), timers + 1)
+    await test.pass(25)
+    assert.strictEqual(test.timers(), timers + 1)
+    await test.work()
+    await test.pass(25)
+    assert.strictEqual(test.timers(), timers)
     await close(test)
   })
 })

@@ -20,6 +20,11 @@ export class ManualTick implements Tick {
     return () => this.timers.delete(timer)
   }
 
+  /** How many are waited for. */
+  get pending(): number {
+    return this.timers.size
+  }
+
   /** Lets time pass, with everything that is due on the way, in its order. */
   advance(millis: number): void {
     const end = this.time + millis

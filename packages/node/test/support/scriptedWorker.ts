@@ -90,6 +90,14 @@ export class ScriptedWorker {
     this.tell(Tell.dropped, this.take(text).id)
   }
 
+  /** Says so of all that was taken back. */
+  dropCancelled(): void {
+    for (const one of this.given.filter(({ id }) => this.cancelled.includes(id) && !this.begun.has(id))) {
+      this.given.splice(this.given.indexOf(one), 1)
+      this.tell(Tell.dropped, one.id)
+    }
+  }
+
   /** Says that it will not do what it was given, because it stops. */
   giveBack(text: string): void {
     this.tell(Tell.returned, this.take(text).id)

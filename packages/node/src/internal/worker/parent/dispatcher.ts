@@ -117,6 +117,14 @@ export class Dispatcher {
     this.takeBack(this.prefetch.takeBackFromLate())
   }
 
+  /** Who waits and has nothing gets the turn of those that have more. */
+  takeForNewcomers(): void {
+    const calls = this.prefetch.takeBackForNewcomers()
+    if (calls.length === 0) return
+    this.parts.queue.restore(calls)
+    this.feed()
+  }
+
   /** Takes back what was given to one that waits, if it does. */
   takeFromHeld(worker: WorkerHandle): void {
     if (worker.calls.isHeld) this.takeBack(this.prefetch.takeBackFrom(worker))

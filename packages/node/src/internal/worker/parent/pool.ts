@@ -29,6 +29,8 @@ import type { Ending, Owner, WorkerHandle } from "./workerHandle.ts"
  */
 export class Pool {
   private readonly retries: number
+  private readonly prefetch: number
+  private looksSoon: (() => void) | undefined = undefined
   private readonly setting: Setting
   private readonly affinity = new Affinity()
   private readonly order = new Order()
@@ -44,6 +46,7 @@ export class Pool {
     const { affinity, order } = this
     const { context, service, sticky, tick } = setting
     this.retries = options.retries
+    this.prefetch = options.prefetch
     this.setting = setting
     this.pace = new Pace(options.prefetch)
     this.queue = new Queue(options.queue, () => this.holds.wantedChanged())
@@ -88,6 +91,7 @@ export class Pool {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.crew.close()
     this.holds.stop()
+    this.looksSoon?.()
     for (const call of this.queue.takeAll()) call.onRefused("the server has stopped")
     for (const worker of this.crew.workers) this.dispatcher.retire(worker)
     return this.crew.ended
@@ -95,8 +99,19 @@ export class Pool {
 
   /** Has a call done, now or when a worker has room. */
   submit(call: Call): void {
-    if (this.crew.isClosed) call.onRefused("the server has stopped")
-    else this.dispatcher.submit(call)
+    if (this.crew.isClosed) return call.onRefused("the server has stopped")
+    this.dispatcher.submit(call)
+    this.waits()
+  }
+
+  /** Something may wait: in a moment it is looked whether that is somebody's first, behind much of others. */
+  private waits(): void {
+    if (this.looksSoon !== undefined || this.prefetch === 0 || this.queue.line.connections === 0) return
+    this.looksSoon = this.setting.tick.after(newcomerMillis, () => {
+      this.looksSoon = undefined
+      this.dispatcher.takeForNewcomers()
+      this.waits()
+    })
   }
 
   /** Gives a connection to one worker for good, and lets that set up its state. */
@@ -222,3 +237,6 @@ export class Pool {
     return false
   }
 }
+
+// How long somebody's first call waits behind what others have ahead of their turn. Most that is quick is over by then.
+const newcomerMillis = 25

@@ -99,6 +99,32 @@ export class Prefetch {
     return undefined
   }
 
+  /**
+   * Takes back what others have ahead besides what is at work for them, where somebody waits for whom nothing is, nor
+   * will be next. By then all that is at work may take long, and four more of it would come first.
+   */
+  takeBackForNewcomers(): ReadonlyArray<Call> {
+    const { queue, workers } = this.parts
+    const { line } = queue
+    if (this.sticky || line.connections === 0) return []
+    const known = new Set<Call["connection"] | string>()
+    const atWork = new Set<Call["connection"] | string>()
+    let ahead = 0
+    for (const { calls } of workers) {
+      ahead += calls.prefetched
+      calls.forEach(({ connection }, isAhead) => {
+        const peer = line.keyOf(connection)
+        known.add(connection).add(peer)
+        if (!isAhead) atWork.add(connection).add(peer)
+      })
+    }
+    const newcomer = ahead === 0 ? undefined : line.newcomers(known)
+    if (newcomer === undefined) return []
+    const hasMore = ({ connection }: Call): boolean =>
+      atWork.has(connection) || (newcomer === "peer" && atWork.has(line.keyOf(connection)))
+    return [...workers].flatMap(({ calls }) => calls.takeBackAhead(hasMore))
+  }
+
   /** Takes everything back from those that take much longer than others, whom it would wait for. */
   takeBackFromLate(): ReadonlyArray<Call> {
     const taken: Array<Call> = []

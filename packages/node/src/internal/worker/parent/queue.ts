@@ -83,6 +83,12 @@ export class Queue {
     this.onChange()
   }
 
+  /** Lets calls that were given ahead wait for their turn as those of others do. */
+  restore(calls: ReadonlyArray<Call>): void {
+    for (const call of calls) if (call.isFinished) this.leave(call)
+    this.line.restore(calls.filter((call) => this.waiting.has(call)))
+  }
+
   /** A call waits no more, if it has: it begins, or nobody waits for it. */
   leave(call: Call): void {
     this.stranded.delete(call)

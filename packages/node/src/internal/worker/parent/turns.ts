@@ -34,6 +34,28 @@ export class Turns {
     this.returned = [...this.returned, ...calls].toSorted((a, b) => a.sequence - b.sequence)
   }
 
+  /** Lets calls that were given ahead wait again, before what comes after them on their connections. Whose turn is next stays as it is. */
+  restore(calls: ReadonlyArray<Call>): void {
+    for (const call of calls.toSorted((a, b) => b.sequence - a.sequence)) {
+      const lane = this.peers.get(this.keyOf(call.connection))?.get(call.connection)
+      if (lane === undefined) this.add(call)
+      else lane.unshift(call)
+    }
+  }
+
+  /** Whether somebody waits who is not among these: a connection, or even a peer. */
+  newcomers(known: ReadonlySet<Ref | string>): "connection" | "peer" | undefined {
+    let found: "connection" | undefined
+    for (const [peer, lanes] of this.peers) {
+      for (const [connection, lane] of lanes) {
+        if (known.has(connection) || lane.every(({ isFinished }) => isFinished)) continue
+        if (!known.has(peer)) return "peer"
+        found = "connection"
+      }
+    }
+    return found
+  }
+
   /** Lets a call wait for its turn. */
   add(call: Call): void {
     const peer = this.keyOf(call.connection)
@@ -94,7 +116,8 @@ export class Turns {
     }
   }
 
-  private keyOf(connection: Ref): string {
+  /** Who its peer is, for turns. */
+  keyOf(connection: Ref): string {
     const known = this.keys.get(connection)
     if (known !== undefined) return known
     const key = Remote.peerKey(connection.peer)

@@ -164,6 +164,22 @@ export class WorkerCalls {
     return undefined
   }
 
+  /** Takes back what it was given ahead and has not begun, of those that do. */
+  takeBackAhead(may: (call: Call) => boolean): ReadonlyArray<Call> {
+    const taken: Array<Call> = []
+    for (const id of this.prefetchedIds) {
+      const call = this.calls.get(id)
+      if (call === undefined || !may(call) || !this.order.mayBegin(call)) continue
+      if (this.takeBack(id) !== undefined) taken.push(call)
+    }
+    return taken
+  }
+
+  /** All that it has, each with whether that is ahead of its turn. */
+  forEach(f: (call: Call, isAhead: boolean) => void): void {
+    for (const [id, call] of this.calls) f(call, this.prefetchedIds.has(id))
+  }
+
   /** Takes everything back that it has not begun. */
   takeBackAll(): ReadonlyArray<Call> {
     return [...this.calls.keys()].flatMap((id) => this.takeBack(id) ?? [])
