@@ -3,5 +3,11 @@
 /** The connection that what runs on a bridge came on: for RPC handlers, and others behind a `SocketServer`, that want to know their peer, its certificate, or the listener. */
 export * as CurrentConnection from "./CurrentConnection.ts"
 
+/** A declared server as Effect's `HttpServer`: routers, `HttpApi`, WebSockets and static files run on all our listeners, unmodified, with our limits, admission, PROXY header, TLS reload, copies and stop. */
+export * as HttpBridge from "./HttpBridge.ts"
+
 /** How the servers of a program do, as routes of Effect's `HttpRouter`: for programs that serve HTTP anyhow. */
 export * as MetricsRoutes from "./MetricsRoutes.ts"
+
+/** A declared server as Effect's `SocketServer`, and a URL as its `Socket`: what runs on those runs on all our listeners, with our limits, admission and stop. */
+export * as SocketBridge from "./SocketBridge.ts"

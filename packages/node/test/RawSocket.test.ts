@@ -1,7 +1,9 @@
 /** Sockets that handlers have taken: who their peer is, what they get, and what the server still does with them. */
 import { assert, describe, it } from "@effect/vitest"
+import type * as Connection from "@socketserver/core/Connection"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
 import type * as Endpoint from "@socketserver/core/Endpoint"
+import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
@@ -84,8 +86,8 @@ const over: Record<
   }
 }
 
-const served = (transport: Layer.Layer<Raw, ServerError>) =>
-  Layer.provideMerge(Raw.serve(echo), transport).pipe(Layer.provide(Logger.layer([])))
+const served = (transport: Layer.Layer<Raw, ServerError>, policy: Policy.Policy = Policy.fiber()) =>
+  Layer.provideMerge(Raw.serve(echo, { policy }), transport).pipe(Layer.provide(Logger.layer([])))
 
 /** A peer's socket, and what it has received. */
 const peer = (socket: net.Socket) => {
@@ -116,7 +118,7 @@ const peer = (socket: net.Socket) => {
 
 const some = (all: object) => Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0))
 
-describe.each(Object.entries(over))("a socket taken over %s", (_, { connect, greeting, layer }) => {
+describe.each(Object.entries(over))("a socket taken over %s", (transport, { connect, greeting, layer }) => {
   it.live("is the peer's own, both ways, and closes without loss when its handler ends", () =>
     Effect.gen(function* () {
       const server = yield* Raw
@@ -130,6 +132,25 @@ describe.each(Object.entries(over))("a socket taken over %s", (_, { connect, gre
       assert.deepStrictEqual(some(counts), { Completed: 1 })
     }).pipe(Effect.scoped, Effect.provide(served(layer({}))))
   )
+
+  it.live("has all that its peer has sent before its turn, and the end of it", () => {
+    const policy = Policy.sequential
+    return Effect.gen(function* () {
+      const server = yield* Raw
+      const first = peer(connect(server.address))
+      yield* first.says(greeting)
+      const [second, third] = [peer(connect(server.address)), peer(connect(server.address))]
+      second.socket.end("early\n")
+      // Who ends before its handshake is refused.
+      third.socket.once(transport === "tls" ? "secureConnect" : "connect", () => third.socket.end())
+      const heard = ({ bytesRead, endedBy }: Connection.Info) => bytesRead > 0 || endedBy === "peer"
+      while ((yield* server.connections).filter(heard).length < 2) yield* Effect.sleep("5 millis")
+      first.socket.end()
+      assert.deepStrictEqual([yield* second.end, yield* third.end], [`${greeting}early\n`, greeting])
+      const { counts } = yield* server.shutdown
+      assert.deepStrictEqual(some(counts), { Completed: 3 })
+    }).pipe(Effect.scoped, Effect.provide(served(layer({}), policy)))
+  })
 
   it.live("is told of a stop, and answered", () =>
     Effect.gen(function* () {

@@ -118,6 +118,8 @@ export class SocketWire implements Wire.Wire {
     this.isDetached = true
     this.unlisten(socket)
     socket.pause()
+    // Nothing can be put back behind an end that was told, and whoever has it now has not heard of it.
+    if (socket.readableEnded) Object.assign((socket as Stateful)._readableState, { endEmitted: false })
     for (let i = unread.length - 1; i >= 0; i--) socket.unshift(unread[i])
     introduce(socket, peer)
     return socket
@@ -216,5 +218,8 @@ export class SocketWire implements Wire.Wire {
     else this.receiver?.onClose(this.failure)
   }
 }
+
+/** The part of Node's streams that is not documented. */
+type Stateful = net.Socket & { readonly _readableState: object }
 
 const noop = () => {}

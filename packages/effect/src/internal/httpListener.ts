@@ -1,0 +1,96 @@
+import type * as Effect from "effect/Effect"
+import type * as NodeHttp from "node:http"
+import type { Visit } from "./visit.ts"
+import { visitOf } from "./visit.ts"
+
+// As a module of its own kind it would load what fetches, too.
+const http = process.getBuiltinModule("node:http") as typeof NodeHttp
+
+/** Where it listens, as `address` of a server of Node says it. */
+export type Address = string | { readonly address: string; readonly port: number }
+
+/**
+ * A server of `node:http` that binds nothing: its connections are brought to it, and
+ * it counts the requests on each.
+ */
+export class HttpListener extends http.Server {
+  private readonly where: Address
+  private readonly shutdown: (done: () => void) => void
+  private isOpen = false
+  /** How long a connection is kept, in milliseconds: the first answer after that is its last. */
+  private readonly lifetimeMillis: number
+  private readonly now: () => number
+
+  constructor(
+    options: NodeHttp.ServerOptions,
+    more: {
+      readonly address: Address
+      readonly keepAliveMillis: number
+      readonly lifetimeMillis: number
+      readonly now: () => number
+      /** Stops the server whose connections these are, and waits for it. */
+      readonly shutdown: Effect.Effect<unknown>
+      readonly run: (effect: Effect.Effect<unknown>, done: () => void) => void
+    }
+  ) {
+    super(options)
+    this.where = more.address
+    this.lifetimeMillis = more.lifetimeMillis
+    this.now = more.now
+    this.shutdown = (done) => more.run(more.shutdown, done)
+    this.keepAliveTimeout = more.keepAliveMillis
+    // Who half-closes after a request is answered.
+    Object.assign(this, { httpAllowHalfOpen: true })
+    // A property there, so that it cannot be overridden.
+    Object.defineProperty(this, "listening", { get: () => this.isOpen })
+    const began = (request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) =>
+      this.began(request, response)
+    this.on("request", began)
+    this.on("checkContinue", began)
+    this.on("upgrade", (request: NodeHttp.IncomingMessage) => visitOf(request.socket)?.upgraded())
+  }
+
+  private began(request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse): void {
+    const visit = visitOf(request.socket)
+    if (visit === undefined) return
+    visit.began(response)
+    response.on("close", ended)
+    if (this.lifetimeMillis === Infinity) return
+    if (this.now() - visit.connection.openedAt >= this.lifetimeMillis) response.shouldKeepAlive = false
+  }
+
+  /** A connection whose socket it gets, with all that was received. */
+  bring(visit: Visit): void {
+    const { socket } = visit
+    this.emit("connection", socket)
+    socket.resume()
+  }
+
+  override listen(...args: ReadonlyArray<unknown>): this {
+    this.isOpen = true
+    const listening = args.at(-1)
+    // It begins to look for requests that take too long.
+    this.emit("listening")
+    if (typeof listening === "function") listening()
+    return this
+  }
+
+  override address(): ReturnType<NodeHttp.Server["address"]> {
+    return this.where as ReturnType<NodeHttp.Server["address"]>
+  }
+
+  override close(done?: (error?: Error) => void): this {
+    this.isOpen = false
+    this.shutdown(() => {
+      // It ends its looking; that it does not listen is no error.
+      super.close(() => {})
+      done?.()
+    })
+    return this
+  }
+}
+
+/** Shared by all responses. */
+function ended(this: NodeHttp.ServerResponse): void {
+  visitOf(this.req.socket)?.ended(this)
+}

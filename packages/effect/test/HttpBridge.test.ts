@@ -1,0 +1,490 @@
+/** HTTP on our listeners: Effect's routers and APIs unmodified, and what a stop, a limit and a hostile peer do to them. */
+import { assert, describe, it } from "@effect/vitest"
+import type * as Endpoint from "@socketserver/core/Endpoint"
+import * as Policy from "@socketserver/core/Policy"
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Server from "@socketserver/core/Server"
+import type { ServerError } from "@socketserver/core/ServerError"
+import * as HttpBridge from "@socketserver/effect/HttpBridge"
+import * as WorkerPolicy from "@socketserver/node/WorkerPolicy"
+import * as TcpServer from "@socketserver/node/TcpServer"
+import * as UdpServer from "@socketserver/node/UdpServer"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as tls from "node:tls"
+import { directory, listening, some, until } from "./support.ts"
+
+class Web extends Server.Service<Web>()("Web", { protocol: HttpBridge.protocol }) {}
+
+const { all, own } = listening(Web, directory())
+
+/** What handlers have begun, and what lets them go on. */
+const gates = () => ({ begun: Deferred.makeUnsafe<void>(), goOn: Deferred.makeUnsafe<void>() })
+
+const routes = ({ begun, goOn }: ReturnType<typeof gates>) =>
+  HttpRouter.addAll([
+    HttpRouter.route("GET", "/hello", HttpServerResponse.text("hello")),
+    HttpRouter.route("GET", "/large", HttpServerResponse.uint8Array(new Uint8Array(16 * 1024 * 1024))),
+    HttpRouter.route(
+      "GET",
+      "/slow",
+      Effect.andThen(
+        Deferred.succeed(begun, undefined),
+        Effect.as(Deferred.await(goOn), HttpServerResponse.text("slow"))
+      )
+    ),
+    HttpRouter.route(
+      "GET",
+      "/stream",
+      Effect.succeed(
+        HttpServerResponse.stream(
+          Stream.concat(
+            Stream.succeed(new TextEncoder().encode("first ")),
+            Stream.fromEffect(
+              Effect.andThen(
+                Deferred.succeed(begun, undefined),
+                Effect.as(Deferred.await(goOn), new TextEncoder().encode("last"))
+              )
+            )
+          )
+        )
+      )
+    ),
+    HttpRouter.route(
+      "POST",
+      "/upload",
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        yield* Deferred.succeed(begun, undefined)
+        const hash = createHash("sha256")
+        let bytes = 0
+        yield* Stream.runForEach(request.stream, (chunk) =>
+          Effect.sync(() => {
+            bytes += chunk.length
+            hash.update(chunk)
+          })
+        )
+        return HttpServerResponse.jsonUnsafe({ bytes, sha256: hash.digest("hex") })
+      }).pipe(Effect.orDie)
+    ),
+    HttpRouter.route(
+      "GET",
+      "/who",
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const connection = yield* HttpBridge.connection
+        const address = Option.getOrElse(request.remoteAddress, () => "unknown")
+        const tls = connection?.peer.tls?.protocol ?? "in clear"
+        return HttpServerResponse.text(
+          `${address} ${connection?.listener._tag} ${tls} ${new URL(request.originalUrl).protocol}`
+        )
+      })
+    ),
+    HttpRouter.route(
+      "GET",
+      "/ws",
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const socket = yield* Effect.orDie(request.upgrade)
+        const { pull } = yield* socket.reader
+        const { writeAll } = yield* socket.writer
+        return yield* Effect.forever(Effect.flatMap(pull, writeAll))
+      }).pipe(
+        Effect.catchIf(
+          () => true,
+          () => Effect.succeed(HttpServerResponse.empty())
+        )
+      )
+    )
+  ])
+
+const served = (
+  transport: Layer.Layer<Web, ServerError>,
+  gate: ReturnType<typeof gates> = gates(),
+  options: HttpBridge.Options = {}
+) =>
+  HttpRouter.serve(routes(gate), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(HttpBridge.layer(Web, options)),
+    Layer.provideMerge(transport),
+    Layer.provide(Logger.layer([]))
+  )
+
+/** A connection in bytes, and all that it has received. */
+const connect = Effect.flatMap(Web, ({ address }) =>
+  Effect.acquireRelease(
+    Effect.sync(() => connected(address)),
+    ({ socket }) => Effect.sync(() => socket.destroy())
+  )
+)
+
+const connected = (address: Endpoint.Endpoint) => {
+  const options = { allowHalfOpen: true }
+  const socket =
+    address._tag === "Unix"
+      ? net.connect({ ...options, path: address.path })
+      : address._tag === "Tls"
+        ? tls.connect({ ...options, port: address.port, servername: "localhost", ca: fs.readFileSync(own.cert) })
+        : net.connect({ ...options, port: (address as Endpoint.Tcp).port })
+  let text = ""
+  let ended = false
+  const waiting = new Set<() => void>()
+  const changed = () => waiting.forEach((look) => look())
+  socket.setEncoding("latin1").on("data", (more: string) => ((text += more), changed()))
+  for (const event of ["end", "close"]) socket.on(event, () => ((ended = true), changed()))
+  socket.on("error", () => {})
+  const when = (holds: () => boolean) =>
+    Effect.callback<string>((resume) => {
+      const look = () => {
+        if (holds()) resume(Effect.sync(() => text))
+      }
+      waiting.add(look)
+      look()
+      return Effect.sync(() => waiting.delete(look))
+    })
+  return {
+    socket,
+    write: (more: string) => Effect.sync(() => void socket.write(more)),
+    says: (what: string) => when(() => text.includes(what)),
+    ended: when(() => ended),
+    get text() {
+      return text
+    }
+  }
+}
+
+const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: test\r\n${more}\r\n`
+
+const stop = Effect.flatMap(Web, ({ shutdown }) => Effect.forkScoped(shutdown, { startImmediately: true }))
+
+const idle = Effect.gen(function* () {
+  const server = yield* Web
+  yield* until(Effect.map(server.connections, ({ length }) => length === 0))
+})
+
+const sockets = ["tcp", "tls", "unix"] as const
+
+describe.each(sockets)("HTTP over %s", (transport) => {
+  const layer = (gate?: ReturnType<typeof gates>) => served(all[transport]({ drainTimeout: "5 seconds" }), gate)
+
+  it.live("answers several requests of a connection, and who half-closes", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/hello"))
+      yield* peer.says("hello")
+      yield* peer.write(get("/who"))
+      const address = transport === "unix" ? "unknown" : "127.0.0.1"
+      const rest = { tcp: "Tcp in clear http:", tls: "Tls TLSv1.3 https:", unix: "Unix in clear http:" }[transport]
+      yield* peer.says(`${address} ${rest}`)
+      const other = yield* connect
+      other.socket.end(get("/hello"))
+      assert.match(yield* other.ended, /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nhello$/)
+      peer.socket.end()
+      yield* idle
+      assert.deepStrictEqual(some(yield* (yield* Web).counts), { Completed: 2 })
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
+  it.live("receives an upload to its end at a stop, answers it, and closes", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const [upload, still] = [yield* connect, yield* connect]
+      yield* still.write(get("/hello"))
+      yield* still.says("hello")
+      yield* upload.write("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234")
+      yield* Deferred.await(gate.begun)
+      const stopped = yield* stop
+      // The idle one closes at once, and the other is read on.
+      yield* still.ended
+      still.socket.end()
+      yield* upload.write("56789")
+      const text = yield* upload.ended
+      assert.match(
+        text,
+        /^HTTP\/1.1 200 OK\r\n[^]*connection: close\r\n[^]*"bytes":10,"sha256":"84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"\}$/i
+      )
+      upload.socket.end()
+      const report = yield* Fiber.join(stopped)
+      assert.deepStrictEqual([report.interrupted, some(report.counts)], [0, { Completed: 2 }])
+    }).pipe(Effect.scoped, Effect.provide(layer(gate)))
+  })
+
+  it.live(
+    "answers what is at work at a stop, the pipelined behind it too, and says that it closes after the last",
+    () => {
+      const gate = gates()
+      return Effect.gen(function* () {
+        const peer = yield* connect
+        yield* peer.write(get("/slow") + get("/slow"))
+        yield* Deferred.await(gate.begun)
+        const stopped = yield* stop
+        yield* until(Effect.map((yield* Web).connections, ([first]) => first?.endedBy === "stop"))
+        yield* Deferred.succeed(gate.goOn, undefined)
+        const text = yield* peer.ended
+        assert.deepStrictEqual(text.match(/^connection: .*$/gim), ["Connection: keep-alive", "Connection: close"])
+        assert.match(text, /slow[^]*slow$/)
+        peer.socket.end()
+        assert.strictEqual((yield* Fiber.join(stopped)).interrupted, 0)
+      }).pipe(Effect.scoped, Effect.provide(layer(gate)))
+    }
+  )
+
+  it.live("ends a stream that has begun at a stop, then the connection", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/stream"))
+      yield* peer.says("first ")
+      yield* Deferred.await(gate.begun)
+      const stopped = yield* stop
+      yield* until(Effect.map((yield* Web).connections, ([first]) => first?.endedBy === "stop"))
+      yield* Deferred.succeed(gate.goOn, undefined)
+      assert.match(yield* peer.ended, /first [^]*last\r\n0\r\n\r\n$/)
+      peer.socket.end()
+      assert.strictEqual((yield* Fiber.join(stopped)).interrupted, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer(gate)))
+  })
+
+  it.live("closes what has not sent a whole head at a stop, and what never sent anything", () =>
+    Effect.gen(function* () {
+      const [half, silent] = [yield* connect, yield* connect]
+      yield* half.write("GET /hello HTT")
+      yield* until(Effect.map((yield* Web).connections, (all) => all.length === 2 && all[0]!.bytesRead > 0))
+      const stopped = yield* stop
+      yield* half.ended
+      yield* silent.ended
+      for (const { socket } of [half, silent]) socket.end()
+      assert.strictEqual((yield* Fiber.join(stopped)).interrupted, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
+  it.live("cuts off at the deadline what does not end", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/slow"))
+      yield* Deferred.await(gate.begun)
+      const { interrupted } = yield* Effect.flatMap(Web, ({ shutdown }) => shutdown)
+      assert.strictEqual(interrupted, 1)
+      assert.strictEqual(yield* peer.ended, "")
+    }).pipe(Effect.scoped, Effect.provide(served(all[transport]({ drainTimeout: "100 millis" }), gate)))
+  })
+})
+
+describe("HTTP", () => {
+  it.live("echoes on a WebSocket, and says goodbye at a stop", () =>
+    Effect.gen(function* () {
+      const { port } = (yield* Web).address as Endpoint.Tcp
+      const events: Array<string> = []
+      const opened = Deferred.makeUnsafe<void>()
+      const closed = Deferred.makeUnsafe<void>()
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`)
+      socket.addEventListener("open", () => socket.send("hello"))
+      socket.addEventListener("message", ({ data }) => {
+        events.push(String(data))
+        Deferred.doneUnsafe(opened, Exit.void)
+      })
+      socket.addEventListener("close", ({ code }) => {
+        events.push(String(code))
+        Deferred.doneUnsafe(closed, Exit.void)
+      })
+      yield* Deferred.await(opened)
+      const { counts, interrupted } = yield* Effect.flatMap(Web, ({ shutdown }) => shutdown)
+      yield* Deferred.await(closed)
+      assert.deepStrictEqual([events, interrupted, some(counts)], [["hello", "1001"], 0, { Completed: 1 }])
+    }).pipe(Effect.scoped, Effect.provide(served(all.tcp())))
+  )
+
+  it.live("knows the peer that a balancer names", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(`PROXY TCP4 203.0.113.9 198.51.100.1 56324 443\r\n${get("/who")}`)
+      yield* peer.says("203.0.113.9 Tcp in clear http:")
+    }).pipe(Effect.scoped, Effect.provide(served(TcpServer.layer(Web, { proxyProtocol: ["127.0.0.0/8"] }))))
+  )
+
+  it.live("turns away who is too many, and serves the others", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/hello"))
+      yield* peer.says("hello")
+      assert.strictEqual(yield* (yield* connect).ended, "")
+      yield* peer.write(get("/hello"))
+      yield* peer.says("hello")
+      assert.deepStrictEqual(some(yield* (yield* Web).refusals), { MaxConnections: 1 })
+    }).pipe(Effect.scoped, Effect.provide(served(all.tcp({ maxConnections: 1 }))))
+  )
+
+  it.live("bounds how long a head and a body may take, and how long it is kept", () =>
+    Effect.gen(function* () {
+      const [head, body, kept, silent] = [yield* connect, yield* connect, yield* connect, yield* connect]
+      yield* head.write("GET /hello HTTP/1.1\r\nHost:")
+      yield* body.write("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n01234")
+      yield* kept.write(get("/hello"))
+      assert.match(yield* head.ended, /^HTTP\/1.1 408 /)
+      assert.match(yield* body.ended, /^HTTP\/1.1 408 /)
+      assert.match(yield* kept.ended, /hello$/)
+      yield* silent.ended
+      for (const { socket } of [head, body, kept, silent]) socket.destroy()
+      yield* idle
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        served(all.tcp(), gates(), {
+          headersTimeout: "200 millis",
+          requestTimeout: "300 millis",
+          keepAliveTimeout: "100 millis"
+        })
+      )
+    )
+  )
+
+  it.live("refuses heads that are too large, or none", () =>
+    Effect.gen(function* () {
+      const [large, garbage] = [yield* connect, yield* connect]
+      yield* large.write(get("/hello", `X: ${"x".repeat(3_000)}\r\n`))
+      yield* garbage.write("\u0000\u0001 what\r\n\r\n")
+      assert.match(yield* large.ended, /^HTTP\/1.1 431 /)
+      assert.match(yield* garbage.ended, /^HTTP\/1.1 400 /)
+      yield* idle
+    }).pipe(Effect.scoped, Effect.provide(served(all.tcp(), gates(), { maxHeaderBytes: 2_000 })))
+  )
+
+  it.live("resets who does not read its answer", () =>
+    Effect.gen(function* () {
+      const server = yield* Web
+      const peer = yield* connect
+      peer.socket.pause()
+      peer.socket.write(get("/large"))
+      yield* until(Effect.map(server.timeouts, (timeouts) => timeouts.write > 0))
+      yield* idle
+    }).pipe(Effect.scoped, Effect.provide(served(all.tcp({ writeTimeout: "500 millis" }))))
+  )
+
+  it.live("says with the first answer after its lifetime that it closes", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/hello"))
+      assert.match(yield* peer.ended, /connection: close[^]*hello$/i)
+    }).pipe(Effect.scoped, Effect.provide(served(all.tcp({ maxLifetime: "1 milli" }))))
+  )
+
+  it.live("goes on when a peer is gone in the middle of a request", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/slow"))
+      yield* Deferred.await(gate.begun)
+      peer.socket.resetAndDestroy()
+      yield* idle
+      assert.deepStrictEqual(some(yield* (yield* Web).counts), { Cancelled: 1 })
+      const other = yield* connect
+      yield* other.write(get("/hello"))
+      yield* other.says("hello")
+    }).pipe(Effect.scoped, Effect.provide(served(all.tcp(), gate)))
+  })
+
+  it.live("ends what it has begun where only the layers' scope is closed", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(served(all.tcp(), gate), scope)
+      const peer = yield* Effect.provideContext(connect, context)
+      yield* peer.write(get("/slow"))
+      yield* Deferred.await(gate.begun)
+      const closing = yield* Effect.forkScoped(Scope.close(scope, Exit.void), { startImmediately: true })
+      const [connection] = yield* (yield* Effect.provideContext(Web, context)).connections
+      yield* until(Effect.sync(() => connection!.endedBy === "stop"))
+      yield* Deferred.succeed(gate.goOn, undefined)
+      assert.match(yield* peer.ended, /connection: close[^]*slow$/i)
+      peer.socket.end()
+      yield* Fiber.join(closing)
+    }).pipe(Effect.scoped)
+  })
+})
+
+describe("HTTP in memory", () => {
+  const layer = (gate?: ReturnType<typeof gates>) =>
+    Layer.provideMerge(HttpBridge.layerClient(Web), served(all.memory(), gate))
+
+  it.live("answers a client without a port, with bodies both ways", () =>
+    Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      assert.strictEqual(yield* (yield* client.get("/hello")).text, "hello")
+      assert.match(yield* (yield* client.get("/who")).text, /Memory in clear http:$/)
+      const body = Buffer.alloc(300_000, "x")
+      const upload = HttpClientRequest.post("/upload").pipe(HttpClientRequest.bodyUint8Array(body))
+      const sha256 = createHash("sha256").update(body).digest("hex")
+      assert.deepStrictEqual(yield* (yield* client.execute(upload)).json, { bytes: 300_000, sha256 })
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
+
+  it.live("answers what is at work at a stop", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      const answer = yield* Effect.forkScoped(Effect.flatMap(client.get("/slow"), (response) => response.text))
+      yield* Deferred.await(gate.begun)
+      const stopped = yield* stop
+      yield* until(Effect.map((yield* Web).connections, ([first]) => first?.endedBy === "stop"))
+      yield* Deferred.succeed(gate.goOn, undefined)
+      assert.strictEqual(yield* Fiber.join(answer), "slow")
+      assert.strictEqual((yield* Fiber.join(stopped)).interrupted, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer(gate)))
+  })
+})
+
+describe("a start", () => {
+  const failing = <E>(layer: Layer.Layer<never, E, never>) =>
+    Effect.map(Effect.flip(Effect.scoped(Layer.build(layer))), (error) => String((error as Error).message))
+  const app = HttpServer.serve(Effect.succeed(HttpServerResponse.empty()))
+
+  it.live.each([
+    {
+      what: "a policy of workers",
+      layer: app.pipe(
+        Layer.provide(HttpBridge.layer(Web)),
+        Layer.provide(all.memory()),
+        Layer.provide(Policy.layer(WorkerPolicy.thread()))
+      ),
+      says: /Cannot run handlers under the policy "thread[^"]*": HTTP runs where its layer is/
+    },
+    {
+      what: "datagrams",
+      layer: app.pipe(Layer.provide(HttpBridge.layer(Web)), Layer.provide(UdpServer.layer(Web))),
+      says: /HTTP needs connections/
+    },
+    {
+      what: "an option that cannot be",
+      layer: app.pipe(Layer.provide(HttpBridge.layer(Web, { headersTimeout: 0 })), Layer.provide(all.memory())),
+      says: /headersTimeout/
+    }
+  ])("fails and says why: $what", ({ layer, says }) =>
+    Effect.map(failing(Layer.provide(layer as Layer.Layer<never, unknown>, Logger.layer([]))), (message) =>
+      assert.match(message, says)
+    )
+  )
+
+  class Other extends Server.Service<Other>()("Other", { protocol: Protocol.connection() }) {}
+  it.live("fails where the protocol is another", () =>
+    Effect.map(
+      failing(app.pipe(Layer.provide(HttpBridge.layer(Other)), Layer.provide(TcpServer.layer(Other)))),
+      (message) => assert.match(message, /declare the server with HttpBridge.protocol/)
+    )
+  )
+})
