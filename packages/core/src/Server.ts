@@ -139,6 +139,8 @@ export interface ServeOptions<In, Out = never> {
   readonly onTurnedAway?:
     | ((refused: Outcome.Refused, connection: Connection.Info) => Response.Response<MessageOf<In, Out>>)
     | undefined
+  /** What its handlers keep in memory from request to request, in words: `"counts"`. Under a policy of workers, and in several copies of a program, each would have its own; then the start fails with a `PolicyError` that says so. Default: nothing. */
+  readonly shares?: string | undefined
   /** What is answered to a request whose worker ended first: `ERR try again`. Its outcome stays `WorkerCrashed`. Default: nothing, and the connection closes. */
   readonly onWorkerCrashed?:
     | ((crash: Outcome.WorkerCrashed, request: Request.Request<In>) => Response.Response<Out>)

@@ -13,7 +13,7 @@ import * as Remote from "../Remote.ts"
 import type * as Request from "../Request.ts"
 import * as Response from "../Response.ts"
 import type * as Server from "../Server.ts"
-import { AlreadyServed, PolicyFailed, ServerError } from "../ServerError.ts"
+import { AlreadyServed, PolicyError, PolicyFailed, ServerError } from "../ServerError.ts"
 import { isSession, type Session } from "../Session.ts"
 import * as Worker from "../Worker.ts"
 import * as durations from "./duration.ts"
@@ -46,6 +46,7 @@ const prepare = <Self, In, Out, R>(
     const host = yield* Remote.host
     const mine = host?.service === tag.key
     const policy = yield* policyOf(tag, isSession(work), options?.policy, mine ? host : undefined)
+    if (host === undefined) yield* together(policy, options?.shares)
     const placement = {
       service: tag.key,
       protocol: tag.protocol,
@@ -159,6 +160,18 @@ const policyOf = <Self, In, Out>(
       (knowsConnection || tag.protocol.kind === "connection" ? policies.perConnection() : policies.fiber())
     )
   })
+
+/** Fails where what handlers share would not be shared. */
+const together = (policy: Policy.Policy, shared: string | undefined): Effect.Effect<void, PolicyError> => {
+  const fails = (policy: string, each: string, mend: string) =>
+    Effect.fail(new PolicyError({ policy, problem: `each ${each} would have ${shared} of its own; ${mend}` }))
+  if (shared === undefined) return Effect.void
+  if (policy.worker === "thread" || policy.worker === "process") {
+    return fails(policy.name, "worker", "take a policy without workers, as fiber")
+  }
+  const copies = Remote.copies()
+  return copies > 1 ? fails(`PREFORK=${copies}`, "copy", "leave PREFORK out") : Effect.void
+}
 
 /** Answers requests whose worker has crashed with what a program says about it. */
 const whenCrashed = <In, Out, R>(
