@@ -25,6 +25,7 @@ import { listenerOf } from "./internal/listeners.ts"
 import { bounded, connectionBytes } from "./internal/machine.ts"
 import { tellMisspelt } from "./internal/misspelt.ts"
 import * as query from "./internal/query.ts"
+import * as reloads from "./internal/reloads.ts"
 import * as once from "./internal/onlyParent.ts"
 import { isInert, role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
@@ -146,6 +147,34 @@ export type Complete<R> = [R] extends [never]
  * @since 0.1.0
  */
 export const onlyParent = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<never, E, R> => once.onlyParent(layer)
+
+/**
+ * Runs an effect when SIGHUP asks the program to read its files anew, for as long as
+ * the layer lives: as certificates in files are read anew then.
+ *
+ * **When to use**
+ *
+ * To open a log again that was moved away, or to read a file of settings.
+ *
+ * **Gotchas**
+ *
+ * Under `PREFORK` SIGHUP replaces the copies instead, so that everything is read
+ * anew. Workers hear of no signal: what they hold open they look after themselves.
+ *
+ * **Example** (Opening a log again)
+ *
+ * ```ts
+ * import { NodeServer } from "@socketserver/node"
+ * import { Effect } from "effect"
+ *
+ * const reopened = NodeServer.onReload(Effect.logInfo("opened the log again"))
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const onReload = <R>(reload: Effect.Effect<void, never, R>): Layer.Layer<never, never, R> =>
+  Layer.effectDiscard(reloads.during(reload)) as Layer.Layer<never, never, R>
 
 /**
  * The options of a server by URL: those that all transports share, and those of

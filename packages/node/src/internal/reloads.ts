@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
 /** What a program can read anew while it runs, when it is asked to. */
 export interface Reloadable {
@@ -13,6 +14,19 @@ export const add = (reloadable: Reloadable): void => {
   for (const ref of all) if (ref.deref() === undefined) all.delete(ref)
   all.add(new WeakRef(reloadable))
 }
+
+/** The same until a scope closes. */
+export const during = <R>(reload: Effect.Effect<void, never, R>): Effect.Effect<void, never, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const services = yield* Effect.context<R>()
+    const reloadable: Reloadable = { reload: Effect.provideContext(reload, services) }
+    const ref = new WeakRef(reloadable)
+    // Whoever removes it holds it until then.
+    yield* Effect.acquireRelease(
+      Effect.sync(() => all.add(ref)),
+      () => Effect.sync(() => ref.deref() === reloadable && all.delete(ref))
+    )
+  })
 
 /** Reads all of them anew; whether there was one. */
 export const reload = (): boolean => {
