@@ -8,3 +8,5 @@ export * as Resp from "./Resp.ts"
 
 /** SMTP (RFC 5321), for programs that receive mail: what they say is who may be written to, and what becomes of a message. */
 export * as Smtp from "./Smtp.ts"
+/** Log messages of other programs (syslog, RFC 5424 and RFC 3164): for servers that collect them. */
+export * as Syslog from "./Syslog.ts"

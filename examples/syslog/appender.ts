@@ -1,0 +1,96 @@
+/** A file that is written to at its end. */
+import { Effect } from "effect"
+import { closeSync, fstatSync, openSync, statSync, write } from "node:fs"
+
+interface Waiting {
+  readonly text: string
+  readonly done: (error: Error | undefined) => void
+}
+
+/**
+ * Appends in the order of the calls. What is appended while it writes is written at once
+ * after that, with one call of the system for all of it.
+ */
+export class Appender {
+  private readonly path: string
+  /** Whether it looks before it writes if another file has the path by now. */
+  private readonly looks: boolean
+  private fd: number
+  private waiting: Array<Waiting> = []
+  private isWriting = false
+  private isClosed = false
+  /** What is open no more as soon as it has been written to. */
+  private old: Array<number> = []
+
+  constructor(path: string, looks: boolean) {
+    this.path = path
+    this.looks = looks
+    this.fd = openSync(path, "a")
+  }
+
+  /** Is done when the system has the text. */
+  append(text: string): Effect.Effect<void, Error> {
+    return Effect.callback((resume) => {
+      const done = (error: Error | undefined) => resume(error === undefined ? Effect.void : Effect.fail(error))
+      this.waiting.push({ text, done })
+      this.next()
+    })
+  }
+
+  /** Opens the path again; says why it goes on with what was open, where it has to. */
+  reopen(): Error | undefined {
+    try {
+      const fd = openSync(this.path, "a")
+      this.old.push(this.fd)
+      this.fd = fd
+    } catch (error) {
+      return error as Error
+    }
+    this.release()
+    return undefined
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.release()
+  }
+
+  private next(): void {
+    if (this.isWriting || this.waiting.length === 0) return
+    if (this.looks && !this.isThere()) this.reopen()
+    const batch = this.waiting
+    this.waiting = []
+    this.isWriting = true
+    this.write(this.fd, Buffer.from(batch.map(({ text }) => text).join("")), (error) => {
+      this.isWriting = false
+      this.release()
+      for (const { done } of batch) done(error)
+      this.next()
+    })
+  }
+
+  /** Writes all of it: the system takes less only where a disk is full, or a signal comes. */
+  private write(fd: number, bytes: Buffer, done: (error: Error | undefined) => void): void {
+    write(fd, bytes, (error, written) => {
+      if (error !== null || written === bytes.length) done(error ?? undefined)
+      else this.write(fd, bytes.subarray(written), done)
+    })
+  }
+
+  /** Whether the path still names the file that is open. */
+  private isThere(): boolean {
+    const named = statSync(this.path, { throwIfNoEntry: false })
+    const open = fstatSync(this.fd)
+    return named?.ino === open.ino && named.dev === open.dev
+  }
+
+  private release(): void {
+    if (this.isWriting) return
+    for (const fd of this.old.splice(0)) closeSync(fd)
+    if (!this.isClosed || this.fd === closed) return
+    closeSync(this.fd)
+    this.fd = closed
+  }
+}
+
+const closed = -1
