@@ -8,5 +8,8 @@ export * as Resp from "./Resp.ts"
 
 /** SMTP (RFC 5321), for programs that receive mail: what they say is who may be written to, and what becomes of a message. */
 export * as Smtp from "./Smtp.ts"
+/** Metrics that programs count (statsd, with the tags and types of DogStatsD): for servers that take them. */
+export * as Statsd from "./Statsd.ts"
+
 /** Log messages of other programs (syslog, RFC 5424 and RFC 3164): for servers that collect them. */
 export * as Syslog from "./Syslog.ts"
