@@ -1,0 +1,89 @@
+import * as Result from "effect/Result"
+import { textOf } from "../text.ts"
+import type { Message } from "./model.ts"
+
+/** A message as JSON, and back. */
+
+export const read = (bytes: Uint8Array): Result.Result<Message, string> => {
+  const text = textOf(bytes)
+  if (text === undefined) return Result.fail("it is not valid UTF-8")
+  const parsed = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "it is not JSON" })
+  return Result.flatMap(parsed, (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? ofObject(value as Readonly<Record<string, unknown>>)
+      : Result.fail("it is no JSON object")
+  )
+}
+
+const ofObject = (object: Readonly<Record<string, unknown>>): Result.Result<Message, string> => {
+  const { full_message, host, level, short_message, timestamp, version } = object
+  if (typeof host !== "string" || host === "") return Result.fail("its host is no text")
+  if (typeof short_message !== "string") return Result.fail("its short_message is no text")
+  // Defined one by one: a name like `__proto__` is a name here.
+  const fields: Array<readonly [string, string | number | boolean]> = []
+  for (const [name, value] of Object.entries(object)) {
+    if (own.has(name) || value === null) continue
+    const field = fieldOf(value)
+    if (field === undefined) return Result.fail("a field of it is nested too deeply")
+    fields.push([name, field])
+  }
+  const severity = numberOf(level)
+  return Result.succeed({
+    _tag: "Message",
+    version: typeof version === "string" ? version : undefined,
+    host,
+    shortMessage: short_message,
+    fullMessage: typeof full_message === "string" ? full_message : undefined,
+    timestamp: numberOf(timestamp),
+    level: severity !== undefined && severity >= 0 && severity <= 7 ? Math.trunc(severity) : undefined,
+    fields: Object.fromEntries(fields)
+  })
+}
+
+/** What has a place of its own in a message. */
+const own: ReadonlySet<string> = new Set(["version", "host", "short_message", "full_message", "timestamp", "level"])
+
+/** GELF has texts and numbers; of what is built of others the text of its JSON is taken, as Graylog does. */
+const fieldOf = (value: unknown): string | number | boolean | undefined => {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value
+  return Result.getOrUndefined(Result.try(() => JSON.stringify(value)))
+}
+
+/** Some senders write numbers as texts. */
+const numberOf = (value: unknown): number | undefined => {
+  const number = typeof value === "string" && decimal.test(value) ? Number(value) : value
+  return typeof number === "number" ? number : undefined
+}
+
+const decimal = /^\d{1,20}(?:\.\d{1,20})?$/
+
+export const write = (message: Message): Result.Result<string, string> => {
+  const { fields, fullMessage, host, level, shortMessage, timestamp, version } = message
+  const text = JSON.stringify({
+    version,
+    host,
+    short_message: shortMessage,
+    full_message: fullMessage,
+    timestamp,
+    level,
+    ...fields
+  })
+  const arrives = Result.flatMap(Result.succeed(new TextEncoder().encode(text)), read)
+  return Result.isSuccess(arrives) && isSame(message, arrives.success)
+    ? Result.succeed(text)
+    : Result.fail("it would not arrive as it is: a field has the name of another, or what is no text and no number")
+}
+
+const isSame = (a: Message, b: Message): boolean => {
+  const names = Object.keys(a.fields)
+  return (
+    a.version === b.version &&
+    a.host === b.host &&
+    a.shortMessage === b.shortMessage &&
+    a.fullMessage === b.fullMessage &&
+    a.timestamp === b.timestamp &&
+    a.level === b.level &&
+    names.length === Object.keys(b.fields).length &&
+    names.every((name) => Object.hasOwn(b.fields, name) && a.fields[name] === b.fields[name])
+  )
+}
