@@ -3,13 +3,14 @@
 /** For servers that DNS resolvers ask: questions and answers over UDP and TCP (RFC 1035), with EDNS (RFC 6891). */
 export * as Dns from "./Dns.ts"
 
+/** Log messages in GELF, Graylog's format: for servers that collect them. */
+export * as Gelf from "./Gelf.ts"
+
 /** Redis' protocol, for servers that Redis' clients speak to, and for clients of them: RESP2, RESP3 and inline commands. */
 export * as Resp from "./Resp.ts"
 
 /** SMTP (RFC 5321), for programs that receive mail: what they say is who may be written to, and what becomes of a message. */
 export * as Smtp from "./Smtp.ts"
-/** Log messages in GELF, Graylog's format: for servers that collect them. */
-export * as Gelf from "./Gelf.ts"
 
 /** Metrics that programs count (statsd, with the tags and types of DogStatsD): for servers that take them. */
 export * as Statsd from "./Statsd.ts"
