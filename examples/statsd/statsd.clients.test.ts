@@ -55,7 +55,10 @@ describe.skipIf(missing("python3", "python3"))("examples/statsd", () => {
       { POLICY: "thread:1" },
       /^Cannot run handlers under the policy "thread:1": each worker would have counts of its own; take a policy without workers, as fiber\n$/
     ],
-    [{ PREFORK: "2" }, /^Cannot run handlers under the policy "PREFORK=2": each copy would have counts of its own; leave PREFORK out\n$/],
+    [
+      { PREFORK: "2" },
+      /^Cannot run handlers under the policy "PREFORK=2": each copy would have counts of its own; leave PREFORK out\n$/
+    ],
     [{ FLUSH: "10" }, /FLUSH must be a positive time, not "10"; write "30s"\n$/]
   ] as const)("%j ends the start with one line", ([env, line]) =>
     Effect.gen(function* () {
@@ -74,11 +77,11 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 send = lambda text: s.sendto(text.encode(), ("127.0.0.1", udp))
 for _ in range(100):
     send("hits:1|c")
-send("hits:1|c|@0.1\\\\nanswer:10|ms\\\\nanswer:20|ms|@0.1\\\\nanswer:20|ms")
-send("hits:1|c|#env:prod,path:/\\\\nhits:2|c|#path:/,env:prod\\\\nqueue:7|g\\\\nqueue:-2|g")
-send("users:ada|s\\\\nusers:bob|s\\\\nnothing")
+send("hits:1|c|@0.1\\nanswer:10|ms\\nanswer:20|ms|@0.1\\nanswer:20|ms")
+send("hits:1|c|#env:prod,path:/\\nhits:2|c|#path:/,env:prod\\nqueue:7|g\\nqueue:-2|g")
+send("users:ada|s\\nusers:bob|s\\nnothing")
 with socket.create_connection(("127.0.0.1", tcp), 30) as c:
-    c.sendall(b"users:ada|s\\\\nusers:eve|s\\\\nnothing\\\\n" + b"hits:1|c\\\\n" * 1000)
+    c.sendall(b"users:ada|s\\nusers:eve|s\\nnothing\\n" + b"hits:1|c\\n" * 1000)
     c.shutdown(socket.SHUT_WR)
     c.recv(1)
 `

@@ -57,7 +57,7 @@ def send(data):
 def chunks(data, size):
     pieces = [data[i:i + size] for i in range(0, len(data), size)]
     id = os.urandom(8)
-    all = [b"\\\\x1e\\\\x0f" + id + bytes([i, len(pieces)]) + piece for i, piece in enumerate(pieces)]
+    all = [b"\\x1e\\x0f" + id + bytes([i, len(pieces)]) + piece for i, piece in enumerate(pieces)]
     random.shuffle(all)
     for chunk in all: send(chunk)
     send(all[0])
@@ -67,7 +67,7 @@ send(zlib.compress(message("zlib", 20000)))
 chunks(message("chunks", 20000), 1420)
 chunks(gzip.compress(message("gzip in chunks", 20000)), 20)
 with socket.create_connection(("127.0.0.1", tcp), 30) as c:
-    c.sendall(message("tcp", 100000) + b"\\\\0")
+    c.sendall(message("tcp", 100000) + b"\\0")
     c.shutdown(socket.SHUT_WR)
     c.recv(1)
 `
