@@ -99,7 +99,14 @@ export const bind = <S extends { readonly close: () => unknown }>(
       looking(() => settled(path, mode)),
       () => Effect.sync(() => server.close())
     )
-    return { server, close: once(() => options.leave(server, path, own)), lost: () => lost(path, own) }
+    let closed = false
+    const close = () => {
+      if (closed) return
+      closed = true
+      options.leave(server, path, own)
+    }
+    // A stop that takes its time is still watched, and has removed the path itself.
+    return { server, close, lost: () => (closed ? undefined : lost(path, own)) }
   })
 
 /** The socket that was just bound to a path, with exactly `mode`. */
@@ -254,12 +261,3 @@ const stat = (path: string): fs.Stats | undefined => fs.lstatSync(path, { throwI
 
 /** What it returns, if it does not throw. */
 export const attempt = <A>(f: () => A): A | undefined => Result.getOrUndefined(Result.try(f))
-
-const once = (f: () => void): (() => void) => {
-  let done = false
-  return () => {
-    if (done) return
-    done = true
-    f()
-  }
-}
