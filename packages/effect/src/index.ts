@@ -9,5 +9,11 @@ export * as HttpBridge from "./HttpBridge.ts"
 /** How the servers of a program do, as routes of Effect's `HttpRouter`: for programs that serve HTTP anyhow. */
 export * as MetricsRoutes from "./MetricsRoutes.ts"
 
+/** A rate that several programs count together: Effect's `RateLimiter`, in Redis or wherever its store is, behind `Middleware.rateLimit` and `RateLimit.verify`. */
+export * as RateLimit from "./RateLimit.ts"
+
+/** Effect's RPC on our servers: for programs that have an `RpcGroup`, and want limits, admission, every listener, and a stop that loses no call. */
+export * as RpcBridge from "./RpcBridge.ts"
+
 /** A declared server as Effect's `SocketServer`, and a URL as its `Socket`: what runs on those runs on all our listeners, with our limits, admission and stop. */
 export * as SocketBridge from "./SocketBridge.ts"

@@ -1,0 +1,261 @@
+/** RPC over whole connections: Effect's server has them, and a stop waits for their calls. */
+import type * as Connection from "@socketserver/core/Connection"
+import type * as Handler from "@socketserver/core/Handler"
+import * as Response from "@socketserver/core/Response"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { CurrentConnection } from "../CurrentConnection.ts"
+import {
+  type Call,
+  type Control,
+  type FromClient,
+  type FromServer,
+  interrupted,
+  knocking,
+  pong
+} from "./rpcMessages.ts"
+import type { Side, Write } from "./rpcServing.ts"
+
+export type RpcConnection = Connection.Connection<FromClient, FromServer>
+
+interface Options {
+  /** Calls of one connection that run at a time. */
+  readonly maxInFlight: number
+  /** What waits beyond those, in bytes. */
+  readonly maxWaiting: number
+}
+
+/** The connections that calls come on. */
+export class Connections implements Side {
+  private readonly open = new Map<number, Client>()
+  private readonly options: Options
+  private ids = 0
+  private isStopping = false
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  readonly send = (clientId: number, response: FromServer): Effect.Effect<void> =>
+    this.open.get(clientId)?.send(response) ?? Effect.void
+
+  readonly end = (clientId: number): void => this.open.get(clientId)?.end()
+
+  /** Handles connections, with Effect's server behind. */
+  handler(write: Write, disconnect: (clientId: number) => void): Handler.Handler<RpcConnection, never> {
+    return ({ body: connection }) =>
+      Effect.contextWith((context: Context.Context<never>) => {
+        const id = this.ids++
+        const client = new Client(id, connection, write, this.options, context)
+        this.open.set(id, client)
+        // What had come before a stop is read, also where its turn comes after it.
+        const late = Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 3 }), client.finish)
+        const reading = this.isStopping
+          ? Effect.raceFirst(client.reading, Effect.andThen(late, Effect.never))
+          : client.reading
+        return Effect.raceFirst(reading, client.over).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              this.open.delete(id)
+              if (!client.isOver) disconnect(id)
+            })
+          ),
+          Effect.as(Response.empty)
+        )
+      }).pipe(Effect.provideService(CurrentConnection, connection))
+  }
+
+  /** The server stops: connections end once their calls have, those that it has told of it. */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    this.isStopping = true
+    const told = [...this.open.values()].filter((client) => client.isTold)
+    const all = told.length === this.open.size
+    return Effect.andThen(
+      Effect.forEach(told, (client) => client.finish, { discard: true }),
+      all ? Effect.void : Effect.andThen(Effect.yieldNow, this.stop)
+    )
+  })
+}
+
+/** One connection: a client of Effect's server. */
+class Client {
+  private readonly id: number
+  private readonly connection: RpcConnection
+  private readonly write: Write
+  private readonly options: Options
+  private readonly context: Context.Context<never>
+  private readonly inFlight = new Set<Call["id"]>()
+  /** Calls that wait for others to end, and the bytes that they came in. */
+  private waiting: Array<Call> = []
+  private waitingBytes = 0
+  private seenBytes = 0
+  /** No more calls are taken. */
+  private isFinishing = false
+  private hasSaidSo = false
+  /** No acknowledgement will come any more: who reads what it is sent is told by TCP alone. */
+  private isDeaf = false
+  private onOver: () => void = noop
+  private onRoom: () => void = noop
+  isOver = false
+
+  constructor(id: number, connection: RpcConnection, write: Write, options: Options, context: Context.Context<never>) {
+    this.id = id
+    this.connection = connection
+    this.write = write
+    this.options = options
+    this.context = context
+  }
+
+  /** Whether the server has told it of a stop. */
+  get isTold(): boolean {
+    return this.connection.endedBy !== undefined
+  }
+
+  readonly over: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.isOver) return resume(Effect.void)
+    this.onOver = () => resume(Effect.void)
+  })
+
+  /** Reads until the peer sends no more, or what cannot be decoded; and then lets what it has asked for end. */
+  get reading(): Effect.Effect<never> {
+    const { connection } = this
+    const each = Effect.flatMap(connection.pull, (messages) => this.receiveAll(messages))
+    return Effect.forever(Effect.flatMap(this.room, () => each)).pipe(
+      Effect.catch(() => this.deafen),
+      Effect.andThen(knocking(this.say(pong)))
+    )
+  }
+
+  private receiveAll(messages: ReadonlyArray<FromClient>): Effect.Effect<void> {
+    if (messages.length === 1) return this.receive(messages[0] as FromClient)
+    return Effect.forEach(messages, (message) => this.receive(message), { discard: true })
+  }
+
+  private receive(message: FromClient): Effect.Effect<void> {
+    switch (message._tag) {
+      case "Request":
+        return this.ask(message)
+      case "Ping":
+        return this.say(pong)
+      case "Eof":
+        return this.finish
+      case "Interrupt":
+      case "Ack":
+        return this.about(message)
+    }
+  }
+
+  private ask(call: Call): Effect.Effect<void> {
+    if (this.isFinishing || this.inFlight.has(call.id)) return Effect.void
+    if (this.waiting.length === 0 && this.inFlight.size < this.options.maxInFlight) return this.begin(call)
+    const { bytesRead } = this.connection
+    this.waiting.push(call)
+    this.waitingBytes += waitingCost + bytesRead - this.seenBytes
+    this.seenBytes = bytesRead
+    return Effect.void
+  }
+
+  private begin(call: Call): Effect.Effect<void> {
+    // No reply says when a notification has ended.
+    if (call.isNotification !== true) this.inFlight.add(call.id)
+    return this.write(this.id, call)
+  }
+
+  /** What concerns a call. */
+  private about(control: Extract<Control, { readonly requestId: unknown }>): Effect.Effect<void> {
+    const { requestId } = control
+    if (this.inFlight.has(requestId)) return this.write(this.id, control)
+    if (control._tag === "Ack" || this.waiting.length === 0) return Effect.void
+    const others = this.waiting.filter(({ id }) => id !== requestId)
+    if (others.length === this.waiting.length) return Effect.void
+    this.waiting = others
+    return this.say(interrupted(requestId))
+  }
+
+  /** Waits until what waits is within its bound. */
+  private readonly room: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.waiting.length > 0) {
+      if (this.waitingBytes >= this.options.maxWaiting) return this.less
+    } else {
+      this.waitingBytes = 0
+      this.seenBytes = this.connection.bytesRead
+    }
+    return Effect.void
+  })
+
+  private readonly less: Effect.Effect<void> = Effect.callback((resume) => {
+    this.onRoom = () => resume(Effect.void)
+  })
+
+  /** Effect's server says something to it. */
+  send(response: FromServer): Effect.Effect<void> {
+    if (response._tag === "Exit") return this.answer(response.requestId, response)
+    const said = this.say(response)
+    if (!this.isDeaf || response._tag !== "Chunk") return said
+    return Effect.andThen(said, this.write(this.id, { _tag: "Ack", requestId: response.requestId }))
+  }
+
+  private answer(id: Call["id"], response: FromServer): Effect.Effect<void> {
+    this.inFlight.delete(id)
+    const said = this.say(response)
+    return this.waiting.length === 0 ? said : Effect.andThen(said, this.next)
+  }
+
+  /** Begins what waits, as the connection's own. */
+  private get next(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const begun: Array<Effect.Effect<void>> = []
+      while (this.waiting.length > 0 && this.inFlight.size < this.options.maxInFlight) {
+        begun.push(this.begin(this.waiting.shift() as Call))
+      }
+      if (this.waiting.length === 0) this.waitingBytes = 0
+      this.onRoom()
+      this.onRoom = noop
+      if (this.isFinishing) begun.push(this.finish)
+      return Effect.provideContext(
+        Effect.forEach(begun, (each) => each, { discard: true }),
+        this.context
+      )
+    })
+  }
+
+  /** What has been asked for is answered; no more is taken. */
+  get finish(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isFinishing = true
+      if (this.hasSaidSo || this.waiting.length > 0) return Effect.void
+      this.hasSaidSo = true
+      return Effect.provideContext(this.write(this.id, { _tag: "Eof" }), this.context)
+    })
+  }
+
+  /** Nothing more is read. Streams go on all the same. */
+  private get deafen(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isDeaf = true
+      const acks = [...this.inFlight].map((requestId) => this.write(this.id, { _tag: "Ack", requestId }))
+      return Effect.andThen(
+        Effect.forEach(acks, (ack) => ack, { discard: true }),
+        this.finish
+      )
+    })
+  }
+
+  /** All of its calls are over. */
+  end(): void {
+    this.isOver = true
+    this.onOver()
+  }
+
+  /** Whoever is gone is told nothing; what cannot be encoded is a defect of its call. */
+  private say(response: FromServer): Effect.Effect<void> {
+    return Effect.catch(this.connection.write(response), (error) =>
+      error.reason._tag === "EncodeFailed" ? Effect.die(error.reason.problem) : Effect.void
+    )
+  }
+}
+
+/** What a call takes that waits, beside what it came in. */
+const waitingCost = 256
+
+const noop = () => {}

@@ -1,0 +1,113 @@
+/** What RPC clients and servers say to each other, and how it crosses. */
+import * as Protocol from "@socketserver/core/Protocol"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as RpcMessage from "effect/rpc/RpcMessage"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
+
+export type FromClient = RpcMessage.FromClientEncoded
+export type FromServer = RpcMessage.FromServerEncoded
+export type Call = RpcMessage.RequestEncoded
+export type Control = Exclude<FromClient, Call>
+
+export type Serialization = "ndjson" | "json-rpc"
+
+export interface MessageOptions {
+  readonly serialization?: Serialization | undefined
+  readonly maxFrameBytes?: number | undefined
+}
+
+/** A mebibyte: payloads of calls are larger than lines that people type. */
+const defaultFrame = 1_048_576
+
+/** The messages of RPC, one in a line. */
+export const messages = ({
+  maxFrameBytes = defaultFrame,
+  serialization = "ndjson"
+}: MessageOptions = {}): Protocol.Protocol<FromClient, FromServer> =>
+  serialization === "ndjson" ? ndjson(maxFrameBytes) : jsonRpc(maxFrameBytes)
+
+const ndjson = (maxFrameBytes: number) =>
+  Protocol.transform(Protocol.ndjson({ maxFrameBytes }), {
+    request: { decode: checked, encode: Result.succeed },
+    response: { decode: (message) => Result.succeed(message as FromServer), encode: Result.succeed }
+  })
+
+/** A batch is several messages, whose replies would be one: it is refused. */
+const jsonRpc = (maxFrameBytes: number) => {
+  const parser = RpcSerialization.ndJsonRpc({ maxBufferSize: "unbounded" }).makeUnsafe()
+  const decode = (line: string): Result.Result<unknown, string> => {
+    if (line.trimStart().startsWith("[")) return Result.fail("batches are not read here")
+    return Result.mapError(
+      Result.try(() => parser.decode(`${line}\n`)[0]),
+      () => "it is not JSON-RPC"
+    )
+  }
+  const encode = (message: unknown) => Result.succeed(String(parser.encode(message)).trimEnd())
+  return Protocol.transform(Protocol.lines({ maxFrameBytes }), {
+    request: { decode: (line) => Result.flatMap(decode(line), checked), encode },
+    response: { decode: (line) => decode(line) as Result.Result<FromServer, string>, encode }
+  })
+}
+
+/** What strangers send may be anything, and Effect's server takes it for what it should be. */
+const checked = (value: unknown): Result.Result<FromClient, string> => {
+  if (typeof value !== "object" || value === null) return Result.fail("a message is an object")
+  const message = value as { readonly [K in keyof Call]?: unknown } & { readonly requestId?: unknown }
+  switch (message._tag as unknown) {
+    case "Request":
+      if (typeof message.tag !== "string") return Result.fail("a request has a tag")
+      if (!isId(message.id) && message.isNotification !== true)
+        return Result.fail("the id of a request is text or a number")
+      if (!Array.isArray(message.headers) || !message.headers.every(isPair)) {
+        return Result.fail("headers are pairs of texts")
+      }
+      if (!isSpan(message)) return Result.fail("a span has its ids")
+      return Result.succeed(value as Call)
+    case "Ack":
+    case "Interrupt":
+      return isId(message.requestId)
+        ? Result.succeed(value as Control)
+        : Result.fail("it does not say which request it is about")
+    case "Ping":
+    case "Eof":
+      return Result.succeed(value as Control)
+    default:
+      return Result.fail("it is no message of an RPC client")
+  }
+}
+
+const isId = (id: unknown): boolean => typeof id === "string" || typeof id === "number"
+
+const isPair = (pair: unknown): boolean =>
+  Array.isArray(pair) && pair.length === 2 && typeof pair[0] === "string" && typeof pair[1] === "string"
+
+const isSpan = ({ sampled, spanId, traceId }: { readonly [K in keyof Call]?: unknown }): boolean =>
+  (spanId === undefined && traceId === undefined) ||
+  (typeof spanId === "string" && typeof traceId === "string" && typeof sampled === "boolean")
+
+/** What a ping is answered with. */
+export const pong: FromServer = { _tag: "Pong" }
+
+/**
+ * Says something, now and then, to a peer that sends no more: one that has ended its
+ * side, or is gone. Nothing else tells which, as long as its calls have nothing to say.
+ */
+export const knocking = (say: Effect.Effect<void>): Effect.Effect<never> =>
+  Effect.forever(Effect.andThen(Effect.sleep(knockMillis), say))
+
+const knockMillis = 5_000
+
+/** The answer to a call that was interrupted. */
+export const interrupted = (requestId: Call["id"]): FromServer => ({
+  _tag: "Exit",
+  requestId,
+  exit: { _tag: "Failure", cause: [{ _tag: "Interrupt", fiberId: undefined }] }
+})
+
+/** The answer to a call that died of something. */
+export const died = (requestId: Call["id"], defect: unknown): FromServer => ({
+  _tag: "Exit",
+  requestId,
+  exit: { _tag: "Failure", cause: [{ _tag: "Die", defect }] }
+})
