@@ -21,7 +21,8 @@ import type * as Peer from "./Peer.ts"
 
 /**
  * What can be known of a live connection. A datagram is a connection of one
- * request, which lives until that is answered.
+ * request, which lives until that is answered; with a `Session` its sender is the
+ * connection of all its datagrams.
  *
  * @category models
  * @since 0.1.0

@@ -3,7 +3,8 @@
  * to request.
  *
  * A `Session` sets each connection up when its peer connects, and yields the
- * handler of its requests. It is an object and no function, so that a middleware
+ * handler of its requests. Over datagrams it is the sender that is set up, with its
+ * first datagram. It is an object and no function, so that a middleware
  * for handlers cannot wrap it by accident and silence its greeting; those of
  * `Middleware` take both.
  *
@@ -30,7 +31,7 @@ const TypeId = "~@socketserver/core/Session"
  */
 export interface Session<in In, in out Out, out R = never> {
   readonly [TypeId]: typeof TypeId
-  /** Runs when the peer connects, before its first request, in a scope that closes when the connection has ended and its last handler with it. */
+  /** Runs when the peer connects, before its first request, in a scope that closes when the connection has ended and its last handler with it. Over datagrams it runs for a sender's first, and the scope closes when the sender was silent for `senderTimeout`, or made room for another (`maxSenders`). */
   readonly setup: (
     connection: Connection.Ref<Out>
   ) => Effect.Effect<Handler.Handler<In, Out, R>, Outcome.Refused, R | Scope.Scope>

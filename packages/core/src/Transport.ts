@@ -90,6 +90,10 @@ export interface ServerOptions {
   readonly loginTimeout?: Settings.Time | undefined
   /** How long a connection may live: the first reply after that is its last, so that no request crosses with the close. Not for whole connections. Default: off. */
   readonly maxLifetime?: Settings.Time | undefined
+  /** Senders of datagrams that a `Session` has state for. Default: 4096. Over it the one is forgotten that has been silent for longest: of those that have sent a single datagram, whose addresses may be forged, as long as these are more than a quarter; else of the others. Whoever has a datagram at work is not, so that there may be as many as there are of those. Its state is released, and its next datagram begins anew. */
+  readonly maxSenders?: number | undefined
+  /** How long such a sender may send nothing, and have nothing at work, before it is forgotten. Default: 60 seconds. `"off"` is off. */
+  readonly senderTimeout?: Settings.Time | undefined
   /** Turns peers away before anything is read from them, and before a TLS handshake: `false` closes the connection, or drops the datagram, and counts it as `Refused`. It is told how many connections the peer has already. One that throws or dies refuses that peer, and is logged. Default: everybody may come. */
   readonly verify?: Verify | undefined
   /** How long a stop may take. Default: 10 seconds. After it, handlers are interrupted (`Drained`) and sockets destroyed. A handler that holds the event loop holds up the stop, too. */

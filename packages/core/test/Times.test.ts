@@ -67,6 +67,7 @@ const takers: ReadonlyArray<Taker> = [
   option("requestTimeout", true),
   option("loginTimeout", true),
   option("maxLifetime", true),
+  option("senderTimeout", true),
   option("drainTimeout", false, true),
   {
     what: "Middleware.timeout",

@@ -287,7 +287,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * The limits and deadlines have variables of the names of their options:
  * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_PEER`, `MAX_OPENING`, `MAX_REQUESTS_PER_PEER`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
  * `WRITE_TIMEOUT`, `IDLE_TIMEOUT`, `REQUEST_TIMEOUT`, `LOGIN_TIMEOUT`,
- * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `DRAIN_TIMEOUT`, `DRAIN_DELAY`.
+ * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `MAX_SENDERS`, `SENDER_TIMEOUT`, `DRAIN_TIMEOUT`, `DRAIN_DELAY`.
  *
  * **Gotchas**
  *
@@ -329,6 +329,8 @@ export const layerConfig = <Self, In, Out>(
         loginTimeout: set.loginTimeout ?? options.loginTimeout,
         maxLifetime: set.maxLifetime ?? options.maxLifetime,
         placeTimeout: set.placeTimeout ?? options.placeTimeout,
+        maxSenders: set.maxSenders ?? options.maxSenders,
+        senderTimeout: set.senderTimeout ?? options.senderTimeout,
         drainTimeout: set.drainTimeout ?? options.drainTimeout,
         drainDelay: set.drainDelay ?? options.drainDelay,
         startTimeout: set.startTimeout ?? options.startTimeout
@@ -486,6 +488,8 @@ const settings = (options: LayerConfigOptions) => {
     loginTimeout: parsed("LOGIN_TIMEOUT", duration({ off: true })),
     maxLifetime: parsed("MAX_LIFETIME", duration({ off: true })),
     placeTimeout: parsed("PLACE_TIMEOUT", duration({})),
+    maxSenders: parsed("MAX_SENDERS", positive),
+    senderTimeout: parsed("SENDER_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxConnectionsPerPeer: parsed("MAX_CONNECTIONS_PER_PEER", positiveOrOff),
     maxOpening: parsed("MAX_OPENING", positiveOrOff),

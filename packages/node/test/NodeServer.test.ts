@@ -152,6 +152,8 @@ describe("NodeServer.layerConfig", () => {
     ["LOGIN_TIMEOUT", "loginMillis", "7s", 7_000],
     ["MAX_LIFETIME", "lifetimeMillis", "7s", 7_000],
     ["PLACE_TIMEOUT", "placeMillis", "7s", 7_000],
+    ["SENDER_TIMEOUT", "senderMillis", "7s", 7_000],
+    ["MAX_SENDERS", "maxSenders", "7", 7],
     ["MAX_CONNECTIONS", "maxConnections", "7", 7],
     ["MAX_CONNECTIONS_PER_PEER", "maxConnectionsPerPeer", "7", 7],
     ["MAX_PIPELINED", "maxPipelined", "7", 7],

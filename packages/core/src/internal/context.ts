@@ -11,6 +11,7 @@ import type * as Protocol from "../Protocol.ts"
 import type * as Response from "../Response.ts"
 import type * as Connection from "../Connection.ts"
 import { Budget } from "./budget.ts"
+import type { DatagramConnection } from "./datagramConnection.ts"
 import { Deadlines } from "./deadlines.ts"
 import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
@@ -43,8 +44,12 @@ export interface Events<In, Out> {
   readonly settled: () => void
   /** A connection is not read for now, so that nothing may say that its peer is gone. */
   readonly unread: () => void
+  /** A datagram is a request. Only told where there are sessions. */
+  readonly spoke: (connection: DatagramConnection<In, Out>) => void
   /** A connection has ended, and its handlers with it. */
   readonly released: (connection: ServerConnection<In, Out>, finalizers: ReadonlyArray<Finalizer>) => void
+  /** A sender of datagrams has ended. */
+  readonly left: (finalizers: ReadonlyArray<Finalizer>) => void
   /** What is said to a peer that a limit turns away. */
   readonly turnedAway: (refused: Outcome.Refused, connection: Connection.Info) => Response.Response<unknown> | undefined
   /** What is said to a peer whose input cannot be decoded, before its connection closes. */

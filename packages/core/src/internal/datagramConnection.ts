@@ -12,6 +12,7 @@ import { awaitPlace } from "./place.ts"
 import { Pushes } from "./pushes.ts"
 import { Reader } from "./reading.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
+import type { Sender } from "./senders.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import { TypedConnection } from "./typedConnection.ts"
 import { Unencodable } from "./unencodable.ts"
@@ -34,12 +35,18 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   /** How the request ends once everything has been sent. */
   private verdict: Outcome.Outcome | undefined = undefined
   protected isOver = false
+  /** Whose it is, where a session has state for each sender. */
+  declare sender: Sender<In, Out> | undefined
   // What has gone back, where that is bounded. Not initialised: it takes memory in each.
   declare private sentBytes: number | undefined
 
   constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
     super(context, new ReplyWire(datagram), id)
     this.wire.belongTo(this)
+  }
+
+  override get ref(): Connection.Ref<Out> {
+    return this.sender ?? this
   }
 
   /** Each push is a datagram of its own, also after the answer. */
@@ -85,6 +92,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       context.deadlines.by(this, this.activity.heard.at + context.limits.requestMillis)
       this.line.add(reader.messages[0] as In, reader.payloads[0])
       this.account()
+      if (context.hasSessions) context.events.spoke(this)
       return this.line.offer()
     }
     context.ledger.record(fault, undefined, this)
@@ -112,6 +120,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       if (problem !== undefined) return this.line.settle(incoming, unencodable(problem))
     }
     this.dialogue?.input.deliver()
+    if (response.close) this.sender?.dismiss("self")
     // The connection ends with its handler.
     if (this.dialogue !== undefined) this.outbox.end()
     this.verdict = response.outcome ?? this.dialogue?.input.fault ?? Outcome.completed
@@ -172,8 +181,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   withholds(bytes: number): Outcome.Undelivered | undefined {
     const { reflection } = this.context
     if (!reflection.isOn) return undefined
+    if (this.sender !== undefined) return this.sender.withholds(bytes)
     const before = this.sentBytes ?? 0
-    const withheld = reflection.withholds(this.wire.datagram, before, bytes)
+    const withheld = reflection.withholds(this.peer, this.bytesRead, before, bytes)
     if (withheld === undefined) this.sentBytes = before + bytes
     return withheld
   }

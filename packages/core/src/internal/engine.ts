@@ -9,12 +9,14 @@ import type * as Response from "../Response.ts"
 import type * as Server from "../Server.ts"
 import type * as Transport from "../Transport.ts"
 import { type Runner, ServerContext } from "./context.ts"
+import { DatagramConnection } from "./datagramConnection.ts"
 import { Gate } from "./gate.ts"
 import type { Incoming } from "./incoming.ts"
 import { Intake } from "./intake.ts"
 import { factsOf } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import { Readiness } from "./readiness.ts"
+import { type Sender, Senders } from "./senders.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Stop } from "./stop.ts"
 import { payloadOf } from "./undecoded.ts"
@@ -49,6 +51,8 @@ export class Engine<In, Out> {
   readonly context: ServerContext<In, Out>
   readonly gate: Gate<In, Out>
   readonly intake: Intake<In, Out>
+  /** Who sends datagrams, where sessions have state for each. */
+  readonly senders: Senders<In, Out>
   readonly stop: Stop<In, Out>
   readonly readiness: Readiness<In, Out>
   /** What a policy does with the place of a reply that waits, if it does anything. */
@@ -83,9 +87,14 @@ export class Engine<In, Out> {
           this.onParked === undefined ? () => this.intake.othersWait(request) : this.onParked(request),
         settled: () => this.stop.settled(),
         unread: () => this.gate.lookout.arm(),
+        spoke: (connection) => {
+          if (this.served?.onConnect !== undefined) this.senders.join(connection)
+        },
         released: (connection, finalizers) => {
+          if (connection instanceof DatagramConnection) connection.sender?.leave(connection)
           if (this.gate.release(connection)) this.stop.released(finalizers)
         },
+        left: (finalizers) => this.stop.released(finalizers),
         turnedAway: (refused, connection) =>
           this.said("onTurnedAway", connection, () => this.served?.onTurnedAway?.(refused, connection)),
         lastWords: (fault, connection) =>
@@ -97,7 +106,8 @@ export class Engine<In, Out> {
     this.intake = new Intake(this.context)
     this.gate = new Gate(this.context, verify, (connection) => this.connected(connection))
     this.context.budget.watch(this.gate.connections, () => this.gate.regulate())
-    this.stop = new Stop(this.context, this.gate, this.intake)
+    this.senders = new Senders(this.context, (sender) => this.meet(sender))
+    this.stop = new Stop(this.context, this.gate, this.intake, this.senders)
     this.readiness = new Readiness(this.context, this.gate, this.intake, this.stop)
   }
 
@@ -113,6 +123,7 @@ export class Engine<In, Out> {
     // What is waited for is told by the limits: each is looked at anew.
     for (const connection of gate.connections.values()) context.deadlines.by(connection, context.now() + 1)
     gate.limited()
+    this.senders.limited()
     context.shares.limited()
   }
 
@@ -147,6 +158,11 @@ export class Engine<In, Out> {
     if (this.served?.onConnect === undefined) return
     const { onConnect, run } = this.served
     const { context } = this
+    if (connection instanceof DatagramConnection && context.protocol.kind === "messages") {
+      // Whoever sends it is set up once it is a request. Here it is one that had come before anybody served it.
+      if (connection.line.first !== undefined) this.senders.join(connection)
+      return
+    }
     const setup = run(Effect.exit(Effect.suspend(() => onConnect(connection))))
     let isLate = false
     if (setup.pollUnsafe() === undefined) {
@@ -168,6 +184,24 @@ export class Engine<In, Out> {
       const refused = ended.cause.reasons.find(Cause.isFailReason)?.error as Outcome.Refused | undefined
       context.ledger.record(refused ?? Outcome.failed(ended.cause), undefined, connection)
       context.run(connection.close)
+    })
+  }
+
+  /** A sender is known from now on. Where it is refused, the datagrams that wait for that are, too. */
+  private meet(sender: Sender<In, Out>): void {
+    if (this.served?.onConnect === undefined) return
+    const { onConnect, run } = this.served
+    const setup = run(Effect.exit(Effect.suspend(() => onConnect(sender))))
+    if (setup.pollUnsafe() === undefined) {
+      sender.setsUp((refused) => {
+        sender.refuse(refused)
+        sender.dismiss("self")
+      })
+    }
+    setup.addObserver((exit) => {
+      sender.isSetUp()
+      const ended = exit._tag === "Success" ? exit.value : exit
+      if (ended._tag === "Failure") sender.dismiss("self")
     })
   }
 

@@ -23,7 +23,10 @@ export const makeServer = <In, Out>(
     addresses: [listening.address, ...others.map(({ address }) => address)],
     protocol: engine.context.protocol,
     requests: engine.intake.requests,
-    connections: Effect.sync(() => [...engine.gate.connections.values()]),
+    // A sender of datagrams is there between them, too.
+    connections: Effect.sync(() => [
+      ...new Set([...Array.from(engine.gate.connections.values(), ({ ref }) => ref), ...engine.senders.all])
+    ]),
     counts: Effect.sync(() => ({ ...engine.context.ledger.counts })),
     refusals: Effect.sync(() => ({ ...engine.context.ledger.refusals })),
     begun: Effect.sync(() => engine.context.requestsBegun),

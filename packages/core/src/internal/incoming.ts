@@ -96,7 +96,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   }
 
   get connection(): Connection.Ref<Out> {
-    return this.on
+    return this.on.ref
   }
 
   /** Calls back with its outcome, at once where it has one. */

@@ -36,6 +36,10 @@ export interface Limits {
   readonly requestMillis: number
   readonly loginMillis: number
   readonly lifetimeMillis: number
+  /** Senders of datagrams that a session has state for. */
+  readonly maxSenders: number
+  /** How long one of them may be silent. */
+  readonly senderMillis: number
   readonly drainMillis: number
   /** How long a server whose program is told to stop goes on accepting. */
   readonly delayMillis: number
@@ -120,6 +124,12 @@ export const resolve = (
     const idleMillis = yield* ofOption("idleTimeout", options.idleTimeout ?? "off", forever)
     const requestMillis = yield* ofOption("requestTimeout", options.requestTimeout ?? "off", forever)
     const loginMillis = yield* ofOption("loginTimeout", options.loginTimeout ?? "30 seconds", forever)
+    const maxSenders = options.maxSenders ?? 4_096
+    if (!Number.isSafeInteger(maxSenders) || maxSenders < 1) {
+      const problem = `it must be a positive integer, not ${maxSenders}`
+      return yield* Result.fail(new InvalidOption({ option: "maxSenders", problem }))
+    }
+    const senderMillis = yield* ofOption("senderTimeout", options.senderTimeout ?? "60 seconds", forever)
     const lifetimeMillis = yield* ofOption("maxLifetime", options.maxLifetime ?? "off", forever)
     const drainMillis = yield* ofOption("drainTimeout", options.drainTimeout ?? "10 seconds", { zero: true })
     const delayMillis = yield* ofOption("drainDelay", options.drainDelay ?? 0, { zero: true })
@@ -149,6 +159,8 @@ export const resolve = (
       requestMillis,
       loginMillis,
       lifetimeMillis,
+      maxSenders,
+      senderMillis,
       drainMillis,
       delayMillis,
       placeMillis,
@@ -174,6 +186,7 @@ export const among = (limits: Limits, options: ServerOptions, copies: number): L
     maxConnectionsPerPeer:
       options.maxConnectionsPerPeer === undefined ? Math.ceil(maxConnections / 2) : limits.maxConnectionsPerPeer,
     maxMemory: share(limits.maxMemory),
+    maxSenders: share(limits.maxSenders),
     maxOpening: share(limits.maxOpening)
   }
 }

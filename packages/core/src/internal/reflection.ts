@@ -1,6 +1,5 @@
 import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
-import type * as Wire from "../Wire.ts"
 import { Buckets } from "./buckets.ts"
 import type { ServerContext } from "./context.ts"
 import { peerKeyOf } from "./peerKey.ts"
@@ -25,13 +24,12 @@ export class Reflection {
     return maxAmplification < Infinity || maxRepliesPerNetwork < Infinity
   }
 
-  /** Why a reply to a datagram is not sent, to whose sender so many bytes have gone already. */
-  withholds(datagram: Wire.Datagram, before: number, bytes: number): Outcome.Undelivered | undefined {
+  /** Why a reply is not sent to a sender of so many bytes, to whom so many have gone already. */
+  withholds(peer: Peer.Peer, heard: number, before: number, bytes: number): Outcome.Undelivered | undefined {
     const { maxAmplification, maxRepliesPerNetwork } = this.context.limits
-    const { peer } = datagram
     const network = networkOf(peer)
     if (network === undefined) return undefined
-    if (before + bytes > maxAmplification * datagram.data.length) {
+    if (before + bytes > maxAmplification * heard) {
       return this.withheld("maxAmplification", maxAmplification, peer)
     }
     if (maxRepliesPerNetwork < Infinity && this.bucketsOf(maxRepliesPerNetwork).take(network, this.context.now()) < 0) {

@@ -54,6 +54,11 @@ export abstract class ServerConnection<In, Out>
     this.outbox.owner = this
   }
 
+  /** What its requests' handlers see as the connection that these have come on. */
+  get ref(): Connection.Ref<Out> {
+    return this
+  }
+
   get inFlight(): number {
     return this.line.inFlight
   }

@@ -9,6 +9,7 @@ import type { Gate } from "./gate.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest } from "./incoming.ts"
 import type { Intake } from "./intake.ts"
+import type { Senders } from "./senders.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Tally } from "./tally.ts"
 import { Waiters } from "./waiters.ts"
@@ -25,6 +26,7 @@ export class Stop<In, Out> {
   private readonly context: ServerContext<In, Out>
   private readonly gate: Gate<In, Out>
   private readonly intake: Intake<In, Out>
+  private readonly senders: Senders<In, Out>
   private phase: "running" | "announced" | "stopping" | "stopped" = "running"
   private failure: ServerError | undefined = undefined
   private isTold = false
@@ -36,8 +38,14 @@ export class Stop<In, Out> {
   private readonly waiting = new Waiters()
   private readonly callers: Callers<In, Out>
 
-  constructor(context: ServerContext<In, Out>, gate: Gate<In, Out>, intake: Intake<In, Out>) {
+  constructor(
+    context: ServerContext<In, Out>,
+    gate: Gate<In, Out>,
+    intake: Intake<In, Out>,
+    senders: Senders<In, Out>
+  ) {
     this.context = context
+    this.senders = senders
     this.gate = gate
     this.intake = intake
     this.callers = new Callers(context, gate.connections)
@@ -99,11 +107,12 @@ export class Stop<In, Out> {
 
   private begin(): void {
     if (this.phase !== "running") return
-    const { context, gate } = this
+    const { context, gate, senders } = this
     // Before anything that could throw: a stop always ends.
     this.cancelDeadline = deadline(context, () => {
       if (this.phase === "announced") gate.closeQueues()
       this.each("cut off", (connection) => connection.cut())
+      senders.end()
       this.finish()
     })
     this.phase = "announced"
@@ -179,7 +188,13 @@ export class Stop<In, Out> {
 
   private look(): void {
     if (this.phase !== "stopping") return
-    if (this.gate.connections.size === 0 && this.releasing === 0) return this.finish()
+    if (this.gate.connections.size === 0) {
+      // All of them have ended before any is looked at again.
+      this.releasing++
+      this.senders.end()
+      this.releasing--
+      if (this.releasing === 0) return this.finish()
+    }
     this.waiting.look()
   }
 

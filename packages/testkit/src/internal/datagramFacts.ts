@@ -283,7 +283,7 @@ export const datagramFacts = (subject: Subject): void => {
       assert.strictEqual(yield* client.take, "handled")
     }).pipe(on(subject.layer(Lines))))
 
-  test("sets up and releases what a handler has for each connection", () => {
+  test("sets up once what a session has for each sender, and releases it when it was silent, or at a stop", () => {
     const steps: Array<string> = []
     const handler = Session.make((connection: Connection.Ref<string>) =>
       Effect.as(
@@ -295,10 +295,13 @@ export const datagramFacts = (subject: Subject): void => {
       )
     )
     return Effect.gen(function* () {
-      const client = yield* Lines.client
-      for (const line of ["one", "two"]) assert.strictEqual(yield* client.send(line), line)
-      yield* until(Effect.sync(() => steps.length === 4))
-      assert.deepStrictEqual(steps, ["setup number", "release", "setup number", "release"])
+      const [first, second] = [yield* Lines.client, yield* Lines.client]
+      for (const line of ["one", "two"]) assert.strictEqual(yield* first.send(line), line)
+      assert.deepStrictEqual(steps, ["setup number"])
+      assert.strictEqual(yield* second.send("three"), "three")
+      assert.deepStrictEqual(steps, ["setup number", "setup number"])
+      yield* Effect.flatMap(Lines, (server) => server.shutdown)
+      assert.deepStrictEqual(steps.slice(2), ["release", "release"])
     }).pipe(on(served(subject, Lines, handler)))
   })
 }

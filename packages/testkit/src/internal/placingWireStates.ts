@@ -37,19 +37,26 @@ export const placingSessions = ({ connect, layer: listening, policy }: PlacingPr
       })
     )
 
-    it.effect("are set up for each datagram", () =>
+    it.effect("greet each sender of datagrams, keep its state, and turn senders away", () =>
       Effect.gen(function* () {
         const { addresses } = yield* server
         const events = yield* ledger(yield* server)
-        const client = yield* connect(addresses[1] as Endpoint.Endpoint)
-        for (const said of [[samples[0], samples[1] ?? samples[0]], [samples[0]]]) {
-          yield* client.write(datagramRequest(samples[0].asked))
-          for (const sample of said) sameBytes(sample.name, yield* client.take, datagram(sample.said))
-        }
-        const outcomes = yield* Queue.takeN(events, 2)
+        const known = yield* connect(addresses[1] as Endpoint.Endpoint)
+        const stranger = yield* connect(addresses[1] as Endpoint.Endpoint)
+        const asks = (client: typeof known, said: ReadonlyArray<(typeof samples)[number]>) =>
+          Effect.gen(function* () {
+            yield* client.write(datagramRequest(samples[0].asked))
+            for (const sample of said) sameBytes(sample.name, yield* client.take, datagram(sample.said))
+          })
+        const answers = [...samples.slice(1), samples[0]]
+        yield* asks(known, [samples[0], answers[0]!])
+        yield* asks(stranger, [samples[0]])
+        for (const sample of answers.slice(1)) yield* asks(known, [sample])
+        const outcomes = yield* Queue.takeN(events, answers.length + 1)
+        const refused = { _tag: "Refused", kind: "Program", reason: noRoom }
         assert.deepStrictEqual(
           outcomes.map(({ outcome }) => outcome),
-          [{ _tag: "Completed" }, { _tag: "Refused", kind: "Program", reason: noRoom }]
+          answers.flatMap((_, i) => (i === 0 ? [{ _tag: "Completed" }, refused] : [{ _tag: "Completed" }])) as never
         )
       })
     )
