@@ -1,5 +1,5 @@
 /**
- * Random and changed inputs for every decoder of `packages/protocols/fuzz`: `pnpm fuzz [--inputs N] [--seed N] [--only NAME]`.
+ * Random and changed inputs for every decoder of `packages/protocols/fuzz` and `packages/effect/fuzz`: `pnpm fuzz [--inputs N] [--seed N] [--only NAME]`.
  *
  * `--inputs` is for each decoder; 20,000 unless told. What fails is printed with its seed, which finds it again: `--seed S --inputs 1`.
  */
@@ -21,11 +21,13 @@ const first = Number(values.seed)
 /** No input may take longer: what is quadratic is seen as what hangs. Of a busy machine a hundred times is left. */
 const longestMillis = 2_000
 
-const folder = new URL("../packages/protocols/fuzz/", import.meta.url)
-const files = readdirSync(folder).filter((file) => file.endsWith(".ts") && file !== "target.ts")
-const all = await Promise.all(
-  files.map(async (file): Promise<Target> => (await import(new URL(file, folder).href)).target)
+const folders = ["protocols", "effect"].map((name) => new URL(`../packages/${name}/fuzz/`, import.meta.url))
+const files = folders.flatMap((folder) =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith(".ts") && file !== "target.ts")
+    .map((file) => new URL(file, folder).href)
 )
+const all = await Promise.all(files.map(async (file): Promise<Target> => (await import(file)).target))
 const targets = all.filter(({ name }) => values.only === undefined || values.only.split(",").includes(name))
 if (targets.length === 0 && all.length > 0) {
   throw new Error(`There is no decoder "${values.only}": ${all.map(({ name }) => name).join(", ")}`)

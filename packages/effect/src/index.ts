@@ -17,3 +17,6 @@ export * as RpcBridge from "./RpcBridge.ts"
 
 /** A declared server as Effect's `SocketServer`, and a URL as its `Socket`: what runs on those runs on all our listeners, with our limits, admission and stop. */
 export * as SocketBridge from "./SocketBridge.ts"
+
+/** XML-RPC, for servers whose clients speak it: methods with typed parameters on a router of Effect, over `HttpBridge` or any other `HttpServer`. */
+export * as Xmlrpc from "./Xmlrpc.ts"
