@@ -273,6 +273,16 @@ export const benches: ReadonlyArray<Bench> = [
     open: asked
   },
   {
+    name: "http",
+    ...against(
+      other("Effect's NodeHttpServer", "servers/http.ts", { command: node("servers/http.ts", ["effect"], env(tcp)) }),
+      { name: "HttpBridge", ours: true, command: node("servers/http.ts", ["bridge"], env(tcp, { POLICY: "" })) },
+      other("node:http, by hand", "servers/http.ts", { command: node("servers/http.ts", ["node"], env(tcp)) })
+    ),
+    cases: cases("http", [1], { kind: "http", connections: 30 }),
+    open: load()
+  },
+  {
     name: "short",
     ...against(hand("lines"), ours("lines")),
     cases: cases("short connections", [1], { kind: "short", connections: 16 }),

@@ -12,7 +12,8 @@ const kinds: Readonly<Record<Task["kind"], () => Promise<{ readonly open: Open }
   unixgram: () => import("./unixgram.ts"),
   short: () => import("./short.ts"),
   broadcast: () => import("./broadcast.ts"),
-  redis: () => import("./redis.ts")
+  redis: () => import("./redis.ts"),
+  http: () => import("./http.ts")
 }
 
 let held: Load | undefined
