@@ -278,3 +278,8 @@ export const specs: ReadonlyMap<string, Spec> = new Map(
     discard
   ].map((one) => [one.name, one])
 )
+
+/** The same by their names in lower case and in upper case, since most clients write one of these. */
+export const byName: ReadonlyMap<string, Spec> = new Map(
+  [...specs].flatMap(([name, spec]) => [[name, spec] as const, [name.toUpperCase(), spec] as const])
+)

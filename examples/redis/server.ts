@@ -6,13 +6,12 @@
  * own, and the start says so.
  */
 import { Policy, Response, Server, ServerError, Session } from "@socketserver/core"
-import * as Remote from "@socketserver/core/Remote"
 import * as Settings from "@socketserver/core/Settings"
 import { Resp } from "@socketserver/protocols"
 import { Clock, Config, Effect, Layer, Result } from "effect"
 import { Channels } from "./channels.ts"
 import { Client, type Shared } from "./client.ts"
-import { specs } from "./connection.ts"
+import { byName } from "./connection.ts"
 import { Backlogs } from "./outgoing.ts"
 import { Store } from "./store.ts"
 
@@ -45,11 +44,11 @@ const shared = Effect.gen(function* () {
   return state
 })
 
-const serving = (state: Shared) =>
+const serving = (state: Shared, chosen: Policy.Policy | undefined) =>
   Redis.serve(
     Session.make((connection) =>
       Effect.gen(function* () {
-        const client = new Client(connection, state, specs)
+        const client = new Client(connection, state, byName)
         yield* Effect.addFinalizer(() => Effect.sync(() => client.end()))
         return (request) => {
           const reply = client.answer(request.body)
@@ -59,6 +58,9 @@ const serving = (state: Shared) =>
       })
     ),
     {
+      // No command waits for anything: one after the other is as good as any, and costs least.
+      ...(chosen === undefined && { policy: Policy.sequential }),
+      shares: "keys, subscriptions and transactions",
       onUndecodable: Resp.onUndecodable,
       onTurnedAway: () => Response.make(Resp.error("ERR max number of clients reached"))
     }
@@ -66,16 +68,9 @@ const serving = (state: Shared) =>
 
 const ok = Effect.succeed(Response.make(Resp.ok))
 
-/** Fails where the keys would be in several programs. */
-const oneProgram = Effect.gen(function* () {
-  const policy = (yield* Redis.policy) ?? (yield* Policy.Policy)
-  const problem = "its keys, subscriptions and transactions are in one process, and each worker would have others"
-  if (policy?.worker === "thread" || policy?.worker === "process") {
-    return yield* new Policy.PolicyError({ policy: policy.name, problem: `${problem}; leave POLICY out` })
-  }
-  if (Remote.copyId() !== 0) {
-    return yield* new Policy.PolicyError({ policy: "PREFORK", problem: `${problem}; leave PREFORK out` })
-  }
-})
-
-export const RedisLive = Layer.unwrap(Effect.andThen(oneProgram, Effect.map(shared, serving)))
+export const RedisLive = Layer.unwrap(
+  Effect.gen(function* () {
+    const chosen = (yield* Redis.policy) ?? (yield* Policy.Policy)
+    return serving(yield* shared, chosen)
+  })
+)

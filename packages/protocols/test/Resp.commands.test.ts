@@ -26,6 +26,22 @@ const read = (input: string | ReadonlyArray<string | Uint8Array>, codec = server
   return { commands: messages.map((command) => command.words.map(text)), error }
 }
 
+/** How much memory is taken while `f` runs, in bytes. */
+const taken = (f: () => void): number => {
+  const allocate = Buffer.allocUnsafeSlow
+  let total = 0
+  Buffer.allocUnsafeSlow = (size) => {
+    total += size
+    return allocate(size)
+  }
+  try {
+    f()
+  } finally {
+    Buffer.allocUnsafeSlow = allocate
+  }
+  return total
+}
+
 const array = (...words: ReadonlyArray<string>) =>
   `*${words.length}\r\n${words.map((word) => `$${utf8(word).length}\r\n${word}\r\n`).join("")}`
 
@@ -201,6 +217,10 @@ describe("A command", () => {
       assert.isUndefined(decoder.push(utf8(bomb), messages))
     }
     assert.strictEqual(decoder.restBytes, 21)
+    assert.isBelow(
+      taken(() => void decoder.push(new Uint8Array(1_000), messages)),
+      8_192
+    )
   })
 
   it("is copied a few times at most, however it comes", () => {

@@ -135,6 +135,11 @@ describe("A reply", () => {
     assert.deepStrictEqual(decode(client, ["|1\r\n+a\r\n".repeat(100_000)]).error, error)
   })
 
+  it("counts its own elements alone", () => {
+    const small = Resp.protocol({ maxElements: 3 })
+    assert.lengthOf(decode(small.client, ["*2\r\n:1\r\n:2\r\n*3\r\n:1\r\n:2\r\n:3\r\n"]).messages, 2)
+  })
+
   it("is as large as it may be, and no larger", () => {
     const small = Resp.protocol({ maxReplyBytes: 20 })
     assert.lengthOf(decode(small.client, ["$13\r\n0123456789012\r\n"]).messages, 1)

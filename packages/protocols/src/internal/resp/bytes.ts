@@ -15,8 +15,39 @@ const { latin1Slice } = Buffer.prototype as unknown as {
   readonly latin1Slice: (this: Uint8Array, from: number, to: number) => string
 }
 
-/** A character for each byte. */
-export const latin1 = (bytes: Uint8Array, from: number, to: number): string => latin1Slice.call(bytes, from, to)
+/** A character for each byte. A call of native code costs more than to make a short text here: most words are short. */
+export const latin1 = (bytes: Uint8Array, from: number, to: number): string => {
+  const size = to - from
+  if (size <= 8) return upToEight(bytes, from, size)
+  return size <= 16
+    ? upToEight(bytes, from, 8) + upToEight(bytes, from + 8, size - 8)
+    : latin1Slice.call(bytes, from, to)
+}
+
+const of = String.fromCharCode
+
+const upToEight = (b: Uint8Array, i: number, size: number): string => {
+  switch (size) {
+    case 0:
+      return ""
+    case 1:
+      return of(b[i]!)
+    case 2:
+      return of(b[i]!, b[i + 1]!)
+    case 3:
+      return of(b[i]!, b[i + 1]!, b[i + 2]!)
+    case 4:
+      return of(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!)
+    case 5:
+      return of(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!, b[i + 4]!)
+    case 6:
+      return of(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!, b[i + 4]!, b[i + 5]!)
+    case 7:
+      return of(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!, b[i + 4]!, b[i + 5]!, b[i + 6]!)
+    default:
+      return of(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!, b[i + 4]!, b[i + 5]!, b[i + 6]!, b[i + 7]!)
+  }
+}
 
 /** The bytes of such characters. */
 export const bytesOfLatin1 = (text: string): Uint8Array => {

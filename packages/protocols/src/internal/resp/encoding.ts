@@ -137,8 +137,6 @@ class Writer {
   }
 
   private bulk(type: "$" | "!" | "=", value: string | Uint8Array, head: string): void {
-    // Before it is written: what is refused costs no memory.
-    if (value.length > this.most - this.size) return this.refuse(tooLarge(this.most).problem)
     const written = bulk(type, value, head)
     if (written instanceof Unencodable) return this.refuse(written.problem)
     this.put(written)
