@@ -60,7 +60,7 @@ export const victim = async (address: Address, options: VictimOptions): Promise<
       let one: Opened | undefined
       try {
         one = await open(address, { from, millis })
-        one.socket.write("new\n")
+        one.socket.write(`${line ?? "new"}\n`)
         await readLines(one.socket, 1, millis)
         opened.push(performance.now() - began)
       } catch (error) {

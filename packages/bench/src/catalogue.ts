@@ -84,6 +84,13 @@ const snake = (kind: string, name: string): Program => ({
   command: (root) => ({ program: "python3", args: [source(root, "servers/lines.py"), kind], core: serverCore })
 })
 
+/** Effect's RPC on ours: a connection is a request, or a call is. */
+const rpc = (way: "connections" | "calls", policy: string): Program => ({
+  name: `socketserver, ${way}`,
+  ours: true,
+  command: node("servers/rpc.ts", [way], env(tcp, { POLICY: policy }))
+})
+
 const perRequest = "CPU per request"
 
 const cases = (
@@ -253,6 +260,16 @@ export const benches: ReadonlyArray<Bench> = [
       }
     ),
     cases: cases("redis set and get", [1, 16], { kind: "redis" }),
+    open: load()
+  },
+  {
+    name: "rpc",
+    ...against(
+      other("Effect's RPC, on its own socket server", "servers/effect-rpc.ts"),
+      rpc("connections", "connection"),
+      rpc("calls", "fiber")
+    ),
+    cases: cases("rpc", [1, 16], { kind: "rpc", connections: 30 }, "CPU per call"),
     open: load()
   },
   {

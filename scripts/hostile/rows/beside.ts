@@ -15,6 +15,8 @@ interface Adversary {
   readonly start?: StartOptions
   readonly maxMemory?: number
   readonly seconds?: number
+  /** What the one beside asks. */
+  readonly line?: string
 }
 
 const streams: ReadonlyArray<Kind> = ["tcp", "tls", "unix"]
@@ -63,6 +65,45 @@ const adversaries: ReadonlyArray<Adversary> = [
   }
 ]
 
+const rpcAdd = (id: number) => `{"_tag":"Request","id":${id},"tag":"Add","payload":{"a":1,"b":2},"headers":[]}`
+const rpcAdds = Array.from({ length: 500 }, (_, id) => `${rpcAdd(id)}\n`).join("")
+const rpcCounts = Array.from(
+  { length: 200 },
+  (_, id) => `{"_tag":"Request","id":${id},"tag":"Count","payload":{"to":1000000000},"headers":[]}\n`
+).join("")
+
+/** What is known of RPC, against examples/rpc. */
+const ofRpc: ReadonlyArray<Adversary> = [
+  { name: "pings unread (8)", attack: "pushes", options: { count: 8, text: '{"_tag":"Ping"}\n'.repeat(4_000) } },
+  { name: "pings, all read (8)", attack: "reads", options: { count: 8, text: '{"_tag":"Ping"}\n', times: 4_000 } },
+  {
+    name: "interrupts of nothing (8)",
+    attack: "reads",
+    options: { count: 8, text: '{"_tag":"Interrupt","requestId":1}\n', times: 4_000 }
+  },
+  { name: "calls unread (8)", attack: "pushes", options: { count: 8, text: rpcAdds } },
+  { name: "calls, all read (8)", attack: "reads", options: { count: 8, text: rpcAdds, times: 1 } },
+  { name: "streams never acknowledged (50)", attack: "asks", options: { count: 50, text: rpcCounts, times: 1 } },
+  {
+    name: "acknowledges without end (8)",
+    attack: "reads",
+    options: { count: 8, text: `${rpcCounts}${'{"_tag":"Ack","requestId":1}\n'.repeat(4_000)}`, times: 1 }
+  },
+  {
+    name: "calls and resets (300/s)",
+    attack: "asksAndResets",
+    options: { rate: 300, text: `${rpcAdd(0)}\n${rpcAdd(1)}\n${rpcAdd(2)}\n` }
+  },
+  { name: "half a call, drips (500)", attack: "drips", options: { count: 500 } },
+  { name: "frames of 70 KB (200/s)", attack: "oversizes", options: { rate: 200 } }
+].map((adversary) => ({
+  ...(adversary as Adversary),
+  name: `rpc: ${adversary.name}`,
+  kinds: ["tcp"],
+  start: { program: "rpc" },
+  line: rpcAdd(0)
+}))
+
 const run = async (kind: Kind, adversary: Adversary): Promise<Row> => {
   const { bounds, maxMemory, name, options = {}, seconds = 5 } = adversary
   const judge = new Judge()
@@ -73,13 +114,13 @@ const run = async (kind: Kind, adversary: Adversary): Promise<Row> => {
     env: { ...(maxMemory === undefined ? {} : { MAX_MEMORY: `${maxMemory}MiB` }), ...adversary.start?.env }
   })
   try {
-    const base = await behave(program.endpoint, { seconds: 3 })
-    if (kind !== "udp") await warm(program)
+    const base = await behave(program.endpoint, { seconds: 3, line: adversary.line })
+    if (kind !== "udp" && adversary.line === undefined) await warm(program)
     const before = program.memory().now
     program.forgetPeak()
     const attacking = await attack(program.endpoint, adversary.attack, seconds + 8, options)
     await after(700)
-    const beside = await behave(program.endpoint, { seconds })
+    const beside = await behave(program.endpoint, { seconds, line: adversary.line })
     const peak = program.memory().peak - before
     const stopped = await program.stop()
     await attacking.end()
@@ -117,7 +158,7 @@ const rowOf = (of: {
   more: of.more
 })
 
-export const beside: ReadonlyArray<Attempt> = adversaries.flatMap((adversary) =>
+export const beside: ReadonlyArray<Attempt> = [...adversaries, ...ofRpc].flatMap((adversary) =>
   (adversary.kinds ?? streams).map((kind) => ({
     name: adversary.name,
     transport: kind,

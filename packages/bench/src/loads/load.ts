@@ -1,7 +1,7 @@
 /** What a load is told, and what every kind of it gives. */
 
 export interface Task {
-  readonly kind: "tape" | "udp" | "dns" | "unixgram" | "short" | "broadcast" | "redis" | "http"
+  readonly kind: "tape" | "udp" | "dns" | "unixgram" | "short" | "broadcast" | "redis" | "http" | "rpc"
   /** A port on this machine, or a path. */
   readonly target: string
   readonly transport: "tcp" | "tls" | "unix"

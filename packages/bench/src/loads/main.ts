@@ -13,7 +13,8 @@ const kinds: Readonly<Record<Task["kind"], () => Promise<{ readonly open: Open }
   short: () => import("./short.ts"),
   broadcast: () => import("./broadcast.ts"),
   redis: () => import("./redis.ts"),
-  http: () => import("./http.ts")
+  http: () => import("./http.ts"),
+  rpc: () => import("./rpc.ts")
 }
 
 let held: Load | undefined
