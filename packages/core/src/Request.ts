@@ -138,6 +138,21 @@ export const controls = <Control = unknown>(): Stream.Stream<Control> =>
   )
 
 /**
+ * Waits for what the peer says about the request whose handler runs, as for the
+ * acknowledgement of what it was sent, without keeping others waiting: where handlers
+ * overlap its place is another's from now on. Where others wait for a place that is
+ * for one at a time, or for the worker, for six times the `placeTimeout` in all, the
+ * connection is reset. Outside of a handler it is `wait` itself.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const awaitPeer = <A, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(internal.CurrentRequest, (request) =>
+    request instanceof internal.Incoming ? request.awaitPeer(wait) : wait
+  )
+
+/**
  * A request together with the way back. Policies and direct consumers of
  * `server.requests` see it; a handler sees only the {@link Request}.
  *

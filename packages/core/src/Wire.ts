@@ -42,6 +42,8 @@ export interface Wire {
   readonly bytesTaken?: number | undefined
   /** Whether closing while the peer still sends may cost the peer what was written before, as with TCP. */
   readonly resetsOnClose: boolean
+  /** Says that the handler of its request waits for what the peer says about that, or goes on: where another program has the place. */
+  readonly awaits?: ((waiting: boolean) => void) | undefined
   /** Begins to deliver events. */
   readonly start: (receiver: Receiver) => void
   /** Sends, in order. `false` says that the high-water mark is reached: wait for `onDrain`. */

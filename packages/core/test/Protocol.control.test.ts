@@ -363,6 +363,42 @@ describe("control messages", () => {
   )
 })
 
+describe("a handler that waits for what its peer says about its request", () => {
+  const awaiting = ({ body }: { readonly body: string }) =>
+    Effect.as(
+      body.includes("wait") ? Request.awaitPeer(Stream.runHead(Request.controls())) : Effect.void,
+      Response.make(`${body.split(" ")[1]} done`)
+    )
+
+  it.effect("leaves its place to others, of its own connection too", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* playing(Asking, awaiting, {}, Policy.fiber({ max: 1 }))
+      const [wire, other] = [peer(), peer()]
+      yield* sending(wire, "ask 1 wait\nask 2 wait\n")
+      yield* sending(other, "ask 1\n")
+      yield* sending(wire, "ask 3\n")
+      assert.deepStrictEqual([written(wire), written(other)], [["3 done"], ["1 done"]])
+      yield* sending(wire, "tell 2 x\ntell 1 x\n")
+      assert.deepStrictEqual(written(wire), ["2 done", "1 done"])
+    })
+  )
+
+  it.effect("keeps a place that is for one at a time no longer than six place timeouts, if others wait for it", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* playing(Asking, awaiting, { placeTimeout: "1 second" }, Policy.sequential)
+      const [wire, other] = [peer(), peer()]
+      yield* sending(wire, "ask 1 wait\n")
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(written(wire), [])
+      yield* sending(other, "ask 1\n")
+      for (let i = 0; i < 5; i++) yield* Effect.andThen(TestClock.adjust("1 second"), turns)
+      assert.deepStrictEqual([written(wire), written(other)], [[], []])
+      for (let i = 0; i < 3; i++) yield* Effect.andThen(TestClock.adjust("1 second"), turns)
+      assert.deepStrictEqual([written(wire), written(other)], [["reset"], ["1 done"]])
+    })
+  )
+})
+
 describe("what a peer sends about a request", () => {
   it.effect("is nothing outside of a handler, and where the protocol has no control messages", () =>
     Effect.gen(function* () {

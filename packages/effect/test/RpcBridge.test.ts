@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Policy from "@socketserver/core/Policy"
 import * as Server from "@socketserver/core/Server"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -335,6 +336,19 @@ describe("a group of RPCs, served as calls", () => {
       assert.strictEqual(yield* Fiber.join(gated), "gate")
       yield* turns
       assert.deepStrictEqual(yield* counts(server), { Completed: 2 })
+    })
+  )
+
+  it.effect("gives the places of streams that nobody acknowledges to others", () =>
+    Effect.gen(function* () {
+      const { client, raw } = yield* playing(ways[1], {}, { policy: Policy.fiber({ max: 2 }) })
+      const wire = yield* raw
+      const stream = (id: number) =>
+        `${JSON.stringify({ _tag: "Request", id, tag: "Count", payload: { to: 1e9 }, headers: [] })}\n`
+      yield* wire.write(utf8([1, 2, 3, 4, 5].map(stream).join("")))
+      const rpc = yield* client
+      assert.strictEqual(yield* rpc.Add({ a: 1, b: 2 }), 3)
+      assert.strictEqual(yield* rpc.Add({ a: 1, b: 2 }), 3)
     })
   )
 

@@ -4,6 +4,8 @@ import { MemoryServer } from "@socketserver/core"
 import type * as Policy from "@socketserver/core/Policy"
 import { NodeClient, NodeServer, WorkerPolicy } from "@socketserver/node"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { Told, told } from "./support/controlled.ts"
 
@@ -56,6 +58,35 @@ describe.each([
         last.push(yield* client.take)
       assert.strictEqual(last.filter((line) => !line.startsWith("nobody")).length, 3)
     }).pipe(Effect.scoped, Effect.provide(served(policy)))
+  )
+})
+
+describe.each([
+  { name: "thread", policy: WorkerPolicy.thread({ size: 1, entry }) },
+  { name: "pool", policy: WorkerPolicy.pool({ size: 1, entry }) }
+])("a handler that waits for its peer, under $name", ({ policy }) => {
+  it.live("keeps its worker for six place timeouts at most, if others wait for it", () =>
+    Effect.gen(function* () {
+      const [client, other] = yield* Effect.all([Told.client, Told.client])
+      const waiting = yield* Effect.forkChild(Effect.exit(client.send("ask 1 wait")), { startImmediately: true })
+      // It is there before the other.
+      yield* client.write("ping")
+      assert.strictEqual(yield* client.take, "pong")
+      assert.strictEqual(
+        yield* other
+          .send("ask 2 wait")
+          .pipe(
+            Effect.raceFirst(Effect.andThen(Fiber.join(waiting), Effect.andThen(other.write("tell 2 x"), Effect.never)))
+          ),
+        "2 has waited"
+      )
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(waiting)))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.provideMerge(Told.serve(told, { policy }), MemoryServer.layer(Told, { placeTimeout: "50 millis" }))
+      )
+    )
   )
 })
 

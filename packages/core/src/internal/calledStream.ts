@@ -1,6 +1,9 @@
+import * as Effect from "effect/Effect"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { Controls } from "./controls.ts"
+import { unguarded } from "./guardedWire.ts"
+import type { Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { RequestStream } from "./requestStream.ts"
 
@@ -16,6 +19,18 @@ export class CalledStream<In, Out> extends RequestStream<In, Out> {
     if (payload === undefined) return this.controls.end()
     const reader = new Reader(this.context.side, "payloads")
     if (reader.read(payload, 0) === undefined) this.controls.offer(reader.messages[0], payload)
+  }
+
+  /** Its place is in the parent. */
+  override awaitPeer<A, E, R>(_incoming: Incoming<In, Out>, wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const wire = unguarded(this.wire)
+    return Effect.suspend(() => {
+      wire.awaits?.(true)
+      return Effect.ensuring(
+        wait,
+        Effect.sync(() => wire.awaits?.(false))
+      )
+    })
   }
 
   override controlled(): Controls<unknown> {

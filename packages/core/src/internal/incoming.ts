@@ -170,6 +170,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return this.controls ?? this.on.controlled(this)
   }
 
+  /** Waits for what its peer says about it. */
+  awaitPeer<A, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.on.awaitPeer(this, wait)
+  }
+
   /** Whether others of its connection wait. */
   get isQueued(): boolean {
     return this.on.line.queued

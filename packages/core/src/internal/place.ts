@@ -43,6 +43,22 @@ export const waiting = <In, Out>(
   })
 
 /**
+ * Waits for what a peer says about a request: its place is another's meanwhile, as
+ * above, and other requests of its connection go on.
+ */
+export const waitingForPeer = <In, Out, A, E, R>(
+  request: Incoming<In, Out>,
+  reader: ServerConnection<In, Out>,
+  wait: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const othersWait = reader.context.events.parked(request)
+    return othersWait === undefined
+      ? wait
+      : Effect.ensuring(wait, Effect.sync(watchReader(request, reader, othersWait)))
+  })
+
+/**
  * Breaks a connection off whose peer keeps a place that others wait for: after the
  * place timeout without reading, and after six of them in all.
  */
@@ -65,7 +81,8 @@ const watchReader = <In, Out>(
   const watch = (): void => {
     const left = Math.min(progress.next, 6 * placeMillis - (request.heldMillis ?? 0))
     stop = context.after(Math.max(1, left), () => {
-      const isStuck = progress.look()
+      // Whoever has read all there is may say something yet.
+      const isStuck = progress.look() && reader.outbox.unsent > 0
       if (held() >= 6 * placeMillis || (isStuck && othersWait())) reader.breakOff()
       else watch()
     })

@@ -14,7 +14,7 @@ import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Line } from "./line.ts"
-import { waiting } from "./place.ts"
+import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
 import type { Occupant } from "./room.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
@@ -285,6 +285,11 @@ export abstract class ServerConnection<In, Out>
   /** The control messages that concern a request that is in flight, where its protocol has any. */
   controlled(_incoming: Incoming<In, Out>): Controls<unknown> | undefined {
     return undefined
+  }
+
+  /** Waits for what its peer says about a request, without keeping others waiting. */
+  awaitPeer<A, E, R>(incoming: Incoming<In, Out>, wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return waitingForPeer(incoming, this, wait)
   }
 
   /** Nobody will take a request, since the server stops. */

@@ -1,5 +1,6 @@
 /** One call that is a request: look here for what Effect's server says of it becomes. */
 import type * as Remote from "@socketserver/core/Remote"
+import * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -36,6 +37,8 @@ export class RpcCall {
   /** Whether the handler runs of one that is answered at its start. */
   private isRunning = false
   private isOver = false
+  /** Whether a chunk was said whose acknowledgement has not come. */
+  private isUnacknowledged = false
   private wake: () => void = noop
 
   constructor(options: Options) {
@@ -74,7 +77,9 @@ export class RpcCall {
   private readonly pass = (): void => {
     const { controls } = this.options
     for (let next = controls?.take(); next !== undefined; next = controls?.take()) {
-      this.tell(next.message as About)
+      const message = next.message as About
+      if (message._tag === "Ack") this.acknowledged()
+      this.tell(message)
     }
     // No acknowledgement will come: one that is waited for is taken for given.
     if (this.isDeaf) {
@@ -94,13 +99,21 @@ export class RpcCall {
   }
 
   private acknowledge(): void {
-    if (!this.isOver) this.tell({ _tag: "Ack", requestId: this.options.call.id })
+    if (this.isOver) return
+    this.acknowledged()
+    this.tell({ _tag: "Ack", requestId: this.options.call.id })
+  }
+
+  private acknowledged(): void {
+    this.isUnacknowledged = false
+    this.wake()
   }
 
   /** Effect's server says something of it. */
   offer(response: FromServer): void {
     if (this.isOver || this.hasExit) return
     if (response._tag === "Exit") this.hasExit = true
+    else this.isUnacknowledged = true
     this.said.push(response)
     this.wake()
   }
@@ -126,6 +139,7 @@ export class RpcCall {
   private readonly pull: Pull.Pull<readonly [FromServer, ...Array<FromServer>]> = Effect.suspend(() => {
     const { said } = this
     if (said.length === 0) {
+      if (this.isUnacknowledged) return Effect.andThen(Request.awaitPeer(this.something), this.pull)
       if (!this.hasExit || this.isRunning) return Effect.andThen(this.something, this.pull)
       this.end()
       return done
@@ -136,8 +150,11 @@ export class RpcCall {
     return this.pull
   })
 
+  /** Waits for what is said, or for the acknowledgement of what was. */
   private readonly something: Effect.Effect<void> = Effect.callback((resume) => {
-    const isThere = () => this.said.length > 0 || (this.hasExit && !this.isRunning)
+    const wasUnacknowledged = this.isUnacknowledged
+    const isThere = () =>
+      this.said.length > 0 || (this.hasExit && !this.isRunning) || (wasUnacknowledged && !this.isUnacknowledged)
     if (isThere()) return resume(Effect.void)
     this.wake = () => {
       if (!isThere()) return

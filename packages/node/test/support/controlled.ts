@@ -22,10 +22,13 @@ export class Told extends Server.Service<Told>()("Told", {
   )
 }) {}
 
-/** Each line that it is told, until that is `enough`, or no more can come. `once` waits for one, and answers with it. */
+/** Each line that it is told, until that is `enough`, or no more can come. `once` waits for one, and answers with it; `wait` waits for its peer. */
 export const told: Server.HandlerOf<typeof Told> = ({ body }) => {
   const id = word(body, 1)
   const lines = Stream.takeUntil(Request.controls<string>(), (line) => line.endsWith("enough"))
+  if (body.endsWith("wait")) {
+    return Effect.as(Request.awaitPeer(Stream.runHead(Request.controls())), Response.make(`${id} has waited`))
+  }
   const said = Stream.map(lines, (line) => `${id} was told: ${line}`)
   if (!body.endsWith("once")) return Effect.succeed(Response.stream(Stream.concat(said, Stream.make(`${id} ends`))))
   return Effect.map(Stream.runHead(said), (first) =>

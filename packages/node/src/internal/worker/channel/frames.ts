@@ -65,7 +65,9 @@ export const Tell = {
   /** The call has not begun and will not: it was revoked. */
   dropped: 47,
   /** Why its program cannot start, or go on. */
-  problem: 48
+  problem: 48,
+  /** The handler waits for what the peer says about its request, or goes on: one byte. */
+  awaits: 49
 } as const
 
 const header = 9
@@ -96,7 +98,7 @@ export class FrameReader {
     let at = 0
     this.needed = header
     while (input.length - at >= header) {
-      if ((input[at + 4] as number) > Tell.problem) throw new Error("there is no such frame")
+      if ((input[at + 4] as number) > Tell.awaits) throw new Error("there is no such frame")
       const size = header + input.readUInt32LE(at)
       if (input.length - at < size) {
         this.needed = size

@@ -2,6 +2,7 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
+import { writeClose } from "../channel/calls.ts"
 import { count, type FrameWriter, Tell } from "../channel/frames.ts"
 import type { Tick } from "../channel/tick.ts"
 
@@ -71,6 +72,12 @@ export class CallWire implements Wire.Wire {
     const { id, writer } = this.options
     if (payload !== undefined) writer.add(Tell.credit, id, count(1))
     this.receiver?.onControl?.(payload)
+  }
+
+  /** The handler of its request waits for the peer, or goes on. */
+  awaits(waiting: boolean): void {
+    const { id, writer } = this.options
+    if (!this.closed) writer.add(Tell.awaits, id, writeClose(waiting))
   }
 
   /** The parent reads no more, because its server stops. */

@@ -89,6 +89,8 @@ export class RequestCall<Out> extends Call {
       }
       case Tell.failed:
         return this.fail(readDefect(body))
+      case Tell.awaits:
+        return this.line?.waits(readClose(body))
       case Tell.credit:
         return this.controls?.credited(body.readUInt32LE(0))
     }
