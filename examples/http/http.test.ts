@@ -1,12 +1,16 @@
 import { assert, it } from "@effect/vitest"
-import { MemoryServer } from "@socketserver/core"
+import { MemoryServer, Metrics } from "@socketserver/core"
 import { HttpBridge } from "@socketserver/effect"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { createHash } from "node:crypto"
 import { Web, WebLive } from "./server.ts"
 
-const inMemory = Layer.mergeAll(WebLive, HttpBridge.layerClient(Web)).pipe(Layer.provideMerge(MemoryServer.layer(Web)))
+const inMemory = Layer.mergeAll(WebLive, HttpBridge.layerClient(Web)).pipe(
+  Layer.provideMerge(MemoryServer.layer(Web)),
+  // Other tests of this process count in the default one.
+  Layer.provideMerge(Layer.succeed(Metric.MetricRegistry, new Map()))
+)
 
 it.live("answers its API in memory, and is ready until it stops", () =>
   Effect.gen(function* () {
@@ -17,6 +21,9 @@ it.live("answers its API in memory, and is ready until it stops", () =>
       "ok\n",
       "ready\n"
     ])
+    const metrics = yield* client.get("/metrics")
+    assert.strictEqual(metrics.headers["content-type"], Metrics.contentType)
+    assert.match(yield* metrics.text, /^socketserver_connections_opened_total\{server="Web",.*\} [1-9]/m)
     const body = Buffer.alloc(100_000, "x")
     const upload = HttpClientRequest.post("/upload").pipe(HttpClientRequest.bodyUint8Array(body))
     const sha256 = createHash("sha256").update(body).digest("hex")

@@ -6,6 +6,7 @@
  * In another terminal:
  *
  *   curl http://127.0.0.1:8080/hello                                        # hello
+ *   curl http://127.0.0.1:8080/metrics                                      # for Prometheus; /ready and /health, too
  *   curl --data-binary @README.md http://127.0.0.1:8080/upload              # {"bytes":…,"sha256":"…"}
  *   node -e 'const s = new WebSocket("ws://127.0.0.1:8080/ws"); s.onopen = () => s.send("hello");
  *            s.onmessage = ({ data }) => { console.log(data); s.close() }'

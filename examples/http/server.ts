@@ -4,7 +4,7 @@
  * None of it knows where it runs: it is Effect's `HttpApi`, router and WebSocket, as they are for `NodeHttpServer`.
  */
 import { Server } from "@socketserver/core"
-import { HttpBridge } from "@socketserver/effect"
+import { HttpBridge, MetricsRoutes } from "@socketserver/effect"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
@@ -64,23 +64,8 @@ const webSocket = HttpRouter.add(
   })
 )
 
-/** Alive: it answers. Ready: new peers should be sent here, which ends when a stop is announced. */
-const health = Layer.merge(
-  HttpRouter.add("GET", "/health", HttpServerResponse.text("ok\n")),
-  HttpRouter.add(
-    "GET",
-    "/ready",
-    Effect.gen(function* () {
-      const server = yield* Web
-      return (yield* server.isReady)
-        ? HttpServerResponse.text("ready\n")
-        : HttpServerResponse.text("stopping\n", { status: 503 })
-    })
-  )
-)
-
-// Metrics have their place here: another route, beside these.
-const routes = Layer.mergeAll(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers)), webSocket, health)
+// `/metrics`, `/ready` and `/health` are of the whole program, and its copies.
+const routes = Layer.mergeAll(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers)), webSocket, MetricsRoutes.layer)
 
 export const WebLive = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
   Layer.provide(HttpBridge.layer(Web))
