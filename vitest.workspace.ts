@@ -28,11 +28,12 @@ const unit = (name: string, include: string, testTimeout = 9_000) => ({
 })
 
 /** Programs are spawned here and ports are bound, after the unit tests, with patience. */
-const programs = (name: string, include: string, testTimeout: number) => ({
+const programs = (name: string, include: string, testTimeout: number, bundled?: string) => ({
   test: {
     name,
     include: [include],
-    env: { NODE_COMPILE_CACHE: compiled },
+    env: { NODE_COMPILE_CACHE: compiled, ...(bundled !== undefined && { BUNDLED: "yes" }) },
+    globalSetup: bundled ?? [],
     ...shared,
     // Most of them wait for others most of the time, so that more than one keeps two cores busy.
     maxWorkers: 3,
@@ -54,7 +55,12 @@ export default defineConfig({
       unit("protocols", "packages/protocols/test/**/*.test.ts"),
       unit("effect", "packages/effect/test/**/*.test.ts", 60_000),
       unit("examples", "examples/**/*.test.ts"),
-      programs("integration", `packages/{node,effect}/test/${integration}`, 60_000),
+      programs(
+        "integration",
+        `packages/{node,effect}/test/${integration}`,
+        60_000,
+        "packages/node/test/support/bundling.ts"
+      ),
       programs("docs", "scripts/*.test.ts", 30_000),
       // They count, and take no time.
       programs("bench", "packages/bench/test/**/*.test.ts", 120_000)

@@ -14,8 +14,9 @@ import { hasEnded, stateOf, eventually } from "./support/marked.ts"
 import { Quitter, quitter } from "./support/quitter.ts"
 import { seeded } from "./support/random.ts"
 import { Suspect, suspect } from "./support/suspect.ts"
+import { entryOf } from "./support/bundles.ts"
 
-const entry = new URL("./support/suspect.ts", import.meta.url)
+const entry = entryOf("suspect.ts")
 
 const on =
   (policy: Policy.Policy) =>
@@ -194,7 +195,7 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
       Effect.provide(
         Layer.provideMerge(
           Quitter.serve(quitter, {
-            policy: make({ size: 1, entry: new URL("./support/quitter.ts", import.meta.url) })
+            policy: make({ size: 1, entry: entryOf("quitter.ts") })
           }),
           MemoryServer.layer(Quitter)
         )

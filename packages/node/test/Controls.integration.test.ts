@@ -8,8 +8,9 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { Told, told } from "./support/controlled.ts"
+import { entryOf } from "./support/bundles.ts"
 
-const entry = new URL("./support/controlled.ts", import.meta.url)
+const entry = entryOf("controlled.ts")
 
 const served = (policy: Policy.Policy | undefined) =>
   Layer.provideMerge(Told.serve(told, { policy }), MemoryServer.layer(Told, { maxPipelined: 2 }))

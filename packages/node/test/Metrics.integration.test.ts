@@ -116,7 +116,7 @@ describe.skipIf(missing("python3"))("the metrics of a program", () => {
       yield* traffic(port, 10, "x")
       const before = yield* scraped(at)
       assert.strictEqual(before.Completed, 10)
-      const copies = () => pids().filter((pid) => pid !== server.pid && commandOf(pid).includes("metered.ts"))
+      const copies = () => pids().filter((pid) => pid !== server.pid && commandOf(pid).includes("metered"))
       const old = copies()
       assert.lengthOf(old, 2)
       yield* server.signal("SIGHUP")

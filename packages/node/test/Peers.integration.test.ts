@@ -10,6 +10,7 @@ import * as fs from "node:fs"
 import * as tls from "node:tls"
 import { Certified, certified } from "./support/certified.ts"
 import { directory, selfSigned, signed } from "./support/certificates.ts"
+import { entryOf } from "./support/bundles.ts"
 
 const home = directory()
 const own = selfSigned(home, "own")
@@ -39,7 +40,7 @@ const asked = (port: number) =>
     return Effect.sync(() => socket.destroy())
   })
 
-const entry = new URL("./support/certified.ts", import.meta.url)
+const entry = entryOf("certified.ts")
 
 describe("the peer that a handler sees", () => {
   it.live.each([

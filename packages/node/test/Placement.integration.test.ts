@@ -1,8 +1,9 @@
 import { Policy } from "@socketserver/core"
 import { TcpServer, UdpServer, WorkerPolicy } from "@socketserver/node"
 import * as PlacementLaws from "@socketserver/testkit/PlacementLaws"
+import { entryOf } from "./support/bundles.ts"
 
-const entry = new URL("./support/placementWorker.ts", import.meta.url)
+const entry = entryOf("placementWorker.ts")
 
 // They start some two hundred workers: from a bundle that takes a fifth of the time.
 const pid = /^\d+$/

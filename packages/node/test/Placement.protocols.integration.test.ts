@@ -1,8 +1,9 @@
 import { Policy, Protocol } from "@socketserver/core"
 import { NodeClient, NodeServer, WorkerPolicy } from "@socketserver/node"
 import * as PlacementLaws from "@socketserver/testkit/PlacementLaws"
+import { entryOf } from "./support/bundles.ts"
 
-const entry = new URL("./support/placementWorker.ts", import.meta.url)
+const entry = entryOf("placementWorker.ts")
 
 // One worker for each server, which handles several requests at a time as `fiber` does: a reply can then overtake another.
 const one = { size: 1, each: 8, entry, bundle: true }

@@ -6,8 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { items, Streaming, streaming } from "./support/streaming.ts"
+import { entryOf } from "./support/bundles.ts"
 
-const entry = new URL("./support/streaming.ts", import.meta.url)
+const entry = entryOf("streaming.ts")
 
 const each = 10
 const rounds = 5

@@ -15,8 +15,9 @@ import { join } from "node:path"
 import { children, descriptors, eventually } from "./support/marked.ts"
 import { Restless } from "./support/restless.ts"
 import { Keeper, keeper, Suspect, suspect } from "./support/suspect.ts"
+import { entryOf } from "./support/bundles.ts"
 
-const entry = new URL("./support/suspect.ts", import.meta.url)
+const entry = entryOf("suspect.ts")
 
 const quiet = Logger.layer([])
 
@@ -197,7 +198,7 @@ describe("workers that end by themselves before they are used", () => {
       const logger = Logger.layer([
         Logger.make(({ message }) => void Queue.offerUnsafe(lines, [message].flat().join(" ")))
       ])
-      const entry = new URL("./support/restless.ts", import.meta.url)
+      const entry = entryOf("restless.ts")
       yield* Layer.build(
         Layer.provideMerge(
           Restless.serve(() => Effect.never, { policy: WorkerPolicy.pool({ size: 1, entry }) }),

@@ -2,9 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { fileURLToPath } from "node:url"
-
-const root = fileURLToPath(new URL("../../../../", import.meta.url))
+import { root, startOf } from "./bundles.ts"
 
 /** How a program ended. */
 export interface Ended {
@@ -122,7 +120,10 @@ export type Environment = Readonly<Record<string, string>>
 
 /** A program of this project by its path, on a free port unless told otherwise. */
 export const node = (path: string, env: Environment = {}, args: ReadonlyArray<string> = []) =>
-  start(process.execPath, [path, ...args], { LISTEN: "tcp://127.0.0.1:0", ...env })
+  start(process.execPath, ["NODE_OPTIONS" in env ? path : startOf(path), ...args], {
+    LISTEN: "tcp://127.0.0.1:0",
+    ...env
+  })
 
 export const example = (name: string, env?: Environment) => node(`examples/${name}/main.ts`, env)
 
