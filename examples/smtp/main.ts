@@ -9,7 +9,8 @@
  *   cat /tmp/mail/new/*
  *
  * With STARTTLS_CERT and STARTTLS_KEY, the paths of PEM files, STARTTLS is offered: `swaks --tls …`. Any policy will do
- * without it; with it none of workers, which have no socket. PREFORK will do with both.
+ * without it, but a client keeps its worker for as long as it stays; with it none of workers, which have no socket. PREFORK
+ * will do with both.
  */
 import { NodeServer } from "@socketserver/node"
 import { Layer } from "effect"

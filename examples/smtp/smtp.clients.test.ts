@@ -222,27 +222,56 @@ const connected = (port: string) =>
 const hello = "EHLO client.example\r\nMAIL FROM:<ada@example.com>\r\nRCPT TO:<grace@example.org>\r\nDATA\r\n"
 
 describe("examples/smtp", () => {
-  it.live("has on disk at a stop what it accepted, and asks everybody else to come again", () =>
+  it.live.each([{}, { PREFORK: "2" }, { POLICY: "pool:3" }, { POLICY: "thread:3" }])(
+    "has on disk at a stop what it accepted, and asks everybody else to come again, with %j",
+    (env) =>
+      Effect.gen(function* () {
+        const { kept, port, server } = yield* served(env as Environment)
+        const [done, half, silent] = [yield* connected(port), yield* connected(port), yield* connected(port)]
+        for (const client of [done, half, silent]) yield* client.hears(/^220 /)
+        yield* done.say(`${hello}Subject: done\r\n\r\nall of it\r\n.\r\n`)
+        yield* done.hears(/\r\n250 2\.0\.0 Kept/)
+        yield* half.say(`${hello}Subject: half\r\n\r\nhalf of `)
+        yield* half.hears(/\r\n354 /)
+        yield* server.signal("SIGTERM")
+        for (const client of [done, half, silent]) {
+          assert.match(yield* client.hears(/\r\n421 [^\r]*\r\n$/), /\r\n421 4\.3\.2 [^\r]*\r\n$/)
+          client.socket.end()
+        }
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+        const [all = [], temporary] = kept()
+        assert.deepStrictEqual(temporary, [])
+        assert.deepStrictEqual(
+          all.map((text) => /Subject: (.*)\r\n/.exec(text)?.[1]),
+          ["done"]
+        )
+      })
+  )
+
+  it.live("serves others beside those who say nothing, little, too much, or do not read", () =>
     Effect.gen(function* () {
       const { kept, port, server } = yield* served()
-      const [done, half, silent] = [yield* connected(port), yield* connected(port), yield* connected(port)]
-      for (const client of [done, half, silent]) yield* client.hears(/^220 /)
-      yield* done.say(`${hello}Subject: done\r\n\r\nall of it\r\n.\r\n`)
-      yield* done.hears(/\r\n250 2\.0\.0 Kept/)
-      yield* half.say(`${hello}Subject: half\r\n\r\nhalf of `)
-      yield* half.hears(/\r\n354 /)
-      yield* server.signal("SIGTERM")
-      for (const client of [done, half, silent]) {
-        assert.match(yield* client.hears(/\r\n421 [^\r]*\r\n$/), /\r\n421 4\.3\.2 [^\r]*\r\n$/)
-        client.socket.end()
+      const crowd = (size: number, say: string) =>
+        Effect.gen(function* () {
+          const all = yield* Effect.forEach(Array.from({ length: size }), () => connected(port), { concurrency: 100 })
+          yield* Effect.forEach(all, ({ hears }) => hears(/^220 /), { concurrency: "unbounded" })
+          for (const { socket } of all) socket.pause().write(say, "latin1")
+        })
+      yield* crowd(300, "")
+      yield* crowd(100, `${hello}half of`)
+      yield* crowd(20, "HELP\r\n".repeat(90_000))
+      yield* crowd(20, `${"x".repeat(100_000)}\r\n`)
+      yield* crowd(4, `${hello}${".a\r\n".repeat(1_000_000)}`)
+      for (let times = 0; times < 3; times++) {
+        const client = yield* connected(port)
+        yield* client.hears(/^220 /)
+        yield* client.say(`${hello}Subject: served\r\n.\r\nQUIT\r\n`)
+        assert.match(yield* client.hears(/\r\n221 /), /\r\n250 2\.0\.0 Kept/)
       }
+      assert.strictEqual(kept()[0]?.length, 3)
+      yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-      const [all = [], temporary] = kept()
-      assert.deepStrictEqual(temporary, [])
-      assert.deepStrictEqual(
-        all.map((text) => /Subject: (.*)\r\n/.exec(text)?.[1]),
-        ["done"]
-      )
+      assert.deepStrictEqual(kept()[1], [])
     })
   )
 

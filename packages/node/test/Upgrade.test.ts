@@ -102,13 +102,17 @@ describe("an upgraded connection", () => {
     }).pipe(Effect.scoped, Effect.provide(served({}, seen)))
   })
 
-  it.live("can be one of a Unix socket", () => {
-    const place = UnixServer.layer(Mail, { path: join(home, "mail.sock") })
+  it.live("can be one of a Unix socket, whose user is known on", () => {
+    const peers = process.platform === "linux" ? "any" : undefined
+    const place = UnixServer.layer(Mail, { path: join(home, "mail.sock"), peers })
     return Effect.gen(function* () {
+      const server = yield* Mail
       const client = yield* Mail.client
       assert.strictEqual(yield* client.send("STARTTLS"), "220 go ahead")
       yield* NodeClient.upgrade(client, trust)
       assert.strictEqual(yield* client.send("EHLO"), "250 TLSv1.3 EHLO")
+      const [connection] = yield* server.connections
+      assert.strictEqual(connection?.peer.credentials?.uid, peers && process.getuid?.())
     }).pipe(Effect.scoped, Effect.provide(served({}, [], [], place)))
   })
 

@@ -129,8 +129,9 @@ export const target: Target = {
     const whole = body([input])
     equal("messages", body(cut), whole)
     checkBody(latin1(input), whole)
-    const said = talk([input])
-    equal("dialogues", talk(cut), said)
+    const said = talk(cut)
     checkTalk(latin1(input), said)
+    // It takes ten times as long as the others.
+    if (random.int(1, 4) === 1) equal("dialogues", talk([input]), said)
   }
 }

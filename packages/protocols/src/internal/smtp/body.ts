@@ -42,25 +42,22 @@ export class Body {
 
   /** Reads a chunk, as far as it belongs to the message; returns how much of it does. */
   push(chunk: Uint8Array): number {
-    /** What is left of the chunk before `from`, where something was taken away. */
+    /** What is left of the chunk, once something was taken away. */
     let kept: Uint8Array | undefined
     let length = 0
-    let from = 0
     let at = 0
     while (at < chunk.length && !this.done && !this.isEndless) {
       const byte = chunk[at++] as number
-      if (this.isContent(byte)) continue
-      kept ??= new Uint8Array(chunk.length)
-      kept.set(chunk.subarray(from, at - 1), length)
-      length += at - 1 - from
-      from = at
+      if (this.isContent(byte)) {
+        if (kept !== undefined) kept[length++] = byte
+      } else if (kept === undefined) {
+        length = at - 1
+        kept = new Uint8Array(chunk.length)
+        kept.set(chunk.subarray(0, length))
+      }
     }
     if (this.fault !== undefined) this.output = none
-    else if (kept === undefined) this.output = chunk.subarray(0, at)
-    else {
-      kept.set(chunk.subarray(from, at), length)
-      this.output = kept.subarray(0, length + at - from)
-    }
+    else this.output = kept === undefined ? chunk.subarray(0, at) : kept.subarray(0, length)
     return at
   }
 
