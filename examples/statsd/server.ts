@@ -5,7 +5,10 @@ import { Statsd } from "@socketserver/protocols"
 import { Config, ConfigProvider, Console, Context, Effect, Layer, Schedule } from "effect"
 import { type Bounds, Totals } from "./totals.ts"
 
-export class Counter extends Server.Service<Counter>()("Statsd", { protocol: Statsd.protocol() }) {}
+export class Counter extends Server.Service<Counter>()("Statsd", {
+  protocol: Statsd.protocol(),
+  key: ({ peer }) => peer.name
+}) {}
 
 /** What all requests add to. */
 export class Counted extends Context.Service<Counted, Totals>()("Counted") {}

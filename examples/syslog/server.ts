@@ -4,7 +4,11 @@ import { Syslog } from "@socketserver/protocols"
 import { Effect, Layer } from "effect"
 import { Output, OutputLive } from "./output.ts"
 
-export class Collector extends Server.Service<Collector>()("Syslog", { protocol: Syslog.protocol() }) {}
+export class Collector extends Server.Service<Collector>()("Syslog", {
+  protocol: Syslog.protocol(),
+  // What one sender says is in its order under `keyed`, datagrams too.
+  key: ({ peer }) => peer.name
+}) {}
 
 /** Collects into some output. A request is done when its line is written. */
 export const collecting = Collector.serve(({ body }) =>

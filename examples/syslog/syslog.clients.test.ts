@@ -131,20 +131,22 @@ describe.skipIf(without)("examples/syslog collects", () => {
       const name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
       const options = ["req", "-x509", ...curve, "-nodes", "-days", "2", "-keyout", key, "-out", cert, ...name]
       execFileSync("openssl", options, { stdio: "ignore" })
-      for (const POLICY of ["fiber", "sequential", "thread:1", "pool:2"]) {
+      for (const POLICY of ["fiber", "sequential", "connection", "keyed", "thread:1", "pool:2", "process:4"]) {
         rmSync(log, { force: true })
         const LISTEN = `tls://127.0.0.1:0?cert=${cert}&key=${key}`
         const collector = yield* example("syslog", { LISTEN, POLICY, FILE: log })
         const [, port = ""] = yield* collector.prints(/^listening on tls:\/\/127\.0\.0\.1:(\d+)/)
-        const lines = Array.from({ length: 50 }, (_, i) => `${POLICY} ${i} ${"x".repeat(5_000)}`)
-        yield* printed(script(overTls, [port, cert, ...lines.slice(0, 25)]))
-        yield* written(log, 25)
+        // A process for each is dear.
+        const half = POLICY === "process:4" ? 2 : 25
+        const lines = Array.from({ length: 2 * half }, (_, i) => `${POLICY} ${i} ${"x".repeat(5_000)}`)
+        yield* printed(script(overTls, [port, cert, ...lines.slice(0, half)]))
+        yield* written(log, half)
         renameSync(log, `${log}.1`)
         yield* collector.signal("SIGHUP")
         // A worker has seen it when its parent has; the parent says so.
         yield* collector.complains(/SIGHUP: opened \S+ again/)
-        yield* printed(script(overTls, [port, cert, ...lines.slice(25)]))
-        yield* written(log, 25)
+        yield* printed(script(overTls, [port, cert, ...lines.slice(half)]))
+        yield* written(log, half)
         assert.deepStrictEqual(yield* stop(collector), [])
         const all = [...linesOf(`${log}.1`), ...linesOf(log)].sort()
         assert.deepStrictEqual(all, lines.map((line) => `user.notice - tls: ${line}`).sort())

@@ -15,6 +15,7 @@
 import * as Protocol from "@socketserver/core/Protocol"
 import { datagramsWhole, noAnswer } from "./internal/payloads.ts"
 import type * as model from "./internal/statsd/model.ts"
+import { weightOf } from "./internal/statsd/model.ts"
 import { read } from "./internal/statsd/read.ts"
 import { write } from "./internal/statsd/write.ts"
 
@@ -144,10 +145,10 @@ export interface Options {
  * @category protocols
  * @since 0.1.0
  */
-export const protocol = (options: Options = {}): Protocol.Protocol<Packet, never> => ({
-  ...Protocol.transform(datagramsWhole(Protocol.bytes(Protocol.lines(options))), {
+export const protocol = (options: Options = {}): Protocol.Protocol<Packet, never> => {
+  const packets = Protocol.transform(datagramsWhole(Protocol.bytes(Protocol.lines(options))), {
     request: { decode: read, encode: write },
     response: noAnswer
-  }),
-  name: "statsd"
-})
+  })
+  return { ...packets, name: "statsd", server: { ...packets.server, weight: weightOf } }
+}

@@ -310,6 +310,18 @@ describe("an assembler", () => {
     })
   )
 
+  it.effect("keeps chunks of its own, whatever becomes of the datagram", () =>
+    Effect.gen(function* () {
+      const { seen, take } = yield* assembling()
+      for (const part of Gelf.chunksOf(jsonOf("kept"), { id, sizeBytes: 20 })) {
+        const bytes = part.bytes.slice()
+        yield* take({ ...part, bytes })
+        bytes.fill(0)
+      }
+      assert.deepStrictEqual(seen, ["kept"])
+    })
+  )
+
   it.effect("tells senders apart, by their ports too", () =>
     Effect.gen(function* () {
       const { counts, seen, take } = yield* assembling()

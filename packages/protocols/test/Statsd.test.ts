@@ -220,6 +220,15 @@ describe("what a client writes", () => {
   })
 })
 
+it("weighs at least what its metrics take, and at most that of as many as there may be", () => {
+  const weigh = (packet: string) => side.weight(packet.length, utf8(packet))
+  for (const packet of ["", "a:1|c", "a:1|c\n".repeat(100), `a:${"1:".repeat(30_000)}1|c`]) {
+    assert.isAtLeast(side.weight(packet.length), weigh(packet) - 160)
+  }
+  assert.strictEqual(weigh("a:1|c\na:1:2|c"), 13 * 4 + 5 * 160)
+  assert.strictEqual(weigh(":".repeat(60_000)), 60_000 * 4 + 4_096 * 160)
+})
+
 it("costs what any other packet of its size costs", () => {
   const evil = ["\n", ":", "|", "a:", "a:1|c|", "a:1|c|#t,", "a:1:", "@", "#", "a", "é"].map((part) =>
     utf8(part.repeat(Math.floor(60_000 / utf8(part).length)))

@@ -54,6 +54,22 @@ export interface Packet {
   readonly malformed: ReadonlyArray<string>
 }
 
+/** What metrics take in memory: each value is one, so that a packet of many takes a multiple of itself. */
+export const weightOf = (bytes: number, payload?: string | Uint8Array): number => {
+  if (payload === undefined) return bytes * eachByte + Math.min(mostMetrics, bytes) * eachMetric
+  let metrics = 1
+  for (let i = 0; i < payload.length; i++) {
+    const code = typeof payload === "string" ? payload.charCodeAt(i) : payload[i]
+    // What comes before a value, or the next metric.
+    if (code === 58 || code === 10) metrics++
+  }
+  return payload.length * eachByte + Math.min(mostMetrics, metrics) * eachMetric
+}
+
+// Of its text, and of what is cut out of it.
+const eachByte = 4
+const eachMetric = 160
+
 /** How many metrics a packet may have. */
 export const mostMetrics = 4_096
 /** How many tags a metric may have. */

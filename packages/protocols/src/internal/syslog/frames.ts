@@ -8,10 +8,10 @@ import { isEnd } from "./read.ts"
  * length, up to a newline, or up to a NUL.
  *
  * A length is one where a space and `<` follow it. A sender that has ended a message
- * with NUL ends all of them so, and its newlines are text from then on. A line without
- * a priority goes on with what a line before it has begun, as a stack trace does: it is
+ * with NUL ends all of them so, and its newlines are text from then on. After a line,
+ * one without a priority goes on with what that has begun, as a stack trace does: it is
  * a message with the priority 13, which RFC 3164 (4.3.3) gives such. At the start of a
- * connection it is none, and no syslog.
+ * connection, and after a message with a length, it is no syslog.
  */
 export class Frames implements Codec.Decoder<Uint8Array> {
   private readonly maxFrameBytes: number
@@ -78,7 +78,7 @@ export class Frames implements Codec.Decoder<Uint8Array> {
     if (!this.isOpen) {
       return Outcome.malformed(this.consumed, `the input ended inside a message (after ${length} bytes of it)`)
     }
-    out.push(withPriority(rest))
+    out.push(this.goesOn ? withPriority(rest) : rest)
     return undefined
   }
 
@@ -173,7 +173,8 @@ export class Frames implements Codec.Decoder<Uint8Array> {
     this.isOpen = true
     const end = endOf(input, seen, this.last === "nul")
     if (end === input.length) return 0
-    this.emit(withPriority(input.subarray(0, end)), out)
+    const line = input.subarray(0, end)
+    this.emit(this.goesOn ? withPriority(line) : line, out)
     this.last = input[end] === 0 ? "nul" : "line"
     return end + 1
   }
@@ -191,6 +192,7 @@ export class Frames implements Codec.Decoder<Uint8Array> {
 
 const none = new Uint8Array(0)
 const lessThan = 60
+const greaterThan = 62
 const space = 32
 
 /** Where a line ends. Byte by byte: two searches, for either end, would each go past the other. */
@@ -212,13 +214,24 @@ const lengthOf = (input: Uint8Array): { readonly value: number; readonly end: nu
   return undefined
 }
 
-/** Most have one. */
+/** Most have one. A line of XML, or one with a number that is none, goes on with what was before it. */
 const withPriority = (line: Uint8Array): Uint8Array => {
-  if (line[0] === lessThan) return line
+  if (hasPriority(line)) return line
   const marked = new Uint8Array(line.length + 4)
   marked.set(userNotice)
   marked.set(line, userNotice.length)
   return marked
+}
+
+const hasPriority = (line: Uint8Array): boolean => {
+  if (line[0] !== lessThan) return false
+  let value = 0
+  for (let at = 1; at < 5; at++) {
+    const digit = (line[at] ?? 0) - 48
+    if (digit < 0 || digit > 9) return line[at] === greaterThan && at > 1 && value <= 191
+    value = value * 10 + digit
+  }
+  return false
 }
 
 const userNotice = Uint8Array.of(60, 49, 51, 62)
