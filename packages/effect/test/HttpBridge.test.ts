@@ -28,7 +28,7 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as tls from "node:tls"
-import { directory, listening, some, until } from "./support.ts"
+import { directory, listening, some, turn, until } from "./support.ts"
 
 class Web extends Server.Service<Web>()("Web", { protocol: HttpBridge.protocol }) {}
 
@@ -180,7 +180,9 @@ const idle = Effect.gen(function* () {
 const sockets = ["tcp", "tls", "unix"] as const
 
 describe.each(sockets)("HTTP over %s", (transport) => {
-  const layer = (gate?: ReturnType<typeof gates>) => served(all[transport]({ drainTimeout: "5 seconds" }), gate)
+  // Nothing closes because it was kept long enough.
+  const layer = (gate?: ReturnType<typeof gates>) =>
+    served(all[transport]({ drainTimeout: "3 seconds" }), gate, { keepAliveTimeout: "1 minute" })
 
   it.live("answers several requests of a connection, and who half-closes", () =>
     Effect.gen(function* () {
@@ -199,6 +201,20 @@ describe.each(sockets)("HTTP over %s", (transport) => {
       assert.deepStrictEqual(some(yield* (yield* Web).counts), { Completed: 2 })
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
+
+  it.live("answers who half-closes while the answer is waited for", () => {
+    const gate = gates()
+    return Effect.gen(function* () {
+      const peer = yield* connect
+      peer.socket.end(get("/slow"))
+      yield* Deferred.await(gate.begun)
+      // The half-close is read before the answer.
+      yield* Effect.repeat(turn, { times: 50 })
+      yield* Deferred.succeed(gate.goOn, undefined)
+      assert.match(yield* peer.ended, /slow$/)
+      yield* idle
+    }).pipe(Effect.scoped, Effect.provide(layer(gate)))
+  })
 
   it.live("receives an upload to its end at a stop, answers it, and closes", () => {
     const gate = gates()
@@ -253,6 +269,8 @@ describe.each(sockets)("HTTP over %s", (transport) => {
       yield* Deferred.await(gate.begun)
       const stopped = yield* stop
       yield* until(Effect.map((yield* Web).connections, ([first]) => first?.endedBy === "stop"))
+      // It has been looked at, and was at work.
+      yield* Effect.repeat(turn, { times: 5 })
       yield* Deferred.succeed(gate.goOn, undefined)
       assert.match(yield* peer.ended, /first [^]*last\r\n0\r\n\r\n$/)
       peer.socket.end()
@@ -379,6 +397,10 @@ describe("HTTP", () => {
   it.live("says with the first answer after its lifetime that it closes", () =>
     Effect.gen(function* () {
       const peer = yield* connect
+      yield* peer.write(get("/hello"))
+      yield* peer.says("hello")
+      // The first may have been answered within that time.
+      yield* Effect.sleep("5 millis")
       yield* peer.write(get("/hello"))
       assert.match(yield* peer.ended, /connection: close[^]*hello$/i)
     }).pipe(Effect.scoped, Effect.provide(served(all.tcp({ maxLifetime: "1 milli" }))))
