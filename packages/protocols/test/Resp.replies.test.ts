@@ -108,6 +108,7 @@ describe("A reply", () => {
     ["$1\r\nab", "no line end after a bulk string"],
     ["=3\r\ntxt", "a verbatim string without its format"],
     ["=8\r\ntxt-some", "a verbatim string without its format"],
+    ["=8\r\nté:some", "a verbatim string without its format"],
     ["+a\rb", "a carriage return within a line"],
     ["%1048576", "more than 1048576 elements"],
     ["*2\r\n*1048576", "more than 1048576 elements"]

@@ -109,8 +109,10 @@ export class ReplyScanner implements Scanner<Received> {
     if (type === exclamation) {
       return this.found({ _tag: "BulkError", value: textOf(input.subarray(body, end)) }, end + 2)
     }
-    if (end - body < 4 || input[body + 3] !== at(":")) return this.wrong("a verbatim string without its format")
     const format = textOf(input.subarray(body, body + 3))
+    if (end - body < 4 || input[body + 3] !== at(":") || !letters.test(format)) {
+      return this.wrong("a verbatim string without its format")
+    }
     return this.found({ _tag: "VerbatimString", format, value: input.slice(body + 4, end) }, end + 2)
   }
 
@@ -190,6 +192,7 @@ const made = (type: number, parts: ReadonlyArray<Received>): Received => {
 const pairs = (parts: ReadonlyArray<Received>): ReadonlyArray<readonly [Received, Received]> =>
   Array.from({ length: parts.length / 2 }, (_, i) => [parts[2 * i] as Received, parts[2 * i + 1] as Received] as const)
 
+const letters = /^[!-~]{3}$/
 const integer = /^[+-]?\d{1,19}$/
 const big = /^[+-]?\d+$/
 const double = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
