@@ -52,6 +52,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as messages from "./internal/dns/message.ts"
 import { labelText, parseName } from "./internal/dns/names.ts"
+import { missing } from "./internal/dns/rdata.ts"
 
 /**
  * What is asked for.
@@ -295,19 +296,24 @@ export interface Response {
  * **Gotchas**
  *
  * A query has 64 records beside its question at most: more are `Malformed`. A
- * message has 65,535 bytes at most.
+ * message has 65,535 bytes at most. Without the package `dns-packet` a server does
+ * not start, and says so (`InvalidOption`); a bundle does not contain it.
  *
  * @category protocols
  * @since 0.1.0
  */
-export const protocol = (): Protocol.Protocol<Request, Response> =>
-  Protocol.correlated(
+export const protocol = (): Protocol.Protocol<Request, Response> => {
+  const made = Protocol.correlated(
     Protocol.transform(Protocol.lengthPrefixed({ lengthBytes: 2, maxFrameBytes: 65_537 }), {
       request: { decode: messages.decodeRequest, encode: messages.encodeRequest },
       response: { decode: messages.decodeResponse, encode: messages.encodeResponse }
     }),
     { id: ({ id }) => id }
   )
+  // A server that is declared with it does not start then.
+  const problem = missing()
+  return problem === undefined ? made : { ...made, problem }
+}
 
 /**
  * The options of {@link handler}.

@@ -1,7 +1,7 @@
 import { Buffer, isUtf8 } from "node:buffer"
+import { createRequire } from "node:module"
 import { isIPv4, isIPv6 } from "node:net"
 import * as Result from "effect/Result"
-import * as dnsPacket from "dns-packet"
 import type { Record } from "../../Dns.ts"
 import type { Cursor } from "./cursor.ts"
 import type { Writer } from "./writer.ts"
@@ -48,7 +48,22 @@ interface RData {
   readonly encode: ((data: unknown, buffer: Buffer, offset: number) => void) & { readonly bytes: number }
   readonly decode: ((buffer: Buffer, offset: number) => unknown) & { readonly bytes: number }
 }
-const { record } = dnsPacket as unknown as { readonly record: (type: string) => RData }
+let dnsPacket: { readonly record: (type: string) => RData } | undefined
+
+/** Loads dns-packet, or says why that cannot be: whoever uses another protocol of this package need not have it. */
+export const missing = (): string | undefined => {
+  if (dnsPacket !== undefined) return undefined
+  const loaded = Result.try(() => createRequire(import.meta.url)("dns-packet") as typeof dnsPacket)
+  if (Result.isSuccess(loaded)) dnsPacket = loaded.success
+  else return "the package dns-packet reads and writes its records, and cannot be loaded; npm install dns-packet@5.6"
+  return undefined
+}
+
+/** Nothing, where it is missing. */
+const recordOf = (type: string): RData | undefined => {
+  missing()
+  return dnsPacket?.record(type)
+}
 
 const theirs = new Set(["A", "AAAA", "DNSKEY", "DS", "TLSA"])
 
@@ -98,8 +113,10 @@ const readTheirs = (type: string, cursor: Cursor): Data => {
   const size = end - at
   // It would read past the data, into the next record or beyond the message.
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, end)
-  const { decode } = record(type)
+  const theirs = recordOf(type)
   const data = Result.try(() => {
+    if (theirs === undefined) throw new Error(missing())
+    const { decode } = theirs
     const read = decode(buffer, at - 2)
     if (decode.bytes !== size + 2) throw new Error("its length is wrong")
     return typeof read === "string" ? read : withCopies(read as Fields)
@@ -184,7 +201,9 @@ const writeTheirs = (type: string, data: Data, writer: Writer): void => {
   const address = isAddress[type]
   const fits = address === undefined ? isFields(data) && isWhole(data) : typeof data === "string" && address(data)
   if (!fits) return writer.fail(`the data of a record is no ${type}`)
-  const { decode, encode } = record(type)
+  const theirs = recordOf(type)
+  if (theirs === undefined) return writer.fail(missing() ?? "")
+  const { decode, encode } = theirs
   const written = Result.try(() => {
     encode(isFields(data) ? withBuffers(data) : data, buffer, at)
     decode(buffer.subarray(0, at + encode.bytes), at)
