@@ -13,8 +13,10 @@ import type * as Handler from "@socketserver/core/Handler"
 import * as Middleware from "@socketserver/core/Middleware"
 import * as Outcome from "@socketserver/core/Outcome"
 import type * as Core from "@socketserver/core/RateLimit"
+import * as Settings from "@socketserver/core/Settings"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 
 /**
@@ -27,11 +29,11 @@ export interface Rate {
   /** How many there may be in `per`. */
   readonly limit: number
   /** Default: one second. */
-  readonly per?: Duration.Input | undefined
+  readonly per?: Settings.Time | undefined
   /** `"fixed-window"`: `limit` in each window, which may be twice as many around the end of one. `"token-bucket"`: `limit` at once, and after that as often as the rate allows. Default: `"token-bucket"`. */
   readonly algorithm?: "fixed-window" | "token-bucket" | undefined
   /** How long one that comes too early is delayed at most. One that would have to wait longer is refused. Default: none is delayed. */
-  readonly maxDelay?: Duration.Input | undefined
+  readonly maxDelay?: Settings.Time | undefined
   /** What keys begin with, so that servers with one store have their own. Default: `"socketserver:"`. */
   readonly prefix?: string | undefined
   /** What becomes of those who come while the store cannot be asked, which is logged once: they are let in, or refused. Default: `"allow"`. */
@@ -40,7 +42,7 @@ export interface Rate {
 
 /**
  * Buckets that a `RateLimiter` keeps, for `by` of `Middleware.rateLimit` and
- * `RateLimit.verify`.
+ * `RateLimit.verify`. Throws `InvalidOption` for times that are none.
  *
  * **Example** (Ten connections a minute for each peer, over all copies)
  *
@@ -66,8 +68,8 @@ export interface Rate {
  */
 export const make = (limiter: RateLimiter.RateLimiter, rate: Rate): Core.RateLimit => {
   const { algorithm = "token-bucket", limit, per = "1 second", prefix = "socketserver:", whenUnavailable } = rate
-  const window = Duration.toMillis(Duration.fromInputUnsafe(per))
-  const maxDelay = Duration.toMillis(Duration.fromInputUnsafe(rate.maxDelay ?? 0))
+  const window = Result.getOrThrow(Settings.millis("per", per))
+  const maxDelay = rate.maxDelay === undefined ? 0 : Result.getOrThrow(Settings.millis("maxDelay", rate.maxDelay))
   let isKnown = false
   /** Takes a token, or says when there is one; who may wait for it asks again then. */
   const take = (key: string, delay: number): Effect.Effect<number> =>

@@ -131,4 +131,17 @@ describe("a rate that a RateLimiter counts", () => {
         )
       )
     ))
+
+  it.effect("is refused where it is written, with times that are none", () =>
+    Effect.gen(function* () {
+      const store = yield* limiter
+      for (const [option, rate] of [
+        ["per", { limit: 1, per: "soon" as never }],
+        ["per", { limit: 1, per: 0 }],
+        ["maxDelay", { limit: 1, maxDelay: -1 }]
+      ] as const) {
+        assert.throws(() => RateLimit.make(store, rate), new RegExp(`${option}: it must be a positive time`))
+      }
+    })
+  )
 })
