@@ -222,7 +222,7 @@ export const benches: ReadonlyArray<Bench> = [
       metered("metrics read each second", { METRICS: "read" }),
       metered("metrics and durations", { METRICS: "durations" })
     ),
-    cases: cases("metrics", [1, 16, 128]),
+    cases: cases("metrics", [1, 16]),
     open: load(),
     repeats: true
   },

@@ -19,7 +19,7 @@ const usage = `pnpm bench [flags]
   --depth LIST       only with that many requests outstanding, such as 1,16
   --quick            every row in less than five minutes: three short rounds, idle rows once and with 2,000 connections
   --rounds N         that many rounds, in each every program once (7; with --quick 3; with --against as many as there is time for)
-  --seconds S        measured window (0.5; with --quick 0.2)
+  --seconds S        measured window (0.5; with --quick 0.15)
   --json FILE        writes the rows, and the card of the machine
   --against COMMIT   beside the packages of another commit, at most 15 minutes: which rows are slower or quicker
   --check            status 1 where a row is slower than COMMIT; a wrong answer is always status 1
@@ -104,7 +104,7 @@ const limited = (bench: Bench): ReadonlyArray<string> =>
 const sideBySide = async (): Promise<boolean> => {
   const begun = performance.now()
   const effort = {
-    seconds: seconds ?? (quick ? 0.2 : 0.5),
+    seconds: seconds ?? (quick ? 0.15 : 0.5),
     warmUp: quick ? 0.08 : 0.15,
     cold: rounds === 1 ? 0 : quick ? 0.2 : 0.5,
     idle
