@@ -8,7 +8,7 @@ import type { Bench, Case, Effort, Loader } from "./bench.ts"
 import { run } from "./processes.ts"
 import { disturbed, type Chosen } from "./rows.ts"
 import { measure, progress, type Results, type Variant } from "./run.ts"
-import { judge, type Judged, median, type Verdict } from "./statistics.ts"
+import { judge, type Judged, median, ratioOf, type Verdict } from "./statistics.ts"
 
 export interface Compared {
   readonly row: string
@@ -105,12 +105,11 @@ export const compare = async (
         rounds: [1, most],
         until: Math.min(performance.now() + options.seconds(bench) * 1000, options.until),
         effort: options.effort,
-        windows: 1,
         fresh: true
       },
       options.load
     )
-  const first = await measured(cases, variants, options.rounds ?? 12)
+  const first = await measured(cases, variants, options.rounds ?? 20)
   const all = cases.flatMap((which) =>
     bench.programs
       .filter(({ ours }) => ours)
@@ -212,9 +211,9 @@ const settle = (first: Judged, second: Judged | undefined, doubtful: boolean): J
 /** What one costs as a multiple of what another does, by round. */
 const costs = (results: Results, bench: Bench, which: Case, mine: string, theirs: string): ReadonlyArray<number> => {
   const [a, b] = [results.samples(which, mine), results.samples(which, theirs)]
-  return [...a].flatMap(([round, { value }]) => {
-    const other = b.get(round)?.value
-    return other === undefined ? [] : [bench.more === true ? other / value : value / other]
+  return [...a].flatMap(([round, sample]) => {
+    const other = b.get(round)
+    return other === undefined ? [] : [bench.more === true ? ratioOf(other, sample) : ratioOf(sample, other)]
   })
 }
 

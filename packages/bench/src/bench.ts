@@ -1,9 +1,12 @@
 /** What a benchmark is: programs that do the same work, the cases in which each is measured, and which is compared with which. */
+import type { Task } from "./loads/load.ts"
 import type { Command } from "./processes.ts"
 
 /** One measurement. */
 export interface Sample {
   readonly value: number
+  /** The same turn by turn, where it was measured in turns with others. */
+  readonly turns?: ReadonlyArray<number>
   /** Cores that were busy with neither the program nor its load. */
   readonly others: number
   /** How long that was, in seconds. */
@@ -14,6 +17,8 @@ export interface Sample {
 /** A program that is ready to be measured. */
 export interface Subject {
   readonly sample: (which: Case, effort: Effort) => Promise<Sample>
+  /** The load of a case, where it can be measured in turns with others. */
+  readonly task?: (which: Case, effort: Effort) => Task
   readonly stop: () => Promise<void>
 }
 
@@ -40,6 +45,8 @@ export interface Case {
 /** How much time a measurement may take. */
 export interface Effort {
   readonly seconds: number
+  /** In how many turns with others these are taken. */
+  readonly turns: number
   readonly warmUp: number
   /** Seconds of CPU until a new process is taken as compiled. */
   readonly cold: number

@@ -1,9 +1,9 @@
 /** The ways in which a program is measured. */
 import { once } from "node:events"
 import * as Net from "node:net"
-import type { Bench, Case, Loader, Program, Sample, Subject } from "./bench.ts"
+import type { Bench, Case, Effort, Loader, Program, Sample, Subject } from "./bench.ts"
 import { cpuOf, family, machineBusy, ownCpu } from "./cpu.ts"
-import type { Report, Task } from "./loads/load.ts"
+import type { Broken, Report, Task } from "./loads/load.ts"
 import { run, start, type Started } from "./processes.ts"
 
 type Open = Bench["open"]
@@ -22,7 +22,7 @@ const task = (load: Partial<Task>): Omit<Task, "target" | "pids" | "warmUp" | "c
 })
 
 const ask = async (load: Loader, message: Task): Promise<Report> => {
-  const report = await load<Report | { readonly broken: string }>(message, message.warmUp + message.seconds + 60)
+  const report = await load<Report | Broken>(message, message.warmUp + message.seconds + 60)
   if ("broken" in report) throw new Error(report.broken)
   return report
 }
@@ -34,14 +34,19 @@ export const load =
     const server = start(program.command(root))
     const target = await started(server)
     let warm = 0
+    const window = (which: Case, effort: Effort): Task => ({
+      ...task({ ...(which["load"] as Partial<Task>), depth: which.depth }),
+      target,
+      warmUp: effort.warmUp + ((which["warmUp"] as number) ?? 0),
+      cold: warm++ === 0 ? effort.cold : 0,
+      seconds: effort.seconds,
+      pids: family(server.pid)
+    })
     return {
       stop: server.stop,
+      ...(by === "cpu" && { task: window }),
       sample: async (which, effort) => {
-        const options = task({ ...(which["load"] as Partial<Task>), depth: which.depth })
-        const warmUp = effort.warmUp + ((which["warmUp"] as number) ?? 0)
-        const cold = warm++ === 0 ? effort.cold : 0
-        const window = { ...options, target, warmUp, cold, seconds: effort.seconds, pids: family(server.pid) }
-        const report = await ask(loader, window)
+        const report = await ask(loader, window(which, effort))
         const { cpu, loadCpu, othersCpu, requests, seconds } = report
         const bound = by === "rate" && loadCpu / seconds > 0.9 && cpu / seconds < 0.9
         return {

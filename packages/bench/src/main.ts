@@ -19,7 +19,7 @@ const usage = `pnpm bench [flags]
   --depth LIST       only with that many requests outstanding, such as 1,16
   --quick            every row in less than five minutes: three short rounds, idle rows once and with 2,000 connections
   --rounds N         that many rounds, in each every program once (7; with --quick 3; with --against as many as there is time for)
-  --seconds S        measured window (0.5; with --quick 0.15)
+  --seconds S        measured window (0.5; with --quick 0.15; with --against 0.4)
   --json FILE        writes the rows, and the card of the machine
   --against COMMIT   beside the packages of another commit, at most 15 minutes: which rows are slower or quicker
   --check            status 1 where a row is slower than COMMIT; a wrong answer is always status 1
@@ -105,8 +105,9 @@ const sideBySide = async (): Promise<boolean> => {
   const begun = performance.now()
   const effort = {
     seconds: seconds ?? (quick ? 0.15 : 0.5),
+    turns: quick ? 3 : 15,
     warmUp: quick ? 0.08 : 0.15,
-    cold: rounds === 1 ? 0 : quick ? 0.2 : 0.5,
+    cold: rounds === 1 ? 0 : quick ? 0.2 : 1,
     idle
   }
   const mode = quick ? "quick" : "full"
@@ -114,7 +115,8 @@ const sideBySide = async (): Promise<boolean> => {
   const how = quick
     ? `Quick: ${rounds ?? 3} short rounds, idle rows once and with ${idle} connections.`
     : "× is the median of the rounds' ratios, with the lowest and the highest; each round starts every program anew."
-  console.log(Report.header(card(root), [how, `Windows of ${effort.seconds} s; every answer is compared.`]))
+  const windows = `Windows of ${effort.seconds} s, in ${effort.turns} turns with the others of a row; every answer is compared.`
+  console.log(Report.header(card(root), [how, windows]))
   console.log(`\n${Report.rowHead}`)
   const rows: Array<Row> = []
   let wrong = false
@@ -126,7 +128,7 @@ const sideBySide = async (): Promise<boolean> => {
       const measured = await measureRows(one, {
         root,
         load,
-        plan: { rounds: [count, count], until: 0, effort, windows: 1, fresh: !quick },
+        plan: { rounds: [count, count], until: 0, effort, fresh: !quick },
         // One round is asked for to see that it works.
         rerunUntil: rounds === 1 ? 0 : begun + (quick ? 100_000 : 1_200_000),
         notes: [...(quick ? [`quick: ${count} short round${count === 1 ? "" : "s"}`] : []), ...limited(one.bench)]
@@ -143,21 +145,23 @@ const sideBySide = async (): Promise<boolean> => {
   return !wrong
 }
 
-/** Seconds for the rounds of each: all of them take twelve minutes, and what has to be looked at again two more. */
+/** How the time for all is shared out. */
 const shares: Readonly<Record<string, number>> = {
-  lines: 170,
-  frames: 75,
-  tls: 55,
-  udp: 45,
-  unixgram: 40,
-  worker: 40,
-  many: 40,
-  "process sustained": 40,
-  start: 35,
-  "process latency": 30,
-  "idle tls": 30
+  lines: 220,
+  frames: 110,
+  tls: 65,
+  udp: 65,
+  unixgram: 30,
+  worker: 30,
+  many: 30,
+  "process sustained": 35,
+  start: 30,
+  "process latency": 25,
+  "idle tls": 25
 }
-const share = ({ name }: Bench): number => shares[name] ?? 20
+const share = ({ name }: Bench): number => shares[name] ?? 14
+/** Seconds for the rounds of those that are measured, at most; what has to be looked at again takes two minutes more. */
+const allRounds = 720
 
 const against = async (commit: string): Promise<boolean> => {
   const begun = performance.now()
@@ -175,19 +179,22 @@ const against = async (commit: string): Promise<boolean> => {
   const { load, stop } = makeLoader(root)
   try {
     const all = chosen().filter(({ bench }) => bench.repeats !== true)
+    // Few rows are looked at for longer.
+    const stretch = Math.min(2, allRounds / all.reduce((sum, { bench }) => sum + share(bench), 0))
+    const secondsOf = (bench: Bench) => share(bench) * stretch
     for (const [index, one] of all.entries()) {
       const now = performance.now()
       progress(`${((now - begun) / 1000).toFixed(0)} s: ${one.bench.name}`)
       // What is left is shared out among those that are left, and a second look takes no time from later ones.
       const left = until - now
-      const later = all.slice(index + 1).reduce((sum, { bench }) => sum + share(bench) * 1000, 0)
-      const own = share(one.bench) * 1000
+      const later = all.slice(index + 1).reduce((sum, { bench }) => sum + secondsOf(bench) * 1000, 0)
+      const own = secondsOf(one.bench) * 1000
       const budget = Math.min(own, (left * own) / (own + later))
       const measured = await compare(one, {
         root,
         old,
         load,
-        effort: { seconds: seconds ?? 0.3, warmUp: 0.08, cold: 0.3, idle },
+        effort: { seconds: seconds ?? 0.4, turns: 16, warmUp: 0.05, cold: 0.8, idle },
         seconds: rounds === undefined ? () => budget / 1000 : () => 840,
         rounds,
         until: now + Math.max(budget, left - later),

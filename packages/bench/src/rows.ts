@@ -1,7 +1,7 @@
 /** Rows: what a server costs beside its baseline, with the noise of it. */
 import type { Bench, Case, Loader } from "./bench.ts"
 import { measure, type Plan, progress, type Results, type Variant } from "./run.ts"
-import { median } from "./statistics.ts"
+import { median, ratioOf } from "./statistics.ts"
 
 export interface Row {
   readonly row: string
@@ -92,7 +92,7 @@ const rowOf = (
 ): Row => {
   const [mine, theirs] = [results.samples(which, server), results.samples(which, baseline)]
   const rounds = [...mine.keys()].filter((round) => theirs.has(round))
-  const ratios = rounds.map((round) => mine.get(round)!.value / theirs.get(round)!.value)
+  const ratios = rounds.map((round) => ratioOf(mine.get(round)!, theirs.get(round)!))
   const measured = ratios.length > 0
   const why = results.failures.get(server) ?? results.failures.get(baseline)
   const said = rounds.flatMap((round) => mine.get(round)!.note ?? [])

@@ -1,6 +1,8 @@
 /** Rounds: every program of a benchmark in turn, in each of its cases. */
 import type { Bench, Case, Effort, Loader, Program, Sample, Subject } from "./bench.ts"
+import type { Broken, Turned } from "./loads/load.ts"
 import { loadCore, start, type Started } from "./processes.ts"
+import { median } from "./statistics.ts"
 
 /** A program of a tree; its id tells it from the same program of another tree. */
 export interface Variant {
@@ -15,8 +17,6 @@ export interface Plan {
   /** No further round is begun after that, in milliseconds of `performance.now()`. */
   readonly until: number
   readonly effort: Effort
-  /** Windows of each program in a round. */
-  readonly windows: number
   /** New processes for each round: what one and the same program differs in from start to start is then part of the spread. */
   readonly fresh: boolean
 }
@@ -83,28 +83,38 @@ export const measure = async (
       return undefined
     }
   }
-  const record = (which: Case, { id }: Variant, round: number, all: ReadonlyArray<Sample>) => {
-    if (all.length === 0) return
-    const average = (pick: (sample: Sample) => number) => all.reduce((sum, one) => sum + pick(one), 0) / all.length
-    of(which, id).set(round, {
-      value: average(({ value }) => value),
-      others: average(({ others }) => others),
-      seconds: all.reduce((sum, { seconds }) => sum + seconds, 0),
-      note: all.find(({ note }) => note !== undefined)?.note
-    })
+  /** All of them in turns: their loads are open at once, and one of them runs at a time. */
+  const inTurns = async (which: Case, order: ReadonlyArray<Variant>, round: number) => {
+    const some = order.filter(({ id }) => alive.has(id))
+    const { turns } = plan.effort
+    const tasks = some.map(({ id }) => alive.get(id)!.task!(which, plan.effort))
+    if (tasks.length === 0) return
+    const patience = tasks.reduce((sum, { cold, seconds, warmUp }) => sum + warmUp + 5 * cold + 4 * seconds + 10, 60)
+    const reports = await loader<ReadonlyArray<Turned | Broken>>({ tasks, turns }, patience)
+    for (const [index, { id }] of some.entries()) {
+      const report = reports[index]!
+      if ("broken" in report) {
+        wrong = true
+        fail(id, report.broken)
+        await stop(id)
+        continue
+      }
+      const { costs, othersCpu, seconds } = report
+      of(which, id).set(round, { value: median(costs), turns: costs, others: othersCpu / seconds, seconds })
+    }
   }
   const together = async (order: ReadonlyArray<Variant>, round: number) => {
     // Two at a time, since there are two cores.
     for (let i = 0; i < order.length; i += 2) await Promise.all(order.slice(i, i + 2).map(open))
     for (const which of cases) {
-      const taken = new Map<Variant, Array<Sample>>(order.map((variant) => [variant, []]))
-      for (let window = 0; window < plan.windows; window++) {
-        for (const variant of window % 2 === 0 ? order : order.toReversed()) {
+      if ([...alive.values()].every(({ task }) => task !== undefined)) {
+        await inTurns(which, order, round)
+      } else {
+        for (const variant of order) {
           const one = await sample(which, variant)
-          if (one !== undefined) taken.get(variant)!.push(one)
+          if (one !== undefined) of(which, variant.id).set(round, one)
         }
       }
-      for (const [variant, all] of taken) record(which, variant, round, all)
     }
     if (plan.fresh) for (const { id } of order) await stop(id)
   }
@@ -113,7 +123,7 @@ export const measure = async (
       await open(variant)
       for (const which of cases) {
         const one = await sample(which, variant)
-        if (one !== undefined) record(which, variant, round, [one])
+        if (one !== undefined) of(which, variant.id).set(round, one)
       }
       await stop(variant.id)
     }

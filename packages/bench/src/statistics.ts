@@ -6,6 +6,15 @@ export const median = (values: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** What one costs as a multiple of what another does: turn by turn, where they took turns. */
+export const ratioOf = (
+  mine: { readonly value: number; readonly turns?: ReadonlyArray<number> },
+  theirs: { readonly value: number; readonly turns?: ReadonlyArray<number> }
+): number =>
+  mine.turns === undefined || theirs.turns === undefined || mine.turns.length !== theirs.turns.length
+    ? mine.value / theirs.value
+    : median(mine.turns.map((value, turn) => value / theirs.turns![turn]!))
+
 export const mean = (values: ReadonlyArray<number>): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 

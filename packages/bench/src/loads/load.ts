@@ -14,11 +14,18 @@ export interface Task {
   readonly warmUp: number
   /** Seconds of CPU that a server has to have used before the window, so that it is compiled: on a busy machine that takes longer. */
   readonly cold: number
+  /** How long the window is. */
   readonly seconds: number
   /** The processes whose CPU is counted. */
   readonly pids: ReadonlyArray<number>
   /** Open connections, ask one thing on each, and keep them. */
   readonly hold?: boolean
+}
+
+/** Several servers under load, of which one at a time runs: each of them in every turn, the others are stopped meanwhile. */
+export interface Turns {
+  readonly tasks: ReadonlyArray<Task>
+  readonly turns: number
 }
 
 export interface Load {
@@ -34,6 +41,10 @@ export interface Load {
 /** Opens the connections of a task and keeps them busy. What goes wrong is told to `giveUp`. */
 export type Open = (task: Task, giveUp: (reason: string) => void) => Promise<Load>
 
+export interface Broken {
+  readonly broken: string
+}
+
 export interface Report {
   readonly requests: number
   readonly seconds: number
@@ -41,6 +52,13 @@ export interface Report {
   readonly cpu: number
   readonly loadCpu: number
   /** Seconds of CPU of everything else on this machine, stolen time included. */
+  readonly othersCpu: number
+}
+
+/** What one of several took: CPU for each request, turn by turn. */
+export interface Turned {
+  readonly costs: ReadonlyArray<number>
+  readonly seconds: number
   readonly othersCpu: number
 }
 

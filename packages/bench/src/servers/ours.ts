@@ -3,7 +3,6 @@
  * With `METRICS` its metrics are read each second, as Prometheus would, with
  * `METRICS=durations` also how long requests take.
  */
-import * as Metrics from "@socketserver/core/Metrics"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
@@ -21,8 +20,19 @@ const options = {
   ...(listen.startsWith("tls") && { tls: certificate() }),
   ...(METRICS === "durations" && { durations: true })
 }
-const reading = Effect.delay(Effect.map(Metrics.snapshot, Metrics.format), "1 second")
-const beside = METRICS === undefined ? Layer.empty : Layer.effectDiscard(Effect.forkScoped(Effect.forever(reading)))
+// Imported where it is wanted: an older commit has none.
+const beside =
+  METRICS === undefined
+    ? Layer.empty
+    : Layer.unwrap(
+        Effect.map(
+          Effect.promise(() => import("@socketserver/core/Metrics")),
+          (Metrics) => {
+            const reading = Effect.delay(Effect.map(Metrics.snapshot, Metrics.format), "1 second")
+            return Layer.effectDiscard(Effect.forkScoped(Effect.forever(reading)))
+          }
+        )
+      )
 
 const Order = Schema.Struct({
   id: Schema.Int,
