@@ -142,8 +142,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       on.conclude(this, failed(Cause.die(error)))
       return done
     }
-    if (Exit.isExit(effect)) {
-      const response = responseOf(effect as Exit.Exit<Response.Response<Out>>)
+    if (isExit(effect)) {
+      const response = responseOf(effect)
       if (response._tag !== "Streamed") {
         on.conclude(this, response)
         return done
@@ -299,6 +299,10 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return this.on.outbox.room((wait) => waiting(this, this.on, wait))
   }
 }
+
+/** As `Exit.isExit`, which all of a program shares: asked here alone it takes a tenth of the time. */
+const isExit = <A, R>(effect: Effect.Effect<A, never, R> | undefined): effect is Exit.Exit<A> =>
+  (effect as Partial<Exit.Exit<A>> | undefined)?.["~effect/Exit"] !== undefined
 
 /** Where types are not looked at, an async function, or one without a return, is a handler. In `begin` it would cost 96 bytes. */
 const anEffect = <A, R>(given: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>

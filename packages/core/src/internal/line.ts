@@ -69,7 +69,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     if (returned === undefined) {
       // Who does not read what it is sent has nothing further begun.
       if (this.parked > 0 || waiting === undefined || !this.on.mayBegin(waiting)) return undefined
-      if (!this.on.context.shares.take(this, waiting)) return undefined
+      const { limits, shares } = this.on.context
+      if (limits.maxRequestsPerPeer < Infinity && !shares.take(this, waiting)) return undefined
       this.waiting = waiting?.next
       return waiting
     }

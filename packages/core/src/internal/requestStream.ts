@@ -140,10 +140,14 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   override answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
     super.answer(incoming, response)
+    if (this.context.limits.lifetimeMillis < Infinity) this.age(incoming)
+  }
+
+  /** Closes who is too old, once it has been answered. */
+  private age(incoming: Incoming<In, Out>): void {
     const { activity, context } = this
-    const { lifetimeMillis } = context.limits
-    if (lifetimeMillis === Infinity || incoming.settled === undefined || this.closing.state !== "open") return
-    if (context.now() - activity.opened.at < lifetimeMillis) return
+    if (incoming.settled === undefined || this.closing.state !== "open") return
+    if (context.now() - activity.opened.at < context.limits.lifetimeMillis) return
     context.ledger.closed("lifetime", this)
     if (this.awaitsPeer) return this.shut()
     this.closing.enter("stopBusy")

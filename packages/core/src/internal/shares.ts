@@ -32,10 +32,9 @@ export class Shares {
     return this.atWork.size > 0
   }
 
-  /** Whether a request may begin, which then counts. Otherwise its connection is offered again. */
+  /** Whether a request may begin where there is a bound, which then counts. Otherwise its connection is offered again. */
   take<In, Out>(line: Line<In, Out>, request: Incoming<In, Out>): boolean {
     const max = this.context.limits.maxRequestsPerPeer
-    if (max === Infinity) return true
     const { peerKey } = line
     let share = this.byPeer.get(peerKey)
     if (share === undefined) this.byPeer.set(peerKey, (share = { count: 0, waiting: new Set() }))

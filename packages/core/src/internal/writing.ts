@@ -28,6 +28,21 @@ export type Encode<Write> = (message: Write | Encoded | Framed) => Payload | Une
  * messages are encoded, and that catches what an encoder throws.
  */
 export const encoderOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
+  const known = encoders[carries].get(side)
+  if (known !== undefined) return known
+  const encoder = encoderFor(side, carries)
+  encoders[carries].set(side, encoder)
+  return encoder
+}
+
+/** All connections of a server share one. */
+const encoders: Record<Wire.Wire["carries"], WeakMap<object, Encode<any>>> = {
+  stream: new WeakMap(),
+  datagrams: new WeakMap(),
+  payloads: new WeakMap()
+}
+
+const encoderFor = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
   const { encode, frame } = formOf(side, carries)
   return (message) => {
     if (typeof message === "object" && message instanceof Framed) return message.frame
