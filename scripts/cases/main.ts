@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util"
 import { all } from "./all.ts"
+import { hostile } from "./hostile.ts"
 import { Trial } from "./trial.ts"
 
 const { values } = parseArgs({ options: { only: { type: "string" } } })
@@ -11,7 +12,7 @@ const { values } = parseArgs({ options: { only: { type: "string" } } })
 /** No case begins later than that. */
 const until = performance.now() + 100_000
 
-const waiting = Object.entries(all).filter(([name]) => name.includes(values.only ?? ""))
+const waiting = Object.entries({ ...all, ...hostile }).filter(([name]) => name.includes(values.only ?? ""))
 let failed = waiting.length === 0 ? 1 : 0
 if (failed > 0) console.error(`There is no case ${JSON.stringify(values.only)}`)
 

@@ -1,7 +1,7 @@
 /** The programs that the cases start: `PROGRAM` says which. */
 import { Middleware, Protocol, Response, Server } from "@socketserver/core"
 import { NodeServer } from "@socketserver/node"
-import { ConfigProvider, Data, Effect, Layer, Logger } from "effect"
+import { ConfigProvider, Data, Effect, Layer, Logger, Stream } from "effect"
 
 const env = (name: string): string => process.env[name] ?? ""
 
@@ -24,6 +24,8 @@ class Copied extends Server.Service<Copied>()("Accounts", { protocol: Protocol.l
 class NoDatabase extends Data.TaggedError("NoDatabase")<{ readonly host: string }> {}
 class Wrapped extends Data.TaggedError("Wrapped")<{ readonly cause: unknown }> {}
 
+const element = Stream.succeed("y".repeat(2_000))
+
 const handlers: Record<string, Server.HandlerOf<typeof Probe>> = {
   echo: ({ body }) => Effect.succeed(Response.make(body)),
   peer: ({ peer }) => Effect.succeed(Response.make(peer.name)),
@@ -32,7 +34,21 @@ const handlers: Record<string, Server.HandlerOf<typeof Probe>> = {
   page: () => Effect.succeed(Response.make("x".repeat(16_384))),
   sleep: ({ body }) => Effect.as(Effect.sleep(Number(body)), Response.make(body)),
   log: ({ body }) => Effect.as(Effect.logInfo("a request"), Response.make(body)),
-  never: Middleware.timeout(() => Effect.never, "200 millis")
+  never: Middleware.timeout(() => Effect.never, "200 millis"),
+  /** Streams: without an end, or a hundred kilobytes. */
+  stream: ({ body }) =>
+    Effect.succeed(
+      body === "endless"
+        ? Response.stream(Stream.forever(element))
+        : body === "stream"
+          ? Response.stream(Stream.take(Stream.forever(element), 50))
+          : Response.make(body)
+    ),
+  loop: ({ body }) =>
+    Effect.sync(() => {
+      while (body === "loop") continue
+      return Response.make(body)
+    })
 }
 
 /** One server, whose handler `ACT` names. */

@@ -127,8 +127,10 @@ export class Client {
   isClosed = false
   readonly socket: net.Socket
 
-  constructor(port: number, host = "127.0.0.1") {
-    this.socket = net.connect({ port, host, allowHalfOpen: true })
+  /** From which address it comes, which is who it is for a server. */
+  constructor(port: number, from?: string) {
+    const local = from === undefined ? {} : { localAddress: from }
+    this.socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true, ...local })
     this.socket.on("data", (chunk: Buffer) => (this.received = Buffer.concat([this.received, chunk])))
     this.socket.on("error", () => {})
     this.socket.on("end", () => this.socket.end())
