@@ -1,10 +1,12 @@
 /**
  * What adversaries can do to a server, from outside: real sockets, real processes, each figure against its bound.
- * `pnpm hostile [--only NAME] [--json FILE]`; the status is 1 where one is missed. It wants two idle cores and half an hour.
+ * `pnpm hostile [--only NAME] [--json FILE]`; the status is 1 where one is missed. It wants two idle cores and an hour.
+ * With `--cases DIRECTORY` it runs the cases of others that are there instead, and judges what they print.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { card } from "../../packages/bench/src/card.ts"
+import { judge } from "./judged/main.ts"
 import { root } from "./programs.ts"
 import { type Attempt, head, print, ratioOf, type Row } from "./row.ts"
 import { beside } from "./rows/beside.ts"
@@ -22,10 +24,15 @@ const { values } = parseArgs({
     only: { type: "string" },
     json: { type: "string" },
     list: { type: "boolean", default: false },
+    cases: { type: "string" },
+    /** Shows each line that a case has printed. */
+    verbose: { type: "boolean", default: false },
     /** How long pipelines of streams go on. */
     seconds: { type: "string", default: "15" }
   }
 })
+
+if (values.cases !== undefined) process.exit(await judge(values.cases, values))
 
 const attempts: ReadonlyArray<Attempt> = [
   ...beside,

@@ -117,6 +117,13 @@ export interface StartOptions {
   readonly unprivileged?: boolean | undefined
 }
 
+/** A limit on the heap as a container of 256 MiB has it, what the server holds at most there, and a ceiling for all that it takes. */
+export const inContainer = {
+  flags: ["--max-old-space-size=160", "--max-semi-space-size=4"],
+  maxMemory: 30,
+  ceiling: 256
+}
+
 const nobody = 65_534
 
 export const start = async (options: StartOptions = {}): Promise<Program> => {

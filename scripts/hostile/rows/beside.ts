@@ -1,7 +1,7 @@
 /** Adversaries beside a client that behaves well, with the defaults of an example: is it served on, and does the server still stop? */
 import type { AttackName, AttackOptions } from "../attacks.ts"
 import { after } from "../clients.ts"
-import { attack, behave, type Kind, start, type StartOptions, warm } from "../programs.ts"
+import { attack, behave, inContainer, type Kind, start, type StartOptions, warm } from "../programs.ts"
 import { type Attempt, formula, Judge, type Row } from "../row.ts"
 import type { Seen } from "../victim.ts"
 
@@ -14,6 +14,8 @@ interface Adversary {
   readonly bounds?: { readonly median?: number; readonly p99?: number; readonly lost?: number }
   readonly start?: StartOptions
   readonly maxMemory?: number
+  /** How much all of the program may take, in MiB. */
+  readonly ceiling?: number
   readonly seconds?: number
   /** What the one beside asks. */
   readonly line?: string
@@ -26,13 +28,6 @@ const crowded = { p99: 1_500, lost: 3 }
 
 const adversaries: ReadonlyArray<Adversary> = [
   { name: "never reads (50)", attack: "neverReads", options: { count: 50 } },
-  {
-    name: "never reads (50) in 32 MiB",
-    attack: "neverReads",
-    options: { count: 50 },
-    maxMemory: 32,
-    kinds: ["tcp", "tls"]
-  },
   { name: "silent (1000)", attack: "holds", options: { count: 1_000, raw: true } },
   { name: "drips a byte a second (500)", attack: "drips", options: { count: 500 } },
   { name: "drips below TLS (500)", attack: "dripsBelowTls", options: { count: 500 }, kinds: ["tls"] },
@@ -64,6 +59,18 @@ const adversaries: ReadonlyArray<Adversary> = [
     bounds: { lost: 5 }
   }
 ]
+
+/** Each of them once more, in less memory: 32 MiB for what is held, and all of the program in a container of 256 MiB. */
+const inLess: ReadonlyArray<Adversary> = adversaries.flatMap((adversary) => [
+  { ...adversary, name: `in 32 MiB: ${adversary.name}`, maxMemory: 32 },
+  {
+    ...adversary,
+    name: `in 256 MiB: ${adversary.name}`,
+    maxMemory: inContainer.maxMemory,
+    ceiling: inContainer.ceiling,
+    start: { ...adversary.start, flags: inContainer.flags }
+  }
+])
 
 const rpcAdd = (id: number) => `{"_tag":"Request","id":${id},"tag":"Add","payload":{"a":1,"b":2},"headers":[]}`
 const rpcAdds = Array.from({ length: 500 }, (_, id) => `${rpcAdd(id)}\n`).join("")
@@ -128,6 +135,7 @@ const run = async (kind: Kind, adversary: Adversary): Promise<Row> => {
     const bound = formula({ connections, kind, maxMemory })
     judge.served(beside, bounds)
     judge.memory(peak, bound)
+    if (adversary.ceiling !== undefined) judge.most("it took", peak + before, adversary.ceiling, "MiB")
     judge.stopped(stopped)
     const more = { before: Math.round(before), base, beside, stopped, said: program.said().slice(-300) }
     return rowOf({ name, kind, base, beside, peak, bound, stop: stopped.seconds, misses: judge.misses, more })
@@ -158,7 +166,7 @@ const rowOf = (of: {
   more: of.more
 })
 
-export const beside: ReadonlyArray<Attempt> = [...adversaries, ...ofRpc].flatMap((adversary) =>
+export const beside: ReadonlyArray<Attempt> = [...adversaries, ...inLess, ...ofRpc].flatMap((adversary) =>
   (adversary.kinds ?? streams).map((kind) => ({
     name: adversary.name,
     transport: kind,

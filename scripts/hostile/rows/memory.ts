@@ -1,7 +1,7 @@
 /** What peers make a server hold: replies that nobody reads, and requests that are not answered. Its memory is watched, and that others are served. */
 import { performance } from "node:perf_hooks"
 import { addressOf, after, open, readLines } from "../clients.ts"
-import { attack, behave, type Program, start, type StartOptions, warm } from "../programs.ts"
+import { attack, behave, inContainer, type Program, start, type StartOptions, warm } from "../programs.ts"
 import { type Attempt, formula, Judge, type Row } from "../row.ts"
 
 interface Case {
@@ -106,9 +106,6 @@ const objects = `[${"{},".repeat(21_000)}{}]\n`
 /** A property of another name each. */
 const names = `{${Array.from({ length: 8_000 }, (_, i) => `"${i.toString(36)}":0`).join()}}\n`
 
-/** A limit on the heap as a container of 256 MiB has it, and a ceiling for all that it takes. */
-const container: StartOptions = { flags: ["--max-old-space-size=160", "--max-semi-space-size=4"] }
-
 const cases: ReadonlyArray<Case> = [
   replies("sync", 1 * kib, 1),
   replies("gen", 1 * kib, 1),
@@ -151,7 +148,7 @@ const cases: ReadonlyArray<Case> = [
   never("frames of a byte", "fixed", "x".repeat(65_536)),
   never("{} as JSON", "json", "{}\n".repeat(21_000)),
   never("deep arrays as JSON", "json", deep),
-  never("deep arrays as JSON in 32 MiB", "json", deep, { maxMemory: 32, options: { count: 400, text: deep } }),
+  never("deep arrays of 400 as JSON in 32 MiB", "json", deep, { maxMemory: 32, options: { count: 400, text: deep } }),
   never("arrays of objects as JSON in 32 MiB", "json", objects, {
     maxMemory: 32,
     options: { count: 400, text: objects }
@@ -162,12 +159,6 @@ const cases: ReadonlyArray<Case> = [
     attack: "piles",
     options: { count: 2_000, text: `${"x".repeat(65_000)}\n`, times: 128 },
     seconds: 15
-  }),
-  never("2000 connections of lines of 65 KB in 32 MiB", "lines", `${"x".repeat(65_000)}\n`, {
-    attack: "piles",
-    options: { count: 2_000, text: `${"x".repeat(65_000)}\n`, times: 128 },
-    maxMemory: 32,
-    seconds: 10
   }),
   never("2000 connections of wide lines", "lines", `${"x".repeat(65_000)}\u0100\n`, {
     attack: "piles",
@@ -181,22 +172,26 @@ const cases: ReadonlyArray<Case> = [
   })
 ]
 
+/** What holds more in less memory than the others do. */
+const crowds: ReadonlyArray<Case> = [
+  // As long as it works on what it has, who is new may be refused.
+  { ...replies("yield", 64 * kib, 200, inContainer.maxMemory), settles: 15_000 },
+  never("deep arrays of 400 as JSON", "json", deep, { options: { count: 400, text: deep } })
+]
+
+/** All that a container of 256 MiB is to be enough for. */
+const contained = (one: Case): Case => ({
+  ...one,
+  name: `in 256 MiB: ${one.name}`,
+  maxMemory: inContainer.maxMemory,
+  start: { ...one.start, flags: inContainer.flags },
+  ceiling: inContainer.ceiling
+})
+
+const withDefaults = cases.filter(({ maxMemory }) => maxMemory === undefined)
+
 export const memory: ReadonlyArray<Attempt> = [
   ...cases,
-  ...[
-    // As long as it works on what it has, who is new may be refused.
-    { ...replies("yield", 64 * kib, 200, 30), settles: 15_000 },
-    never("2000 connections of lines of 65 KB", "lines", "", {
-      attack: "piles",
-      options: { count: 2_000, text: `${"x".repeat(65_000)}\n`, times: 128 },
-      maxMemory: 30,
-      seconds: 10
-    }),
-    never("deep arrays as JSON", "json", deep, { maxMemory: 30, options: { count: 400, text: deep } })
-  ].map((one) => ({
-    ...one,
-    name: `in 256 MiB: ${one.name}`,
-    start: { ...container, ...one.start },
-    ceiling: 256
-  }))
+  ...withDefaults.map((one) => ({ ...one, name: `in 32 MiB: ${one.name}`, maxMemory: 32 })),
+  ...[...withDefaults, ...crowds].map(contained)
 ].map((one) => ({ name: one.name, transport: one.start.kind ?? "tcp", run: () => run(one) }))

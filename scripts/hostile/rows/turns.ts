@@ -1,4 +1,5 @@
 /** How long a turn of the event loop is made by what peers send at once, beside `node:net` by hand that does the same work for each. */
+import type { AttackName } from "../attacks.ts"
 import { after } from "../clients.ts"
 import { attack, behave, start } from "../programs.ts"
 import { type Attempt, formula, Judge, type Row } from "../row.ts"
@@ -7,13 +8,13 @@ import { type Attempt, formula, Judge, type Row } from "../row.ts"
 const work = 10
 const seconds = 4
 
-const besideFlood = async (program: "target" | "byHand", how: string, count: number) => {
+const besideFlood = async (program: "target" | "byHand", how: string, name: AttackName, count: number) => {
   const server = await start({ program, env: { HOW: how, WORK: work } })
   try {
     const base = await behave(server.endpoint, { seconds: 1, fresh: false })
     const before = server.memory().now
     server.forgetPeak()
-    const attacking = await attack(server.endpoint, "floods", seconds + 40, { count })
+    const attacking = await attack(server.endpoint, name, seconds + 40, { count })
     const beside = await behave(server.endpoint, { seconds, fresh: false, millis: 30_000 })
     const peak = server.memory().peak - before
     const stopped = program === "target" ? await server.stop() : undefined
@@ -24,11 +25,11 @@ const besideFlood = async (program: "target" | "byHand", how: string, count: num
   }
 }
 
-const run = async (name: string, how: string, count: number): Promise<Row> => {
+const run = async (name: string, how: string, flood: AttackName, count: number): Promise<Row> => {
   const judge = new Judge()
-  const hand = await besideFlood("byHand", how, count)
+  const hand = await besideFlood("byHand", how, flood, count)
   await after(200)
-  const ours = await besideFlood("target", how, count)
+  const ours = await besideFlood("target", how, flood, count)
   const bound = formula({ connections: count + 1 })
   judge.served(ours.beside)
   // By hand it may be that nobody else is answered at all.
@@ -53,9 +54,14 @@ export const turns: ReadonlyArray<Attempt> = [
   ["sync", "at once"],
   ["gen", "a fiber that does not wait"],
   ["yield", "yields once"]
-].flatMap(([how, words]) =>
-  [1, 8, 64].map((count) => {
+].flatMap(([how, words]) => [
+  ...[1, 8, 64].map((count) => {
     const name = `one turn of ${count}: ${words}`
-    return { name, transport: "tcp", run: () => run(name, how!, count) }
-  })
-)
+    return { name, transport: "tcp", run: () => run(name, how!, "floods", count) }
+  }),
+  {
+    name: `never reads (50) beside one by hand: ${words}`,
+    transport: "tcp",
+    run: () => run(`never reads (50) beside one by hand: ${words}`, how!, "neverReads", 50)
+  }
+])

@@ -34,7 +34,16 @@ const rounds = async (policy: string, clients: number, seconds: number) => {
     const all = await Promise.allSettled(Array.from({ length: clients }, client))
     const hung = all.filter(({ status }) => status === "rejected").length
     const stopped = await program.stop()
-    return { done, hung, longest, stopped, wrong, said: program.said().slice(-300) }
+    const said = program.said()
+    return {
+      done,
+      hung,
+      longest,
+      stopped,
+      wrong,
+      cut: /NotReading|placeTimeout|cancelled/i.test(said),
+      said: said.slice(-300)
+    }
   } finally {
     await program.kill()
   }
@@ -49,7 +58,7 @@ const run = async (name: string, policy: string, clients: number, seconds: numbe
   const fibers = perSecond(fiber.done, Math.min(15, seconds))
   judge.expect(seen.hung === 0, `${seen.hung} of ${clients} got no answer in 20 s`)
   judge.expect(seen.wrong === 0, `${seen.wrong} rounds were wrong`)
-  judge.expect(!/NotReading|Cancelled/.test(seen.said), `somebody was cut off: ${seen.said}`)
+  judge.expect(!seen.cut, `somebody was cut off: ${seen.said}`)
   judge.expect(rate >= fibers / 2, `${rate.toFixed(1)} rounds a second, at least half of ${fibers.toFixed(1)} by fiber`)
   judge.stopped(seen.stopped)
   return {
