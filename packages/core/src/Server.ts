@@ -135,7 +135,7 @@ export interface ServeOptions<In, Out = never> {
   readonly policy?: Policy.Policy | undefined
   /** What is said to a peer whose input cannot be decoded, before its connection closes: `-ERR Protocol error`. One message, or `Response.empty`; a stream is not sent. A whole-connection handler says it itself. Two servers that answer each other's datagrams so do it for ever: look at `connection.kind`. Default: nothing. */
   readonly onUndecodable?: ((fault: Protocol.DecodeError, about: Undecodable) => Response.Response<Out>) | undefined
-  /** What is said to a peer that a limit turns away, before it is closed: `ERR too many connections`. One message, or `Response.empty`. The limits are `maxConnections`, `maxConnectionsPerPeer`, `maxMemory`, descriptors, those of a rate (`RateLimit.verify`), and `control.suspend`; `refused.kind` says which. Over TLS nothing can be said before the handshake, so that who is turned away before it hears nothing, as does who sends a datagram. At most 32 peers at a time are told, a second each. Default: nothing. */
+  /** What is said to a peer that a limit turns away, before it is closed: `ERR too many connections`. One message, or `Response.empty`. The limits are `maxConnections`, `maxConnectionsPerPeer`, `maxMemory`, descriptors, those of a rate (`RateLimit.verify`), and `control.suspend`; of a whole connection `placeTimeout`, too; `refused.kind` says which. Over TLS nothing can be said before the handshake, so that who is turned away before it hears nothing, as does who sends a datagram. At most 32 peers at a time are told, a second each. Default: nothing. */
   readonly onTurnedAway?:
     | ((refused: Outcome.Refused, connection: Connection.Info) => Response.Response<MessageOf<In, Out>>)
     | undefined

@@ -263,6 +263,50 @@ describe("a policy with fewer places than there are connections", () => {
     )
   })
 
+  it.effect.each([
+    Policy.sequential,
+    Policy.fiber({ max: 1 }),
+    Policy.connection({ max: 1 }),
+    // It is with a worker, which has not taken it.
+    handedOn("1 hour", [])
+  ])("tells a whole connection that finds no place why it is refused: $name", (policy) =>
+    Effect.gen(function* () {
+      yield* Talk.client
+      yield* turns
+      const outside = yield* Talk.client
+      const said = yield* Effect.forkScoped(Stream.runCollect(outside.stream), { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(said), ["ERR PlaceTimeout"])
+      yield* outside.end
+    }).pipe(
+      Effect.scoped,
+      talking({ policy, onTurnedAway: ({ kind }: Outcome.Refused) => Response.make(`ERR ${kind}`) })
+    )
+  )
+
+  it.effect("refuses one without a word where what it would say cannot be sent, or its program throws", () =>
+    Effect.gen(function* () {
+      yield* Talk.client
+      for (let times = 0; times < 2; times++) {
+        const outside = yield* Talk.client
+        const said = yield* Effect.forkScoped(Stream.runCollect(outside.stream), { startImmediately: true })
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(yield* Fiber.join(said), [])
+      }
+      assert.strictEqual((yield* (yield* Talk).counts).Refused, 2)
+    }).pipe(
+      Effect.scoped,
+      talking({
+        policy: Policy.sequential,
+        onTurnedAway: (_: Outcome.Refused, { id }: Connection.Info) => {
+          if (id === 2) throw new Error("a bug")
+          return Response.make("two\nlines")
+        }
+      }),
+      Effect.provide(quiet)
+    )
+  )
+
   it.effect("lets a whole connection in whose place is there in time, for as long as it likes", () =>
     Effect.gen(function* () {
       const [first, second] = [yield* Talk.client, yield* Talk.client]

@@ -47,8 +47,20 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   private refuse(request: Incoming<Connection.Connection<In, Out>, never>, refused: Outcome.Refused): void {
     if (request.begun && !this.dialogue.input.isHandedOn) return
+    this.sayFarewell(refused)
     this.line.cancel(request, refused)
     this.shut()
+  }
+
+  /** What its program says to who is turned away: no handler has said anything yet. */
+  private sayFarewell(refused: Outcome.Refused): void {
+    const { events, troubles } = this.context
+    const response = events.turnedAway(refused, this)
+    if (response?._tag !== "Reply") return
+    const problem = (this.outbox as Outbox<unknown>).add(response.value)
+    if (problem !== undefined) {
+      troubles.note("onTurnedAway", new Error(`its message cannot be encoded: ${problem}`))
+    }
   }
 
   override started(): void {
