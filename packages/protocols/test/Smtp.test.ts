@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -288,6 +289,43 @@ describe("Smtp.serve", () => {
       }),
       mailbox().live
     )
+  )
+
+  it.effect("asks who finds no place in time to come again", () => {
+    const { live } = mailbox()
+    return Effect.gen(function* () {
+      const first = yield* Mail.client
+      assert.match(latin1(yield* first.take), /^220 /)
+      const second = yield* Mail.client
+      const heard = yield* Effect.forkChild(Stream.mkUint8Array(second.stream), { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(latin1(yield* Fiber.join(heard)), "421 4.3.2 Too busy, try again later\r\n")
+      yield* second.end
+    }).pipe((test) => inMemory(test, live), Effect.provideService(Policy.Policy, Policy.sequential))
+  })
+
+  it.effect("has one timer for all waits of a dialogue, which does not outlive it", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const slept = { now: 0, times: 0 }
+      const counting: Clock.Clock = {
+        ...clock,
+        sleep: (duration) =>
+          Effect.suspend(() => {
+            slept.now++
+            slept.times++
+            return Effect.ensuring(
+              clock.sleep(duration),
+              Effect.sync(() => void slept.now--)
+            )
+          })
+      }
+      const heard = yield* talk(dialogue, undefined, piecewise(1)).pipe(Effect.provideService(Clock.Clock, counting))
+      assert.strictEqual(heard.heard, transcript)
+      // The server has some of its own. There were 600 waits.
+      assert.isBelow(slept.times, 10)
+      assert.strictEqual(slept.now, 0)
+    })
   )
 
   it.effect("keeps nothing of a message whose client half-closes in the middle", () =>

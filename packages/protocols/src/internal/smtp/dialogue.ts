@@ -57,6 +57,7 @@ class Dialogue<R> {
       this.connection.endedBy === "stop" ? Effect.fail(stopping) : Effect.andThen(this.next, loop)
     )
     return Effect.andThen(this.greet, loop).pipe(
+      Effect.ensuring(this.source.end),
       // A program's own function has died: its client hears of it, and the request is what that makes of it.
       Effect.onError((cause) => (Cause.hasDies(cause) ? Effect.ignore(this.say(replies.broken)) : Effect.void)),
       Effect.matchEffect({

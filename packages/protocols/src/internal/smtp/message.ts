@@ -7,7 +7,8 @@ import { Body, type BodyFault } from "./body.ts"
 import { MailError } from "./mailError.ts"
 import { reply, tooLarge } from "./replies.ts"
 import type { Settings } from "./settings.ts"
-import { Ended, patience, type Patience, type Source } from "./source.ts"
+import { patience, type Patience } from "./patience.ts"
+import { Ended, type Source } from "./source.ts"
 
 /** A message while it arrives: its data as a stream, and what becomes of what nobody reads. */
 export class Message {

@@ -1,11 +1,11 @@
 import type * as Connection from "@socketserver/core/Connection"
 import * as Outcome from "@socketserver/core/Outcome"
 import * as Remote from "@socketserver/core/Remote"
-import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Bytes, Reply } from "../../Smtp.ts"
 import { type Line, Lines } from "./lines.ts"
+import { patience, type Patience, Waits } from "./patience.ts"
 import * as replies from "./replies.ts"
 
 /** Why a dialogue goes on no more, and what is said at its end. */
@@ -15,25 +15,20 @@ export class Ended extends Data.TaggedError("Ended")<{
   readonly outcome?: Outcome.Outcome | undefined
 }> {}
 
-/** How long a client may still be waited for, in milliseconds. */
-export interface Patience {
-  readonly millis: number
-  left: number
-}
-
-export const patience = (millis: number): Patience => ({ millis, left: millis })
-
 /** What a client sends, read as it is needed: what nobody has asked for stays where it counts for its connection. */
 export class Source {
   private readonly connection: Bytes
   private readonly ref: Connection.Ref<never>
   private readonly lines: Lines
+  private readonly waits = new Waits()
+  private readonly taken: Effect.Effect<Uint8Array, Ended>
   private held = 0
 
   constructor(connection: Bytes, ref: Connection.Ref<never>, maxLineBytes: number) {
     this.connection = connection
     this.ref = ref
     this.lines = new Lines(maxLineBytes)
+    this.taken = Effect.catch(connection.take, () => Effect.fail(connection.endedBy === "stop" ? stopping : left))
   }
 
   /** The next line, within a time. */
@@ -79,26 +74,17 @@ export class Source {
     return Effect.repeat(Effect.raceFirst(some, Effect.succeed(false)), { times: 8, while: (found) => found })
   })
 
+  /** Nothing more is read. */
+  get end(): Effect.Effect<void> {
+    return this.waits.end
+  }
+
   private receive(wait: Patience): Effect.Effect<Uint8Array, Ended> {
+    this.hold(0)
     const late = Effect.suspend(() =>
       Effect.fail(new Ended({ why: "Late", reply: replies.late, outcome: Outcome.timedOut(wait.millis, "idle") }))
     )
-    return Effect.suspend(() => {
-      this.hold(0)
-      if (wait.left <= 0) return late
-      return Effect.flatMap(Clock.monotonicTimeNanos, (began) =>
-        Effect.catch(this.connection.take, () =>
-          Effect.fail(this.connection.endedBy === "stop" ? stopping : left)
-        ).pipe(
-          Effect.timeoutOrElse({ duration: wait.left, orElse: () => late }),
-          Effect.tap(() =>
-            Effect.map(Clock.monotonicTimeNanos, (now) => {
-              wait.left -= Number(now - began) / 1_000_000
-            })
-          )
-        )
-      )
-    })
+    return this.waits.bound(this.taken, wait, late)
   }
 
   /** So much is held here, which counts for the connection as what waits there does. */
