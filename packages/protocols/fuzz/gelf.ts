@@ -2,6 +2,7 @@ import { deepStrictEqual, ok } from "node:assert"
 import { deflateSync, gzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
 import * as Protocol from "@socketserver/core/Protocol"
 import type * as Codec from "@socketserver/core/Codec"
 import * as Request from "@socketserver/core/Request"
@@ -13,7 +14,7 @@ const gelf = protocol()
 const server = gelf.server as Codec.Side<Part, never>
 
 const bounds = { maxOpen: 8, maxBytes: 20_000, maxMessageBytes: 10_000 }
-const { counts, handler } = Effect.runSync(assembler(bounds))
+const { counts, handler } = Effect.runSync(Scope.provide(assembler(bounds), Scope.makeUnsafe()))
 const take = handler(() => Effect.void)
 
 const json =

@@ -18,8 +18,11 @@ import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Settings from "@socketserver/core/Settings"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import { Assembly, type Bounds } from "./internal/gelf/assembly.ts"
 import { unpack } from "./internal/gelf/inflate.ts"
 import type * as model from "./internal/gelf/model.ts"
@@ -117,7 +120,7 @@ export interface AssemblerOptions {
   readonly maxOpenPerPeer?: number | undefined
   /** How many bytes their chunks may have together, with 1 KiB for each message and 128 bytes for each chunk. Default: 8 MiB, and at least two messages. Beyond it those are given up that began first. */
   readonly maxBytes?: number | undefined
-  /** How long the chunks of a message may take, from the first one on. Default: 5 seconds, as GELF has it. Then the message is given up, at the latest when the next chunk comes. */
+  /** How long the chunks of a message may take, from the first one on. Default: 5 seconds, as GELF has it. Then the message is given up, and what is held for it let go of. */
   readonly timeout?: Settings.Time | undefined
 }
 
@@ -210,9 +213,12 @@ export interface Assembler {
  * @category constructors
  * @since 0.1.0
  */
-export const assembler = (options: AssemblerOptions = {}): Effect.Effect<Assembler, ServerError> =>
-  Effect.map(boundsOf(options), (bounds) => {
+export const assembler = (options: AssemblerOptions = {}): Effect.Effect<Assembler, ServerError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const bounds = yield* boundsOf(options)
     const assembly = new Assembly(bounds)
+    const begun = yield* Latch.make()
+    yield* Effect.forkScoped(expiring(assembly, begun))
     const { weight } = Protocol.json(Protocol.delimited("\0")).server
     return {
       handler: (collect) => (request) =>
@@ -221,9 +227,11 @@ export const assembler = (options: AssemblerOptions = {}): Effect.Effect<Assembl
           if (body._tag === "Message") return Effect.as(collect(body, request), Response.empty)
           let { bytes } = body
           if (body._tag === "Chunk") {
-            const now = Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-            const whole = assembly.add(peer.name, Remote.peerKey(peer), body, now)
-            if (whole === undefined) return Effect.succeed(Response.empty)
+            const whole = assembly.add(peer.name, Remote.peerKey(peer), body, millisOf(clock))
+            if (whole === undefined) {
+              Latch.openUnsafe(begun)
+              return Effect.succeed(Response.empty)
+            }
             if (whole === "too large") return ends(Outcome.frameTooLarge(bounds.maxMessageBytes, 0))
             if (whole === "contradictory") return ends(Outcome.malformed(0, "it contradicts another chunk"))
             bytes = whole
@@ -239,8 +247,21 @@ export const assembler = (options: AssemblerOptions = {}): Effect.Effect<Assembl
           )
         }),
       counts: Effect.sync(() => ({ open: assembly.size, bytes: assembly.bytes, ...assembly.givenUp }))
-    }
+    } satisfies Assembler
   })
+
+const millisOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+
+/** Gives up messages when their time is over. While none is waited for, it waits itself, and there is no timer. */
+const expiring = (assembly: Assembly, begun: Latch.Latch): Effect.Effect<never> => {
+  const look: Effect.Effect<void> = Effect.clockWith((clock) => {
+    const left = assembly.expire(millisOf(clock))
+    if (left !== Infinity) return Effect.andThen(Effect.sleep(Math.max(1, left)), look)
+    Latch.closeUnsafe(begun)
+    return Effect.void
+  })
+  return Effect.forever(Effect.andThen(begun.await, look))
+}
 
 /** Nobody is told. */
 const ends = (outcome: Outcome.Outcome) => Effect.succeed(Response.withOutcome(Response.empty, outcome))

@@ -353,6 +353,28 @@ describe("an assembler", () => {
     })
   )
 
+  it.effect("lets go of what is over when it is, whether or not anything else comes", () =>
+    Effect.gen(function* () {
+      const { counts, take } = yield* assembling()
+      yield* take(chunk(0, 2, "a", "0000000000000001"))
+      yield* TestClock.adjust("3 seconds")
+      yield* take(chunk(0, 2, "b", "0000000000000002"))
+      // One that becomes whole leaves nothing to be given up.
+      for (const part of Gelf.chunksOf(jsonOf("whole"), { id, sizeBytes: 40 })) yield* take(part)
+      yield* TestClock.adjust("1999 millis")
+      assert.deepStrictEqual(yield* counts, { ...none, open: 2, bytes: 2 * 1_153 })
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* counts, { ...none, open: 1, bytes: 1_153, expired: 1 })
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(yield* counts, { ...none, expired: 2 })
+      // And so again, after there was nothing.
+      yield* TestClock.adjust("1 minute")
+      yield* take(chunk(0, 2, "c", "0000000000000003"))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* counts, { ...none, expired: 3 })
+    })
+  )
+
   it.effect("gives up a message whose chunks contradict each other, and no other", () =>
     Effect.gen(function* () {
       const { counts, seen, take } = yield* assembling()
@@ -430,7 +452,7 @@ describe("an assembler", () => {
     [{ maxMessageBytes: 1.5 }, "Invalid option maxMessageBytes: it must be a positive integer, not 1.5"],
     [{ timeout: "0s" }, "Invalid option timeout:"]
   ] as const)("does not start with %j", ([options, message]) =>
-    Effect.map(Effect.flip(Gelf.assembler(options)), (error) => assert.include(error.message, message))
+    Effect.scoped(Effect.map(Effect.flip(Gelf.assembler(options)), (error) => assert.include(error.message, message)))
   )
 })
 
@@ -488,7 +510,7 @@ it("inflates a bomb no further than a message may be", () => {
       for (let times = 0; times < 20; times++) {
         assert.strictEqual((yield* take({ _tag: "Compressed", bytes: bomb }))?._tag, "FrameTooLarge")
       }
-    })
+    }).pipe(Effect.scoped)
   )
   // Inflated wholly, it would take twenty times that.
   assert.isBelow(performance.now() - start, 3_000)

@@ -83,12 +83,14 @@ export class Assembly {
     return undefined
   }
 
-  /** Gives up those whose time is over. */
-  expire(now: number): void {
+  /** Gives up those whose time is over; how long it is until the next one's is. */
+  expire(now: number): number {
     for (const oldest of this.open.values()) {
-      if (now - oldest.since < this.bounds.millis) return
+      const left = oldest.since + this.bounds.millis - now
+      if (left > 0) return left
       this.giveUp(oldest, "expired")
     }
+    return Infinity
   }
 
   private begin(key: string, peer: string, count: number, now: number): Open {
