@@ -1,5 +1,5 @@
 import * as Result from "effect/Result"
-import type * as Dns from "../../Dns.ts"
+import type * as Dns from "./model.ts"
 import { Cursor } from "./cursor.ts"
 import { parseName } from "./names.ts"
 import { readData, writeData } from "./rdata.ts"

@@ -2,7 +2,7 @@ import { Buffer, isUtf8 } from "node:buffer"
 import { createRequire } from "node:module"
 import { isIPv4, isIPv6 } from "node:net"
 import * as Result from "effect/Result"
-import type { Record } from "../../Dns.ts"
+import type { Record } from "./model.ts"
 import type { Cursor } from "./cursor.ts"
 import type { Writer } from "./writer.ts"
 
