@@ -13,6 +13,22 @@ export interface Shared {
   readonly backlogs: Backlogs
   readonly clients: Map<number, Client>
   readonly startedAt: number
+  readonly runId: string
+  readonly stats: Stats
+  /** How many connections were turned away. */
+  readonly rejected: () => number
+  /** The store's time, as it was a moment ago: to ask the clock for each command would cost. */
+  time: number
+}
+
+/** What `INFO stats` counts. */
+export interface Stats {
+  connections: number
+  commands: number
+  perSecond: number
+  /** Bytes of connections that are closed. */
+  input: number
+  output: number
 }
 
 export interface Spec {
@@ -46,13 +62,19 @@ export class Client implements Listener {
   database: Database
   index = 0
   protocol: 2 | 3 = 2
+  /** What its library calls itself, since Redis 7.2. */
+  readonly library = { name: "", version: "" }
+  staysIfFull = false
+  /** The command that it has sent last, and when. */
+  called = "NULL"
+  calledAt: number
   /** Whether its connection is to close after the reply. */
   closes = false
   private queue: Array<{ readonly spec: Spec; readonly command: Resp.Command }> | undefined = undefined
   /** A command could not be queued: none of them is run. */
   private isSpoilt = false
   /** What it holds beside keys. */
-  private held = 0
+  held = 0
   private readonly specs: ReadonlyMap<string, Spec>
 
   constructor(connection: Connection.Ref<Resp.Reply>, shared: Shared, specs: ReadonlyMap<string, Spec>) {
@@ -63,6 +85,8 @@ export class Client implements Listener {
     this.database = shared.store.databases[0]!
     this.outgoing = new Outgoing(connection, shared.backlogs, () => this.unsubscribeAll())
     shared.clients.set(this.id, this)
+    shared.stats.connections++
+    this.calledAt = shared.time
   }
 
   get subscriptions(): number {
@@ -76,13 +100,17 @@ export class Client implements Listener {
   /** Answers a command, or queues it. */
   answer(command: Resp.Command): Resp.Reply {
     const { name } = command
+    const { shared } = this
+    shared.stats.commands++
+    this.calledAt = shared.time
     const spec = this.specs.get(name) ?? this.specs.get(name.toLowerCase())
     // What is not as it should be is seldom.
     if (spec === undefined || !fits(spec.arity, command.length)) return this.refuse(command, spec)
     if (this.protocol === 2 && this.subscriptions > 0 && !spec.flags.includes("subscribed")) {
       return this.spoil(cannot(spec.name), spec)
     }
-    if (this.shared.store.isFull && spec.flags.includes("add")) return this.spoil(replies.outOfMemory)
+    this.called = spec.name
+    if (shared.store.isFull && spec.flags.includes("add")) return this.spoil(replies.outOfMemory)
     if (this.queue !== undefined && !spec.flags.includes("now")) return this.enqueue(this.queue, spec, command)
     const reply = spec.run(this, command)
     return this.protocol === 2 ? Resp.downgrade(reply) : reply
@@ -198,11 +226,20 @@ export class Client implements Listener {
     this.name = ""
   }
 
+  /** Another has its connection closed, or it does so itself: then after the reply. */
+  kill(by: Client): void {
+    if (by === this) this.closes = true
+    else this.outgoing.cut()
+  }
+
   /** Its peer is gone. */
   end(): void {
+    const { clients, stats } = this.shared
     this.reset()
     this.outgoing.end()
-    this.shared.clients.delete(this.id)
+    clients.delete(this.id)
+    stats.input += this.connection.bytesRead
+    stats.output += this.connection.bytesWritten
   }
 
   private hold(bytes: number): void {

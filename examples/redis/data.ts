@@ -11,7 +11,7 @@ const { noInteger, syntax, wrongType } = replies
 const isValue = (value: Entry["value"]): value is Value => typeof value === "string" || value instanceof Uint8Array
 
 const get = spec("get", 2, ["read"], ({ database }, command) => {
-  const entry = database.get(command.key(1))
+  const entry = database.read(command.key(1))
   if (entry === undefined) return Resp.nil
   return isValue(entry.value) ? Resp.bulk(entry.value) : wrongType
 })
@@ -103,7 +103,7 @@ const deadlineOf = (
 const mget = spec("mget", -2, ["read"], ({ database }, command) => {
   const collected = new replies.Collected()
   for (let i = 1; i < command.length; i++) {
-    const value = database.get(command.key(i))?.value
+    const value = database.read(command.key(i))?.value
     if (!collected.add(value !== undefined && isValue(value) ? Resp.bulk(value) : Resp.nil)) break
   }
   return collected.array
@@ -173,7 +173,7 @@ const count = (name: string, flags: Spec["flags"], each: (client: Client, key: s
   })
 
 const del = count("del", ["write"], ({ database }, key) => database.get(key) !== undefined && database.delete(key))
-const exists = count("exists", ["read"], ({ database }, key) => database.get(key) !== undefined)
+const exists = count("exists", ["read"], ({ database }, key) => database.read(key) !== undefined)
 
 const expire = spec("expire", -3, ["write"], ({ database, shared: { store } }, command) => {
   const only = new Set<string>()
@@ -205,7 +205,7 @@ const expire = spec("expire", -3, ["write"], ({ database, shared: { store } }, c
 })
 
 const ttl = spec("ttl", 2, ["read"], ({ database, shared: { store } }, command) => {
-  const entry = database.get(command.key(1))
+  const entry = database.read(command.key(1))
   if (entry === undefined) return Resp.integer(-2)
   if (entry.expiresAt === Infinity) return Resp.integer(-1)
   return Resp.integer(Math.floor((entry.expiresAt - store.now() + 500) / 1_000))
@@ -220,7 +220,7 @@ const persist = spec("persist", 2, ["write"], ({ database }, command) => {
 })
 
 const type = spec("type", 2, ["read"], ({ database }, command) => {
-  const value = database.get(command.key(1))?.value
+  const value = database.read(command.key(1))?.value
   if (value === undefined) return Resp.simple("none")
   if (isValue(value)) return Resp.simple("string")
   return Resp.simple(value instanceof List ? "list" : "hash")
@@ -258,7 +258,7 @@ const pushing = (name: string, to: "front" | "back") =>
 const lrange = spec("lrange", 4, ["read"], ({ database }, command) => {
   const [first, last] = [integerOf(command.key(2)), integerOf(command.key(3))]
   if (first === undefined || last === undefined) return noInteger
-  const list = database.get(command.key(1))?.value
+  const list = database.read(command.key(1))?.value
   if (list === undefined) return Resp.array([])
   if (!(list instanceof List)) return wrongType
   const place = (index: number) => (index < 0 ? list.length + index : index)
@@ -285,13 +285,13 @@ const hset = spec("hset", -4, ["write", "add"], ({ database }, command) => {
 })
 
 const hget = spec("hget", 3, ["read"], ({ database }, command) => {
-  const hash = database.get(command.key(1))?.value
+  const hash = database.read(command.key(1))?.value
   if (hash === undefined) return Resp.nil
   return hash instanceof Map ? replies.value(hash.get(command.key(2))) : wrongType
 })
 
 const hgetall = spec("hgetall", 2, ["read"], ({ database }, command) => {
-  const hash = database.get(command.key(1))?.value
+  const hash = database.read(command.key(1))?.value
   if (hash === undefined) return Resp.map([])
   if (!(hash instanceof Map)) return wrongType
   const collected = new replies.Collected()

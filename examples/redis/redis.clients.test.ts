@@ -221,6 +221,34 @@ describe.skipIf(noServer)("beside redis-server", () => {
   )
 })
 
+/** What a command says of itself, as both servers have it: not what ours has none of. */
+const described = (info: unknown) => (info as ReadonlyArray<unknown>).slice(0, 7)
+
+describe.skipIf(noServer)("beside redis-server", () => {
+  it.live("says the same of its commands", () =>
+    Effect.gen(function* () {
+      const { path } = yield* theirs
+      const { port } = yield* serving("redis")
+      const clients = [new Redis(path), new Redis(Number(port), "127.0.0.1")] as const
+      yield* Effect.addFinalizer(() => Effect.sync(() => clients.forEach((client) => client.disconnect())))
+      yield* Effect.promise(async () => {
+        const [theirs, ours] = clients
+        for (const name of (await ours.call("COMMAND", "LIST")) as ReadonlyArray<string>) {
+          const info = (client: Redis) => client.call("COMMAND", "INFO", name) as Promise<ReadonlyArray<unknown>>
+          const sorted = ([info]: ReadonlyArray<unknown>) =>
+            described(info).map((part) => (Array.isArray(part) ? part.toSorted() : part))
+          assert.deepStrictEqual(sorted(await info(ours)), sorted(await info(theirs)), name)
+          const docs = async (client: Redis) => {
+            const [, words = []] = (await client.call("COMMAND", "DOCS", name)) as [string, Array<string>]
+            return ["summary", "since", "group"].map((word) => words[words.indexOf(word) + 1])
+          }
+          assert.deepStrictEqual(await docs(ours), await docs(theirs), name)
+        }
+      })
+    })
+  )
+})
+
 describe.skipIf(noTools)("redis-cli and redis-benchmark", () => {
   it.live("are answered", () =>
     Effect.gen(function* () {
@@ -233,6 +261,11 @@ describe.skipIf(noTools)("redis-cli and redis-benchmark", () => {
       assert.match(yield* cli(port, "info", "server"), /redis_version:7/)
       assert.strictEqual(yield* cli(port, "-n", "3", "dbsize"), "0\n")
       assert.include(yield* cli(port, "command", "info", "get"), "readonly")
+      assert.match(
+        yield* cli(port, "client", "list"),
+        /^id=\d+ addr=127\.0\.0\.1:\d+ laddr=127\.0\.0\.1:\d+ name= age=0 /
+      )
+      assert.match(yield* cli(port, "info"), /# Server\r?\n[^]*total_commands_processed:\d+[^]*db0:keys=3,expires=1/)
     })
   )
 

@@ -367,6 +367,203 @@ describe("examples/redis", () => {
     }).pipe(inMemory())
   )
 
+  const fields = (line: unknown) =>
+    new Map(
+      String(line)
+        .trim()
+        .split(" ")
+        .map((pair) => pair.split("=", 2) as [string, string])
+    )
+  const section = (text: unknown) =>
+    new Map(
+      String(text)
+        .split("\r\n")
+        .filter((line) => line.includes(":"))
+        .map((line) => line.split(":", 2) as [string, string])
+    )
+
+  it.effect("says who is connected, of whom all are, some, or oneself", () =>
+    Effect.gen(function* () {
+      const [one, two] = [yield* Redis.client, yield* Redis.client]
+      yield* asked(one, "CLIENT SETNAME one", "CLIENT SETINFO LIB-NAME lib", "CLIENT SETINFO lib-ver 1.2", "SELECT 3")
+      yield* taking(two, "SUBSCRIBE a b", 2)
+      yield* TestClock.adjust("5 seconds")
+      const own = fields(yield* ask(one, "CLIENT INFO"))
+      for (const [name, value] of Object.entries({
+        name: "one",
+        db: "3",
+        flags: "N",
+        cmd: "client",
+        age: "5",
+        idle: "0"
+      })) {
+        assert.strictEqual(own.get(name), value, name)
+      }
+      assert.deepStrictEqual([own.get("lib-name"), own.get("lib-ver"), own.get("resp")], ["lib", "1.2", "2"])
+      const lines = (text: string) =>
+        Effect.map(ask(one, text), (all) =>
+          String(all)
+            .split("\n")
+            .filter((line) => line !== "")
+        )
+      assert.lengthOf(yield* lines("CLIENT LIST"), 2)
+      const [subscriber = ""] = yield* lines("CLIENT LIST TYPE pubsub")
+      const other = fields(subscriber)
+      assert.deepStrictEqual(
+        ["flags", "sub", "psub", "cmd", "idle", "multi"].map((name) => other.get(name)),
+        ["P", "2", "0", "subscribe", "5", "-1"]
+      )
+      assert.lengthOf(yield* lines(`CLIENT LIST ID ${own.get("id")}`), 1)
+      assert.lengthOf(yield* lines("CLIENT LIST ID 99 100"), 0)
+      yield* asked(one, "MULTI", "CLIENT LIST")
+      const [queued] = (yield* ask(one, "EXEC")) as ReadonlyArray<string>
+      assert.isTrue(fields(queued).has("laddr"))
+    }).pipe(inMemory())
+  )
+
+  it.effect("closes the connections that somebody names", () =>
+    Effect.gen(function* () {
+      const [one, two, three] = [yield* Redis.client, yield* Redis.client, yield* Redis.client]
+      const id = (client: Client) => ask(client, "CLIENT ID")
+      const [, second, third] = [yield* id(one), yield* id(two), yield* id(three)]
+      yield* taking(three, "SUBSCRIBE a")
+      assert.deepStrictEqual(
+        yield* asked(
+          one,
+          "CLIENT KILL ID 99",
+          `CLIENT KILL ID ${second}`,
+          "CLIENT KILL TYPE pubsub",
+          "CLIENT KILL ADDR nobody"
+        ),
+        [0, 1, 1, 0]
+      )
+      for (const gone of [two, three]) assert.deepStrictEqual(yield* Stream.runCollect(gone.stream), [])
+      let left = yield* ask(one, "CLIENT LIST")
+      for (let i = 0; i < 100 && String(left).split("\n").length > 2; i++) left = yield* ask(one, "CLIENT LIST")
+      assert.lengthOf(String(left).trim().split("\n"), 1)
+      assert.notInclude(String(left), `id=${third} `)
+      assert.deepStrictEqual(
+        yield* asked(
+          one,
+          "CLIENT KILL nobody",
+          "CLIENT KILL ID x",
+          "CLIENT KILL ID 1 TYPE",
+          "CLIENT KILL TYPE nothing",
+          "CLIENT KILL USER nobody",
+          "CLIENT LIST TYPE nothing",
+          "CLIENT LIST ID x",
+          "CLIENT LIST x",
+          "CLIENT SETINFO LIB-NAME a\nb",
+          "CLIENT SETINFO lib x"
+        ),
+        [
+          error("ERR No such client"),
+          error("ERR client-id should be greater than 0"),
+          error("ERR syntax error"),
+          error("ERR Unknown client type 'nothing'"),
+          error("ERR No such user 'nobody'"),
+          error("ERR Unknown client type 'nothing'"),
+          error("ERR Invalid client ID"),
+          error("ERR syntax error"),
+          error("ERR lib-name cannot contain spaces, newlines or special characters."),
+          error("ERR Unrecognized option 'lib'")
+        ]
+      )
+      // Oneself, and then there is an answer first.
+      yield* one.write(Resp.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"))
+      assert.deepStrictEqual((yield* Stream.runCollect(one.stream)).map(Resp.plain), [1])
+    }).pipe(inMemory())
+  )
+
+  it.effect("tells what it counts, by sections", () =>
+    Effect.gen(function* () {
+      const client = yield* Redis.client
+      yield* asked(
+        client,
+        "SET a 1",
+        "GET a",
+        "GET b",
+        "MGET a b c",
+        "HGET h x",
+        "SET e 1 PX 10",
+        "TTL a",
+        "EXISTS a no"
+      )
+      yield* TestClock.adjust("2 seconds")
+      const stats = section(yield* ask(client, "INFO stats"))
+      assert.deepStrictEqual(
+        [
+          "total_connections_received",
+          "total_commands_processed",
+          "keyspace_hits",
+          "keyspace_misses",
+          "expired_keys"
+        ].map((name) => stats.get(name)),
+        ["1", "9", "4", "5", "1"]
+      )
+      assert.strictEqual(stats.get("rejected_connections"), "0")
+      assert.isAbove(Number(stats.get("total_net_input_bytes")), 100)
+      const all = String(yield* ask(client, "INFO"))
+      assert.deepStrictEqual(
+        [...all.matchAll(/^# (\w+)/gm)].map(([, name]) => name),
+        ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Cluster", "Keyspace"]
+      )
+      const told = section(all)
+      assert.strictEqual(told.get("uptime_in_seconds"), "2")
+      assert.strictEqual(told.get("connected_clients"), "1")
+      assert.match(told.get("run_id") ?? "", /^[0-9a-f]{40}$/)
+      assert.deepStrictEqual(
+        [...String(yield* ask(client, "INFO clients keyspace")).matchAll(/^# (\w+)/gm)].map(([, name]) => name),
+        ["Clients", "Keyspace"]
+      )
+      assert.strictEqual(yield* ask(client, "INFO nothing"), "")
+    }).pipe(inMemory())
+  )
+
+  it.effect("says of every command what it is, and where its keys are", () =>
+    Effect.gen(function* () {
+      const client = yield* Redis.client
+      const names = (yield* ask(client, "COMMAND LIST")) as ReadonlyArray<string>
+      assert.lengthOf(names, 40)
+      const infos = (yield* ask(client, "COMMAND INFO")) as ReadonlyArray<ReadonlyArray<unknown>>
+      assert.deepStrictEqual(
+        infos.map(([name]) => name),
+        [...names]
+      )
+      assert.isTrue(infos.every((info) => info.length === 10))
+      const docs = (yield* ask(client, "COMMAND DOCS")) as ReadonlyArray<unknown>
+      assert.lengthOf(docs, 80)
+      for (let i = 1; i < docs.length; i += 2) {
+        const words = docs[i] as ReadonlyArray<string>
+        assert.deepStrictEqual([words[0], words[2], words[4], words[6]], ["summary", "since", "group", "complexity"])
+        assert.isTrue(
+          words.every((word) => word !== ""),
+          `${docs[i - 1]}`
+        )
+      }
+      assert.deepStrictEqual(yield* asked(client, "COMMAND INFO nope", "COMMAND DOCS nope"), [[null], []])
+      assert.deepStrictEqual(
+        yield* asked(
+          client,
+          "COMMAND GETKEYS mset a 1 b 2",
+          "COMMAND GETKEYS MGET a b c",
+          "COMMAND GETKEYS get a",
+          "COMMAND GETKEYS ping",
+          "COMMAND GETKEYS get",
+          "COMMAND GETKEYS nope a"
+        ),
+        [
+          ["a", "b"],
+          ["a", "b", "c"],
+          ["a"],
+          error("ERR The command has no key arguments"),
+          error("ERR Invalid number of arguments specified for command"),
+          error("ERR Invalid command specified")
+        ]
+      )
+    }).pipe(inMemory())
+  )
+
   it.effect("cuts off a subscriber who does not read, and nobody else", () =>
     Effect.gen(function* () {
       const [slow, quick, publisher] = [yield* Redis.rawClient, yield* Redis.client, yield* Redis.client]

@@ -9,6 +9,7 @@ import { Policy, Response, Server, ServerError, Session } from "@socketserver/co
 import * as Settings from "@socketserver/core/Settings"
 import { Resp } from "@socketserver/protocols"
 import { Clock, Config, Effect, Layer, Result } from "effect"
+import { randomBytes } from "node:crypto"
 import { Channels } from "./channels.ts"
 import { Client, type Shared } from "./client.ts"
 import { byName } from "./connection.ts"
@@ -29,20 +30,40 @@ const invalid = (problem: string) =>
 const shared = Effect.gen(function* () {
   const store = new Store(yield* Clock.Clock, yield* maxStore)
   const services = yield* Effect.context<never>()
+  const server = yield* Redis
   const state: Shared = {
     store,
     channels: new Channels(),
     backlogs: new Backlogs(Effect.runForkWith(services)),
     clients: new Map(),
-    startedAt: store.now()
+    startedAt: store.now(),
+    runId: randomBytes(20).toString("hex"),
+    stats: { connections: 0, commands: 0, perSecond: 0, input: 0, output: 0 },
+    rejected: () => Object.values(Effect.runSync(server.refusals)).reduce((sum, count) => sum + count, 0),
+    time: store.now()
   }
   // What is gone is seen when somebody asks for it; this is for what nobody asks for any more.
   const sweep: Effect.Effect<void> = Effect.suspend(() =>
     store.sweep() ? Effect.andThen(Effect.yieldNow, sweep) : Effect.void
   )
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("100 millis"), sweep)))
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.andThen(Effect.sleep("100 millis"), Effect.andThen(tick(state), sweep)))
+  )
   return state
 })
+
+/** Notes the time, and once a second how many commands there were. */
+const tick = (state: Shared): Effect.Effect<void> => {
+  const { stats, store } = state
+  let [since, before] = [state.time, stats.commands]
+  return Effect.sync(() => {
+    state.time = store.now()
+    if (state.time - since < 1_000) return
+    stats.perSecond = Math.round(((stats.commands - before) * 1_000) / (state.time - since))
+    since = state.time
+    before = stats.commands
+  })
+}
 
 const serving = (state: Shared, chosen: Policy.Policy | undefined) =>
   Redis.serve(

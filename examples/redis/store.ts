@@ -57,6 +57,10 @@ export class Store {
   /** What is held: by keys, and by connections beside them (queued commands, subscriptions). */
   bytes = 0
   held = 0
+  /** Keys that were gone in their time; and whether what was to be read was there. */
+  expired = 0
+  hits = 0
+  misses = 0
   private readonly clock: Clock.Clock
 
   constructor(clock: Clock.Clock, maxBytes: number) {
@@ -113,7 +117,16 @@ export class Database {
     const entry = this.keys.get(key)
     if (entry === undefined || entry.expiresAt === Infinity || entry.expiresAt > this.store.now()) return entry
     this.delete(key)
+    this.store.expired++
     return undefined
+  }
+
+  /** The same for commands that read it, which are counted. */
+  read(key: string): Entry | undefined {
+    const entry = this.get(key)
+    if (entry === undefined) this.store.misses++
+    else this.store.hits++
+    return entry
   }
 
   /** All keys that are there. */
@@ -191,6 +204,7 @@ export class Database {
       const [key, { expiresAt }] = next.value
       if (expiresAt > now) continue
       this.delete(key)
+      this.store.expired++
       gone++
     }
     return gone > atOnce / 4
