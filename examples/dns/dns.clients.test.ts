@@ -5,6 +5,7 @@ import * as Dgram from "node:dgram"
 import { once } from "node:events"
 import * as Net from "node:net"
 import { example, missing, printed, start } from "../../packages/node/test/support/programs.ts"
+import { beside } from "../support/adversaries.ts"
 
 const absent = missing("dig")
 if (absent && process.env["CI"]) throw new Error("dig is missing: install bind9-dnsutils")
@@ -141,6 +142,51 @@ describe.skipIf(absent)("examples/dns", () => {
       assert.deepStrictEqual((yield* dig(udp, "host.example")).records, ["host.example. 300 IN A 192.0.2.1"])
       assert.strictEqual((yield* dig(tcp, "+tcp", "host.example")).status, "NOERROR")
       assert.isTrue(yield* server.running)
+    })
+  )
+
+  it.live("answers over TCP beside those who say nothing, too much, or do not read", () =>
+    Effect.gen(function* () {
+      const { server, tcp } = yield* serving()
+      const query = "\x00\x1d\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03big\x07example\x00\x00\x10\x00\x01"
+      yield* beside({
+        server,
+        port: String(tcp),
+        half: query.slice(0, 20),
+        request: query,
+        large: `\xff\xff${"x".repeat(65_535)}`,
+        served: (name) =>
+          Effect.scoped(
+            Effect.map(dig(tcp, "+tcp", "host.example"), ({ status }) => assert.strictEqual(status, "NOERROR", name))
+          )
+      })
+    })
+  )
+
+  it.live("answers what it has received before a stop", () =>
+    Effect.gen(function* () {
+      const { server, tcp } = yield* serving()
+      const query = Buffer.from("001e00070100000100000000000004686f7374076578616d706c650000010001", "hex")
+      const got = yield* Effect.callback<Buffer>((resume) => {
+        const chunks: Array<Buffer> = []
+        const socket = Net.connect({ port: Number(tcp), host: "127.0.0.1", allowHalfOpen: true })
+        socket.on("data", (chunk: Buffer) => {
+          if (chunks.push(chunk) === 1) process.kill(server.pid, "SIGTERM")
+        })
+        socket.on("end", () => socket.end())
+        socket.on("close", () => resume(Effect.succeed(Buffer.concat(chunks))))
+        // A peer that writes to who reads no more may be reset, as TCP has it.
+        socket.on("error", () => resume(Effect.succeed(Buffer.concat(chunks))))
+        socket.write(Buffer.concat(Array.from({ length: 2_000 }, () => query)))
+        return Effect.sync(() => socket.destroy())
+      })
+      // Whole answers, none cut off.
+      let count = 0
+      for (let at = 0; at < got.length; at += 2 + got.readUInt16BE(at)) count++
+      assert.isAbove(count, 0)
+      assert.strictEqual(got.length % count, 0)
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      assert.match(server.all, new RegExp(`stopped Dns in \\d+ ms: ${count} completed, 0 interrupted`))
     })
   )
 

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { example, printed, type Program, script } from "../../packages/node/test/support/programs.ts"
+import { beside } from "../support/adversaries.ts"
 import { missing } from "../support/clients.ts"
 
 const listening = (env: Readonly<Record<string, string>> = {}) =>
@@ -32,6 +33,22 @@ describe.skipIf(missing("python3", "python3"))("examples/statsd", () => {
         "users set 3"
       ])
       assert.strictEqual(server.stderr, "")
+    })
+  )
+
+  it.live("counts beside those who say nothing, too much, or half of something", () =>
+    Effect.gen(function* () {
+      const { server, tcp } = yield* listening({ FLUSH: "1 hour" })
+      yield* beside({
+        server,
+        port: tcp,
+        half: "hits:1|",
+        request: "others:1|c|@0.5|#env:prod\n",
+        large: "x".repeat(200_000),
+        served: () => Effect.scoped(Effect.asVoid(printed(script(overTcp, [tcp]))))
+      })
+      // Three beside each of seven.
+      assert.include(told(server), "served counter 21")
     })
   )
 
@@ -90,4 +107,12 @@ const datagram = `
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.sendto(sys.argv[2].encode(), ("127.0.0.1", int(sys.argv[1])))
+`
+
+const overTcp = `
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30) as c:
+    c.sendall(b"served:1|c\\n")
+    c.shutdown(socket.SHUT_WR)
+    c.recv(1)
 `

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { example, printed, type Program, script, start } from "../../packages/node/test/support/programs.ts"
+import { beside } from "../support/adversaries.ts"
 import { missing } from "../support/clients.ts"
 
 const without = missing("logger", "bsdutils") || missing("python3", "python3")
@@ -173,6 +174,29 @@ describe.skipIf(without)("examples/syslog collects", () => {
       yield* stop(collector)
       const all = [...linesOf(`${log}.1`), ...linesOf(log)].sort()
       assert.deepStrictEqual(all, lines.map((line) => `user.notice - app: ${line}`).sort())
+    })
+  )
+
+  it.live("what others send beside those who say nothing, too much, or half of something", () =>
+    Effect.gen(function* () {
+      const log = join(yield* folder, "log")
+      const server = yield* example("syslog", { LISTEN: "tcp://127.0.0.1:0", FILE: log })
+      const [, port = ""] = yield* server.prints(/^listening on tcp:\/\/127\.0\.0\.1:(\d+)/)
+      let count = 0
+      const served = () =>
+        Effect.gen(function* () {
+          const text = `good ${count++}`
+          yield* printed(start("logger", ["-n", "127.0.0.1", "-P", port, "-T", "-t", "app", text]))
+          yield* polled(() => present(log)?.at(-1)?.endsWith(`app: ${text}`) ?? false)
+        })
+      yield* beside({
+        server,
+        port,
+        half: "<13>1 2003-10-11T22:14:15.003Z host app",
+        request: "",
+        large: `<13>${"x".repeat(200_000)}`,
+        served: () => Effect.scoped(served())
+      })
     })
   )
 

@@ -1,16 +1,12 @@
 /** Python's xmlrpc.client talks to the example: every type of value there and back, faults, many calls in one. */
-import { assert, describe, it } from "vitest"
-import { spawn, spawnSync } from "node:child_process"
-import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as net from "node:net"
+import { example, printed, script, serving } from "../../packages/node/test/support/programs.ts"
+import { beside } from "../support/adversaries.ts"
+import { missing } from "../support/clients.ts"
 
-const isMissing = spawnSync("python3", ["--version"]).error !== undefined
-if (isMissing) {
-  const reason = "examples/xmlrpc needs python3: apt-get install --no-install-recommends python3"
-  if (process.env["CI"]) throw new Error(reason)
-  console.warn(`skipped: ${reason}`)
-}
-
-const script = String.raw`
+const everything = String.raw`
 import datetime, sys, http.client
 from xmlrpc.client import ServerProxy, Fault, Binary, DateTime, MultiCall, dumps, loads
 
@@ -82,32 +78,85 @@ except Fault as fault: assert fault.faultCode == 1
 print("all answered")
 `
 
-/** Runs a program to its end. */
-const run = (command: string, args: ReadonlyArray<string>) =>
-  new Promise<string>((resolve) => {
-    const child = spawn(command, args)
-    let said = ""
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said += String(text)))
-    child.on("close", (code) => resolve(`${said}${code ?? "killed"}`))
-  })
-
-describe.skipIf(isMissing)("Python's xmlrpc.client", () => {
-  it.each([{}, { PREFORK: "2" }])("is answered, with %j", async (env) => {
-    const server = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
-      env: { PATH: process.env["PATH"], LISTEN: "tcp://127.0.0.1:0", ...env },
-      stdio: ["ignore", "pipe", "inherit"]
+describe.skipIf(missing("python3", "python3"))("Python's xmlrpc.client", () => {
+  it.live.each([{}, { PREFORK: "2" }])("is answered, with %j", (env) =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("xmlrpc", env as never)
+      assert.strictEqual(yield* printed(script(everything, [`http://127.0.0.1:${port}`])), "all answered\n")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
     })
-    const ended = new Promise<number | null>((resolve) => server.on("close", resolve))
-    const port = await new Promise<string>((resolve) => {
-      let text = ""
-      server.stdout.on("data", (more) => {
-        text += String(more)
-        const found = /listening on tcp:\/\/127.0.0.1:(\d+)\n/.exec(text)?.[1]
-        if (found !== undefined) resolve(found)
+  )
+
+  it.live("is answered beside those who say nothing, too much, or do not read", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("xmlrpc")
+      const call = post("<value><int>1</int></value>")
+      yield* beside({
+        server,
+        port,
+        half: call.slice(0, -30),
+        request: call,
+        large: post("<value><array><data>".repeat(50_000)),
+        served: () => Effect.scoped(Effect.asVoid(printed(script(adds, [port]))))
       })
     })
-    assert.strictEqual(await run("python3", ["-c", script, `http://127.0.0.1:${port}`]), "all answered\n0")
-    server.kill("SIGTERM")
-    assert.strictEqual(await ended, 0)
-  })
+  )
+})
+
+const post = (value: string): string => {
+  const body = `<methodCall><methodName>echo</methodName><params><param>${value}</param></params></methodCall>`
+  return `POST /RPC2 HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+const adds = `
+import sys
+from xmlrpc.client import ServerProxy
+assert ServerProxy("http://127.0.0.1:" + sys.argv[1]).add(2, 3) == 5
+`
+
+describe("examples/xmlrpc", () => {
+  it.live("answers a call whose body was on its way when a stop came", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving("xmlrpc")
+      const call = post("<value><string>late</string></value>")
+      const got = yield* Effect.callback<string>((resume) => {
+        let text = ""
+        const socket = net.connect(Number(port), "127.0.0.1")
+        // What is asked first is answered: by then the beginning of the second has been read.
+        socket.write(call + call.slice(0, -20))
+        socket.setEncoding("utf8").on("data", (more) => {
+          if (text === "") {
+            process.kill(server.pid, "SIGTERM")
+            // It goes on when the stop has begun: nobody else is let in any more.
+            const look = (): void => {
+              const other = net.connect(Number(port), "127.0.0.1")
+              other.on("connect", () => {
+                other.destroy()
+                setImmediate(look)
+              })
+              other.on("error", () => socket.write(call.slice(-20)))
+            }
+            look()
+          }
+          text += String(more)
+        })
+        socket.on("close", () => resume(Effect.succeed(text)))
+        socket.on("error", (error) => resume(Effect.die(error)))
+        return Effect.sync(() => socket.destroy())
+      })
+      assert.lengthOf([...got.matchAll(/^HTTP\/1\.1 200 /gm)], 2)
+      assert.lengthOf([...got.matchAll(/<string>late<\/string>/g)], 2)
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live("ends the start with one line under a policy of workers", () =>
+    Effect.gen(function* () {
+      const server = yield* example("xmlrpc", { POLICY: "pool:2" })
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.strictEqual(server.stdout, "")
+      assert.match(server.all, /^Cannot run handlers under the policy "pool:2"[^\n]*\n$/)
+    })
+  )
 })
