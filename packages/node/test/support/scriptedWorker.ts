@@ -16,6 +16,9 @@ export class ScriptedWorker {
   readonly cancelled: Array<number> = []
   isKilled = false
   hasEnded = false
+  /** It is killed, or told to end. */
+  onKill: () => void = () => {}
+  onStop: () => void = () => {}
   private readonly begun = new Set<number>()
   private readonly cells = memoryCells(new SharedArrayBuffer(bytesOf(64)))
   private readonly claims = new Claims(this.cells)
@@ -34,6 +37,7 @@ export class ScriptedWorker {
     const reader = new FrameReader({
       onFrame: (kind, id, body) => {
         if (kind === Ask.cancel) this.cancelled.push(id)
+        if (kind === Ask.stop) this.onStop()
         if (kind !== Ask.request) return
         this.given.push({ id, text: body.subarray(factsBytes).toString(), claim: readFacts(body).claim })
       }
@@ -47,7 +51,10 @@ export class ScriptedWorker {
         close: () => {}
       },
       claims: this.claims,
-      kill: () => void (this.isKilled = true),
+      kill: () => {
+        this.isKilled = true
+        this.onKill()
+      },
       onEnd: (ended) => void (this.onEnd = ended)
     }
   }
@@ -83,6 +90,19 @@ export class ScriptedWorker {
     this.replies.add(Tell.message, id, text)
     this.replies.add(Tell.done, id, "0")
     this.tell(Tell.freed, id)
+  }
+
+  /** Begins to answer with a stream, of so many messages of 10,000 bytes. */
+  stream(text: string, messages: number): void {
+    if (!this.claim(text)) throw new Error(`it may not begin ${text}`)
+    this.replies.add(Tell.stream, this.find(text).id, "0")
+    this.streamMore(text, messages)
+  }
+
+  streamMore(text: string, messages: number): void {
+    const { id } = this.find(text)
+    for (let i = 0; i < messages; i++) this.replies.add(Tell.message, id, "x".repeat(10_000))
+    this.replies.flush()
   }
 
   /** Says that it will not do what was revoked. */

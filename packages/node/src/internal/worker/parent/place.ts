@@ -18,7 +18,7 @@ import { Pool } from "./pool.ts"
 import { programOf } from "./program.ts"
 import { RequestCall } from "./requestCall.ts"
 import { SetUpCall } from "./setUpCall.ts"
-import { spawnChild } from "./spawn.ts"
+import { Starter } from "./spawn.ts"
 
 /** Starts workers for a server, and returns what stands in for what it serves. Fails with what is in the way. */
 export const place = <In, Out, R>(
@@ -35,7 +35,8 @@ export const place = <In, Out, R>(
     const found = yield* Effect.fromResult(programOf(options.entry))
     const program = options.bundle ? { ...found, entry: yield* bundle(found.entry) } : found
     const tick = tickOf(yield* Effect.context<never>())
-    return yield* placeOn(served, server, options, tick, (role) => spawnChild(program, role, options))
+    const start = yield* Starter
+    return yield* placeOn(served, server, options, tick, (role) => start(program, role, options))
   })
 
 /** Has a server served by workers, however they are started: a simulation's are not programs of their own. */

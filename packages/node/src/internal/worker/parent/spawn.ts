@@ -1,4 +1,5 @@
 /** Starts the threads and processes of Node that are workers: the only place that makes a {@link Child}. */
+import * as Context from "effect/Context"
 import * as Result from "effect/Result"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -21,6 +22,11 @@ export interface Program {
 
 export const spawnChild = (program: Program, role: Role, options: PoolOptions): Child =>
   role.kind === "thread" ? startThread(program, role, options) : startProcess(program, role, options)
+
+/** How a policy of workers starts one; tests start others. */
+export const Starter: Context.Reference<typeof spawnChild> = Context.Reference("@socketserver/node/internal/Starter", {
+  defaultValue: () => spawnChild
+})
 
 const startProcess = (program: Program, role: Role, options: PoolOptions): Child => {
   const memory = options.memoryMb === undefined ? [] : [`--max-old-space-size=${options.memoryMb}`]
