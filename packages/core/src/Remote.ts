@@ -263,6 +263,17 @@ export const hold = (connection: Connection.Ref<never>, bytes: number): void =>
   (connection as { readonly charge?: (bytes: number) => void }).charge?.(bytes)
 
 /**
+ * Notes that the handler of a request, which runs elsewhere, waits for what its peer
+ * says about it, or goes on: whoever waits so makes room in a server that is full.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const awaitsPeer = (request: Request.Request<unknown>, waiting: boolean): void => {
+  if (request instanceof Incoming) request.awaitsPeer = waiting
+}
+
+/**
  * The key under which a connection of another program takes such effects.
  *
  * @category hooks

@@ -399,6 +399,49 @@ describe("a handler that waits for what its peer says about its request", () => 
   )
 })
 
+describe("a connection whose requests all wait for what its peer says", () => {
+  const awaiting = ({ body }: { readonly body: string }) =>
+    Effect.as(
+      body.includes("wait") ? Request.awaitPeer(Stream.runHead(Request.controls())) : Effect.never,
+      Response.make(`${body.split(" ")[1]} done`)
+    )
+
+  it.effect("makes room in a server that is full, as a silent one does, and no other", () =>
+    Effect.gen(function* () {
+      const { peer, server } = yield* playing(Asking, awaiting, { maxConnections: 3 })
+      const [waits, works, both] = [peer(), peer(), peer()]
+      yield* sending(waits, "ask 1 wait\nask 2 wait\n")
+      yield* sending(works, "ask 1\n")
+      yield* sending(both, "ask 1 wait\nask 2\n")
+      yield* TestClock.adjust("999 millis")
+      assert.isFalse(peer().started)
+      yield* TestClock.adjust("1 millis")
+      const next = peer()
+      yield* turns
+      assert.isTrue(next.started)
+      assert.deepStrictEqual([written(waits), written(works), written(both)], [["destroy"], [], []])
+      // Two requests of the connection that is refused now, and who came too early.
+      assert.deepStrictEqual(yield* tallied(server), { Refused: 2, Cancelled: 2 })
+    })
+  )
+
+  it.effect("is no such one any more once it was told", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* playing(
+        Asking,
+        () => Effect.andThen(Request.awaitPeer(Stream.runHead(Request.controls())), Effect.never),
+        { maxConnections: 1 }
+      )
+      const wire = peer()
+      yield* sending(wire, "ask 1\n")
+      yield* sending(wire, "tell 1 go on\n")
+      yield* TestClock.adjust("1 minute")
+      assert.isFalse(peer().started)
+      assert.deepStrictEqual(written(wire), [])
+    })
+  )
+})
+
 describe("what a peer sends about a request", () => {
   it.effect("is nothing outside of a handler, and where the protocol has no control messages", () =>
     Effect.gen(function* () {

@@ -5,9 +5,21 @@ import type * as Waits from "../src/internal/waits.ts"
 // Not exported, as it should be: a test alone looks at it.
 const { waits } = await vi.importActual<typeof Waits>("../src/internal/waits.ts")
 
+const page = readFileSync(new URL("../../../docs/reference/limits.md", import.meta.url), "utf8")
+
 describe("who waits, and for how long", () => {
+  it("is bounded by a limit that the reference names, or by something that is no limit", () => {
+    const others: ReadonlyArray<string> = ["turns", "author", "room", "rate", "opening"]
+    for (const { atMost, bound } of waits as ReadonlyArray<Waits.Wait>) {
+      if (others.includes(bound)) continue
+      assert.include(page, `\`${bound}\``)
+      // One row says that it is as the one before.
+      if (atMost !== "the same" && !atMost.startsWith("as long as its connection"))
+        assert.include(atMost, `\`${bound}\``)
+    }
+  })
+
   it("is said in the reference as it is in the code", () => {
-    const page = readFileSync(new URL("../../../docs/reference/limits.md", import.meta.url), "utf8")
     const [, section = ""] = page.split("## Who waits for whom\n")
     const rows = section
       .split("\n## ", 1)[0]!
@@ -25,6 +37,9 @@ const nouns: Readonly<Record<Waits.Wait["waitsFor"], string>> = {
   handler: "its handler",
   turn: "its turn",
   reader: "its reader",
+  peer: "its peer",
+  rate: "its rate",
+  setUp: "its set-up",
   opening: "a header, a verification, a handshake",
   everything: "all that was received"
 }

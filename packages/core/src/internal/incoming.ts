@@ -65,6 +65,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare private undecoded: Payload | undefined
   /** How long others have waited for its place while its peer did not read. */
   declare heldMillis: number | undefined
+  /** Whether its handler waits for what its peer says about it. */
+  declare awaitsPeer: boolean | undefined
   /** Since when a stream is asked for its next element, where that is timed. */
   declare private askedAt: number | undefined
   /** Whether a line is logged of it, however it ends. */

@@ -87,6 +87,14 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     this.offer()
   }
 
+  /** Whether all of its requests wait for what their peer says. */
+  get awaitsPeer(): boolean {
+    for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) {
+      if (incoming.awaitsPeer !== true) return false
+    }
+    return true
+  }
+
   /** How many of its requests have not begun. */
   get unbegun(): number {
     let count = 0

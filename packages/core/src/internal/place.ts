@@ -53,9 +53,15 @@ export const waitingForPeer = <In, Out, A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const othersWait = reader.context.events.parked(request)
-    return othersWait === undefined
-      ? wait
-      : Effect.ensuring(wait, Effect.sync(watchReader(request, reader, othersWait)))
+    const stop = othersWait === undefined ? noop : watchReader(request, reader, othersWait)
+    request.awaitsPeer = true
+    return Effect.ensuring(
+      wait,
+      Effect.sync(() => {
+        request.awaitsPeer = false
+        stop()
+      })
+    )
   })
 
 /**

@@ -124,8 +124,8 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   get isSpare(): boolean {
-    const { activity, closing, context, outbox } = this
-    if (!this.awaitsPeer || activity.pushed || outbox.blocked || outbox.unsent > 0) return false
+    const { activity, closing, context, line, outbox } = this
+    if (this.hasInput || !line.awaitsPeer || activity.pushed || outbox.blocked || outbox.unsent > 0) return false
     return closing.state === "open" && !context.hasSessions
   }
 

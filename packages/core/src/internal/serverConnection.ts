@@ -197,6 +197,7 @@ export abstract class ServerConnection<In, Out>
   giveWay(refused: Outcome.Refused): void {
     this.context.displaced++
     this.context.ledger.record(refused, undefined, this)
+    this.line.cancelAll(Outcome.cancelled("ConnectionClosed"))
     this.cut()
   }
 

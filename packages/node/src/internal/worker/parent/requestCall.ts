@@ -90,6 +90,7 @@ export class RequestCall<Out> extends Call {
       case Tell.failed:
         return this.fail(readDefect(body))
       case Tell.awaits:
+        Remote.awaitsPeer(this.options.request, readClose(body))
         return this.line?.waits(readClose(body))
       case Tell.credit:
         return this.controls?.credited(body.readUInt32LE(0))
