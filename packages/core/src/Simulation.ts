@@ -148,7 +148,7 @@ export interface Place {
  */
 export interface Holding extends Pick<
   inspecting.Holding,
-  "bytes" | "connection" | "isQueued" | "parked" | "unsent" | "waits"
+  "bytes" | "connection" | "isQueued" | "memory" | "parked" | "unsent" | "waits"
 > {}
 
 /**

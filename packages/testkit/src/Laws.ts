@@ -81,7 +81,7 @@ export interface Running {
   readonly scenario: Scenario
   /** How long the slowest handler takes, in milliseconds. */
   readonly handlerMillis: number
-  /** The largest of all that a peer gets for one request, in bytes. */
+  /** The largest message that a peer gets, in bytes. */
   readonly largest: number
   /** Whether handlers run elsewhere than in the server: then nobody sees here when they begin. */
   readonly isElsewhere: boolean
@@ -249,34 +249,39 @@ export interface Places {
 export const placesOf = (policy: string): Places | undefined => ofShares.placesOf(policy)
 
 /**
- * A stop ends within its deadline and a second; nothing is given up before the
- * deadline.
+ * A stop ends within its deadline and a second; before the deadline nothing is given
+ * up that somebody waits for.
  *
  * @category laws
  * @since 0.1.0
  */
 export const stop: Law = {
   name: "stop",
-  watch: (run) => ({
-    onOutcome: ({ outcome }) => {
-      const at = run.stoppedAt()
-      if (outcome._tag !== "Drained" || at === undefined) return undefined
-      const after = run.now() - at
-      return after < run.scenario.drainMillis - 0.01
-        ? `a request is given up ${after} ms after the stop began`
-        : undefined
-    },
-    atEnd: () => {
-      const report = run.report()
-      if (report === undefined) return `it has not ended ${run.now() - (run.stoppedAt() ?? 0)} ms after it began`
-      return report.millis > run.scenario.drainMillis + 1_000 ? `it has taken ${report.millis} ms` : undefined
+  watch: (run) => {
+    const isGivenUp = ofPeers.givenUp(run)
+    return {
+      onOutcome: (event) => {
+        const isOne = isGivenUp(event)
+        const at = run.stoppedAt()
+        if (at === undefined || !isOne) return undefined
+        const after = run.now() - at
+        return after < run.scenario.drainMillis - 0.01
+          ? `a request is given up as ${event.outcome._tag}, ${after} ms after the stop began`
+          : undefined
+      },
+      atEnd: () => {
+        const report = run.report()
+        if (report === undefined) return `it has not ended ${run.now() - (run.stoppedAt() ?? 0)} ms after it began`
+        return report.millis > run.scenario.drainMillis + 1_000 ? `it has taken ${report.millis} ms` : undefined
+      }
     }
-  })
+  }
 }
 
 /**
- * Of a peer that has reset nothing is left: no handler, no connection. After a
- * stop no handler runs.
+ * Of a peer that has reset nothing is left: no handler, no connection; nor of one
+ * that has taken nothing for the time of a write of what waits for it. After a stop
+ * no handler runs.
  *
  * @category laws
  * @since 0.1.0
@@ -288,7 +293,7 @@ export const gone: Law = {
       const reset = new Set(run.peers.filter(({ hasReset }) => hasReset).map(({ script }) => script.name))
       const left = run.connections().find(({ peer }) => reset.has(peer.name))
       return left === undefined
-        ? undefined
+        ? ofPeers.stuck(run)
         : `the connection of ${left.peer.name}, which has reset, is still there, with ${left.inFlight} in flight`
     },
     atEnd: () =>
@@ -306,9 +311,18 @@ export const gone: Law = {
 export const turn: Law = { name: "turn", watch: ofShares.turn }
 
 /**
+ * While more than three quarters of `maxMemory` are held, a connection that holds
+ * more than its share, and has something in flight, is not read.
+ *
+ * @category laws
+ * @since 0.1.0
+ */
+export const slowed: Law = { name: "slowed", watch: ofShares.slowed }
+
+/**
  * The laws that hold for every server and policy.
  *
  * @category laws
  * @since 0.1.0
  */
-export const all: ReadonlyArray<Law> = [oneOutcome, order, progress, kept, fair(), turn, bytes, stop, gone]
+export const all: ReadonlyArray<Law> = [oneOutcome, order, progress, kept, fair(), turn, bytes, slowed, stop, gone]

@@ -33,8 +33,12 @@ export interface Subject<Self, In, Out> {
   readonly work: Handler.Handler<In, Out, Self> | Session.Session<In, Out, Self>
   /** Draws a request, as it is written on the connection. `id` is unique in the run. */
   readonly asks: (chance: Simulation.Chance, id: string) => string
+  /** The same of one that a few peers ask for, once: what would be too much many times over. Default: none. */
+  readonly rarely?: ((chance: Simulation.Chance, id: string) => string) | undefined
   /** All that a peer gets which has asked for this, in this order. */
   readonly expects: (asked: ReadonlyArray<string>) => string
+  /** The largest message of what is got for a request, in bytes. Default: all of it is one. */
+  readonly largest?: ((asked: string) => number) | undefined
   /** Smaller requests in place of one, the smallest first. Default: none. */
   readonly simpler?: ((asked: string) => ReadonlyArray<string>) | undefined
   /** Policies to draw from, by name. */

@@ -160,6 +160,76 @@ describe("laws", () => {
     )
   })
 
+  /** A law that watches a run which the test makes up. */
+  const watching = (law: Laws.Law, run: object) =>
+    law.watch({
+      scenario: {
+        ...Scenario.generate(mixed, 1),
+        maxBuffered: 2_048,
+        maxMemory: 32_768,
+        writeMillis: 400,
+        heal: 1_000
+      },
+      largest: 1_000,
+      isElsewhere: false,
+      now: () => 5_000,
+      peers: [],
+      hasFailed: () => false,
+      stoppedAt: () => undefined,
+      connections: () => [],
+      holdings: () => [],
+      ...run
+    } as never)
+  const connection = { id: 1, inFlight: 1, bytesRead: 100, peer: { name: "p0" } }
+
+  it("see that a stream runs ahead of its reader", () => {
+    const all = (unsent: number) => [{ connection, unsent, parked: 0, bytes: unsent, memory: unsent }]
+    const broken = (unsent: number) => watching(Laws.bytes, { holdings: () => all(unsent) }).onTurn?.()
+    // What is collected, what the transport was given, and one message; not all of the stream.
+    assert.strictEqual(broken(2 * 65_536 + 2_048 + 1_000), undefined)
+    assert.match(broken(2 * 65_536 + 2_048 + 1_001)!, /are held for p0/)
+  })
+
+  it("see who is read on with more than its share while memory is short", () => {
+    const large = { connection: { ...connection }, memory: 26_000 }
+    const { onTurn } = watching(Laws.slowed, {
+      holdings: () => [large, { connection: { ...connection, id: 2 }, memory: 100 }]
+    })
+    const readOn = () => {
+      large.connection.bytesRead += 10
+      return onTurn?.()
+    }
+    assert.deepStrictEqual([onTurn?.(), readOn()], [undefined, undefined])
+    assert.match(readOn()!, /p0 is read on with more than its share, while 26100 bytes are held for all/)
+  })
+
+  it("see who is kept though nothing of what waits for it leaves", () => {
+    const left = (peer: object) =>
+      watching(Laws.gone, {
+        peers: [{ open: true, reads: false, hasReset: false, script: { name: "p0" }, ...peer }],
+        holdings: () => [{ connection, unsent: 7 }]
+      }).onSettled?.()
+    assert.match(left({})!, /7 bytes still wait for p0, which has taken nothing for 400 ms/)
+    assert.strictEqual(left({ reads: true }), undefined)
+    assert.strictEqual(left({ open: false }), undefined)
+  })
+
+  it("see what a stop gives up before its deadline, however it is called", () => {
+    const { drainMillis } = Scenario.generate(mixed, 1)
+    const after = (millis: number, outcome: object, open = true) =>
+      watching(Laws.stop, {
+        stoppedAt: () => 5_000 - millis,
+        peers: [{ open, script: { name: "p0" } }]
+      }).onOutcome?.({ connection, outcome, request: {} } as never)
+    const closed = { _tag: "Cancelled", reason: "ConnectionClosed" }
+    for (const outcome of [{ _tag: "Drained" }, closed, { _tag: "Refused", kind: "Stopping", reason: "" }]) {
+      assert.match(after(10, outcome)!, /a request is given up as \w+, 10 ms after the stop began/)
+      assert.strictEqual(after(drainMillis, outcome), undefined)
+    }
+    assert.strictEqual(after(10, closed, false), undefined)
+    assert.strictEqual(after(10, { _tag: "Cancelled", reason: "PeerGone" }), undefined)
+  })
+
   it("are broken by the smallest scenario, too", () => {
     const law: Laws.Law = {
       name: "no long line",

@@ -45,6 +45,11 @@ export class Holding {
     return this.on.held(false)
   }
 
+  /** What that takes in memory, as it was last counted for `maxMemory`. */
+  get memory(): number {
+    return Math.max(0, this.on.charged)
+  }
+
   /** Whether a request of it is in turn for a place. */
   get isQueued(): boolean {
     return this.on.line.queued && this.on.line.hasWaiting

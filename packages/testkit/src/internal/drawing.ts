@@ -33,8 +33,10 @@ export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: numbe
     policy: chance.pick(Object.keys(subject.policies)),
     maxPipelined: chance.pick([1, 4, 16, 128]),
     maxBuffered: chance.pick([2_048, 32_768, 262_144]),
-    // Few have little: who is reset for that has no other law to break.
-    maxMemory: chance.chance(0.1) ? chance.pick([32_768, 131_072]) : 268_435_456,
+    // Few have little: who is reset for that has no other law to break. It is in storms that much is held.
+    maxMemory: chance.chance(storm ? 0.5 : 0.1)
+      ? chance.pick([32_768, 131_072, Math.max(16_384, askedOf(peers) * chance.int(100, 400))])
+      : 268_435_456,
     turnRequests: chance.pick([1_024, 16, 4]),
     turnShare: chance.pick([32, 8, 2]),
     placeMillis: chance.pick([100, 300]),
@@ -50,6 +52,13 @@ export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: numbe
     closeThrows: chance.chance(rates.closeThrows)
   }
 }
+
+/** How many requests there are. */
+const askedOf = (peers: ReadonlyArray<Scripted>): number =>
+  peers.reduce(
+    (sum, { steps }) => steps.reduce((sum, step) => sum + (step.do === "send" ? step.asks.length : 0), sum),
+    0
+  )
 
 const drawPeer = <Self, In, Out>(
   subject: Subject<Self, In, Out>,
@@ -70,6 +79,9 @@ const drawPeer = <Self, In, Out>(
     const asks = Array.from({ length: chance.pick(repeats ? [12, 24] : [1, 1, 2, 4, 8, 20]) }, () =>
       subject.asks(repeats ? chance.fork(label) : chance, `${id}-${ids++}`)
     )
+    if (subject.rarely !== undefined && chance.chance(0.02)) {
+      asks.splice(chance.int(0, asks.length), 0, subject.rarely(chance, `${id}-${ids++}`))
+    }
     all.push(...asks)
     if (chance.chance(rates.stopReading)) steps.push({ at, do: "stopReading" })
     steps.push({ at, do: "send", asks })

@@ -1,3 +1,4 @@
+import type * as Outcome from "@socketserver/core/Outcome"
 import type { Link } from "@socketserver/core/Network"
 import type { PeerState, Running, Watch } from "../Laws.ts"
 
@@ -44,4 +45,32 @@ export const kept = (run: Running): Watch => {
       return undefined
     }
   }
+}
+
+/** Tells requests that are ended by a stop from those that their peers, their handlers or limits have ended. */
+export const givenUp = (run: Running): ((event: Outcome.Event) => boolean) => {
+  /** Whose connections had to end for other reasons. */
+  const excused = new Set<string>()
+  return ({ connection, outcome, request }) => {
+    const { name } = connection.peer
+    if (outcome._tag === "Drained") return true
+    const closes = outcome._tag === "Cancelled" && outcome.reason === "ConnectionClosed"
+    if (!closes && !(outcome._tag === "Refused" && outcome.kind === "Stopping")) {
+      if (outcome._tag !== "Completed") excused.add(name)
+      return false
+    }
+    if (request === undefined || run.hasFailed() || excused.has(name)) return false
+    return run.peers.some(({ open, script }) => open && script.name === name)
+  }
+}
+
+/** Who has something waiting for it, and has read nothing since its last step, for longer than a write may take. */
+export const stuck = (run: Running): string | undefined => {
+  const { heal, writeMillis } = run.scenario
+  if (run.stoppedAt() !== undefined || run.now() < heal + 2 * writeMillis) return undefined
+  const silent = new Set(run.peers.filter(({ open, reads }) => open && !reads).map(({ script }) => script.name))
+  const held = run.holdings().find(({ connection, unsent }) => unsent > 0 && silent.has(connection.peer.name))
+  return held === undefined
+    ? undefined
+    : `${held.unsent} bytes still wait for ${held.connection.peer.name}, which has taken nothing for ${writeMillis} ms`
 }

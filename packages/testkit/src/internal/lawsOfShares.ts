@@ -116,3 +116,41 @@ export const bytes = (run: Running): Watch => {
     }
   }
 }
+
+export const slowed = (run: Running): Watch => {
+  const { maxMemory } = run.scenario
+  // Few scenarios have so little.
+  if (maxMemory > 1_048_576) return {}
+  /** By connection, from when on it should not be read: what it had been read, and how often it was after that. */
+  const over = new Map<number, { bytesRead: number; memory: number; reads: number }>()
+  let before = 0
+  return {
+    // Whoever has been answered may have been read before it held so much again.
+    onOutcome: () => {
+      over.clear()
+      return undefined
+    },
+    onTurn: () => {
+      const holdings = run.holdings().filter(({ memory }) => memory > 0)
+      const held = holdings.reduce((sum, { memory }) => sum + memory, 0)
+      const share = maxMemory / holdings.length
+      if (held < before || held <= maxMemory * 0.75) over.clear()
+      before = held
+      if (held <= maxMemory * 0.75) return undefined
+      for (const { connection, memory } of holdings) {
+        const { bytesRead, id, inFlight, peer } = connection
+        const since = over.get(id)
+        if (memory <= share || inFlight === 0 || memory < (since?.memory ?? 0)) over.delete(id)
+        else if (since === undefined) over.set(id, { bytesRead, memory, reads: 0 })
+        else if (bytesRead > since.bytesRead) {
+          over.set(id, { bytesRead, memory, reads: since.reads + 1 })
+          // What has come in the turn in which it came to hold so much is taken.
+          if (since.reads > 0) {
+            return `${peer.name} is read on with more than its share, while ${held} bytes are held for all`
+          }
+        }
+      }
+      return undefined
+    }
+  }
+}

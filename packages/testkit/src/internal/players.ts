@@ -39,13 +39,15 @@ export const addressOf = (name: string): NetAddress.SocketAddress | undefined =>
   return host === undefined ? undefined : NetAddress.inetAddressFromIpStringUnsafe(host, Number(port))
 }
 
-/** The largest of all that a peer gets for one request. */
+/** The largest message that a peer gets. */
 export const largestOf = <Self, In, Out>(subject: Subject<Self, In, Out>, { peers }: Scenario): number => {
   let largest = 0
   for (const { steps } of peers) {
     for (const step of steps) {
       if (step.do !== "send") continue
-      for (const ask of step.asks) largest = Math.max(largest, subject.expects([ask]).length)
+      for (const ask of step.asks) {
+        largest = Math.max(largest, subject.largest?.(ask) ?? subject.expects([ask]).length)
+      }
     }
   }
   return largest
