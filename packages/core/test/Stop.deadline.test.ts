@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import type * as Connection from "@socketserver/core/Connection"
+import * as Handler from "@socketserver/core/Handler"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
@@ -13,6 +15,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { listener, Scripted, turns } from "./support/scripted.ts"
 
+class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
 /** `w…` takes a minute, `s` never ends, everything else is echoed. */
@@ -113,5 +116,59 @@ describe("a peer that leaves", () => {
         assert.deepStrictEqual(begun, ["w1"])
       })
     )
+  )
+})
+
+/** Whole connections whose handlers take 30 ms of the CPU to end, and how often the event loop has turned in between. */
+const burning = (
+  drainTimeout: "50 millis" | "1 second",
+  ends: (guest: Connection.Connection<string, string>) => Effect.Effect<void, Connection.ConnectionError>
+) =>
+  Effect.gen(function* () {
+    const { accept, listen } = listener()
+    const begins: Array<number> = []
+    let turned = 0
+    const burn = Effect.sync(() => {
+      begins.push(turned)
+      for (const end = performance.now() + 30; performance.now() < end;) continue
+    })
+    const served = Talk.serve(
+      Handler.dialogue((guest) =>
+        Effect.scoped(
+          Effect.andThen(
+            Effect.addFinalizer(() => burn),
+            ends(guest)
+          )
+        )
+      )
+    )
+    const layer = Layer.provideMerge(served, Transport.layer(Talk, { drainTimeout }, listen))
+    const report = yield* Effect.gen(function* () {
+      for (let i = 0; i < 8; i++) accept(new Scripted())
+      yield* turns
+      const turn = () => {
+        turned++
+        immediate = setImmediate(turn)
+      }
+      let immediate = setImmediate(turn)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearImmediate(immediate)))
+      return yield* (yield* Talk).shutdown
+    }).pipe(Effect.scoped, Effect.provide(layer))
+    return { turned: new Set(begins).size > 2, ended: begins.length, interrupted: report.interrupted }
+  })
+
+describe("a stop of many whose handlers have much left to do", () => {
+  it.live("lets the event loop turn while it tells them", () =>
+    Effect.gen(function* () {
+      const seen = yield* burning("1 second", (guest) => Stream.runDrain(guest.stream))
+      assert.deepStrictEqual(seen, { turned: true, ended: 8, interrupted: 0 })
+    })
+  )
+
+  it.live("lets the event loop turn while it cuts them off", () =>
+    Effect.gen(function* () {
+      const seen = yield* burning("50 millis", () => Effect.never)
+      assert.deepStrictEqual(seen, { turned: true, ended: 8, interrupted: 8 })
+    })
   )
 })

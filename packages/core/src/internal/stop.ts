@@ -33,6 +33,8 @@ export class Stop<In, Out> {
   private tally: Tally | undefined = undefined
   private report: Outcome.Report | undefined = undefined
   private cancelDeadline: () => void = () => {}
+  /** How often all connections have been gone through. */
+  private passes = 0
   /** Connections that have ended, and whose finalizers run. */
   private releasing = 0
   private readonly waiting = new Waiters()
@@ -111,9 +113,14 @@ export class Stop<In, Out> {
     // Before anything that could throw: a stop always ends.
     this.cancelDeadline = deadline(context, () => {
       if (this.phase === "announced") gate.closeQueues()
-      this.each("cut off", (connection) => connection.cut())
-      senders.end()
-      this.finish()
+      this.each(
+        "cut off",
+        (connection) => connection.cut(),
+        () => {
+          senders.end()
+          this.finish()
+        }
+      )
     })
     this.phase = "announced"
     this.tally = new Tally(context, gate)
@@ -142,16 +149,37 @@ export class Stop<In, Out> {
       if (this.phase !== "announced") return
       this.phase = "stopping"
       gate.shut()
-      this.each("stopped", (connection) => connection.stop())
-      this.intake.stop()
-      this.look()
+      this.each(
+        "stopped",
+        (connection) => connection.stop(),
+        () => {
+          this.intake.stop()
+          this.look()
+        }
+      )
     })
   }
 
-  private each(what: string, f: (connection: ServerConnection<In, Out>) => void): void {
-    for (const connection of this.gate.connections.values()) {
-      this.context.troubles.attempt(`a connection was not ${what} as it should be`, () => f(connection))
+  /**
+   * Does something with each connection, then something else. Handlers that end with it do what they have left to do at once, and where
+   * each tells all others that is much: so the event loop turns meanwhile, which keeps the deadline and serves who is not told yet.
+   */
+  private each(what: string, f: (connection: ServerConnection<In, Out>) => void, then: () => void): void {
+    const { context, gate } = this
+    const pass = ++this.passes
+    const rest = gate.connections.values()
+    const some = (): void => {
+      // It is over, or the deadline has come.
+      if (this.phase === "stopped" || this.passes !== pass) return
+      const until = context.now() + sliceMillis
+      for (let next = rest.next(); next.done !== true; next = rest.next()) {
+        const connection = next.value
+        context.troubles.attempt(`a connection was not ${what} as it should be`, () => f(connection))
+        if (context.now() >= until) return context.afterTick(some)
+      }
+      then()
     }
+    some()
   }
 
   /** A request has its outcome. */
@@ -228,6 +256,10 @@ const deadline = (
   if (context.clock !== context.stopClock) deadlines.push(context.after(virtualDrainMillis, cut, context.stopClock))
   return () => deadlines.forEach((cancel) => cancel())
 }
+
+// How long connections are told, or cut off, in one turn of the event loop. What one of them says to another leaves at the turn's end: in many
+// short turns that would be as many packets.
+const sliceMillis = 50
 
 // How long, in real time, a stop waits where time is virtual.
 const virtualDrainMillis = 1_000
