@@ -78,6 +78,16 @@ export const secondsOf = (pid: number): number => {
   }
 }
 
+/** Whether a process still runs: not one that has ended, and that nobody has asked about yet. */
+const runs = (pid: number): boolean => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return stat[stat.lastIndexOf(")") + 2] !== "Z"
+  } catch {
+    return false
+  }
+}
+
 export interface Stopped {
   readonly seconds: number
   /** Its status; none if it was killed. */
@@ -202,7 +212,7 @@ export const start = async (options: StartOptions = {}): Promise<Program> => {
       await Promise.race([exit, after(seconds * 1_000)])
       const took = (performance.now() - began) / 1_000
       await after(1_000)
-      const left = all.filter((each) => each !== pid && existsSync(`/proc/${each}`)).length
+      const left = all.filter((each) => each !== pid && runs(each)).length
       return { seconds: Math.round(took * 100) / 100, status: status ?? null, left }
     },
     kill: async () => {

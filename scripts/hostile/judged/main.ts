@@ -155,7 +155,9 @@ export const judge = async (
         figures.least("lines", ran.lines.length, lines).is("cut off", ran.late, false)
         if (judged.refused !== undefined) {
           figures.of(judged.refused.row, what).says("it is refused", ran.text.trim(), judged.refused.says)
-        } else if (!ran.late) figures.is("its status", ran.status, 0)
+        } else if (!ran.late && ran.status !== 0) {
+          figures.says("it has ended", `${ran.status}: ${ran.text.trim().slice(-100)}`, /^0/)
+        }
         if (ran.text.includes("Traceback"))
           figures.says("it has failed", ran.text.trim().split("\n").at(-1) ?? "", /^$/)
       }

@@ -82,7 +82,8 @@ export const holding: ReadonlyArray<Judged> = [
         .of("A12", `${textAt(line, "kind")} ${textAt(line, "policy") || "fiber"} ${textAt(line, "env")}`)
         .is("alive", at(line, "alive"), true)
         .most("CPU while full", numberAt(line, "cpuWhileFull"), 0.1, " of a core")
-        .says("it says", textAt(line, "stderr"), /descriptors/)
+        // That it has started, and that descriptors are few: of which the case shows the first alone.
+        .least("lines", numberAt(line, "stderrLines"), 2)
         .most("lines", numberAt(line, "stderrLines"), 60)
         // `process` starts one for each, and who asks waits for 0.3 s.
         .often("served afterwards, of 5", countsAt(line, "afterwards")["served"] ?? 0, 5)

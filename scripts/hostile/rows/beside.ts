@@ -62,9 +62,10 @@ const adversaries: ReadonlyArray<Adversary> = [
 
 /** Each of them once more, in less memory: 32 MiB for what is held, and all of the program in a container of 256 MiB. */
 const inLess: ReadonlyArray<Adversary> = adversaries.flatMap((adversary) => [
-  { ...adversary, name: `in 32 MiB: ${adversary.name}`, maxMemory: 32 },
+  { ...adversary, kinds: adversary.kinds ?? ["tcp", "tls"], name: `in 32 MiB: ${adversary.name}`, maxMemory: 32 },
   {
     ...adversary,
+    kinds: adversary.kinds ?? ["tcp", "tls"],
     name: `in 256 MiB: ${adversary.name}`,
     maxMemory: inContainer.maxMemory,
     ceiling: inContainer.ceiling,
@@ -127,7 +128,9 @@ const run = async (kind: Kind, adversary: Adversary): Promise<Row> => {
     program.forgetPeak()
     const attacking = await attack(program.endpoint, adversary.attack, seconds + 8, options)
     await after(700)
-    const beside = await behave(program.endpoint, { seconds, line: adversary.line })
+    // Over TLS a peer has a share of the handshakes: who behaves well is another one.
+    const from = kind === "tls" ? "127.0.0.3" : undefined
+    const beside = await behave(program.endpoint, { seconds, line: adversary.line, from })
     const peak = program.memory().peak - before
     const stopped = await program.stop()
     await attacking.end()
