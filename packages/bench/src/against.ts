@@ -62,16 +62,18 @@ const git = (root: string, ...args: ReadonlyArray<string>) => run({ program: "gi
 const now = (name: string) => `now: ${name}`
 const then = (name: string) => `then: ${name}`
 
-/** The first program where it is not ours, and each of ours twice. */
-const variantsOf = (bench: Bench, root: string, old: string): ReadonlyArray<Variant> =>
+/** Each of ours twice, and the first program where it is not ours. Two that are measured together share what is in the caches. */
+const groupsOf = (bench: Bench, root: string, old: string): ReadonlyArray<ReadonlyArray<Variant>> =>
   bench.programs.flatMap((program, index) =>
     program.ours
       ? [
-          { id: then(program.name), program, root: old },
-          { id: now(program.name), program, root }
+          [
+            { id: then(program.name), program, root: old },
+            { id: now(program.name), program, root }
+          ]
         ]
       : index === 0
-        ? [{ id: program.name, program, root }]
+        ? [[{ id: program.name, program, root }]]
         : []
   )
 
@@ -95,8 +97,8 @@ export const compare = async (
   options: AgainstOptions
 ): Promise<{ readonly rows: ReadonlyArray<Compared>; readonly wrong: boolean }> => {
   if (performance.now() > options.until) return { rows: untold(bench, cases), wrong: false }
-  const variants = variantsOf(bench, options.root, options.old)
-  const measured = (which: ReadonlyArray<Case>, only: ReadonlyArray<Variant>, most: number) =>
+  const groups = groupsOf(bench, options.root, options.old)
+  const measured = (which: ReadonlyArray<Case>, only: ReadonlyArray<ReadonlyArray<Variant>>, most: number) =>
     measure(
       bench,
       only,
@@ -109,7 +111,7 @@ export const compare = async (
       },
       options.load
     )
-  const first = await measured(cases, variants, options.rounds ?? 20)
+  const first = await measured(cases, groups, options.rounds ?? 20)
   const all = cases.flatMap((which) =>
     bench.programs
       .filter(({ ours }) => ours)
@@ -129,7 +131,7 @@ export const compare = async (
     progress(`  ${bench.name}: ${doubtful.length} rows once more`)
     const names = new Set(doubtful.map(({ name }) => name))
     const again = bench.alone === true ? cases : cases.filter((which) => doubtful.some((one) => one.which === which))
-    const only = variants.filter(({ program }) => !program.ours || names.has(program.name))
+    const only = groups.filter(([first]) => !first!.program.ours || names.has(first!.program.name))
     second = await measured(again, only, Math.max(8, first.rounds))
   }
   const rows = all.map(({ judged, name, which }): Compared => {

@@ -181,6 +181,7 @@ export const benches: ReadonlyArray<Bench> = [
       ours("lines"),
       ours("lines", "yields"),
       ours("lines", "generator"),
+      ours("lines", "generator made once"),
       ours("lines", "at once", tcp, "sequential"),
       ours("lines", "at once", tcp, "connection"),
       ours("lines", "at once", tcp, "keyed"),

@@ -38,7 +38,8 @@ export const load =
       ...task({ ...(which["load"] as Partial<Task>), depth: which.depth }),
       target,
       warmUp: effort.warmUp + ((which["warmUp"] as number) ?? 0),
-      cold: warm++ === 0 ? effort.cold : 0,
+      // Another depth takes other ways, which are compiled as well.
+      cold: warm++ === 0 ? effort.cold : effort.cold / 3,
       seconds: effort.seconds,
       pids: family(server.pid)
     })

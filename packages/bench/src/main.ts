@@ -194,7 +194,7 @@ const against = async (commit: string): Promise<boolean> => {
         root,
         old,
         load,
-        effort: { seconds: seconds ?? 0.4, turns: 16, warmUp: 0.05, cold: 0.8, idle },
+        effort: { seconds: seconds ?? 0.4, turns: 16, warmUp: 0.05, cold: 1.2, idle },
         seconds: rounds === undefined ? () => budget / 1000 : () => 840,
         rounds,
         until: now + Math.max(budget, left - later),

@@ -53,13 +53,13 @@ export const measureRows = async (
     program,
     root: options.root
   }))
-  const first = await measure(bench, variants, cases, options.plan, options.load)
+  const first = await measure(bench, [variants], cases, options.plan, options.load)
   const noisy = cases.filter((which) => others(first, which, bench) > disturbed)
   const again = noisy.length > 0 && performance.now() < options.rerunUntil
   if (again) progress(`  ${bench.name}: others were busy, once more`)
   // A case may lean on the one before it.
   const second = again
-    ? await measure(bench, variants, bench.alone === true ? cases : noisy, options.plan, options.load)
+    ? await measure(bench, [variants], bench.alone === true ? cases : noisy, options.plan, options.load)
     : undefined
   const rows = cases.flatMap((which) => {
     const isNoisy = noisy.includes(which)

@@ -33,13 +33,15 @@ export interface Results {
 
 export const progress = (text: string) => console.error(text)
 
+/** Those of a group are measured together, one group after the other. */
 export const measure = async (
   bench: Bench,
-  variants: ReadonlyArray<Variant>,
+  groups: ReadonlyArray<ReadonlyArray<Variant>>,
   cases: ReadonlyArray<Case>,
   plan: Plan,
   loader: Loader
 ): Promise<Results> => {
+  const variants = groups.flat()
   const samples = new Map<string, Map<number, Sample>>()
   const of = (which: Case, id: string) => {
     const key = `${bench.cases.indexOf(which)} ${id}`
@@ -107,7 +109,7 @@ export const measure = async (
     // Two at a time, since there are two cores.
     for (let i = 0; i < order.length; i += 2) await Promise.all(order.slice(i, i + 2).map(open))
     for (const which of cases) {
-      if ([...alive.values()].every(({ task }) => task !== undefined)) {
+      if (order.every(({ id }) => !alive.has(id) || alive.get(id)!.task !== undefined)) {
         await inTurns(which, order, round)
       } else {
         for (const variant of order) {
@@ -133,8 +135,10 @@ export const measure = async (
   try {
     const [least, most] = plan.rounds
     while (round < most && (round < least || performance.now() < plan.until) && failures.size < variants.length) {
-      const order = round % 2 === 0 ? variants : variants.toReversed()
-      await (bench.alone === true ? alone(order, round) : together(order, round))
+      const inOrder = <A>(all: ReadonlyArray<A>) => (round % 2 === 0 ? all : all.toReversed())
+      for (const group of inOrder(groups)) {
+        await (bench.alone === true ? alone(inOrder(group), round) : together(inOrder(group), round))
+      }
       round++
     }
   } finally {

@@ -48,7 +48,11 @@ const handlers = {
     Effect.gen(function* () {
       const answer = yield* Effect.succeed(body)
       return Response.make(answer)
-    })
+    }),
+  "generator made once": Effect.fnUntraced(function* <A>({ body }: { readonly body: A }) {
+    const answer = yield* Effect.succeed(body)
+    return Response.make(answer)
+  })
 }
 const answer = handlers[handler as keyof typeof handlers]
 
