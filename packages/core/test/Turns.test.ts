@@ -55,7 +55,7 @@ const policies = [
 
 describe("a turn of the event loop", () => {
   for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection(), Policy.keyed()]) {
-    it.effect(`begins at most 1,024 requests, however many a peer sends at once (${policy.name})`, () =>
+    it.effect(`begins at most 4,096 requests, however many a peer sends at once (${policy.name})`, () =>
       Effect.gen(function* () {
         let begun = 0
         const live = Lines.serve(
@@ -67,14 +67,14 @@ describe("a turn of the event loop", () => {
         )
         yield* Effect.gen(function* () {
           const client = yield* Lines.rawClient
-          yield* client.write(new TextEncoder().encode("x\n".repeat(10_000)))
-          assert.isAtLeast(yield* turnsUntil(() => begun === 10_000), Math.floor(10_000 / 1_024))
+          yield* client.write(new TextEncoder().encode("x\n".repeat(20_000)))
+          assert.isAtLeast(yield* turnsUntil(() => begun === 20_000), Math.floor(20_000 / 4_096))
         }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
       })
     )
   }
 
-  it.effect("begins at most 1,024 requests of those that a program takes itself", () =>
+  it.effect("begins at most 4,096 requests of those that a program takes itself", () =>
     Effect.gen(function* () {
       const server = yield* Lines
       let begun = 0
@@ -85,8 +85,8 @@ describe("a turn of the event loop", () => {
         })
       )
       const client = yield* Lines.rawClient
-      yield* client.write(new TextEncoder().encode("x\n".repeat(5_000)))
-      assert.isAtLeast(yield* turnsUntil(() => begun === 5_000), Math.floor(5_000 / 1_024))
+      yield* client.write(new TextEncoder().encode("x\n".repeat(20_000)))
+      assert.isAtLeast(yield* turnsUntil(() => begun === 20_000), Math.floor(20_000 / 4_096))
     }).pipe(Effect.provide(MemoryServer.layer(Lines)))
   )
 
@@ -124,6 +124,30 @@ describe("a turn of the event loop", () => {
     })
   )
 
+  it.effect("keeps the replies of a connection together where requests are quick", () =>
+    Effect.gen(function* () {
+      const live = Lines.serve(({ body }) => Effect.succeed(Response.make(body)))
+      yield* Effect.gen(function* () {
+        const clients = yield* Effect.forEach(Array.from({ length: 200 }), () => Lines.rawClient)
+        const pipeline = new TextEncoder().encode("x\n".repeat(128))
+        // More than a turn begins.
+        for (const client of clients) yield* client.write(pipeline)
+        let writes = 0
+        for (const client of clients) {
+          let bytes = 0
+          yield* Stream.runForEachWhile(client.stream, (chunk) =>
+            Effect.sync(() => {
+              writes++
+              return (bytes += chunk.length) < pipeline.length
+            })
+          )
+        }
+        // What a turn has left over leaves in one more.
+        assert.isAtMost(writes, 2 * clients.length)
+      }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
+    })
+  )
+
   it.effect("has a place for a quiet peer, beside peers who send at once what takes many turns", () =>
     Effect.gen(function* () {
       let begun = 0
@@ -141,7 +165,7 @@ describe("a turn of the event loop", () => {
         const before = begun
         const at = Number(yield* quiet.send("quiet"))
         // Two turns' worth of others' requests: the one that it came in, and its own.
-        assert.isAtMost(at - before, 3 * 1_024)
+        assert.isAtMost(at - before, 3 * 4_096)
         assert.isBelow(begun, 80_000)
       }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
     })
@@ -302,6 +326,19 @@ describe("a ring", () => {
     ring.settle()
     ring.add(laneOf("q", "quiet", 3))
     assert.strictEqual(all(ring), "a1 q1 b1 q2 c1 q3 a2 b2 c2 a3 b3 c3")
+  })
+
+  it("gives each that is left over as many as it is told", () => {
+    const ring = new Ring<string>(1)
+    for (const name of ["a", "b"]) ring.add(laneOf(name, "loud", 3))
+    ring.add(laneOf("q", "quiet", 3))
+    ring.settle(2)
+    assert.deepStrictEqual(
+      Array.from({ length: 4 }, () => ring.next()),
+      ["a1", "a2", "q1", "q2"]
+    )
+    ring.settle()
+    assert.strictEqual(all(ring), "b1 q3 a3 b2 b3")
   })
 
   it("begins anew with shares when nothing is left over", () => {

@@ -86,7 +86,9 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
       // Answers given at once make room for what their connections have over the pipelining limit.
       while (this.left > 0 && this.takers.length > 0 && this.ring.size > 0) this.serve()
       if (this.ring.size > 0) {
-        this.ring.settle()
+        // Who is still there to take them has found the turn over.
+        const isQuick = this.takers.length > 0 && this.stride === mostUnlooked
+        this.ring.settle(isQuick ? this.context.limits.maxPipelined : 1)
         if (this.takers.length > 0) this.arm()
       } else if (this.exit !== undefined) this.dismiss(this.exit)
       this.inTurn = this.left === 0 && this.ring.size > 0

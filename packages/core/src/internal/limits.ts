@@ -166,7 +166,8 @@ export const resolve = (
       placeMillis,
       startMillis,
       openingMillis: 60_000,
-      turnRequests: turns.turnRequests ?? 1_024,
+      // The time of a turn ends it before, unless time stands still.
+      turnRequests: turns.turnRequests ?? 4_096,
       turnMillis: 5,
       turnShare: turns.turnShare ?? 32,
       // A connection that closes without a stop needs its time also where a stop has none.

@@ -15,8 +15,10 @@ export interface Lane<A> {
  *
  * As long as all that waits is taken, each has some requests in its turn, since
  * those of one connection are cheaper together. What is left over waits for
- * places, or for the next turn of the event loop: from then on each peer has one
- * request in its turn, and each connection of a peer one in the peer's.
+ * places, or for the next turn of the event loop: from then on peers have turns,
+ * and in those of a peer its connections. For a place each waits for one request
+ * at a time; where requests are quick and only the turn is over, each has many,
+ * since replies that leave one by one cost more than the requests do.
  */
 export class Ring<A> {
   private readonly share: number
@@ -24,6 +26,7 @@ export class Ring<A> {
   private readonly groups = new Deque<Group<A>>()
   private readonly byKey = new Map<string, Group<A>>()
   private grouped = false
+  private left = 1
   /** Whose turn it is, as far as that is known, and what it has had. */
   private lane: Lane<A> | undefined = undefined
   private had = 0
@@ -98,13 +101,14 @@ export class Ring<A> {
 
   private group(grouped: boolean): void {
     this.grouped = grouped
-    this.most = grouped ? 1 : this.share
+    this.most = grouped ? this.left : this.share
   }
 
-  /** What is there now is left over. */
-  settle(): void {
-    if (this.grouped || this.count === 0) return
-    this.refill(true, this.everyone.clear())
+  /** What is there now is left over; each has so many in its turn. */
+  settle(left = 1): void {
+    this.left = left
+    if (this.grouped) this.group(true)
+    else if (this.count > 0) this.refill(true, this.everyone.clear())
   }
 
   /** Lets go of those that do not pass. */
