@@ -45,12 +45,11 @@ const kills = (line: Line, figures: Figures): void => {
       .is("left", at(line, "left"), 0)
     return
   }
-  figures
-    .of("C5", `${textAt(line, "group")} to the group, ${named(line, "policy", "env")}`)
-    // Where each needs a process of its own, it is also a matter of time.
-    .often("answered, of 12", numberAt(line, "answered"), 12)
-    .is("exit", at(line, "exit"), 0)
-    .is("orphans", at(line, "orphans"), 0)
+  figures.of("C5", `${textAt(line, "group")} to the group, ${named(line, "policy", "env")}`)
+  // Where each needs a process of its own, it is also a matter of time.
+  if (textAt(line, "policy") === "process") figures.often("answered, of 12", numberAt(line, "answered"), 12)
+  else figures.is("answered, of 12", at(line, "answered"), 12)
+  figures.is("exit", at(line, "exit"), 0).is("orphans", at(line, "orphans"), 0)
 }
 
 /** Of a thread the whole program is the limit: one huge array, or a segmentation fault, ends it, as the page says. */

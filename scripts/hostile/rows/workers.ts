@@ -41,7 +41,7 @@ const rounds = async (policy: string, clients: number, seconds: number) => {
       longest,
       stopped,
       wrong,
-      cut: /NotReading|placeTimeout|cancelled/i.test(said),
+      cut: /NotReading|placeTimeout \(|\d cancelled/.test(said),
       said: said.slice(-300)
     }
   } finally {
