@@ -102,7 +102,8 @@ const restarts = (line: Line, figures: Figures): void => {
       .stopped(at(line, "stop"))
   }
   if ("killedDuringRestart" in line) {
-    const { true: yes = 0, ...not } = countsAt(line, "asked")
+    // As Python writes it.
+    const { True: yes = 0, ...not } = countsAt(line, "asked")
     figures
       .of("C10", "copies killed during restarts")
       .least("answered", yes, 6)
