@@ -282,6 +282,36 @@ describe.skipIf(elsewhere)("a Unix datagram socket", () => {
     })
   )
 
+  it.live("has room for short answers to many that come new, however many long ones nobody reads", () =>
+    Effect.gen(function* () {
+      const system = yield* libc.load
+      const opened = Effect.acquireRelease(
+        Effect.sync(() => Result.getOrThrow(UnixDatagram.open(system, 1))),
+        (socket) => Effect.sync(() => socket.close())
+      )
+      const server = yield* opened
+      assert.isUndefined(server.bind(abstract("crowded")))
+      server.sendBufferBytes = 100_000
+      const budget = new Budget(system, server)
+      yield* Effect.addFinalizer(() => Effect.sync(() => budget.close()))
+      /** Whether somebody who was never sent anything may be sent so much. He reads none of it. */
+      const newcomer = (bytes: number) =>
+        Effect.map(opened, (peer) => {
+          assert.isUndefined(peer.bind(undefined))
+          const address = to(peer.name as string)
+          const sender: Sender = { name: peer.name as string, key: address.toString("latin1"), address }
+          if (!budget.allows(sender, bytes)) return false
+          assert.isUndefined(server.send(Buffer.alloc(bytes), address))
+          budget.add(sender, bytes)
+          return true
+        })
+      let long = 0
+      while (yield* newcomer(16_000)) long++
+      assert.isAbove(long, 3)
+      for (let i = 0; i < 40; i++) assert.isTrue(yield* newcomer(100), `the short one ${i}`)
+    })
+  )
+
   it.live("works in a worker thread", () =>
     Effect.gen(function* () {
       const name = abstract("worker")

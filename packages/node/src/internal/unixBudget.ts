@@ -20,7 +20,9 @@ interface Holding {
  *
  * Many that do not read fill it too, however little each holds. So once half of
  * it is unread, who holds something is given no more before it has read; and
- * the last quarter is kept for those that were given something before.
+ * the last quarter is kept for those that were given something before. Who has
+ * not been given anything gets a quarter of what is left for newcomers, so that
+ * a few large datagrams leave room for many small ones.
  */
 export class Budget {
   private readonly system: Libc
@@ -44,7 +46,10 @@ export class Budget {
     const holding = this.holdings.get(key)
     const { limitBytes } = this
     if (this.unreadBytes > limitBytes / 2) this.unreadBytes = this.socket.unread.bytes
-    if (holding === undefined) return this.unreadBytes <= (limitBytes / 4) * 3
+    if (holding === undefined) {
+      if (this.unreadBytes === 0 || this.unreadBytes + charge(bytes) <= limitBytes / 2) return true
+      return charge(bytes) * 4 <= (limitBytes / 4) * 3 - this.unreadBytes
+    }
     const crowded = this.unreadBytes > limitBytes / 2
     if (!crowded && holding.bytes + charge(bytes) <= this.suspectBytes) return true
     const { bytes: unread } = this.socket.unread
