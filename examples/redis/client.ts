@@ -141,7 +141,6 @@ export class Client implements Listener {
     spec: Spec,
     command: Resp.Command
   ): Resp.Reply {
-    if (this.shared.store.isFull) return this.spoil(replies.outOfMemory)
     queue.push({ spec, command: command.copy })
     this.hold(command.frame.length + overhead)
     return Resp.simple("QUEUED")
@@ -182,7 +181,8 @@ export class Client implements Listener {
   subscribe(kind: Kind, name: string): Resp.Reply {
     const { channels } = this.shared
     if (!this[kind].has(name)) {
-      if (this.shared.store.isFull) return Resp.error(replies.outOfMemory)
+      // It was cut off, by the one before this.
+      if (this.closes) return Resp.error(replies.outOfMemory)
       this[kind].add(name)
       channels.add(kind, name, this)
       this.hold(name.length + overhead)
@@ -245,6 +245,24 @@ export class Client implements Listener {
   private hold(bytes: number): void {
     this.held += bytes
     this.shared.store.held += bytes
+    if (bytes > 0 && this.shared.store.held > this.shared.store.maxHeld) settle(this.shared)
+  }
+
+  /** It holds too much: what it has queued and subscribed to is let go of, and its connection closes. */
+  cutOff(): void {
+    this.closes = true
+    if (this.queue !== undefined) this.discard()
+    this.outgoing.cut()
+  }
+}
+
+/** Cuts off whoever holds most beside keys, until all of that fits, as Redis does (`maxmemory-clients`). */
+const settle = ({ clients, store }: Shared): void => {
+  while (store.held > store.maxHeld) {
+    let worst: Client | undefined
+    for (const one of clients.values()) if (worst === undefined || one.held > worst.held) worst = one
+    if (worst === undefined || worst.held === 0) return
+    worst.cutOff()
   }
 }
 

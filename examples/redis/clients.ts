@@ -193,7 +193,7 @@ export const clients = family("client", -2, {
     }
   ],
   setinfo: setInfo,
-  // Nobody is evicted here, and nobody's use of a key is noted: it is said back, and that is all.
+  // Whoever holds most is cut off all the same, and nobody's use of a key is noted.
   "no-evict": onOrOff((client, on) => void (client.staysIfFull = on)),
   "no-touch": onOrOff(() => {}),
   getredir: [2, () => Resp.integer(-1)],

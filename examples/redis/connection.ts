@@ -81,6 +81,7 @@ const settings = ({ shared: { store } }: Client): Readonly<Record<string, string
   appendonly: "no",
   databases: String(store.databases.length),
   maxmemory: String(store.maxBytes),
+  "maxmemory-clients": String(store.maxHeld),
   "maxmemory-policy": "noeviction",
   "proto-max-bulk-len": "1048576",
   save: "",

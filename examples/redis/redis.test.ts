@@ -587,7 +587,7 @@ describe("examples/redis", () => {
 
   it.effect("adds nothing more when it is full", () =>
     Effect.gen(function* () {
-      const [client, other] = [yield* Redis.client, yield* Redis.client]
+      const client = yield* Redis.client
       const full = error("OOM command not allowed when used memory > 'maxmemory'.")
       yield* client.send(Resp.command("SET", "a", "x".repeat(70_000)))
       assert.deepStrictEqual(yield* asked(client, "SET b 1", "LPUSH l 1", "HSET h a 1", "INCR n", "APPEND a 1"), [
@@ -603,15 +603,29 @@ describe("examples/redis", () => {
         1,
         "OK"
       ])
-      // Queued commands and subscriptions count, too, and are given back.
-      yield* ask(other, "MULTI")
-      for (let i = 0; i < 300; i++) yield* ask(other, `GET ${"k".repeat(100)}`)
-      assert.deepStrictEqual(yield* asked(client, "SET b 2"), [full])
-      assert.deepStrictEqual(yield* asked(other, "EXEC"), [
-        error("EXECABORT Transaction discarded because of previous errors.")
-      ])
-      assert.deepStrictEqual(yield* asked(client, "SET b 2"), ["OK"])
       yield* asked(client, ...Array.from({ length: 50 }, (_, i) => `SET ${i} ${"v".repeat(1_000)}`))
+      yield* ask(client, "FLUSHALL")
+      assert.include(yield* ask(client, "INFO memory"), "used_memory:0\r\n")
+    }).pipe(inMemory({ MAX_STORE: "64KiB" }))
+  )
+
+  it.effect.each([
+    ["MULTI", ...Array.from({ length: 300 }, () => `GET ${"k".repeat(100)}`)],
+    Array.from({ length: 300 }, (_, i) => `SUBSCRIBE ${"c".repeat(100)}${i}`),
+    [`SUBSCRIBE ${Array.from({ length: 300 }, (_, i) => `${"c".repeat(100)}${i}`).join(" ")}`]
+  ])("cuts off who queues or subscribes without an end, and nobody else", (commands) =>
+    Effect.gen(function* () {
+      const [modest, greedy, client] = [yield* Redis.client, yield* Redis.client, yield* Redis.client]
+      yield* asked(modest, "MULTI", "SET a 1")
+      for (const text of commands) {
+        yield* Effect.ignore(greedy.write(Resp.command(...(text.split(" ") as [string]))))
+      }
+      yield* Stream.runDrain(greedy.stream)
+      assert.deepStrictEqual(yield* asked(client, "SET b 2", "CONFIG GET maxmemory-clients"), [
+        "OK",
+        ["maxmemory-clients", "16384"]
+      ])
+      assert.deepStrictEqual(yield* ask(modest, "EXEC"), ["OK"])
       yield* ask(client, "FLUSHALL")
       assert.include(yield* ask(client, "INFO memory"), "used_memory:0\r\n")
     }).pipe(inMemory({ MAX_STORE: "64KiB" }))

@@ -18,7 +18,10 @@ import { Store } from "./store.ts"
 
 export class Redis extends Server.Service<Redis>()("Redis", { protocol: Resp.protocol() }) {}
 
-/** How much keys, queued commands and subscriptions may take, about, before nothing more is added (`OOM …`). */
+/**
+ * How much keys may take, about, before nothing more is added (`OOM …`). Queued commands and subscriptions may take a
+ * quarter of it beside them.
+ */
 const maxStore = Config.String("MAX_STORE").pipe(
   Config.withDefault("256MiB"),
   Effect.flatMap((text) => Effect.fromResult(Result.mapError(Settings.size(text), invalid)))

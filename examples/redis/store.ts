@@ -70,7 +70,12 @@ export class Store {
   }
 
   get isFull(): boolean {
-    return this.bytes + this.held > this.maxBytes
+    return this.bytes > this.maxBytes
+  }
+
+  /** How many bytes connections may hold beside keys, all together: so that nobody's queue keeps others from writing. */
+  get maxHeld(): number {
+    return this.maxBytes / 4
   }
 
   /** By a clock that nobody can set: a change of the time of day is not the end of a key. */
