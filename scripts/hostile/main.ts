@@ -13,6 +13,7 @@ import { beside } from "./rows/beside.ts"
 import { idle } from "./rows/idle.ts"
 import { memory } from "./rows/memory.ts"
 import { places } from "./rows/places.ts"
+import { protocols } from "./rows/protocols.ts"
 import { stops } from "./rows/stops.ts"
 import { resets } from "./rows/tls.ts"
 import { turns } from "./rows/turns.ts"
@@ -42,6 +43,7 @@ const attempts: ReadonlyArray<Attempt> = [
   ...memory,
   ...resets,
   ...stops,
+  ...protocols,
   ...workers(Number(values.seconds))
 ]
 
