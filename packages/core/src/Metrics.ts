@@ -12,7 +12,7 @@
  * | --- | --- | --- | --- |
  * | `socketserver_connections` | gauge | `listener` | connections that are open |
  * | `socketserver_connections_opened_total` | counter | `listener` | connections that were let in |
- * | `socketserver_openings` | gauge | | peers in a handshake, before their PROXY header, or being verified |
+ * | `socketserver_openings` | gauge | | peers in a handshake, before their PROXY header, being verified, or waiting for a place of their peer |
  * | `socketserver_datagrams_total` | counter | `listener` | datagrams that were taken in |
  * | `socketserver_turned_away_total` | counter | `listener`, `reason` | what was turned away before work was done for it: `server.refusals` |
  * | `socketserver_requests_total` | counter | `listener`, `outcome` | how requests, and connections that ended before one, have ended: `server.counts` |

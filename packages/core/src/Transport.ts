@@ -52,8 +52,10 @@ import type * as Wire from "./Wire.ts"
 export interface ServerOptions {
   /** Connections at a time, those that are being opened included; over datagrams, datagrams that are not answered yet. Default: 4096. At the limit a new connection takes the place of one: of the peer that has most of them, the one that has sent no complete request for longest, a second at least, and has nothing in flight and nothing unsent. Where there is none, and always where connections are sessions, are whole connections or were pushed to, the new one is closed at once. Either is counted as `Refused`. One more datagram is dropped and counted so; a transport that can hold datagrams back does that instead. */
   readonly maxConnections?: number | undefined
-  /** Connections of one peer at a time, those that are being opened included; over datagrams, datagrams of it that are not answered yet. A peer is an IPv4 address, or the /64 network of an IPv6 address; behind a balancer it is who the PROXY header names. Default: half of `maxConnections`, for peers on other machines; those on loopback, on Unix sockets and in memory are not bounded. Where it is set it holds for them, too (all peers of a Unix socket are one, or all of a user, where its listener asks for `peers`), and only a trusted balancer's own address stays free of it. `"off"` is off. At the limit one more is closed at once, before a TLS handshake, or dropped, and counted as `Refused` (`MaxConnectionsPerPeer`). */
+  /** Connections of one peer at a time, those that are being opened included; over datagrams, datagrams of it that are not answered yet. A peer is an IPv4 address, or the /64 network of an IPv6 address; behind a balancer it is who the PROXY header names. Default: half of `maxConnections`, for peers on other machines; those on loopback, on Unix sockets and in memory are not bounded. Where it is set it holds for them, too (all peers of a Unix socket are one, or all of a user, where its listener asks for `peers`), and only a trusted balancer's own address stays free of it. `"off"` is off. At the limit one more is closed at once, before a TLS handshake, or dropped, and counted as `Refused` (`MaxConnectionsPerPeer`), unless it may wait (`maxPeerWait`). */
   readonly maxConnectionsPerPeer?: number | "off" | undefined
+  /** How long one more of a peer that has `maxConnectionsPerPeer` may wait until one of those has ended: it is accepted, and not read, and its handshake does not begin. Default: 0, it is refused at once. At most 30 seconds; after it, it is refused as above. They wait as they have come, each for its own peer alone: 64 at a time, and 16 of a peer. One more is refused at once; so is the one that came last where the server is full otherwise. Not for datagrams. */
+  readonly maxPeerWait?: Settings.Time | undefined
   /** TLS handshakes and PROXY headers at a time, of all listeners; with a `firstByteTimeout` also connections that have not sent their first byte. Default: 256. At the limit a newcomer waits for its turn: it is accepted, and not read. Those that wait get their turns peer by peer. After as long as its handshake, header or first byte itself may take, it is closed, and counted as `Refused` (`MaxOpening`). `"off"` is off. */
   readonly maxOpening?: number | "off" | undefined
   /** How many of them one peer may have; loopback and Unix sockets, too. Default: an eighth of `maxOpening`, so 32. At the limit its next one waits, as above. What a balancer brings is of no peer until its header has been read. */
@@ -160,7 +162,7 @@ export type Verify = (
 export interface PeerCounts {
   /** Those that have been let in. */
   readonly connections: number
-  /** Those that are being opened: in a handshake, before their PROXY header, or being verified. */
+  /** Those that are being opened: in a handshake, before their PROXY header, or being verified; not those that wait for a place of it. */
   readonly opening: number
 }
 

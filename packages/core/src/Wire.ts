@@ -48,6 +48,8 @@ export interface Wire {
   readonly start: (receiver: Receiver) => void
   /** Sends, in order. `false` says that the high-water mark is reached: wait for `onDrain`. */
   readonly write: (data: string | Uint8Array) => boolean
+  /** Before `start`: stops reading what comes, so that it stays with the system; returns what reads on. Default: it is read, and kept. */
+  readonly hold?: (() => () => void) | undefined
   /** Stops reading; what the kernel holds stays there, so the peer is slowed down. */
   readonly pause: () => void
   readonly resume: () => void

@@ -285,7 +285,7 @@ export interface LayerConfigOptions extends NodeServerOptions {
  * served. With a `prefix`, which of them is not said: name one, `ECHO_LISTEN=fd://NAME`.
  *
  * The limits and deadlines have variables of the names of their options:
- * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_PEER`, `MAX_OPENING`, `MAX_REQUESTS_PER_PEER`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
+ * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_PEER`, `MAX_PEER_WAIT`, `MAX_OPENING`, `MAX_REQUESTS_PER_PEER`, `MAX_PIPELINED`, `MAX_BUFFERED`, `MAX_MEMORY`, `MAX_REPLY`, `FIRST_BYTE_TIMEOUT`, `FRAME_TIMEOUT`,
  * `WRITE_TIMEOUT`, `IDLE_TIMEOUT`, `REQUEST_TIMEOUT`, `LOGIN_TIMEOUT`,
  * `MAX_LIFETIME`, `PLACE_TIMEOUT`, `MAX_SENDERS`, `SENDER_TIMEOUT`, `DRAIN_TIMEOUT`, `DRAIN_DELAY`.
  *
@@ -315,6 +315,7 @@ export const layerConfig = <Self, In, Out>(
         ...options,
         maxConnections: set.maxConnections ?? options.maxConnections,
         maxConnectionsPerPeer: set.maxConnectionsPerPeer ?? options.maxConnectionsPerPeer,
+        maxPeerWait: set.maxPeerWait ?? options.maxPeerWait,
         maxOpening: set.maxOpening ?? options.maxOpening,
         maxRequestsPerPeer: set.maxRequestsPerPeer ?? options.maxRequestsPerPeer,
         maxPipelined: set.maxPipelined ?? options.maxPipelined,
@@ -492,6 +493,7 @@ const settings = (options: LayerConfigOptions) => {
     senderTimeout: parsed("SENDER_TIMEOUT", duration({ off: true })),
     maxConnections: parsed("MAX_CONNECTIONS", positive),
     maxConnectionsPerPeer: parsed("MAX_CONNECTIONS_PER_PEER", positiveOrOff),
+    maxPeerWait: parsed("MAX_PEER_WAIT", duration({ zero: true })),
     maxOpening: parsed("MAX_OPENING", positiveOrOff),
     maxRequestsPerPeer: parsed("MAX_REQUESTS_PER_PEER", positiveOrOff),
     maxPipelined: parsed("MAX_PIPELINED", positive),

@@ -33,6 +33,11 @@ export class Capacity {
     return !this.isSuspended && !this.context.budget.isTight
   }
 
+  /** Whether somebody may wait for a place of its peer, and leave one for somebody else. `itself` is 1 where it is counted already. */
+  canWait(itself: 0 | 1): boolean {
+    return !this.isFull && this.sizeNow() + 1 - itself < this.context.limits.maxConnections
+  }
+
   /** Why nobody may come in. */
   fullness(what: What): Outcome.Refused {
     const { budget, limits } = this.context

@@ -19,6 +19,8 @@ import { GuardedWire } from "./guardedWire.ts"
 import { Listeners } from "./listeners.ts"
 import { Lookout } from "./lookout.ts"
 import { Arrival, Openings, type Step } from "./openings.ts"
+import { peerKeyOf } from "./peerKey.ts"
+import { PeerQueue } from "./peerQueue.ts"
 import { Room } from "./room.ts"
 import { anybody } from "./slots.ts"
 import { RequestStream } from "./requestStream.ts"
@@ -45,6 +47,7 @@ export class Gate<In, Out> {
   private readonly census: Census
   private readonly farewells: Farewells
   private readonly capacity: Capacity
+  private readonly queue: PeerQueue
   private state: "open" | "closing" | "closed" = "open"
 
   constructor(
@@ -54,7 +57,7 @@ export class Gate<In, Out> {
   ) {
     this.context = context
     this.listeners = new Listeners(context.troubles)
-    this.census = new Census(this.connections, () => this.openings.arrivals)
+    this.census = new Census(this.connections, () => this.openings.counted)
     this.verify = verifying(verify, this.census, context.log)
     this.onConnected = onConnected
     this.openings = new Openings(context, this.census, () => this.regulate())
@@ -62,6 +65,7 @@ export class Gate<In, Out> {
     this.room = new Room(context, () => [...this.connections.values(), ...this.openings.arrivals])
     this.farewells = new Farewells(context as never)
     this.capacity = new Capacity(context, this.census, () => this.connections.size + this.openings.size)
+    this.queue = new PeerQueue(context, this.census, this.capacity)
   }
 
   /** It is bound. */
@@ -83,14 +87,19 @@ export class Gate<In, Out> {
     this.arrivals++
     const { listener, peer } = wire
     const opening: Entrance = { listener, scarcity, destroy: () => wire.destroy(), speak: () => wire }
-    const refused = this.capacity.ofPeer(peer, 0, "connections")
-    if (refused !== undefined) return this.turnAway(opening, peer, refused)
-    const verified = this.verify(peer, listener, 0)
-    const first = this.firstByte(undefined)
-    const isEasy = scarcity === undefined && first === undefined && !this.isFull && this.state !== "closed"
+    const over = this.capacity.ofPeer(peer, 0, "connections")
+    if (over !== undefined && !this.mayWait(opening, peer, 0)) return this.turnAway(opening, peer, over)
+    const verified =
+      over === undefined ? this.verify(peer, listener, 0) : Effect.suspend(() => this.verify(peer, listener, 1))
+    const isEasy = scarcity === undefined && !this.boundsFirstBytes && !this.isFull && this.state !== "closed"
     if (verified === Exit.void && isEasy) return this.admit(wire)
-    const mayCome = !(Exit.isExit(verified) && Exit.isFailure(verified))
-    const ready = (arrival: Arrival) => Effect.andThen(verified, this.inTurn(arrival, first, Exit.succeed(wire)))
+    const mayCome = over === undefined && !(Exit.isExit(verified) && Exit.isFailure(verified))
+    const hold = wire.hold && (() => wire.hold!())
+    const ready = (arrival: Arrival) =>
+      Effect.andThen(
+        this.placed(arrival, over, hold),
+        Effect.andThen(verified, this.inTurn(arrival, this.firstByte(hold), Exit.succeed(wire)))
+      )
     this.enter(opening, peer, ready, mayCome)
   }
 
@@ -103,31 +112,53 @@ export class Gate<In, Out> {
       const secured = handshakeMillis === undefined ? secure(known) : undefined
       return Exit.isExit(secured) && Exit.isSuccess(secured) ? (secured.value as Wire.Wire) : undefined
     }
-    const entrance: Entrance = { listener, scarcity, destroy: () => opening.destroy(), speak }
+    const entrance: Entrance = { listener, scarcity, destroy: () => opening.destroy(), speak, allow }
     // Whoever introduces others may have as many as there are of those.
-    const refused = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
-    if (refused !== undefined) return this.turnAway(entrance, peer, refused)
-    const keeps = this.context.limits.firstByteMillis < Infinity
+    const over = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
+    if (over !== undefined && !this.mayWait(entrance, peer, 0)) return this.turnAway(entrance, peer, over)
     const step = (name: string, millis: number | undefined, keeps: boolean): Step | undefined =>
       millis === undefined ? undefined : { name, millis, hold, keeps }
     const header = step("header", headerMillis, false)
-    const last = step("handshake", handshakeMillis, keeps) ?? this.firstByte(hold)
+    const last = step("handshake", handshakeMillis, this.boundsFirstBytes) ?? this.firstByte(hold)
     const ready = (arrival: Arrival) =>
-      Effect.flatMap(this.inTurn(arrival, header, introduce ?? Effect.succeed(peer), anybody), (known) => {
-        const refused = known === peer ? undefined : this.introduced(arrival, known)
-        if (refused !== undefined) return Effect.fail(refused)
-        const verified = allow?.(known) === false ? notAllowed : this.verify(known, listener, 1)
-        const secured = Effect.suspend(() => secure(known))
-        return Effect.andThen(verified, this.inTurn(arrival, last, secured))
-      })
-    const mayCome = introduce !== undefined || allow?.(peer) !== false
+      Effect.andThen(
+        this.placed(arrival, over, hold),
+        Effect.flatMap(this.inTurn(arrival, header, introduce ?? Effect.succeed(peer), anybody), (known) => {
+          const placed = known === peer ? Exit.void : this.introduced(arrival, known, entrance, hold)
+          const verified = Effect.suspend(() => (allow?.(known) === false ? notAllowed : this.verify(known, listener, 1)))
+          const secured = Effect.suspend(() => secure(known))
+          return Effect.andThen(Effect.andThen(placed, verified), this.inTurn(arrival, last, secured))
+        })
+      )
+    const mayCome = over === undefined && (introduce !== undefined || allow?.(peer) !== false)
     this.enter(entrance, peer, ready, mayCome)
+  }
+
+  /** Whether one over what its peer may have may wait for that. `itself` is 1 where it is counted already. */
+  private mayWait({ allow, scarcity }: Entrance, peer: Peer.Peer, itself: 0 | 1): boolean {
+    if (scarcity !== undefined || this.state !== "open") return false
+    return this.queue.takes(peerKeyOf(peer), itself) && allow?.(peer) !== false
+  }
+
+  /** Waits for a place of its peer, if it is over what that may have. It is in the queue at once. */
+  private placed(
+    arrival: Arrival,
+    over: Outcome.Refused | undefined,
+    hold: Transport.Opening["hold"]
+  ): Effect.Effect<void, Outcome.Refused> {
+    if (over === undefined) return Exit.void
+    this.openings.enqueue(arrival, this.queue)
+    return this.queue.wait(arrival, over, hold)
   }
 
   /** Where the first byte has to come in time, those that wait for it are bounded, too. */
   private firstByte(hold: Transport.Opening["hold"]): Step | undefined {
     const { firstByteMillis: millis } = this.context.limits
-    return millis === Infinity ? undefined : { name: "first byte", millis, hold, keeps: true }
+    return this.boundsFirstBytes ? { name: "first byte", millis, hold, keeps: true } : undefined
+  }
+
+  private get boundsFirstBytes(): boolean {
+    return this.context.limits.firstByteMillis < Infinity
   }
 
   private inTurn<A>(
@@ -139,10 +170,16 @@ export class Gate<In, Out> {
     return step === undefined ? use : this.openings.inTurn(arrival, step, use, key)
   }
 
-  /** It is known now who a peer is; why that may not come in. */
-  private introduced(arrival: Arrival, peer: Peer.Peer): Outcome.Refused | undefined {
+  /** It is known now who a peer is, which may have too many. */
+  private introduced(
+    arrival: Arrival,
+    peer: Peer.Peer,
+    entrance: Entrance,
+    hold: Transport.Opening["hold"]
+  ): Effect.Effect<void, Outcome.Refused> {
     this.openings.introduce(arrival, peer)
-    return this.capacity.ofPeer(peer, 1, "connections")
+    const over = this.capacity.ofPeer(peer, 1, "connections")
+    return over === undefined || this.mayWait(entrance, peer, 1) ? this.placed(arrival, over, hold) : Exit.fail(over)
   }
 
   private turnAway(opening: Entrance, peer: Peer.Peer, refused: Outcome.Refused): void {
@@ -169,7 +206,7 @@ export class Gate<In, Out> {
     if (this.state === "closed") return destroy()
     if (scarcity !== undefined) {
       // Its own place is one of the last, so that who makes room does so for the next.
-      if (mayCome) this.room.make("Scarcity")
+      if (mayCome && !this.queue.makeRoom()) this.room.make("Scarcity")
       this.context.limitLog.reached(scarcity.of, scarcity.limit, "refused", peer.name)
       return this.turnAway(opening, peer, Outcome.refused(`no ${scarcity.of} are left`, "Scarcity"))
     }
@@ -179,16 +216,17 @@ export class Gate<In, Out> {
     if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
       return this.turnAway(opening, peer, this.capacity.fullness("connections"))
     }
-    const arrival = new Arrival(peer, this.context.now(), (arrival, refused) => {
-      const end = this.openings.takeOut(arrival)
-      if (end === undefined) return
-      this.refuse(arrival.peer, listener, refused)
-      end()
-    })
+    const giveWay = (arrival: Arrival, refused: Outcome.Refused) => {
+      if (!this.openings.takeOut(arrival)) return
+      this.turnAway(opening, arrival.peer, refused)
+      this.queue.left(arrival)
+    }
+    const arrival = new Arrival(peer, this.context.now(), giveWay)
     const until = (ready: Effect.Effect<Wire.Wire, Outcome.Refused>, leave: () => boolean) =>
       Effect.matchCause(ready, {
         onFailure: (cause) => {
           const stopped = !leave()
+          this.queue.left(arrival)
           const refused = cause.reasons.find(Cause.isFailReason)?.error
           // What is no refusal is a defect, which costs this peer its connection and nobody else anything.
           if (refused !== undefined && !stopped) return this.turnAway(opening, arrival.peer, refused)
@@ -217,14 +255,16 @@ export class Gate<In, Out> {
     const verified = this.verify(peer, listener, 0)
     if (this.isFull) return refuse(this.capacity.fullness("datagrams"))
     if (verified === Exit.void) return this.admitDatagram(datagram)
+    const arrival = new Arrival(peer, this.context.now())
     this.openings.begin(
-      new Arrival(peer, this.context.now()),
+      arrival,
       verified,
       () => refuse(stops),
       (ready, leave) =>
         Effect.match(ready, {
           onFailure: (refused) => {
             if (leave()) refuse(refused)
+            this.queue.left(arrival)
           },
           onSuccess: () => {
             if (leave()) this.admitDatagram(datagram)
@@ -315,6 +355,7 @@ export class Gate<In, Out> {
       connection.onHeard?.()
       connection.uncharge()
       this.regulate()
+      this.queue.left(connection)
     }
     return was
   }
@@ -337,17 +378,21 @@ export class Gate<In, Out> {
   suspend(suspended: boolean): void {
     this.capacity.isSuspended = suspended
     this.regulate()
+    if (!suspended) this.queue.limited()
   }
 
   /** Other limits hold. */
   limited(): void {
     this.regulate()
     this.openings.limited()
+    this.queue.limited()
     for (const connection of this.connections.values()) connection.limited()
   }
 
   /** Whether there is room has changed. */
   regulate(): void {
+    // Whoever waits for its own peer is in nobody else's way.
+    while (this.queue.size > 0 && this.isFull && this.capacity.isMany && this.queue.makeRoom());
     this.listeners.regulate(this.isFull)
   }
 
@@ -359,10 +404,11 @@ export class Gate<In, Out> {
     this.openings.breakOff()
   }
 
-  /** Who waits in a queue is taken in, one or some in a turn of the event loop. */
-  get queue(): boolean {
+  /** Whether somebody waits in a queue of the system: who does is taken in, one or some in a turn of the event loop. */
+  get hasQueue(): boolean {
     return this.listeners.queue
   }
+
 
   /** The queues have been emptied. */
   closeQueues(): void {
@@ -389,7 +435,7 @@ export class Gate<In, Out> {
 }
 
 /** What is known of a peer that has come, and is nothing yet. */
-interface Entrance extends Pick<Transport.Opening, "listener" | "scarcity" | "destroy"> {
+interface Entrance extends Pick<Transport.Opening, "listener" | "scarcity" | "destroy" | "allow"> {
   /** Its wire, where something can be written on it already. */
   readonly speak?: ((peer: Peer.Peer) => Wire.Wire | undefined) | undefined
 }

@@ -10,6 +10,8 @@ export interface Limits {
   readonly maxConnectionsPerPeer: number
   /** Whether that holds for peers on this machine, too, as it was set. */
   readonly boundsLocalPeers: boolean
+  /** How long one more waits for one of those to end. */
+  readonly peerWaitMillis: number
   /** Why it is so, where it follows from what there is of something. */
   readonly connectionsBy: string | undefined
   /** Handshakes and headers at a time, and first bytes where these have to come in time. */
@@ -110,6 +112,7 @@ export const resolve = (
       "maxConnectionsPerPeer",
       options.maxConnectionsPerPeer ?? Math.ceil(maxConnections / 2)
     )
+    const peerWaitMillis = yield* ofOption("maxPeerWait", options.maxPeerWait ?? 0, { zero: true, most: 30_000 })
     const maxOpening = yield* orOff("maxOpening", options.maxOpening ?? 256)
     const maxOpeningPerPeer = yield* orOff(
       "maxOpeningPerPeer",
@@ -146,6 +149,7 @@ export const resolve = (
       maxConnectionsPerPeer,
       boundsLocalPeers: options.maxConnectionsPerPeer !== undefined,
       connectionsBy: options.maxConnections === found.maxConnections ? found.connectionsBy : undefined,
+      peerWaitMillis,
       maxOpening,
       maxOpeningPerPeer,
       maxRequestsPerPeer,

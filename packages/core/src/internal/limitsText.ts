@@ -20,7 +20,7 @@ const textOf = (name: string, value: unknown): string => {
 }
 
 /** Those whose option is called otherwise. */
-const options = { lifetimeMillis: "maxLifetime", delayMillis: "drainDelay" }
+const options = { lifetimeMillis: "maxLifetime", delayMillis: "drainDelay", peerWaitMillis: "maxPeerWait" }
 
 const bytes = { maxBuffered: true, maxMemory: true, maxReply: true }
 

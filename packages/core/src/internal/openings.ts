@@ -5,6 +5,7 @@ import type * as Peer from "../Peer.ts"
 import type { Census } from "./census.ts"
 import type { ServerContext } from "./context.ts"
 import { peerKeyOf } from "./peerKey.ts"
+import type { PeerQueue } from "./peerQueue.ts"
 import type { Occupant } from "./room.ts"
 import { anybody, type Slot, Slots } from "./slots.ts"
 
@@ -28,8 +29,8 @@ export class Openings {
   private readonly slots: Slots
   private readonly onChange: () => void
   private readonly census: Census
-  /** Each, and how it is broken off. */
-  private readonly all = new Map<Arrival, () => void>()
+  /** Each, and how it is broken off; whether it is closed, too. */
+  private readonly all = new Map<Arrival, (closes: boolean) => void>()
 
   constructor(context: Surroundings, census: Census, onChange: () => void) {
     this.context = context
@@ -44,6 +45,11 @@ export class Openings {
 
   get arrivals(): Iterable<Arrival> {
     return this.all.keys()
+  }
+
+  /** Those that count as their peers' connections. */
+  get counted(): Iterable<Arrival> {
+    return [...this.all.keys()].filter(({ queue }) => queue === undefined)
   }
 
   /**
@@ -63,12 +69,12 @@ export class Openings {
       orElse: () => Effect.fail(Outcome.refused(`it was not ready within ${openingMillis} ms`, "Opening"))
     })
     let fiber: Fiber.Fiber<void> | undefined
-    const end = () => {
+    const end = (closes: boolean) => {
       fiber?.interruptUnsafe()
-      stopped()
+      if (closes) stopped()
     }
     this.all.set(arrival, end)
-    this.census.came("opening", arrival)
+    if (arrival.queue === undefined) this.census.came("opening", arrival)
     this.onChange()
     fiber = this.context.run(until(bounded, () => this.leave(arrival)))
   }
@@ -138,7 +144,8 @@ export class Openings {
 
   private gone(arrival: Arrival): void {
     arrival.isSpare = false
-    this.census.left("opening", arrival)
+    if (arrival.queue === undefined) this.census.left("opening", arrival)
+    else arrival.queue.leave(arrival)
   }
 
   /** Its turn is another's, also where its fiber was ended before it could say so. */
@@ -154,14 +161,19 @@ export class Openings {
     if (isThere) this.census.came("opening", arrival)
   }
 
-  /** Takes one out that makes room for another; how it is broken off, if it is still there. */
-  takeOut(arrival: Arrival): (() => void) | undefined {
+  /** It waits for a place of its peer, and counts as none of its connections meanwhile. */
+  enqueue(arrival: Arrival, queue: PeerQueue): void {
+    if (this.all.has(arrival)) this.census.left("opening", arrival)
+    queue.enter(arrival)
+  }
+
+  /** Takes one out that makes room for another, and breaks it off; whether it was there. Who asks closes it. */
+  takeOut(arrival: Arrival): boolean {
     const end = this.all.get(arrival)
-    if (end === undefined || !this.leave(arrival)) return undefined
-    return () => {
-      end()
-      this.letGo(arrival)
-    }
+    if (end === undefined || !this.leave(arrival)) return false
+    end(false)
+    this.letGo(arrival)
+    return true
   }
 
   /** The server stops: nothing of theirs has been received yet. */
@@ -170,7 +182,7 @@ export class Openings {
     this.all.clear()
     for (const [arrival] of all) this.gone(arrival)
     for (const [arrival, end] of all) {
-      end()
+      end(true)
       this.letGo(arrival)
     }
   }
@@ -185,6 +197,10 @@ export class Arrival implements Occupant {
   isSpare: boolean
   /** Its turn, while it has one or waits for it. */
   slot: Slot | undefined = undefined
+  /** Where it waits for a place of its peer, while it does. */
+  queue: PeerQueue | undefined = undefined
+  /** Called when it has got that. */
+  onGiven: () => void = () => {}
   readonly giveWay: Occupant["giveWay"]
 
   constructor(peer: Peer.Peer, at: number, giveWay?: (arrival: Arrival, refused: Outcome.Refused) => void) {

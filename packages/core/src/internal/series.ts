@@ -6,7 +6,7 @@ import type { Engine } from "./engine.ts"
 const description = {
   connections: "Connections that are open.",
   connections_opened_total: "Connections that were let in.",
-  openings: "Peers in a handshake, before their PROXY header, or being verified.",
+  openings: "Peers in a handshake, before their PROXY header, being verified, or waiting for a place of their peer.",
   datagrams_total: "Datagrams that were taken in.",
   turned_away_total: "Peers and requests that were turned away before work was done for them, by reason.",
   requests_total: "Requests, and connections that ended before one, by outcome.",

@@ -126,7 +126,7 @@ export class Stop<In, Out> {
     this.tally = new Tally(context, gate)
     gate.close()
     this.waiting.look()
-    if (gate.queue) this.takeIn(mostTurns, context.now() + longestTurns)
+    if (gate.hasQueue) this.takeIn(mostTurns, context.now() + longestTurns)
     else this.readRest()
   }
 

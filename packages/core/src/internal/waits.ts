@@ -171,6 +171,13 @@ export const waits = [
     atMost: "`handshakeTimeout` and `proxyTimeout`, twice where it waits for its turn, and a minute in all"
   },
   {
+    who: "a connection over what its peer may have",
+    holds: "its place among `maxConnections`, which goes to whoever needs it",
+    waitsFor: "place",
+    bound: "maxPeerWait",
+    atMost: "`maxPeerWait`, at most 30 seconds; then it is `Refused`"
+  },
+  {
     who: "a connection that its handler puts TLS under",
     holds: "what its handler has",
     waitsFor: "opening",
@@ -217,6 +224,7 @@ export interface Wait {
     | "writeTimeout"
     | "sendTimeout"
     | "loginTimeout"
+    | "maxPeerWait"
     | "senderTimeout"
     | "startTimeout"
     | "gracePeriod"

@@ -4,6 +4,7 @@ import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import { acknowledged, socketOf, type Unacknowledged } from "./acknowledged.ts"
+import { hold } from "./readStop.ts"
 import { introduce } from "./peers.ts"
 import { isGone, isStuck, queueOf, reset, takenOf } from "./presence.ts"
 import { resetSocket } from "./resetting.ts"
@@ -96,6 +97,14 @@ export class SocketWire implements Wire.Wire {
     socket.on("error", this.onError)
     if (socket.closed) queueMicrotask(this.onClose)
     else socket.on("close", this.onClose)
+  }
+
+  /**
+   * Node reads ahead of whoever listens, and its own `pause` lets it. Not of what TLS has
+   * made of a socket: that has been read by then.
+   */
+  hold(): () => void {
+    return hold(this.raw)
   }
 
   private listen(): void {

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import type { Admission, AdmissionOptions } from "./admission.ts"
 import type { Peers } from "../UnixServer.ts"
+import { hold } from "./readStop.ts"
 import { scarcityOf } from "./openFiles.ts"
 import { unixPeer } from "./peers.ts"
 import { SocketWire } from "./socketWire.ts"
@@ -55,24 +56,6 @@ export const accepting = (
       })
     }
   })
-
-/**
- * Stops reading a socket that nobody has read from; returns what reads on. Node
- * reads ahead of whoever listens, and its own `pause` lets it.
- */
-const hold = (socket: net.Socket): (() => void) => {
-  const handle = (socket as never as { readonly _handle?: Handle | null })._handle
-  handle?.readStop?.()
-  return () => {
-    if (!socket.destroyed) handle?.readStart?.()
-  }
-}
-
-/** The part of Node's handles that is not documented. */
-interface Handle {
-  readonly readStart?: () => void
-  readonly readStop?: () => void
-}
 
 /** Who asks nobody where they come from does not load what could tell. */
 const admissionOf = (options: AdmissionOptions): Effect.Effect<Admission | undefined, ServerError> =>

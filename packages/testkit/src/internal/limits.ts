@@ -10,6 +10,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -61,6 +63,30 @@ export const limits = (subject: Subject): void => {
 
   test("refuses a peer one connection more than it may have, and accepts again when one has left", () =>
     refusesOneMore({ maxConnectionsPerPeer: 1 }, "MaxConnectionsPerPeer"))
+
+  test("lets a peer have one connection more when another of it has ended, where it may wait for that", () => {
+    let waits = false
+    const listening = Logger.make<unknown, void>(({ message }) => {
+      if (String(message).includes("held back")) waits = true
+    })
+    const options = { maxConnectionsPerPeer: 1, maxPeerWait: "10 seconds" } as const
+    const waiting = Layer.provideMerge(Lines.serve(echo), subject.layer(Lines, options))
+    return Effect.gen(function* () {
+      const server = yield* Lines
+      const scope = yield* Scope.make()
+      const first = yield* Scope.provide(Lines.client, scope)
+      assert.strictEqual(yield* first.send("first"), "first")
+      const second = yield* Effect.forkScoped(
+        Effect.scoped(Effect.flatMap(Lines.client, (client) => client.send("second")))
+      )
+      yield* until(Effect.sync(() => waits))
+      assert.strictEqual(yield* first.send("still there"), "still there")
+      assert.isUndefined(second.pollUnsafe())
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* Fiber.join(second), "second")
+      assert.strictEqual((yield* server.counts).Refused, 0)
+    }).pipe(on(Layer.provide(waiting, Logger.layer([listening]))))
+  })
 
   // Where time counts it passes when the test says so, over sockets as well: nothing here depends on who is quick.
   const timed = it.effect
