@@ -201,8 +201,8 @@ export interface Sink {
  *
  * First `introduce` says who the peer is, then the listener's `allow` and the
  * server's `verify` say whether it may come in, then `secure` makes the wire.
- * Whoever refuses ends it. All of them are interrupted when the server stops, and
- * after a minute.
+ * Whoever refuses ends it. All of them are interrupted after a minute, and a second
+ * after a stop has begun.
  *
  * @category models
  * @since 0.1.0
@@ -221,11 +221,13 @@ export interface Opening {
   readonly handshakeMillis?: number | undefined
   /** Stops reading, so that what the peer sends stays in the kernel; returns what reads on. Default: it is read while it waits. */
   readonly hold?: (() => () => void) | undefined
+  /** Whether the peer has sent anything yet. At a stop whoever has not is closed, and the others have a second to become ready. Default: it has. */
+  readonly begun?: (() => boolean) | undefined
   /** Makes the wire of a peer that may come in: a handshake, or nothing. */
   readonly secure: (peer: Peer.Peer) => Effect.Effect<Wire.Wire, Outcome.Refused>
   /** What the system has too little of for another peer, which is turned away for it. Default: there is enough. */
   readonly scarcity?: Scarcity | undefined
-  /** Closes it, at once. Called when it was refused, and when the server stops. */
+  /** Closes it, at once. Called when it was refused, and when the server stops before it is ready. */
   readonly destroy: () => void
 }
 

@@ -50,6 +50,8 @@ export interface Wire {
   readonly write: (data: string | Uint8Array) => boolean
   /** Before `start`: stops reading what comes, so that it stays with the system; returns what reads on. Default: it is read, and kept. */
   readonly hold?: (() => () => void) | undefined
+  /** Before `start`: whether the peer has sent anything yet. At a stop, a connection that is not let in yet and has not is closed. Default: it has. */
+  readonly begun?: boolean | undefined
   /** Stops reading; what the kernel holds stays there, so the peer is slowed down. */
   readonly pause: () => void
   readonly resume: () => void

@@ -142,7 +142,12 @@ describe("a transport that can hold datagrams back", () => {
     return Effect.gen(function* () {
       const context = yield* serving(transport, (request) => Effect.succeed(Response.make(request.body)), 10)
       transport.open(Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)))
-      yield* Context.get(context, Lines).shutdown
+      const stop = yield* Effect.forkScoped(Context.get(context, Lines).shutdown, { startImmediately: true })
+      yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+      assert.notInclude(transport.asked, "destroy")
+      // It has a moment, as it may have begun.
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(stop)
       yield* Deferred.await(interrupted)
       assert.include(transport.asked, "destroy")
     }).pipe(Effect.scoped)
@@ -173,6 +178,8 @@ describe("a transport that can hold datagrams back", () => {
       const server = Context.get(yield* Layer.build(Transport.layer(Lines, { verify }, transport.listen)), Lines)
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       transport.receive("late")
+      yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+      yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(stop)).counts.Refused, 1)
       yield* Deferred.await(interrupted)
     }).pipe(Effect.scoped)

@@ -6,8 +6,10 @@ import * as Server from "@socketserver/core/Server"
 import type * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as TestClock from "effect/testing/TestClock"
-import { address, front } from "./support/front.ts"
+import { address, datagramOf, front } from "./support/front.ts"
 import { Scripted, turns } from "./support/scripted.ts"
 import { logs } from "./support/serving.ts"
 
@@ -164,19 +166,38 @@ describe("a peer that comes in", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect.each(["introduce", "verify", "secure"] as const)(
-    "is destroyed, and not refused, where a stop comes in the middle of %s",
-    (step) =>
+  const steps = ["introduce", "verify", "secure"] as const
+
+  it.effect.each(
+    steps.flatMap((step) =>
+      (
+        [
+          { has: false, drainTimeout: "10 seconds", millis: 0 },
+          { has: true, drainTimeout: "10 seconds", millis: 1_000 },
+          { has: undefined, drainTimeout: "10 seconds", millis: 1_000 },
+          { has: true, drainTimeout: "1 second", millis: 500 }
+        ] as const
+      ).map((when) => ({ step, ...when }))
+    )
+  )(
+    "is destroyed, and not refused, $millis ms after a stop has come in the middle of $step",
+    ({ drainTimeout, has, millis, step }) =>
       Effect.gen(function* () {
         let interrupted = 0
         const { opening, steps, verify } = peer({
           [step]: Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
         })
-        const { refused, server, sink } = yield* front({ verify })
-        sink.open(opening)
+        const { refused, server, sink } = yield* front({ verify, drainTimeout })
+        sink.open({ ...opening, begun: has === undefined ? undefined : () => has })
         yield* turns
-        yield* server.shutdown
+        const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
         yield* turns
+        if (millis > 0) {
+          yield* TestClock.adjust(millis - 1)
+          assert.deepStrictEqual([interrupted, steps.includes("destroy")], [0, false])
+          yield* TestClock.adjust(1)
+        }
+        assert.strictEqual((yield* Fiber.join(stop)).millis, millis)
         assert.deepStrictEqual(steps.filter((step) => step === "destroy").length, 1)
         assert.strictEqual(interrupted, 1)
         assert.deepStrictEqual(refused(), [])
@@ -186,6 +207,96 @@ describe("a peer that comes in", () => {
         yield* turns
         assert.deepStrictEqual(late.steps, ["destroy"])
       }).pipe(Effect.scoped)
+  )
+
+  it.effect.each(steps)("has its request answered where a stop has come in the middle of %s", (step) =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const yes = step === "introduce" ? behind : step === "verify" ? true : undefined
+      const { opening, steps, verify, wire } = peer({ [step]: Effect.as(latch.await, yes ?? new Scripted()) })
+      const secured = step === "secure" ? { secure: () => Effect.as(latch.await, wire as Wire.Wire) } : {}
+      const { server, sink } = yield* front({ verify })
+      sink.open({ ...opening, ...secured })
+      yield* turns
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* turns
+      yield* TestClock.adjust("900 millis")
+      yield* latch.open
+      yield* turns
+      assert.isTrue(wire.started)
+      // It had not sent it with what came before.
+      yield* TestClock.adjust("50 millis")
+      assert.deepStrictEqual(wire.asked(), [])
+      wire.data("hello\n")
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), ["write hello", "end"])
+      wire.finish()
+      wire.half()
+      wire.gone()
+      const { completed, connections, millis } = yield* Fiber.join(stop)
+      assert.deepStrictEqual({ completed, connections, millis }, { completed: 1, connections: 1, millis: 950 })
+      assert.notInclude(steps, "destroy")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that became a connection during a stop, and says nothing, has the rest of that second", () =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { opening, verify, wire } = peer()
+      const { server, sink } = yield* front({ verify })
+      sink.open({ ...opening, secure: () => Effect.as(latch.await, wire as Wire.Wire) })
+      yield* turns
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* turns
+      yield* latch.open
+      yield* turns
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(wire.asked(), [])
+      yield* TestClock.adjust("1 millis")
+      yield* turns
+      assert.deepStrictEqual(wire.asked(), ["end"])
+      wire.finish()
+      wire.half()
+      wire.gone()
+      assert.strictEqual((yield* Fiber.join(stop)).completed, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that is gone during a stop holds that up no longer; nor does one that is refused", () =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { opening, verify, wire } = peer()
+      const other = peer()
+      const { refused, server, sink } = yield* front({ verify })
+      sink.open({ ...opening, secure: () => Effect.as(latch.await, wire as Wire.Wire) })
+      sink.open({ ...other.opening, secure: () => Effect.andThen(latch.await, no) })
+      yield* turns
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* turns
+      yield* latch.open
+      yield* turns
+      assert.isTrue(wire.started)
+      wire.gone()
+      yield* turns
+      assert.strictEqual((yield* Fiber.join(stop)).millis, 0)
+      assert.deepStrictEqual(refused(), ["behind the proxy: no"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("by a datagram is answered where a stop has come while it was verified", () =>
+    Effect.gen(function* () {
+      const latch = Latch.makeUnsafe()
+      const { server, sink } = yield* front({ verify: () => Effect.as(latch.await, true) })
+      const replies: Array<string> = []
+      sink.receive(datagramOf(proxy, "hello", replies))
+      yield* turns
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* turns
+      yield* latch.open
+      yield* turns
+      assert.strictEqual((yield* Fiber.join(stop)).completed, 1)
+      assert.deepStrictEqual(replies, ["hello"])
+    }).pipe(Effect.scoped)
   )
 
   it.effect.each([

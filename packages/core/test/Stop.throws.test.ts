@@ -197,7 +197,7 @@ describe("a stop ends, and tells it", () => {
     const { address, layer, sink } = scripted({})
     return Effect.gen(function* () {
       const opening = { listener: address, peer: Peer.make({ transport: "memory", name: "peer" }) }
-      sink().open({ ...opening, secure: () => Effect.never, destroy: throws("destroy") })
+      sink().open({ ...opening, begun: () => false, secure: () => Effect.never, destroy: throws("destroy") })
       const { problems } = yield* stopping(0)
       assert.deepStrictEqual(problems, ["a peer of memory:scripted cannot be turned away: destroy threw"])
     }).pipe(Effect.scoped, Effect.provide(served(layer)))

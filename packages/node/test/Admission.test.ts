@@ -154,6 +154,31 @@ describe("a PROXY header", () => {
     )
   )
 
+  it.live("of which a part has come when a stop begins is read to its end, and the request after it is answered", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const to = yield* port
+      const socket = yield* Effect.acquireRelease(
+        Effect.callback<net.Socket>((resume) => {
+          const socket = net.connect({ host: "127.0.0.1", port: to, allowHalfOpen: true }, () =>
+            // It is read in a turn of this very loop.
+            socket.write(header.slice(0, 20), () => setImmediate(() => resume(Effect.succeed(socket))))
+          )
+        }),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* server.stopping
+      const answer = Effect.callback<string>((resume) => {
+        socket.once("data", (chunk) => resume(Effect.succeed(String(chunk))))
+        socket.write(header.slice(20))
+        setImmediate(() => socket.end("hello\n"))
+      })
+      assert.strictEqual(yield* answer, "hello from 192.0.2.1:56324\n")
+      assert.strictEqual((yield* Fiber.join(stop)).completed, 1)
+    }).pipe(Effect.scoped, Effect.provide(behind))
+  )
+
   it.live("is not read from peers that are not trusted: it is what they say", () =>
     Effect.gen(function* () {
       const answer = yield* talkTcp([`${header}hello\n`])

@@ -29,6 +29,8 @@ while open > 100 and time.monotonic() < end:
         open -= gone
 connect("127.0.0.1", True)
 print("open", open, flush=True)
+# Who leaves in a handshake is refused, too.
+sys.stdin.read()
 `
 
 describe.skipIf(missing("python3"))("a peer with 600 connections where it may have 100", () => {

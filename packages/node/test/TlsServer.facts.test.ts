@@ -793,6 +793,31 @@ describe("a client that", () => {
     }).pipe(Effect.scoped, Effect.provide(served({ proxyProtocol: ["127.0.0.1"] }, handler)))
   })
 
+  it.live.each([
+    { what: "a part of its hello", part: 0.5 },
+    { what: "its hello", part: 1 }
+  ])("has sent $what when a stop begins, and its request after the handshake is answered", ({ part }) =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const raw = yield* socketTo(yield* port)
+      const hello = yield* helloOf
+      const sent = Math.floor(hello.bytes.length * part)
+      yield* Effect.callback<void>((resume) => {
+        // It is read in a turn of this very loop.
+        raw.write(hello.bytes.subarray(0, sent), () => setImmediate(() => resume(Effect.void)))
+      })
+      const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* server.stopping
+      if (part < 1) raw.write(hello.bytes.subarray(sent))
+      hello.to(raw)
+      hello.socket.write("hello\n")
+      assert.strictEqual(yield* lineOf(hello.socket), "hello\n")
+      hello.socket.end()
+      const { completed, connections, interrupted } = yield* Fiber.join(stop)
+      assert.deepStrictEqual({ completed, connections, interrupted }, { completed: 1, connections: 1, interrupted: 0 })
+    }).pipe(Effect.scoped, Effect.provide(served()))
+  )
+
   it.live("is not let in is closed before a handshake", () =>
     Effect.gen(function* () {
       const reasons = yield* refusals

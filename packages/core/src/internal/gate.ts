@@ -95,24 +95,25 @@ export class Gate<In, Out> {
     if (verified === Exit.void && isEasy) return this.admit(wire)
     const mayCome = over === undefined && !(Exit.isExit(verified) && Exit.isFailure(verified))
     const hold = wire.hold && (() => wire.hold!())
+    const begun = () => wire.begun ?? true
     const ready = (arrival: Arrival) =>
       Effect.andThen(
         this.placed(arrival, over, hold),
         Effect.andThen(verified, this.inTurn(arrival, this.firstByte(hold), Exit.succeed(wire)))
       )
-    this.enter(opening, peer, ready, mayCome)
+    this.enter({ ...opening, begun }, peer, ready, mayCome)
   }
 
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
     this.arrivals++
-    const { allow, handshakeMillis, headerMillis, hold, introduce, listener, peer, scarcity, secure } = opening
+    const { allow, begun, handshakeMillis, headerMillis, hold, introduce, listener, peer, scarcity, secure } = opening
     // Without a handshake its wire is there at once.
     const speak = (known: Peer.Peer) => {
       const secured = handshakeMillis === undefined ? secure(known) : undefined
       return Exit.isExit(secured) && Exit.isSuccess(secured) ? (secured.value as Wire.Wire) : undefined
     }
-    const entrance: Entrance = { listener, scarcity, destroy: () => opening.destroy(), speak, allow }
+    const entrance: Entrance = { listener, scarcity, destroy: () => opening.destroy(), speak, allow, begun }
     // Whoever introduces others may have as many as there are of those.
     const over = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
     if (over !== undefined && !this.mayWait(entrance, peer, 0)) return this.turnAway(entrance, peer, over)
@@ -125,7 +126,9 @@ export class Gate<In, Out> {
         this.placed(arrival, over, hold),
         Effect.flatMap(this.inTurn(arrival, header, introduce ?? Effect.succeed(peer), anybody), (known) => {
           const placed = known === peer ? Exit.void : this.introduced(arrival, known, entrance, hold)
-          const verified = Effect.suspend(() => (allow?.(known) === false ? notAllowed : this.verify(known, listener, 1)))
+          const verified = Effect.suspend(() =>
+            allow?.(known) === false ? notAllowed : this.verify(known, listener, 1)
+          )
           const secured = Effect.suspend(() => secure(known))
           return Effect.andThen(Effect.andThen(placed, verified), this.inTurn(arrival, last, secured))
         })
@@ -201,7 +204,7 @@ export class Gate<In, Out> {
     /** Whether others may have to make room for it: not for somebody who is refused anyhow. */
     mayCome: boolean
   ): void {
-    const { listener, scarcity } = opening
+    const { begun, listener, scarcity } = opening
     const destroy = () => this.destroy(opening)
     if (this.state === "closed") return destroy()
     if (scarcity !== undefined) {
@@ -221,7 +224,7 @@ export class Gate<In, Out> {
       this.turnAway(opening, arrival.peer, refused)
       this.queue.left(arrival)
     }
-    const arrival = new Arrival(peer, this.context.now(), giveWay)
+    const arrival = new Arrival(peer, this.context.now(), giveWay, begun)
     const until = (ready: Effect.Effect<Wire.Wire, Outcome.Refused>, leave: () => boolean) =>
       Effect.matchCause(ready, {
         onFailure: (cause) => {
@@ -401,7 +404,7 @@ export class Gate<In, Out> {
     this.state = "closing"
     this.listeners.close()
     this.farewells.end()
-    this.openings.breakOff()
+    this.openings.breakOffWaiting()
   }
 
   /** Whether somebody waits in a queue of the system: who does is taken in, one or some in a turn of the event loop. */
@@ -409,6 +412,11 @@ export class Gate<In, Out> {
     return this.listeners.queue
   }
 
+  /** Nobody comes any more. What comes before a connection, and has begun, gets a moment to end; then `then` is called. */
+  finish(then: () => void): void {
+    const { drainMillis } = this.context.limits
+    this.openings.finish(Math.min(openingMillis, drainMillis / 2), then)
+  }
 
   /** The queues have been emptied. */
   closeQueues(): void {
@@ -423,8 +431,7 @@ export class Gate<In, Out> {
   /** What has arrived by now was taken; nothing is taken any more. */
   shut(): void {
     this.state = "closed"
-    // A datagram that has come since the stop began may be waiting to be let in.
-    this.openings.breakOff()
+    this.openings.end()
   }
 
   /** The server has stopped. */
@@ -435,7 +442,7 @@ export class Gate<In, Out> {
 }
 
 /** What is known of a peer that has come, and is nothing yet. */
-interface Entrance extends Pick<Transport.Opening, "listener" | "scarcity" | "destroy" | "allow"> {
+interface Entrance extends Pick<Transport.Opening, "listener" | "scarcity" | "destroy" | "allow" | "begun"> {
   /** Its wire, where something can be written on it already. */
   readonly speak?: ((peer: Peer.Peer) => Wire.Wire | undefined) | undefined
 }
@@ -446,6 +453,9 @@ const streamOf = <In, Out>(context: ServerContext<In, Out>, wire: Wire.Wire, id:
   if (wire.carries === "payloads") return new CalledStream(context, wire, id)
   return new ControlledStream(context, wire, id, control)
 }
+
+/** How long a stop lets what comes before a connection go on, and waits for its first byte; half of a drain that is shorter than twice that. */
+const openingMillis = 1_000
 
 const notAllowed = Exit.fail(Outcome.refused("allow", "Allow"))
 

@@ -78,6 +78,10 @@ export class NetworkWire implements Wire.Wire {
     return this.link.resetsOnClose
   }
 
+  get begun(): boolean {
+    return this.inbox.length > 0 || this.endArrived
+  }
+
   start(receiver: Wire.Receiver): void {
     this.receiver = receiver
     this.schedule()

@@ -9,7 +9,7 @@ import type { PeerQueue } from "./peerQueue.ts"
 import type { Occupant } from "./room.ts"
 import { anybody, type Slot, Slots } from "./slots.ts"
 
-type Surroundings = Pick<ServerContext<never, never>, "limitLog" | "limits" | "now" | "run">
+type Surroundings = Pick<ServerContext<never, never>, "after" | "afterTick" | "limitLog" | "limits" | "now" | "run">
 
 /** What comes before a connection, of which only so much happens at a time. */
 export interface Step {
@@ -23,7 +23,10 @@ export interface Step {
   readonly keeps: boolean
 }
 
-/** Peers that are not ready yet: what comes before a connection is bounded, and ends with the server. */
+/**
+ * Peers that are not ready yet: what comes before a connection is bounded, and ends
+ * with the server. At a stop, what has begun has a moment to {@link finish}.
+ */
 export class Openings {
   private readonly context: Surroundings
   private readonly slots: Slots
@@ -31,6 +34,9 @@ export class Openings {
   private readonly census: Census
   /** Each, and how it is broken off; whether it is closed, too. */
   private readonly all = new Map<Arrival, (closes: boolean) => void>()
+  /** Those that became connections while they {@link finish}, and have sent nothing yet. */
+  private readonly unheard = new Set<Arrival>()
+  private onFinished: (() => void) | undefined = undefined
 
   constructor(context: Surroundings, census: Census, onChange: () => void) {
     this.context = context
@@ -77,6 +83,7 @@ export class Openings {
     if (arrival.queue === undefined) this.census.came("opening", arrival)
     this.onChange()
     fiber = this.context.run(until(bounded, () => this.leave(arrival)))
+    fiber.addObserver(() => this.look())
   }
 
   /** Does one step of it, in its turn; nothing is read before. */
@@ -127,7 +134,14 @@ export class Openings {
   keep(arrival: Arrival): (() => void) | undefined {
     const { slot } = arrival
     arrival.slot = undefined
-    return slot?.state === "taken" ? () => this.slots.leave(slot) : undefined
+    const leaves = slot?.state === "taken" ? () => this.slots.leave(slot) : undefined
+    if (this.onFinished === undefined) return leaves
+    this.unheard.add(arrival)
+    return () => {
+      leaves?.()
+      this.unheard.delete(arrival)
+      this.look()
+    }
   }
 
   /** Other limits hold. */
@@ -176,15 +190,49 @@ export class Openings {
     return true
   }
 
+  /** A stop begins: whoever waits for a turn or a place will have none. */
+  breakOffWaiting(): void {
+    this.breakOff(({ queue, slot }) => queue !== undefined || slot?.state === "waiting")
+  }
+
+  /**
+   * Nobody comes any more. Who has sent something may go on for so long, until the
+   * first byte of its connection has come. Then `then` is called: at once where there is nobody.
+   */
+  finish(millis: number, then: () => void): void {
+    this.breakOff((arrival) => !arrival.hasBegun || arrival.slot?.state === "waiting")
+    if (this.all.size === 0) return then()
+    this.onFinished = () => {
+      this.onFinished = undefined
+      cancel()
+      this.unheard.clear()
+      this.breakOff()
+      this.context.afterTick(then)
+    }
+    const cancel = this.context.after(millis, this.onFinished)
+  }
+
+  private look(): void {
+    if (this.all.size + this.unheard.size === 0) this.onFinished?.()
+  }
+
   /** The server stops: nothing of theirs has been received yet. */
-  breakOff(): void {
-    const all = [...this.all]
-    this.all.clear()
-    for (const [arrival] of all) this.gone(arrival)
+  breakOff(which: (arrival: Arrival) => boolean = () => true): void {
+    const all = [...this.all].filter(([arrival]) => which(arrival))
+    for (const [arrival] of all) {
+      this.all.delete(arrival)
+      this.gone(arrival)
+    }
     for (const [arrival, end] of all) {
       end(true)
       this.letGo(arrival)
     }
+  }
+
+  /** Nothing of them is waited for any more. */
+  end(): void {
+    this.breakOff()
+    this.onFinished?.()
   }
 }
 
@@ -202,12 +250,24 @@ export class Arrival implements Occupant {
   /** Called when it has got that. */
   onGiven: () => void = () => {}
   readonly giveWay: Occupant["giveWay"]
+  private readonly begun: (() => boolean) | undefined
 
-  constructor(peer: Peer.Peer, at: number, giveWay?: (arrival: Arrival, refused: Outcome.Refused) => void) {
+  constructor(
+    peer: Peer.Peer,
+    at: number,
+    giveWay?: (arrival: Arrival, refused: Outcome.Refused) => void,
+    begun?: () => boolean
+  ) {
     this.peer = peer
     this.requestedAt = at
     this.isSpare = giveWay !== undefined
     this.giveWay = (refused) => giveWay?.(this, refused)
+    this.begun = begun
+  }
+
+  /** Whether the peer has sent something, as far as that is known. */
+  get hasBegun(): boolean {
+    return this.begun?.() ?? true
   }
 
   get peerKey(): string {

@@ -19,8 +19,8 @@ import { Waiters } from "./waiters.ts"
  * after the deadline the rest is cut off.
  *
  * `running`; then `announced`, for the turns of the event loop in which who waits in
- * a queue is taken in and what has arrived is read; then `stopping`; then `stopped`,
- * when there is a report.
+ * a queue is taken in and what has arrived is read, and for the second at most that handshakes
+ * have which have begun; then `stopping`; then `stopped`, when there is a report.
  */
 export class Stop<In, Out> {
   private readonly context: ServerContext<In, Out>
@@ -112,7 +112,10 @@ export class Stop<In, Out> {
     const { context, gate, senders } = this
     // Before anything that could throw: a stop always ends.
     this.cancelDeadline = deadline(context, () => {
-      if (this.phase === "announced") gate.closeQueues()
+      if (this.phase === "announced") {
+        gate.closeQueues()
+        gate.shut()
+      }
       this.each(
         "cut off",
         (connection) => connection.cut(),
@@ -142,22 +145,27 @@ export class Stop<In, Out> {
     })
   }
 
-  /** What has arrived but was not read yet is read in the next turn of the event loop, and counts as received. */
+  /** What has arrived but was not read yet is read in the next turn of the event loop, and counts as received; and so does what follows a handshake. */
   private readRest(): void {
     const { context, gate } = this
     context.afterTick(() => {
-      if (this.phase !== "announced") return
-      this.phase = "stopping"
-      gate.shut()
-      this.each(
-        "stopped",
-        (connection) => connection.stop(),
-        () => {
-          this.intake.stop()
-          this.look()
-        }
-      )
+      if (this.phase === "announced") gate.finish(() => this.endAll())
     })
+  }
+
+  /** From now on nothing is received. */
+  private endAll(): void {
+    if (this.phase !== "announced") return
+    this.phase = "stopping"
+    this.gate.shut()
+    this.each(
+      "stopped",
+      (connection) => connection.stop(),
+      () => {
+        this.intake.stop()
+        this.look()
+      }
+    )
   }
 
   /**

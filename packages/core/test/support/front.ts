@@ -83,6 +83,8 @@ export const opening = (peer: Peer.Peer, instead: Partial<Transport.Opening> = {
     peer,
     listener: address,
     secure: (peer) => Effect.succeed<Wire.Wire>(Object.assign(wire, { peer })),
+    // A stop waits for nobody who has sent nothing.
+    begun: () => false,
     destroy: () => wire.destroy(),
     ...instead
   }

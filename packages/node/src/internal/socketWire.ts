@@ -57,6 +57,10 @@ export class SocketWire implements Wire.Wire {
     return this.socket !== this.raw
   }
 
+  get begun(): boolean {
+    return this.raw.bytesRead > 0
+  }
+
   get bytesRead(): number {
     return this.readBefore + this.socket.bytesRead
   }

@@ -52,6 +52,7 @@ export const accepting = (
         handshakeMillis: secure?.handshakeMillis,
         secure: (peer) => (secure?.wire ?? plain)(socket, peer, listener),
         hold: () => hold(socket),
+        begun: () => socket.bytesRead > 0,
         destroy: () => void socket.destroy()
       })
     }
