@@ -22,6 +22,14 @@ export const exclusively = <A, E>(path: string, directory: fs.Stats, use: Effect
       )
     : use
 
+/** Has a name from now on, until what is returned is closed; undefined where somebody else has it. */
+export const take = (name: string): Promise<net.Server | undefined> =>
+  new Promise((resolve) => {
+    const server = net.createServer((socket) => socket.destroy()).unref()
+    server.once("error", () => resolve(undefined))
+    server.listen({ path: `\0socketserver-${name}` }, () => resolve(server))
+  })
+
 const nameOf = (path: string, { dev, ino }: fs.Stats): string =>
   createHash("sha256")
     .update(`${dev}:${ino}:${basename(path)}`)

@@ -7,6 +7,7 @@ import * as net from "node:net"
 import { getSystemErrorMap } from "node:util"
 import { handleOf } from "../dgramHandle.ts"
 import { bindFailed } from "../netServer.ts"
+import * as unixLock from "../unixLock.ts"
 import * as unixPath from "../unixPath.ts"
 import * as unixStream from "../unixStream.ts"
 import type { Asked } from "./messages.ts"
@@ -34,6 +35,12 @@ const createHandle = (
 /** Of libuv. */
 const ipv6Only = 1
 const reusePort = 2
+
+/** How long another program that starts is waited for: ten seconds. */
+const mostTries = 200
+const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
+
+const unknown = { message: "it has no port" }
 
 /** Whether the kernel spreads what comes among sockets that are bound to the same port. */
 const spreads = process.platform === "linux"
@@ -100,20 +107,39 @@ export class Binder {
     const { host = "127.0.0.1", port = 0 } = asked
     const at = (f: (at: Address) => Promise<Bound>) => resolve(host).then((at) => ("address" in at ? f(at) : at))
     if (!spreads) return this.once(key, () => at((at) => this.keep(bind(asked, at, port, false))))
-    // Bound alone first: beside sockets that may be shared, one of somebody else's would not be noticed.
-    const chosen = this.once(key, () =>
-      at((at) =>
-        bind(asked, at, port, false).then(({ error, port, socket }) => {
-          socket?.close()
-          return error === undefined ? { port } : { error }
-        })
-      )
+    const own = (port: number) => this.once(`${key} ${place}`, () => at((at) => this.keep(bind(asked, at, port, true))))
+    const chosen = this.once(key, () => at((at) => this.alone(bind, asked, at, own)))
+    return chosen.then((chosen) =>
+      chosen.error !== undefined || chosen.port === undefined ? chosen : own(chosen.port)
     )
-    return chosen.then((chosen) => {
-      const { error, port } = chosen
-      if (error !== undefined || port === undefined) return chosen
-      return this.once(`${key} ${place}`, () => at((at) => this.keep(bind(asked, at, port, true))))
-    })
+  }
+
+  /**
+   * Binds alone first: beside sockets that may be shared, one of somebody else's would
+   * not be noticed. Before its copies listen another program of this kind is not noticed
+   * either: it has the port's name, and is waited for until they do or it has ended.
+   */
+  private alone(
+    bind: Bind,
+    asked: Asked,
+    at: Address,
+    own: (port: number) => Promise<Bound>,
+    tries = mostTries
+  ): Promise<Bound> {
+    const { kind, port = 0 } = asked
+    const named = port === 0 ? undefined : unixLock.take(`${kind}-${at.address}-${port}-${process.getuid?.()}`)
+    return Promise.resolve(named).then((lock) =>
+      bind(asked, at, port, false).then((alone): Bound | Promise<Bound> => {
+        alone.socket?.close()
+        const isMine = port === 0 || lock !== undefined
+        if (lock !== undefined && alone.error === undefined) this.closers.push(() => lock.close())
+        else lock?.close()
+        if (alone.error !== undefined || alone.port === undefined) return { error: alone.error ?? unknown }
+        // Somebody who means harm may have that name for ever.
+        if (!isMine && tries > 0) return soon().then(() => this.alone(bind, asked, at, own, tries - 1))
+        return own(alone.port).then(({ error, port }) => (error === undefined ? { port } : { error }))
+      })
+    )
   }
 
   private keep(bound: Promise<Bound>): Promise<Bound> {
