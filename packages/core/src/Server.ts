@@ -164,7 +164,12 @@ export type MessageOf<In, Out> = [In] extends [Connection.Connection<infer _In, 
  */
 export interface SessionOptions<In, Out = never> extends ServeOptions<In, Out> {
   /** As in {@link ServeOptions}. */
-  readonly policy?: (Policy.Policy & { readonly keepsConnections?: never }) | undefined
+  readonly policy?:
+    | (Policy.Policy & {
+        /** What the compiler says of such a policy. */
+        readonly keepsConnections?: "a Session keeps state for each connection, which a process for each request has no place for: take WorkerPolicy.pool(), or a Handler"
+      })
+    | undefined
 }
 
 /**
@@ -218,6 +223,11 @@ export interface ServiceClass<
     handler: Handler.Handler<In, Out, R>,
     options?: ServeOptions<In, Out>
   ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
+  // The compiler tells of the last one: as the first, whose words say what does not go together.
+  serve<R = never>(
+    work: Handler.Handler<In, Out, R> | Session.Session<In, Out, R>,
+    options?: SessionOptions<In, Out>
+  ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Serves every request. Only ends by failing: `ServerClosed` after a `shutdown`. */
   run<R = never>(
@@ -227,6 +237,11 @@ export interface ServiceClass<
   run<R = never>(
     handler: Handler.Handler<In, Out, R>,
     options?: ServeOptions<In, Out>
+  ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
+  // The compiler tells of the last one: as the first, whose words say what does not go together.
+  run<R = never>(
+    work: Handler.Handler<In, Out, R> | Session.Session<In, Out, R>,
+    options?: SessionOptions<In, Out>
   ): Effect.Effect<never, ServerError | Policy.PolicyError, Self | R>
 
   /** Handles one request and returns its outcome, or none if none came in time. */
