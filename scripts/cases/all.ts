@@ -158,6 +158,32 @@ export const all: Readonly<Record<string, Case>> = {
       equal(await program.end(), 0, "status")
     }
   },
+  "a copy that is stopped, with the defaults": async (trial) => {
+    const stop = async (policy: string): Promise<void> => {
+      const program = trial.start({ ACT: "held", PREFORK: "2", POLICY: policy })
+      const port = await program.port()
+      const clients = Array.from({ length: 8 }, () => new Client(port).send("1\n"))
+      const pids = await Promise.all(clients.map(async (client) => Number(await client.lines(1))))
+      const copies = family(program.child.pid ?? 0).filter((pid) => commandOf(pid).includes("probe.ts"))
+      const stopped = copies.find((pid) => pids.some((one) => [pid, ...family(pid)].includes(one))) ?? 0
+      const inside = [stopped, ...family(stopped)]
+      for (const client of clients) client.send("7000\n")
+      await after(200)
+      process.kill(stopped, "SIGSTOP")
+      const began = performance.now()
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask(port, "1\n", 10_000)))
+      equal(answers.filter((answer) => !/^\d+\n$/.test(answer)).length, 0, `new ones without an answer under ${policy}`)
+      const seconds = (performance.now() - began) / 1_000
+      if (seconds > 10) throw new Error(`new ones were answered after ${seconds} s under ${policy}`)
+      for (const [i, client] of clients.entries()) {
+        if (inside.includes(pids[i]!)) continue
+        equal(await client.lines(2), `${pids[i]}\n`.repeat(2), `answer of the other copy under ${policy}`)
+      }
+      program.signal("SIGTERM")
+      equal(await program.end(), 0, "status")
+    }
+    await Promise.all(policies.map(stop))
+  },
   "a port that somebody else has, for copies": async (trial) => {
     const other = net.createServer().listen(0, "127.0.0.1")
     await new Promise((resolve) => other.once("listening", resolve))

@@ -33,6 +33,7 @@ const handlers: Record<string, Server.HandlerOf<typeof Probe>> = {
   big: ({ body }) => Effect.succeed(Response.make("x".repeat(Number(body)))),
   page: () => Effect.succeed(Response.make("x".repeat(16_384))),
   sleep: ({ body }) => Effect.as(Effect.sleep(Number(body)), Response.make(body)),
+  held: ({ body }) => Effect.as(Effect.sleep(Number(body)), Response.make(`${process.pid}`)),
   log: ({ body }) => Effect.as(Effect.logInfo("a request"), Response.make(body)),
   never: Middleware.timeout(() => Effect.never, "200 millis"),
   /** Streams: without an end, or a hundred kilobytes. */
