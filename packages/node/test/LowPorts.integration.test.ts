@@ -87,6 +87,40 @@ describe.skipIf(problem !== undefined)("a server that is not root", () => {
   )
 })
 
+/** What the page has an administrator say, in a network of its own. */
+const [opened = ""] = /^sysctl -w net\.ipv4\.ip_unprivileged_port_start=\d+/m.exec(page) ?? []
+const inNamespace = `ip link set lo up && ${opened} > /dev/null && exec "$@"`
+
+const closedOff = ((): string | undefined => {
+  const { error, status, stderr } = spawnSync("unshare", ["--net", "sh", "-c", inNamespace, "sh", "true"], {
+    encoding: "utf8"
+  })
+  return status === 0 ? undefined : (error?.message ?? stderr)
+})()
+if (closedOff !== undefined) console.warn(`a network of its own is not tried: ${closedOff}`)
+
+describe.skipIf(problem !== undefined || closedOff !== undefined)("a network without low ports", () => {
+  it.live("lets a server that is not root have one, and no capability", () =>
+    Effect.gen(function* () {
+      const user = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
+      const { server } = yield* listening(
+        start(
+          "unshare",
+          ["--net", "sh", "-c", inNamespace, "sh", "setpriv", ...user, process.execPath, "examples/whoami/main.ts"],
+          { NODE_COMPILE_CACHE: "", LISTEN: "tcp://127.0.0.1:53" }
+        )
+      )
+      const ask = `import socket; s = socket.create_connection(("127.0.0.1", 53), 30); s.sendall(b"hi\\n"); print(s.recv(99).decode())`
+      const inside = start("nsenter", ["--net", "-t", String(server.pid), "python3", "-c", ask])
+      assert.match(yield* printed(inside), /: hi\n/)
+      assert.strictEqual(usersOf(server.pid), Array(4).fill("65534").join("\t"))
+      assert.strictEqual(capabilitiesOf(server.pid), "")
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+})
+
 describe("a program that is told to become somebody else", () => {
   it.live.each([{ env: {} }, { env: { PREFORK: "2" } }] as ReadonlyArray<{ readonly env: Environment }>)(
     "does not start, since it would go on as who it is (%o)",
