@@ -9,6 +9,7 @@ import type * as DeadlinesModule from "../src/internal/deadlines.ts"
 import type * as LimitLogModule from "../src/internal/limitLog.ts"
 import type * as PrintableModule from "../src/internal/printable.ts"
 import type * as ServerLogModule from "../src/internal/serverLog.ts"
+import { datagramOf, front, inet, wireOf } from "./support/front.ts"
 import { type LineHandler, type Logged, Lines, logs, peer, rest, serving, settled, tell } from "./support/serving.ts"
 
 const { Deadlines } = await vi.importActual<typeof DeadlinesModule>("../src/internal/deadlines.ts")
@@ -315,6 +316,19 @@ describe("a server", () => {
       }
     })
   )
+
+  it.effect("calls a datagram one, and a connection one", () => {
+    const [entries, layer] = logs()
+    return Effect.gen(function* () {
+      const { sink } = yield* front({ verify: () => false })
+      sink.receive(datagramOf(inet("192.0.2.1", "udp"), "x"))
+      sink.accept(wireOf(inet("192.0.2.2")))
+      const said = entries.map(({ message }) => message.replace(/:\d+ /, " ")).filter((text) => text.includes("192."))
+      assert.lengthOf(said, 2)
+      assert.include(said[0], "a datagram from 192.0.2.1 ended: ")
+      assert.include(said[1], "a connection from 192.0.2.2 ended: ")
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
 })
 
 /** A log of causes, which a logger gets apart from the message. */
