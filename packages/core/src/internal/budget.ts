@@ -79,7 +79,7 @@ export class Budget {
 
   /** Whether one with so much is not read now. It goes on when there is room. */
   slows(holder: Holder): boolean {
-    if (this.sum <= this.max * 0.75 || holder.charged <= this.share) return false
+    if (holder.charged <= this.share || this.sum <= this.max * 0.75) return false
     this.slowed.add(holder)
     return true
   }
@@ -112,12 +112,13 @@ export class Budget {
   }
 
   change(delta: number): void {
-    const wasTight = this.isTight
-    this.sum += delta
-    const { max, seen, sum } = this
-    if (wasTight !== this.isTight) this.onChange()
-    // Looking at all of them is for when it has grown, not for each change.
-    const looks = delta > 0 ? sum > max * 0.75 && (sum > max || sum - seen > max / 64) : this.isOverAgain
+    const before = this.sum
+    const { max, seen } = this
+    const sum = (this.sum = before + delta)
+    if (before > max * 0.9 !== sum > max * 0.9) this.onChange()
+    // Looking at all of them is for when it has grown, not for each change; or somebody waits that need not any more.
+    const looks =
+      delta > 0 ? sum > max * 0.75 && (sum > max || sum - seen > max / 64) : this.slowed.size > 0 && sum <= max * 0.75
     if (looks) this.looksSoon()
   }
 
@@ -129,11 +130,6 @@ export class Budget {
 
   private get max(): number {
     return this.context.limits.maxMemory
-  }
-
-  /** Whether somebody waits that need not any more. */
-  private get isOverAgain(): boolean {
-    return this.sum <= this.max * 0.75 && this.slowed.size > 0
   }
 
   private readonly look = (): void => {

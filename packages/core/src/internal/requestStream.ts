@@ -159,7 +159,9 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     if (this.dispatching) return
     this.dispatching = true
     if (this.holdsMuch) this.account()
-    for (let room = this.room; room > 0 && this.reader.isBehind && this.closing.answers; room = this.room) {
+    while (this.reader.isBehind && this.closing.answers) {
+      const { room } = this
+      if (room === 0) break
       const before = this.reader.restBytes
       this.decode(this.reader.more(this.bytesRead, room), before)
       if (this.reader.held > 0) this.follow(true, this.context.now())

@@ -46,14 +46,15 @@ export class Ring<A> {
   add(lane: Lane<A>): void {
     lane.queued = true
     this.count++
-    this.groupOf(lane).push(lane)
+    const group = this.grouped ? this.groupOf(lane) : this.everyone
+    group.push(lane)
   }
 
-  private groupOf(lane: Lane<A>): Group<A> {
-    const known = this.grouped ? this.byKey.get(lane.peerKey) : this.everyone
-    if (known !== undefined && (this.grouped || known.size > 0)) return known
-    const group = known ?? new Group<A>(lane.peerKey)
-    if (this.grouped) this.byKey.set(group.key, group)
+  private groupOf({ peerKey }: Lane<A>): Group<A> {
+    const known = this.byKey.get(peerKey)
+    if (known !== undefined) return known
+    const group = new Group<A>(peerKey)
+    this.byKey.set(peerKey, group)
     this.groups.push(group)
     return group
   }
@@ -66,20 +67,25 @@ export class Ring<A> {
         if (++this.had >= this.most) this.pass()
         return taken
       }
-      this.leave(this.groups.first as Group<A>, lane)
+      this.leave(lane)
     }
     return undefined
   }
 
   private get first(): Lane<A> | undefined {
-    return (this.lane ??= this.groups.first?.first)
+    return (this.lane ??= this.group?.first)
+  }
+
+  /** Whose turn it is among the peers. */
+  private get group(): Group<A> | undefined {
+    return this.grouped ? this.groups.first : this.everyone
   }
 
   /** The first has had its turn. */
   private pass(): void {
     this.turnOver()
-    this.groups.first?.rotate()
-    this.groups.rotate()
+    this.group?.rotate()
+    if (this.grouped) this.groups.rotate()
   }
 
   private turnOver(): void {
@@ -88,18 +94,19 @@ export class Ring<A> {
   }
 
   /** The first has nothing that may be taken. */
-  private leave(group: Group<A>, lane: Lane<A>): void {
+  private leave(lane: Lane<A>): void {
     this.turnOver()
     this.count--
     lane.queued = false
+    const group = this.group as Group<A>
     group.shift()
-    if (group.size > 0) return
+    if (!this.grouped || group.size > 0) return
     this.groups.shift()
     this.byKey.delete(group.key)
-    if (this.count === 0) this.group(false)
+    if (this.count === 0) this.regroup(false)
   }
 
-  private group(grouped: boolean): void {
+  private regroup(grouped: boolean): void {
     this.grouped = grouped
     this.most = grouped ? this.left : this.share
   }
@@ -107,13 +114,13 @@ export class Ring<A> {
   /** What is there now is left over; each has so many in its turn. */
   settle(left = 1): void {
     this.left = left
-    if (this.grouped) this.group(true)
+    if (this.grouped) this.regroup(true)
     else if (this.count > 0) this.refill(true, this.everyone.clear())
   }
 
   /** Lets go of those that do not pass. */
   retain(passes: (lane: Lane<A>) => boolean): void {
-    const lanes: Array<Lane<A>> = []
+    const lanes = this.everyone.clear()
     for (const group of this.groups.clear()) lanes.push(...group.clear())
     this.refill(
       this.grouped,
@@ -129,7 +136,7 @@ export class Ring<A> {
     this.byKey.clear()
     this.turnOver()
     this.count = 0
-    this.group(grouped && lanes.length > 0)
+    this.regroup(grouped && lanes.length > 0)
     for (const lane of lanes) this.add(lane)
   }
 }
