@@ -98,6 +98,11 @@ export class Figures {
     return this.add(name, value, String(wanted), wanted.test(value))
   }
 
+  /** What comes of something that has to be done in a time. */
+  inTime(name: string, value: string, wanted: RegExp): this {
+    return this.add(name, value, String(wanted), wanted.test(value), true)
+  }
+
   /** That nothing was counted, or at most so much in all. */
   none(name: string, counts: Readonly<Record<string, number>>, most = 0): this {
     return this.add(name, counts, most === 0 ? "nothing" : `at most ${most}`, sum(counts) <= most)
