@@ -1,6 +1,6 @@
 /** Clients that behave well, one for each protocol: what they ask, and whether the answer is right. */
 import * as dgram from "node:dgram"
-import { readFileSync } from "node:fs"
+import { fstatSync, openSync, readSync } from "node:fs"
 import type * as net from "node:net"
 import { performance } from "node:perf_hooks"
 import { type Address, after, codeOf, open } from "../clients.ts"
@@ -140,6 +140,7 @@ const probes: Readonly<Record<Name, Probe>> = {
   syslog: {
     open: async (address, { file = "", millis = 5_000 }) => {
       const { close, socket } = await stream(address, millis)
+      const more = following(file)
       const mark = `${process.pid}-${Math.round(performance.now() * 1_000)}`
       return {
         close,
@@ -147,7 +148,7 @@ const probes: Readonly<Record<Name, Probe>> = {
           const text = `probe ${mark}-${n};`
           socket.write(`<13>1 - host app - - - ${text}\n`)
           const end = performance.now() + millis
-          while (!tail(file).includes(text)) {
+          for (let got = more(); !got.includes(text); got = got.slice(-text.length) + more()) {
             if (performance.now() > end) throw Object.assign(new Error("late"), { code: "LATE" })
             await after(1)
           }
@@ -209,11 +210,15 @@ const probes: Readonly<Record<Name, Probe>> = {
   }
 }
 
-const tail = (file: string): string => {
-  try {
-    return readFileSync(file, "latin1").slice(-20_000)
-  } catch {
-    return ""
+/** What has been appended to a file since it was asked for last, from now on. */
+const following = (file: string): (() => string) => {
+  const fd = openSync(file, "a+")
+  const buffer = Buffer.alloc(1_048_576)
+  let at = fstatSync(fd).size
+  return () => {
+    const size = readSync(fd, buffer, 0, buffer.length, at)
+    at += size
+    return buffer.toString("latin1", 0, size)
   }
 }
 
