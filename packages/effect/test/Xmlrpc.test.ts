@@ -104,6 +104,7 @@ describe("a value", () => {
 
   it.each([
     ["<i4>-5</i4>", { _tag: "Int", value: -5 }],
+    ["<i4>-0</i4>", { _tag: "Int", value: 0 }],
     ["<int> +7 </int>", { _tag: "Int", value: 7 }],
     ["<i8>9007199254740993</i8>", { _tag: "I8", value: 9_007_199_254_740_993n }],
     ["<double>-.5</double>", { _tag: "Double", value: -0.5 }],

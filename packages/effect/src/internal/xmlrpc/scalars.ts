@@ -8,7 +8,8 @@ export const scalarOf = (element: string, text: string): Value | Fault => {
   switch (element) {
     case "i4":
     case "int": {
-      const value = /^\s*[+-]?\d{1,20}\s*$/.test(text) ? Number(text) : NaN
+      // "-0" is no integer of its own.
+      const value = /^\s*[+-]?\d{1,20}\s*$/.test(text) ? Number(text) + 0 : NaN
       return value >= -(2 ** 31) && value < 2 ** 31 ? { _tag: "Int", value } : wrong(element, "integer of 32 bits")
     }
     case "i8":
