@@ -20,6 +20,7 @@ import * as policies from "./internal/policies.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
 import { onRelease } from "./internal/releasing.ts"
 import * as relays from "./internal/relay.ts"
+import { TypedConnection } from "./internal/typedConnection.ts"
 import { Encoded, encoderOf } from "./internal/writing.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
@@ -195,10 +196,75 @@ export interface Controls {
  * @category payloads
  * @since 0.1.0
  */
-export const controlsOf = (context: Context.Context<never>): Controls | undefined => {
-  const request = Context.get(context, CurrentRequest)
-  return request instanceof Incoming ? request.controlled : undefined
-}
+export const controlsOf = (context: Context.Context<never>): Controls | undefined =>
+  controlsFor(Context.get(context, CurrentRequest))
+
+/**
+ * The same for the request that a handler was given.
+ *
+ * @category payloads
+ * @since 0.1.0
+ */
+export const controlsFor = (request: object | undefined): Controls | undefined =>
+  request instanceof Incoming ? request.controlled : undefined
+
+/**
+ * Whether a control message has come that concerns a request. Most requests have
+ * none, and asking costs nothing.
+ *
+ * @category payloads
+ * @since 0.1.0
+ */
+export const hasControls = (request: object): boolean => request instanceof Incoming && request.controls !== undefined
+
+/**
+ * Whether a request is the server's own, and not one that was made of it.
+ *
+ * @category payloads
+ * @since 0.1.0
+ */
+export const isOwn = (request: object): boolean => request instanceof Incoming
+
+/**
+ * The request in the context of whose handler this is.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const requestOf = (context: Context.Context<never>): object | undefined => Context.get(context, CurrentRequest)
+
+/**
+ * What handlers have, whichever request they are for: of the context of one.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const withoutRequest = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.omit(CurrentRequest)(context) as Context.Context<R>
+
+/**
+ * Runs what a handler does in another fiber than its own, as a library's server may:
+ * what asks for its request there finds it.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const within = <A, E, R>(request: object, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, CurrentRequest, request)
+
+/**
+ * Writes a message to a connection at once, and not when an effect is run: what is
+ * returned waits for a peer that does not keep up. It is `Effect.void` where nobody
+ * has to wait.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const write = <In, Out>(
+  connection: Connection.Connection<In, Out>,
+  message: Out
+): Effect.Effect<void, Connection.ConnectionError> =>
+  connection instanceof TypedConnection ? connection.writeNow(message) : connection.write(message)
 
 /**
  * A message of a response whose payload a worker has made. It is framed and

@@ -182,7 +182,8 @@ describe("a write that waits for its peer", () => {
         yield* Effect.addFinalizer(() => Effect.sync(() => wire.gone()))
         accept(wire)
         wire.data("go\n")
-        assert.deepStrictEqual((yield* untilSaid(wire, "write done")).slice(0, 2), ["write 70001", "write after"])
+        // Where the handler does not yield between them, the last two leave together.
+        assert.match((yield* untilSaid(wire, "write done")).join(), /^write 70001,write after(,write |\n)done$/)
       }).pipe(Effect.scoped)
     )
   }

@@ -7,7 +7,7 @@
  *
  * | declared with | a request is | so that |
  * |---|---|---|
- * | {@link connection} | the whole connection | handlers run in one process, as cheaply as on Effect's own server |
+ * | {@link connection} | the whole connection | handlers run in one process, as on Effect's own server |
  * | {@link protocol} | a call | handlers run under every policy, in threads and processes too; the ledger counts calls, and one that crashes its worker is one that failed |
  *
  * It leans on `effect/rpc`, which is marked unstable: its peer range is narrow.

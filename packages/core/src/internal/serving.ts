@@ -180,11 +180,17 @@ const whenCrashed = <In, Out, R>(
 ): Handler.Handler<In, Out, R> =>
   say === undefined
     ? handler
-    : (request) =>
-        Effect.map(handler(request), (response) => {
+    : (request) => {
+        const answered = (response: Response.Response<Out>): Response.Response<Out> => {
           const { outcome } = response
           return outcome?._tag !== "WorkerCrashed" ? response : Response.withOutcome(say(outcome, request), outcome)
-        })
+        }
+        const handled = handler(request)
+        // An answer that is there at once needs no fiber here, either.
+        return Exit.isExit(handled)
+          ? Exit.map(handled as Exit.Exit<Response.Response<Out>>, answered)
+          : Effect.map(handled, answered)
+      }
 
 /** The worker of handlers that run where their server does. */
 const inProcess = (kind: Policy.Policy["worker"], context: { readonly requestsBegun: number }): Worker.Worker => ({

@@ -68,10 +68,13 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   }
 
   readonly write = (message: Out): Effect.Effect<void, Connection.ConnectionError> =>
-    Effect.suspend(() => {
-      if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
-      return this.sent(message)
-    })
+    Effect.suspend(() => this.writeNow(message))
+
+  /** The same, at once: what is returned waits for the peer. */
+  writeNow(message: Out): Effect.Effect<void, Connection.ConnectionError> {
+    if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
+    return this.sent(message)
+  }
 
   readonly end: Effect.Effect<void> = Effect.sync(() => {
     this.outbox.end()

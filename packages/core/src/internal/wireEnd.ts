@@ -54,6 +54,8 @@ export abstract class WireEnd<Out> implements Connection.Info {
     if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
     const problem = this.outbox.add(message)
     if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
+    // Most wait for nobody.
+    if (!this.outbox.full && !this.outbox.blocked) return Effect.void
     return Effect.flatMap(this.writable, () => (this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void))
   }
 

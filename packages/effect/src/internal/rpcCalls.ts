@@ -3,92 +3,110 @@ import type * as Connection from "@socketserver/core/Connection"
 import type * as Handler from "@socketserver/core/Handler"
 import * as Outcome from "@socketserver/core/Outcome"
 import * as Remote from "@socketserver/core/Remote"
+import type * as Request from "@socketserver/core/Request"
 import * as Response from "@socketserver/core/Response"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import { CurrentConnection } from "../CurrentConnection.ts"
-import { RpcCall } from "./rpcCall.ts"
+import { type Client, RpcCall, type Run } from "./rpcCall.ts"
 import { type Call, died, type FromServer, interrupted, knocking, pong } from "./rpcMessages.ts"
 import type { Side, Write } from "./rpcServing.ts"
 
-/** Says when the handler of a call that is answered at its start has ended. */
+/** Says whose handler it is, and when the handler of a call has ended that is answered at its start. */
 export class Watched extends RpcMiddleware.Service<Watched>()("@socketserver/effect/internal/Watched") {}
 
 /** The calls that are done here. */
 export class Calls implements Side {
   /** A client of Effect's server is a connection of ours, for as long as that is open. */
-  private readonly clients = new Map<number, Map<Call["id"], RpcCall>>()
+  private readonly clients = new Map<number, Client>()
   /** Those that send no more, and are knocked at for as long as they have calls. */
   private readonly deaf = new Set<number>()
   private notifications = 0
 
-  readonly send = (clientId: number, response: FromServer): Effect.Effect<void> =>
-    Effect.sync(() => {
-      const calls = this.clients.get(clientId)
-      if (response._tag === "Exit" || response._tag === "Chunk") calls?.get(response.requestId)?.offer(response)
-      // It does not say what it is about.
-      if (response._tag === "Defect") for (const [id, call] of calls ?? []) call.offer(died(id, response.defect))
-    })
+  readonly send = (clientId: number, response: FromServer): Effect.Effect<void> => {
+    const calls = this.clients.get(clientId)?.calls
+    if (response._tag !== "Exit") return Effect.sync(() => said(calls, response))
+    // Nothing of it waits to be run: most calls end at once.
+    calls?.get(response.requestId)?.offer(response)
+    return Effect.void
+  }
 
   readonly end = (): void => {}
 
-  /** Only calls that are answered at their start are watched. */
   readonly watched: Watched["Service"] = (effect, { client, requestId }) => {
-    const call = this.clients.get(client.id)?.get(requestId)
-    return call?.isDiscarded === true ? call.watching(effect) : effect
+    const call = this.clients.get(client.id)?.calls.get(requestId)
+    return call === undefined ? effect : call.watching(effect)
   }
 
   /** Does calls, with Effect's server behind. */
   handler(write: Write, disconnect: (clientId: number) => void): Handler.Handler<Call, FromServer> {
-    return ({ body, connection }) =>
-      Effect.contextWith((context: Context.Context<never>) => {
-        const calls = this.of(connection, disconnect)
-        const isNotification = body.isNotification === true
-        // Effect's server says of a notification neither that it has ended nor how: it does a call, which is not answered.
-        const id = isNotification ? `notification ${++this.notifications}` : body.id
-        if (calls.has(id)) {
-          return Effect.succeed(Response.withOutcome(Response.empty, Outcome.malformed(0, "a call has its id already")))
-        }
-        const call = new RpcCall({
-          call: isNotification ? called(body, id) : body,
-          isNotification,
-          controls: Remote.controlsOf(context),
-          write: (message) => write(connection.id, message),
-          context: Context.add(context, CurrentConnection, connection),
-          onDeaf: () => this.knock(connection, calls, context),
-          onEnd: () => calls.delete(id)
-        })
-        if (call.wasInterrupted) return Effect.succeed(call.answer(interrupted(id)))
-        calls.set(id, call)
-        return call.begin
+    const open = (connection: Connection.Ref<FromServer>) => this.open(connection, write, disconnect)
+    return (request) => {
+      const { connection } = request
+      const known = this.clients.get(connection.id)
+      // A worker's is not the server's own: its context says whose it is, and may be another for each.
+      if (known?.run !== undefined && Remote.isOwn(request)) return this.begin(request, request, known, known.run)
+      return Effect.contextWith((context: Context.Context<never>) => {
+        const client = this.clients.get(connection.id) ?? open(connection)
+        const services = Context.add(Remote.withoutRequest(context), CurrentConnection, connection)
+        const run = Effect.runForkWith(services)
+        // The same for all of its calls: Effect's server keeps what it makes of it.
+        client.run ??= run
+        return this.begin(request, Remote.requestOf(context) ?? request, client, run)
       })
+    }
   }
 
-  private knock(
-    connection: Connection.Ref<FromServer>,
-    calls: ReadonlyMap<Call["id"], RpcCall>,
-    context: Context.Context<never>
-  ): void {
+  private begin(
+    { body }: Request.Request<Call, FromServer>,
+    own: object,
+    client: Client,
+    run: Run
+  ): Effect.Effect<Response.Response<FromServer>> {
+    const isNotification = body.isNotification === true
+    // Effect's server says of a notification neither that it has ended nor how: it does a call, which is not answered.
+    const id = isNotification ? `notification ${++this.notifications}` : body.id
+    if (client.calls.has(id)) {
+      return Exit.succeed(Response.withOutcome(Response.empty, Outcome.malformed(0, "a call has its id already")))
+    }
+    const call = new RpcCall(isNotification ? called(body, id) : body, isNotification, own, client, run)
+    return call.wasInterrupted ? Exit.succeed(call.answer(interrupted(id))) : call.begin()
+  }
+
+  private open(connection: Connection.Ref<FromServer>, write: Write, disconnect: (clientId: number) => void): Client {
+    const { id } = connection
+    const client: Client = {
+      calls: new Map(),
+      isOpen: true,
+      run: undefined,
+      write: (message) => write(id, message),
+      onDeaf: (run) => this.knock(connection, client, run)
+    }
+    this.clients.set(id, client)
+    Remote.onEnd(connection as Connection.Ref<never>, () =>
+      Effect.sync(() => {
+        this.clients.delete(id)
+        client.isOpen = false
+        disconnect(id)
+      })
+    )
+    return client
+  }
+
+  private knock(connection: Connection.Ref<FromServer>, { calls }: Client, run: Run): void {
     if (connection.kind === "datagram" || this.deaf.has(connection.id)) return
     this.deaf.add(connection.id)
     const say = Effect.suspend(() => (calls.size === 0 ? Effect.interrupt : Effect.ignore(connection.push(pong))))
-    Effect.runForkWith(context)(knocking(say)).addObserver(() => this.deaf.delete(connection.id))
-  }
-
-  private of(connection: Connection.Ref<FromServer>, disconnect: (clientId: number) => void): Map<Call["id"], RpcCall> {
-    const known = this.clients.get(connection.id)
-    if (known !== undefined) return known
-    const calls = new Map<Call["id"], RpcCall>()
-    this.clients.set(connection.id, calls)
-    Remote.onEnd(connection as Connection.Ref<never>, () =>
-      Effect.sync(() => {
-        this.clients.delete(connection.id)
-        disconnect(connection.id)
-      })
-    )
-    return calls
+    run(knocking(say)).addObserver(() => this.deaf.delete(connection.id))
   }
 }
 
 const called = ({ isNotification: _, ...call }: Call, id: Call["id"]): Call => ({ ...call, id })
+
+/** Of a defect it is not said what it is about. */
+const said = (calls: Client["calls"] | undefined, response: FromServer): void => {
+  if (response._tag === "Chunk") calls?.get(response.requestId)?.offer(response)
+  if (response._tag === "Defect") for (const [id, call] of calls ?? []) call.offer(died(id, response.defect))
+}

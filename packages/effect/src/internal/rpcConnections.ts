@@ -1,6 +1,7 @@
 /** RPC over whole connections: Effect's server has them, and a stop waits for their calls. */
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Handler from "@socketserver/core/Handler"
+import * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -120,9 +121,13 @@ class Client {
   get reading(): Effect.Effect<never> {
     const { connection } = this
     const each = Effect.flatMap(connection.pull, (messages) => this.receiveAll(messages))
-    return Effect.forever(Effect.flatMap(this.room, () => each)).pipe(
+    // A fiber yields by itself when it has been at work for long: once for each chunk, that was half of what a call cost.
+    return Effect.forever(
+      Effect.suspend(() => (this.isFull ? Effect.andThen(this.less, each) : each)),
+      { disableYield: true }
+    ).pipe(
       Effect.catch(() => this.deafen),
-      Effect.andThen(knocking(this.say(pong)))
+      Effect.andThen(knocking(Effect.suspend(() => this.say(pong))))
     )
   }
 
@@ -172,17 +177,15 @@ class Client {
     return this.say(interrupted(requestId))
   }
 
-  /** Waits until what waits is within its bound. */
-  private readonly room: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.waiting.length > 0) {
-      if (this.waitingBytes >= this.options.maxWaiting) return this.less
-    } else {
-      this.waitingBytes = 0
-      this.seenBytes = this.connection.bytesRead
-    }
-    return Effect.void
-  })
+  /** Whether so much waits that nothing more is read. */
+  private get isFull(): boolean {
+    if (this.waiting.length > 0) return this.waitingBytes >= this.options.maxWaiting
+    this.waitingBytes = 0
+    this.seenBytes = this.connection.bytesRead
+    return false
+  }
 
+  /** Waits until what waits is within its bound. */
   private readonly less: Effect.Effect<void> = Effect.callback((resume) => {
     this.onRoom = () => resume(Effect.void)
   })
@@ -249,7 +252,9 @@ class Client {
 
   /** Whoever is gone is told nothing; what cannot be encoded is a defect of its call. */
   private say(response: FromServer): Effect.Effect<void> {
-    return Effect.catch(this.connection.write(response), (error) =>
+    const written = Remote.write(this.connection, response)
+    if (written === Effect.void) return Effect.void
+    return Effect.catch(written, (error) =>
       error.reason._tag === "EncodeFailed" ? Effect.die(error.reason.problem) : Effect.void
     )
   }
