@@ -1,14 +1,15 @@
 /**
- * Seeds of the simulated network: `pnpm simulate [--seeds N] [--first N] [--law NAME] [--shrink RUNS]`,
+ * Seeds of the simulated network: `pnpm simulate [--seeds N] [--first N] [--law NAME] [--shrink RUNS] [--subject NAME]`,
  * `REPLAY=SEED pnpm simulate`, `SCENARIO=FILE pnpm simulate`. Kept scenarios are played first. An interrupt ends it with what has been played by then. The status is 1 where a law is broken.
  */
-import { execFileSync, fork } from "node:child_process"
+import { execFileSync, fork, spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Laws from "../packages/testkit/src/Laws.ts"
 import * as Scenario from "../packages/testkit/src/Scenario.ts"
+import { freed, pinged } from "../packages/testkit/src/internal/controlled.ts"
 import { handler, Mixed, mixed as inProcess } from "../packages/testkit/src/internal/mixed.ts"
 import * as SimulatedWorkers from "../packages/node/src/SimulatedWorkers.ts"
 
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "10000" },
     first: { type: "string", default: "1" },
     law: { type: "string" },
+    /** `mixed`, or a server with control messages: `pinged`, `freed`. By default all of them, a twentieth of the seeds for each of those. */
+    subject: { type: "string" },
     processes: { type: "string", default: "2" },
     shrink: { type: "string", default: "2000" },
     part: { type: "boolean", default: false }
@@ -29,7 +32,7 @@ const workers = (size: number, faults: Omit<SimulatedWorkers.Options, "size" | "
   return { [policy.name]: policy }
 }
 
-const mixed: typeof inProcess = {
+const everywhere: typeof inProcess = {
   ...inProcess,
   policies: {
     ...inProcess.policies,
@@ -40,6 +43,15 @@ const mixed: typeof inProcess = {
     ...workers(2, { channel: 1, hangs: 0.7 })
   }
 }
+
+const subjects: Readonly<Record<string, Scenario.Subject<never, string, string>>> = {
+  mixed: everywhere as never,
+  pinged: pinged as never,
+  freed: freed as never
+}
+const subject = subjects[values.subject ?? "mixed"]
+if (subject === undefined)
+  throw new Error(`There is no subject "${values.subject}": ${Object.keys(subjects).join(", ")}`)
 await Effect.runPromise(SimulatedWorkers.prepare(Mixed, handler, "echo first\n"))
 
 /** What workers have: one each, held by who does not read, with four given ahead; and what their faults may cost. */
@@ -49,7 +61,7 @@ const places = (policy: string): Laws.Places | undefined => {
   const most = (fault: string): number => Number(new RegExp(`${fault} ([\\d.]+)`).exec(policy)?.[1] ?? 0)
   const faults =
     most("start") + 20 * most("channel") + (most("hangs") > 0 ? 600 : 0) + (most("crashes") > 0 ? 1_000 : 0)
-  return { count: Number(size), exclusive: true, extraMillis: 4 * mixed.handlerMillis + faults }
+  return { count: Number(size), exclusive: true, extraMillis: 4 * subject.handlerMillis + faults }
 }
 const all = Laws.all.map((law) => (law.name === "fair" ? Laws.fair({ places }) : law))
 const laws = values.law === undefined ? all : all.filter(({ name }) => name === values.law)
@@ -73,7 +85,7 @@ interface Part {
 
 /** The hashes of some seeds, which are the same in every process and each time. */
 const hashes = (): string =>
-  Array.from({ length: 20 }, (_, i) => Scenario.play(mixed, Scenario.generate(mixed, i + 1), laws).hash).join()
+  Array.from({ length: 20 }, (_, i) => Scenario.play(subject, Scenario.generate(subject, i + 1), laws).hash).join()
 
 // How many seeds are told together.
 const slice = 500
@@ -82,7 +94,7 @@ const slice = 500
 const part = async (first: number, seeds: number): Promise<void> => {
   const tell = (message: Part | string) => new Promise<void>((resolve) => process.send?.(message, () => resolve()))
   for (let at = 0; at < seeds; at += slice) {
-    const checked = Scenario.check(mixed, { laws, first: first + at, seeds: Math.min(slice, seeds - at) })
+    const checked = Scenario.check(subject, { laws, first: first + at, seeds: Math.min(slice, seeds - at) })
     await tell({ ...checked, broken: [...checked.broken] })
   }
   await tell(hashes())
@@ -116,6 +128,7 @@ const child = (first: number, seeds: number, shown: Shown): Promise<void> =>
   new Promise((resolve, reject) => {
     const args = ["--part", "--first", String(first), "--seeds", String(seeds)]
     if (values.law !== undefined) args.push("--law", values.law)
+    if (values.subject !== undefined) args.push("--subject", values.subject)
     const player = fork(fileURLToPath(import.meta.url), args)
     let enough = false
     const stop = () => {
@@ -136,24 +149,27 @@ const commit = (): string => execFileSync("git", ["describe", "--always", "--dir
 const report = (scenario: Scenario.Scenario, broken: Scenario.Broken, about: string): void => {
   const law = all.find(({ name }) => name === broken.law) ?? { name: broken.law, watch: () => ({}) }
   const started = performance.now()
-  const { scenario: smallest, tried } = Scenario.shrink(mixed, scenario, law, Number(values.shrink))
+  const { scenario: smallest, tried } = Scenario.shrink(subject, scenario, law, Number(values.shrink))
   const seconds = ((performance.now() - started) / 1_000).toFixed(1)
-  const run = Scenario.play(mixed, smallest, [law], { trace: true })
+  const run = Scenario.play(subject, smallest, [law], { trace: true })
   console.log(`\nFAIL ${broken.law}: ${broken.what}    ${about}, commit ${commit()}`)
   console.log(`smallest, after ${tried} runs in ${seconds} s (hash ${run.hash}):`)
   console.log(Scenario.print(smallest))
   for (const { law, what } of run.broken) console.log(`  => ${law}: ${what}`)
   if (run.waits.length > 0) console.log(`who waits for whom:\n  ${run.waits.join("\n  ")}`)
   console.log(`the end of its log:\n${run.trace.slice(-20).join("\n")}`)
+  const which = values.subject === undefined ? "" : ` --subject ${values.subject}`
   const file = `.reports/${broken.law.replaceAll(" ", "-")}-${run.hash}.json`
   mkdirSync(".reports", { recursive: true })
   writeFileSync(file, Scenario.stringify(smallest))
-  console.log(`replay: REPLAY=${scenario.seed} pnpm simulate    smallest: SCENARIO=${file} pnpm simulate`)
+  console.log(
+    `replay: REPLAY=${scenario.seed} pnpm simulate${which}    smallest: SCENARIO=${file} pnpm simulate${which}`
+  )
 }
 
 /** Plays one, and tells all of it. */
 const tell = (scenario: Scenario.Scenario): boolean => {
-  const run = Scenario.play(mixed, scenario, laws, { trace: true })
+  const run = Scenario.play(subject, scenario, laws, { trace: true })
   console.log(Scenario.print(scenario))
   console.log(run.trace.join("\n"))
   console.log(`hash ${run.hash}, ${run.turns} turns, ${run.millis} virtual ms, ${run.requests} requests`)
@@ -164,16 +180,17 @@ const tell = (scenario: Scenario.Scenario): boolean => {
 
 const many = async (): Promise<boolean> => {
   let holds = true
+  const isMixed = subject === subjects["mixed"]
   let files = 0
-  for (const file of readdirSync(kept).filter((name) => name.endsWith(".json"))) {
+  for (const file of isMixed ? readdirSync(kept).filter((name) => name.endsWith(".json")) : []) {
     const scenario = Scenario.parse(readFileSync(`${kept}${file}`, "utf8"))
-    const [broken] = Scenario.play(mixed, scenario, all).broken
+    const [broken] = Scenario.play(subject, scenario, all).broken
     files++
     if (broken === undefined) continue
     holds = false
     report(scenario, broken, `kept as ${file}`)
   }
-  console.log(`${files} kept scenarios played`)
+  if (files > 0) console.log(`${files} kept scenarios played`)
   const started = performance.now()
   const first = Number(values.first)
   const wanted = Number(values.seeds)
@@ -195,16 +212,27 @@ const many = async (): Promise<boolean> => {
   console.log(`sometimes: ${[...sometimes].map(([name, count]) => `${name} ${count}`).join(", ")}`)
   for (const [law, found] of shown.broken) {
     holds = false
-    const scenario = Scenario.generate(mixed, found[0] as number)
-    const what = Scenario.play(mixed, scenario, laws).broken.find((other) => other.law === law) as Scenario.Broken
+    const scenario = Scenario.generate(subject, found[0] as number)
+    const what = Scenario.play(subject, scenario, laws).broken.find((other) => other.law === law) as Scenario.Broken
     report(scenario, what, `${found.length} of ${seeds} seeds: ${found.slice(0, 8).join(" ")}`)
   }
-  for (const name of rare) {
+  for (const name of isMixed ? rare : []) {
     if (seeds < 1_000 || (sometimes.get(name) ?? 0) > 0) continue
     holds = false
     console.log(`FAIL sometimes: no run has had one of "${name}", which tests nothing`)
   }
+  if (values.subject === undefined) {
+    for (const name of Object.keys(subjects).slice(1)) holds = others(name, Math.ceil(wanted / 20)) && holds
+  }
   return holds
+}
+
+/** The same with another subject. */
+const others = (name: string, seeds: number): boolean => {
+  console.log(`\n${name}:`)
+  const args = ["--subject", name, "--seeds", String(seeds), "--first", values.first]
+  if (values.law !== undefined) args.push("--law", values.law)
+  return spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...args], { stdio: "inherit" }).status === 0
 }
 
 const { REPLAY, SCENARIO } = process.env
@@ -216,7 +244,7 @@ if (values.part) {
 } else {
   const holds =
     REPLAY !== undefined
-      ? tell(Scenario.generate(mixed, Number(REPLAY)))
+      ? tell(Scenario.generate(subject, Number(REPLAY)))
       : SCENARIO !== undefined
         ? tell(Scenario.parse(readFileSync(SCENARIO, "utf8")))
         : await many()

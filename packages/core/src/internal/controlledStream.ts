@@ -22,6 +22,10 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   private pausedUntil = never
   /** Whether the server stops, and all that was received before that is decoded. */
   private isLate = false
+  /** Whether messages are taken that were decoded. */
+  private isTaking = false
+  /** Whether a request came after that, which nobody will answer. */
+  private hasDropped = false
   /** Requests that wait for a place in the pipeline, in their order. */
   private ahead: Array<Ahead<In>> = []
   private first = 0
@@ -88,6 +92,12 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   }
 
   protected override take(messages: ReadonlyArray<In>, payloads: ReadonlyArray<Payload>): void {
+    this.isTaking = true
+    this.takeEach(messages, payloads)
+    this.isTaking = false
+  }
+
+  private takeEach(messages: ReadonlyArray<In>, payloads: ReadonlyArray<Payload>): void {
     const requests: Array<In> = []
     const theirPayloads: Array<Payload> = []
     let { places } = this
@@ -102,7 +112,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
         // It may concern one of those before it.
         if (requests.length > 0) this.begin(requests.splice(0), theirPayloads.splice(0))
         this.pass(message, payload)
-      } else if (this.isLate) continue
+      } else if (this.isLate) this.hasDropped = true
       else if (this.first === this.ahead.length && places > 0) {
         places--
         requests.push(message)
@@ -169,6 +179,8 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   }
 
   protected override advance(): void {
+    // A control message may end a request while others are taken: what is decoded then would come before those.
+    if (this.isTaking) return
     this.refill()
     if (this.closing.state === "stopping" && !this.reader.isBehind) this.isLate = true
     super.advance()
@@ -187,6 +199,8 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   /** Answers a control message, in its place. */
   private say(answer: Out): void {
     const { context, outbox } = this
+    // Where answers are known by their order, it would be taken for that of the request before it.
+    if (this.hasDropped && context.protocol.correlation === undefined) return
     const framed = outbox.frame(answer)
     if (framed instanceof Unencodable)
       return context.troubles.note("a control message was not answered", framed.problem)
