@@ -3,24 +3,14 @@
  *
  *   CONNECT=127.0.0.1:9000 node examples/rpc/client.ts
  *   node examples/rpc/client.ts crash
+ *
+ * `CONNECT` may be a URL, too: `tcp://127.0.0.1:9000`, `tls://localhost:9000?ca=cert.pem`, `unix:///run/rpc.sock`.
  */
-import { NodeRuntime, NodeSocket } from "@effect/platform-node"
-import { Cause, Config, Console, Effect, Exit, Layer, Stream } from "effect"
+import { NodeRuntime } from "@effect/platform-node"
+import { Cause, Config, Console, Effect, Exit, Layer, Result, Stream } from "effect"
 import { RpcClient, RpcSerialization } from "effect/rpc"
 import { Api } from "./api.ts"
-
-const address = Config.String("CONNECT").pipe(
-  Config.withDefault("127.0.0.1:9000"),
-  Config.map((text) => {
-    const at = text.lastIndexOf(":")
-    return text.startsWith("/") ? { path: text } : { host: text.slice(0, at), port: Number(text.slice(at + 1)) }
-  })
-)
-
-const ClientProtocol = RpcClient.layerProtocolSocket().pipe(
-  Layer.provide(Layer.unwrap(Effect.map(address, (address) => NodeSocket.layerNet(address)))),
-  Layer.provide(RpcSerialization.layerNdjson)
-)
+import { socketTo } from "./connect.ts"
 
 const program = Effect.gen(function* () {
   const api = yield* RpcClient.make(Api)
@@ -34,4 +24,19 @@ const program = Effect.gen(function* () {
   yield* Console.log(`WhoAmI: ${peer}, by ${worker}`)
 })
 
-program.pipe(Effect.scoped, Effect.provide(ClientProtocol), NodeRuntime.runMain)
+/** What cannot be a server is said in one line. */
+const main = Effect.gen(function* () {
+  const socket = socketTo(yield* Config.String("CONNECT").pipe(Config.withDefault("127.0.0.1:9000")))
+  if (Result.isFailure(socket)) {
+    yield* Console.error(socket.failure)
+    process.exitCode = 1
+    return
+  }
+  const ClientProtocol = RpcClient.layerProtocolSocket().pipe(
+    Layer.provide(socket.success),
+    Layer.provide(RpcSerialization.layerNdjson)
+  )
+  yield* program.pipe(Effect.scoped, Effect.provide(ClientProtocol))
+})
+
+NodeRuntime.runMain(main)

@@ -7,7 +7,11 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Stream from "effect/Stream"
 import { Api } from "../../../examples/rpc/api.ts"
-import { listening, node, printed, serving } from "../../node/test/support/programs.ts"
+import { example, listening, node, printed, serving } from "../../node/test/support/programs.ts"
+import { directory, selfSigned } from "./support.ts"
+
+const home = directory()
+const made = selfSigned(home)
 
 const calling = (port: string, options?: Parameters<typeof RpcClient.layerProtocolSocket>[0]) =>
   Effect.gen(function* () {
@@ -37,6 +41,36 @@ describe("examples/rpc", () => {
       yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       assert.strictEqual(server.stderr, "")
+    })
+  )
+
+  it.live.each([
+    { LISTEN: "tcp://[::1]:0", CONNECT: (port: string) => `tcp://[::1]:${port}` },
+    {
+      LISTEN: `tls://127.0.0.1:0?cert=${made.cert}&key=${made.key}`,
+      CONNECT: (port: string) => `tls://localhost:${port}?ca=${made.cert}`
+    },
+    { LISTEN: `unix://${home}/url`, CONNECT: () => `unix://${home}/url` },
+    { LISTEN: `unix://${home}/path`, CONNECT: () => `${home}/path` }
+  ])("answers its client at $LISTEN", ({ CONNECT, LISTEN }) =>
+    Effect.gen(function* () {
+      const server = yield* example("rpc", { LISTEN })
+      const [, address = ""] = yield* server.prints(/^listening on (\S+)\n/)
+      const [, port = ""] = /:(\d+)$/.exec(address) ?? []
+      const said = yield* printed(node("examples/rpc/client.ts", { CONNECT: CONNECT(port) }))
+      assert.match(said, /^Add: 3\nCount: 1 2 3 4 5\nWhoAmI: \S+, by fiber-\d+\n$/)
+    })
+  )
+
+  it.live("says in a line what its client cannot connect to", () =>
+    Effect.gen(function* () {
+      const client = yield* node("examples/rpc/client.ts", { CONNECT: "udp://127.0.0.1:9000" })
+      assert.deepStrictEqual(yield* client.end, { code: 1, signal: null })
+      assert.match(
+        client.all,
+        /^CONNECT: "udp:\/\/127.0.0.1:9000" has a scheme [^\n]*"udp"; it is HOST:PORT, tcp:[^\n]*\n$/
+      )
+      assert.strictEqual(client.stdout, "")
     })
   )
 
