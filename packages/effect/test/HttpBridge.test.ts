@@ -19,6 +19,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpStaticServer from "effect/http/HttpStaticServer"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
@@ -27,12 +28,14 @@ import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
+import { join } from "node:path"
 import * as tls from "node:tls"
 import { directory, listening, some, turn, until } from "./support.ts"
 
 class Web extends Server.Service<Web>()("Web", { protocol: HttpBridge.protocol }) {}
 
-const { all, own } = listening(Web, directory())
+const home = directory()
+const { all, own } = listening(Web, home)
 
 /** What handlers have begun, and what lets them go on. */
 const gates = () => ({ begun: Deferred.makeUnsafe<void>(), goOn: Deferred.makeUnsafe<void>() })
@@ -437,6 +440,33 @@ describe("HTTP", () => {
       peer.socket.end()
       yield* Fiber.join(closing)
     }).pipe(Effect.scoped)
+  })
+})
+
+describe("static files", () => {
+  it.live.each(["tcp"] as const)("are served as behind any server of Effect, in parts too, over %s", (transport) => {
+    const root = join(home, "files")
+    fs.mkdirSync(root, { recursive: true })
+    fs.writeFileSync(join(root, "page.html"), `<p>${"x".repeat(200_000)}</p>`)
+    const files = HttpRouter.serve(HttpStaticServer.layer({ root }), {
+      disableLogger: true,
+      disableListenLog: true
+    }).pipe(
+      Layer.provide(HttpBridge.layer(Web)),
+      Layer.provideMerge(HttpBridge.layerClient(Web)),
+      Layer.provide(all[transport]()),
+      Layer.provide(Logger.layer([]))
+    )
+    return Effect.gen(function* () {
+      const whole = yield* HttpClient.get("/page.html")
+      assert.match(whole.headers["content-type"] ?? "", /^text\/html/)
+      assert.strictEqual((yield* whole.text).length, 200_007)
+      const part = yield* HttpClient.get("/page.html", { headers: { range: "bytes=0-4" } })
+      assert.deepStrictEqual([part.status, yield* part.text], [206, "<p>xx"])
+      const same = yield* HttpClient.get("/page.html", { headers: { "if-none-match": whole.headers["etag"] ?? "" } })
+      assert.strictEqual(same.status, 304)
+      assert.strictEqual((yield* HttpClient.get("/../secret")).status, 404)
+    }).pipe(Effect.provide(files))
   })
 })
 

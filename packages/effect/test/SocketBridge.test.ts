@@ -6,6 +6,7 @@ import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as CurrentConnection from "@socketserver/effect/CurrentConnection"
 import * as SocketBridge from "@socketserver/effect/SocketBridge"
+import * as FdServer from "@socketserver/node/FdServer"
 import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Deferred from "effect/Deferred"
 import * as DevToolsClient from "effect/devtools/DevToolsClient"
@@ -30,12 +31,25 @@ import * as SocketServer from "effect/socket/SocketServer"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as net from "node:net"
+import { join } from "node:path"
+import { inet, unix } from "../../node/test/support/descriptors.ts"
 import { addressOf } from "../src/internal/address.ts"
 import { directory, listening, some, until } from "./support.ts"
 
 class Sockets extends Server.Service<Sockets>()("Sockets", { protocol: Protocol.connection() }) {}
 
-const { all, own, path } = listening(Sockets, directory())
+const home = directory()
+const { all, own, path } = listening(Sockets, home)
+
+const overFd = (make: () => number, more?: Omit<FdServer.FdListenOptions, "fd">) => () =>
+  Layer.unwrap(Effect.sync(() => FdServer.layer(Sockets, { ...more, fd: make() })))
+
+const places = {
+  ...all,
+  "fd of TCP": overFd(() => inet("stream")),
+  "fd of TLS": overFd(() => inet("stream"), { tls: own }),
+  "fd of a path": overFd(() => unix("stream", join(home, "inherited")))
+}
 
 const quiet = Logger.layer([])
 
@@ -107,7 +121,15 @@ describe.each([
   { transport: "tcp", who: "tcp Tcp in clear" },
   { transport: "tls", who: "tls Tls TLSv1.3" },
   { transport: "unix", who: "unix Unix in clear" },
-  { transport: "memory", who: "memory Memory in clear" }
+  { transport: "memory", who: "memory Memory in clear" },
+  // A listening socket that was inherited, of each kind.
+  ...(process.platform === "linux"
+    ? ([
+        { transport: "fd of TCP", who: "tcp Tcp in clear" },
+        { transport: "fd of TLS", who: "tls Tls TLSv1.3" },
+        { transport: "fd of a path", who: "unix Unix in clear" }
+      ] as const)
+    : [])
 ] as const)("Effect's RPC over $transport", ({ transport, who }) => {
   it.live("answers calls and streams, and its handlers know their peer", () =>
     Effect.gen(function* () {
@@ -119,7 +141,7 @@ describe.each([
         Array.from({ length: 300 }, (_, i) => i + 1)
       )
       assert.strictEqual(yield* calls.WhoAmI(), who)
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(protocolOver(client), rpc(all[transport]()))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(protocolOver(client), rpc(places[transport]()))))
   )
 })
 
