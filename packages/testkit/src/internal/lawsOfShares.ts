@@ -80,8 +80,13 @@ export const turn = (run: Running): Watch => {
 // What is collected in a turn before it is offered to the transport, and what is handed to that at once.
 const mark = 65_536
 
+// What is decoded before it is looked what it takes: 32 of a chunk, or of two that come in one turn.
+const mostDecoded = 64
+
 export const bytes = (run: Running): Watch => {
   const { maxBuffered, maxMemory, maxPipelined } = run.scenario
+  /** How many were in flight after the turn before, by connection. */
+  let before = new Map<number, number>()
   const bound = maxBuffered + 2 * mark + run.largest
   /** By connection: handlers that have ended late since it was within the bound. They had begun within it. */
   const late = new Map<number, number>()
@@ -94,9 +99,19 @@ export const bytes = (run: Running): Watch => {
     },
     onTurn: () => {
       let all = 0
+      const flying = before
+      before = new Map()
       for (const holding of run.holdings()) {
         const { connection } = holding
         all += holding.bytes
+        before.set(connection.id, connection.inFlight)
+        const decoded = connection.inFlight - (flying.get(connection.id) ?? 0)
+        const input = holding.bytes - holding.unsent - holding.parked
+        // Small pieces that come in one turn add up to what may be held.
+        const fit = (maxBuffered * connection.inFlight) / Math.max(1, input)
+        if (input >= maxBuffered && decoded > fit + mostDecoded) {
+          return `${decoded} requests of ${connection.peer.name} are decoded at once, while as much of it is held as may be`
+        }
         if (connection.inFlight > maxPipelined) {
           return `${connection.inFlight} requests of ${connection.peer.name} are in flight, more than ${maxPipelined}`
         }
