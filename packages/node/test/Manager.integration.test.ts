@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
@@ -124,7 +124,7 @@ describe.skipIf(missing("python3"))("a program that has a service manager", () =
       )
       yield* server.prints(/handling loop/)
       const before = heard.stdout.length
-      yield* Effect.sleep("1 second")
+      yield* Effect.sleep("500 millis")
       // One that was sent before may have been read late.
       assert.isAtMost(heard.stdout.length - before, "WATCHDOG=1\n".length)
     })
@@ -153,6 +153,31 @@ describe.skipIf(missing("python3"))("a program that has a service manager", () =
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       yield* heard.prints(/STOPPING=1\n/)
       assert.strictEqual(server.stderr, "")
+    })
+  )
+
+  it.live("tells that it stops although systemd-notify has not done with a sign of life", () =>
+    Effect.gen(function* () {
+      const bin = mkdtempSync(join(directory, "bin-"))
+      const [gate, told] = [join(bin, "gate"), join(bin, "told")]
+      const slow = `#!/bin/sh
+echo "$1" >> ${told}
+[ "$1" != WATCHDOG=1 ] || while [ -d ${bin} ] && [ ! -e ${gate} ]; do sleep 0.1; done
+`
+      writeFileSync(join(bin, "systemd-notify"), slow, { mode: 0o755 })
+      yield* Effect.addFinalizer(() => Effect.sync(() => writeFileSync(gate, "")))
+      const lines = () => (existsSync(told) ? readFileSync(told, "utf8").split("\n") : [])
+      const server = yield* example("echo", {
+        ...withoutKoffi,
+        PATH: `${bin}:${process.env["PATH"]}`,
+        NOTIFY_SOCKET: path(),
+        WATCHDOG_USEC: "10000"
+      })
+      yield* eventually(() => lines().includes("WATCHDOG=1"))
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* eventually(() => lines().includes("STOPPING=1"))
+      assert.deepStrictEqual(lines(), ["READY=1", "WATCHDOG=1", "STOPPING=1", ""])
     })
   )
 
@@ -229,7 +254,7 @@ describe.skipIf(missing("python3"))("DRAIN_DELAY", () => {
         const server = yield* example("echo", {
           ...env,
           LISTEN: `unix://${listen}`,
-          DRAIN_DELAY: "1500ms",
+          DRAIN_DELAY: "800ms",
           DRAIN_TIMEOUT: "0s"
         })
         yield* server.prints(/listening/)
@@ -237,7 +262,7 @@ describe.skipIf(missing("python3"))("DRAIN_DELAY", () => {
         const start = performance.now()
         yield* server.signal("SIGTERM")
         assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-        assert.isAtLeast(performance.now() - start, 1_490)
+        assert.isAtLeast(performance.now() - start, 790)
         assert.match(server.all, /stopped Echo in \d+ ms: 1 completed/)
       })
   )

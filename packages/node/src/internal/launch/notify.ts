@@ -47,10 +47,16 @@ const isFor = (message: string, waiting: ReadonlyArray<string>): boolean =>
 const mostTries = 50
 const pauseMillis = 100
 
-/** A process for each message, one after the other. */
+/** A process for each message, one after the other; what still waits when the program ends is told with its end. */
 const commands = (socket: string): Send => {
   const waiting: Array<string> = []
   let isMissing = false
+  const start = (message: string) =>
+    spawn("systemd-notify", message.split("\n"), { env: { ...process.env, NOTIFY_SOCKET: socket }, stdio: "ignore" })
+  // The first is on its way.
+  process.once("exit", () => {
+    for (const message of waiting.slice(1)) start(message)
+  })
   const next = (): void => {
     const [message] = waiting
     if (message === undefined) return
@@ -63,10 +69,7 @@ const commands = (socket: string): Send => {
       waiting.shift()
       next()
     }
-    const child = spawn("systemd-notify", message.split("\n"), {
-      env: { ...process.env, NOTIFY_SOCKET: socket },
-      stdio: "ignore"
-    })
+    const child = start(message)
     child.on("error", (error: NodeJS.ErrnoException) => {
       isMissing = error.code === "ENOENT"
       done(isMissing ? remedy : error.message)
