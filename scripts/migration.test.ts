@@ -4,6 +4,8 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import * as net from "node:net"
 import { afterEach, expect, it } from "vitest"
+import { patience } from "../packages/node/test/support/patience.ts"
+import { ownPort } from "../packages/node/test/support/ports.ts"
 import { findFences } from "./fences.ts"
 
 const page = "docs/how-to/from-other-servers.md"
@@ -12,18 +14,9 @@ const programs = findFences().filter(({ document }) => document === page)
 const running: Array<ChildProcess> = []
 afterEach(() => running.splice(0).forEach((child) => child.kill("SIGKILL")))
 
-/** A port that was free a moment ago. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-
 /** Runs a fence as it stands, and waits until it listens. */
 const run = async (code: string): Promise<{ readonly port: number; readonly child: ChildProcess }> => {
-  const port = await freePort()
+  const port = Number(await ownPort())
   const child = spawn(process.execPath, ["--input-type=module-typescript", "--eval", code], {
     env: { ...process.env, PORT: String(port), LISTEN: `tcp://127.0.0.1:${port}` },
     stdio: ["ignore", "ignore", "pipe"]
@@ -31,7 +24,8 @@ const run = async (code: string): Promise<{ readonly port: number; readonly chil
   running.push(child)
   let said = ""
   child.stderr!.on("data", (data) => (said += data))
-  for (;;) {
+  for (const end = Date.now() + patience(); ;) {
+    if (Date.now() > end) throw new Error(`it does not listen:\n${said}`)
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it has ended:\n${said}`)
     if (await listens(port)) return { port, child }
   }

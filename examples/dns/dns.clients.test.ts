@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import * as Dgram from "node:dgram"
 import { once } from "node:events"
 import * as Net from "node:net"
+import { ownPort } from "../../packages/node/test/support/ports.ts"
 import { example, missing, printed, start } from "../../packages/node/test/support/programs.ts"
 import { beside } from "../support/adversaries.ts"
 
@@ -93,7 +94,7 @@ describe.skipIf(absent)("examples/dns", () => {
 
   it.live("asks again over TCP by itself, where both are one port", () =>
     Effect.gen(function* () {
-      const port = yield* Effect.promise(freePort)
+      const port = Number(yield* Effect.promise(ownPort))
       const server = yield* example("dns", { LISTEN: `udp://127.0.0.1:${port},tcp://127.0.0.1:${port}` })
       yield* server.prints(/tcp:/)
       const { counts, said } = yield* dig(port, "big.example", "TXT")
@@ -206,12 +207,3 @@ describe.skipIf(absent)("examples/dns", () => {
     })
   )
 })
-
-const freePort = async (): Promise<number> => {
-  const server = Net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as Net.AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
-}

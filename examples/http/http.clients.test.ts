@@ -7,6 +7,7 @@ import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tls from "node:tls"
+import { inTime } from "../../packages/node/test/support/patience.ts"
 
 const missing = ["curl", "openssl", "python3"].filter(
   (program) => spawnSync(program, ["--version"]).error !== undefined
@@ -38,25 +39,36 @@ const run = (command: string, args: ReadonlyArray<string>, env: Record<string, s
   const changed = () => waiting.forEach((look) => look())
   child.stdout.setEncoding("utf8").on("data", (text: string) => ((stdout += text), changed()))
   child.stderr.setEncoding("utf8").on("data", (text: string) => ((stderr += text), changed()))
-  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) =>
+  const told = () => `${command} ${args.join(" ")}\n${stdout}\n${stderr}`
+  const closed = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) =>
     child.on("close", (code) => {
       changed()
       resolve({ code, stdout, stderr })
     })
   )
-  const says = (pattern: RegExp, text: () => string) =>
-    new Promise<RegExpExecArray>((resolve, reject) => {
+  const says = (pattern: RegExp, text: () => string) => {
+    const said = new Promise<RegExpExecArray>((resolve, reject) => {
       const look = () => {
         const match = pattern.exec(text())
         if (match !== null) resolve(match)
-        else if (child.exitCode !== null) reject(new Error(`ended without ${pattern}: ${stdout}${stderr}`))
+        else if (child.exitCode !== null) reject(new Error(`ended without ${pattern}: ${told()}`))
       }
       waiting.add(look)
       look()
     })
+    return inTime(said, () => `without ${pattern}: ${told()}`)
+  }
   const prints = (pattern: RegExp) => says(pattern, () => stdout)
   const complains = (pattern: RegExp) => says(pattern, () => stderr)
-  return { child, ended, prints, complains }
+  return {
+    child,
+    /** How it has ended. */
+    get ended() {
+      return inTime(closed, () => `without an end: ${told()}`)
+    },
+    prints,
+    complains
+  }
 }
 
 const serve = async (env: Record<string, string> = {}) => {
@@ -66,7 +78,7 @@ const serve = async (env: Record<string, string> = {}) => {
     server.child.kill("SIGTERM")
     return await server.ended
   }
-  return { ...server, address, port: Number(/:(\d+)/.exec(address)?.[1] ?? 0), stop }
+  return { address, port: Number(/:(\d+)/.exec(address)?.[1] ?? 0), stop }
 }
 
 const curl = async (...args: ReadonlyArray<string>) => {

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
+import { patience } from "./patience.ts"
 
 export const mark = (): { readonly env: Record<string, string>; readonly pids: () => ReadonlyArray<number> } => {
   const value = randomBytes(8).toString("hex")
@@ -27,17 +28,6 @@ export const commandOf = (pid: number): string => {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8")
   } catch {
     return ""
-  }
-}
-
-/** The CPU that a process has used, in hundredths of a second. */
-export const ticks = (pid: number): number => {
-  try {
-    const [, fields = ""] = /\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
-    const [utime, stime] = fields.split(" ").slice(11, 13).map(Number)
-    return utime! + stime!
-  } catch {
-    return 0
   }
 }
 
@@ -75,8 +65,9 @@ export const descriptors = (pid: number | "self" = "self"): number => readdirSyn
 export const eventually = (condition: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
     const start = performance.now()
+    const most = patience()
     while (!condition()) {
-      if (performance.now() - start > 30_000) return yield* Effect.die(new Error(`it does not come: ${condition}`))
+      if (performance.now() - start > most) return yield* Effect.die(new Error(`it does not come: ${condition}`))
       yield* Effect.sleep("10 millis")
     }
   })

@@ -1,14 +1,32 @@
 /** Programs that the integration tests run: the examples, and clients that this project did not write. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { root, startOf } from "./bundles.ts"
+import { patience } from "./patience.ts"
 
 /** How a program ended. */
 export interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
+
+/** Those whose scope is open, in the order of their starts. */
+const programs = new Set<Program>()
+
+/** What the programs of a test have printed and said, for whoever wants to know why it failed. */
+export const allTold = (first?: Program): string =>
+  [...new Set([...(first === undefined ? [] : [first]), ...programs])]
+    .map((program) => {
+      program.isTold = true
+      return program.told
+    })
+    .join("\n")
+
+/** The end of a text. */
+const lastOf = (text: string): string => (text.length > shown ? `… ${text.slice(-shown)}` : text)
+const shown = 4_000
 
 /** A program that runs, or ran. It is killed when the scope closes. */
 export class Program {
@@ -18,9 +36,12 @@ export class Program {
   private readonly child: ChildProcess
   private ended: Ended | undefined = undefined
   private waiting = new Set<() => void>()
+  /** Whether an error has told of it. */
+  isTold = false
 
   constructor(child: ChildProcess) {
     this.child = child
+    programs.add(this)
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.stdout += text)))
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.changed(() => (this.all += text)))
     // A program that has ended does not read any more.
@@ -40,7 +61,15 @@ export class Program {
     this.child.stderr?.destroy()
   })
 
-  /** Waits until what it has printed matches; dies with all of it if it ends before. */
+  /** What it was started as, whether it runs, and what it has printed and said. */
+  get told(): string {
+    const [command = "", ...args] = this.child.spawnargs
+    const state = this.ended === undefined ? "running" : `ended with ${this.ended.code ?? this.ended.signal}`
+    const name = [command, ...args.map((arg) => arg.split("\n", 2).join(" ").slice(0, 100))].join(" ")
+    return `--- ${name} (pid ${this.pid}, ${state})\nstdout:\n${lastOf(this.stdout)}\nstderr:\n${lastOf(this.all)}`
+  }
+
+  /** Waits until what it has printed matches; dies with all of it if it ends before, or the test's time is nearly over. */
   prints(pattern: RegExp): Effect.Effect<RegExpExecArray> {
     return this.says(pattern, () => this.stdout)
   }
@@ -51,13 +80,15 @@ export class Program {
   }
 
   private says(pattern: RegExp, text: () => string): Effect.Effect<RegExpExecArray> {
-    return this.when(() => {
+    return this.when(String(pattern), () => {
       const match = pattern.exec(text())
       if (match !== null) return Effect.succeed(match)
-      if (this.ended === undefined) return undefined
-      const { code, signal } = this.ended
-      return Effect.die(new Error(`ended (${code ?? signal}) without ${pattern}:\n${this.stdout}\n${this.stderr}`))
+      return this.ended === undefined ? undefined : this.without(`${pattern}, and it has ended`)
     })
+  }
+
+  private without(what: string): Effect.Effect<never> {
+    return Effect.die(new Error(`without ${what}:\n${allTold(this)}`))
   }
 
   get pid(): number {
@@ -65,8 +96,18 @@ export class Program {
   }
 
   readonly end: Effect.Effect<Ended> = Effect.suspend(() =>
-    this.when(() => (this.ended === undefined ? undefined : Effect.succeed(this.ended)))
+    this.when("an end", () => (this.ended === undefined ? undefined : Effect.succeed(this.ended)))
   )
+
+  /** Kills it, and waits until it is gone; says what it knows where its test has failed. */
+  readonly close = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (Exit.isFailure(exit) && !this.isTold) console.error(this.told)
+      programs.delete(this)
+      this.child.kill("SIGKILL")
+      const gone = () => (this.ended === undefined ? undefined : Effect.void)
+      return this.when("an end, though it was killed: somebody it has started holds its output", gone, mostToDie)
+    })
 
   readonly running = Effect.sync(() => this.ended === undefined)
 
@@ -80,17 +121,25 @@ export class Program {
 
   readonly closeInput: Effect.Effect<void> = Effect.sync(() => void this.child.stdin?.end())
 
-  private when<A>(look: () => Effect.Effect<A> | undefined): Effect.Effect<A> {
+  private when<A>(what: string, look: () => Effect.Effect<A> | undefined, millis = patience()): Effect.Effect<A> {
     return Effect.callback((resume) => {
       const wake = () => {
         const found = look()
         if (found === undefined) return
-        this.waiting.delete(wake)
+        over()
         resume(found)
+      }
+      const timer = setTimeout(() => {
+        over()
+        resume(this.without(what))
+      }, millis)
+      const over = () => {
+        clearTimeout(timer)
+        this.waiting.delete(wake)
       }
       this.waiting.add(wake)
       wake()
-      return Effect.sync(() => this.waiting.delete(wake))
+      return Effect.sync(over)
     })
   }
 
@@ -110,8 +159,11 @@ export const start = (
       const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { ...inherited, ...env } })
       return new Program(child)
     }),
-    (program) => Effect.andThen(program.signal("SIGKILL"), program.end)
+    (program, exit) => program.close(exit)
   )
+
+/** In milliseconds, what the kernel may take for it. */
+const mostToDie = 20_000
 
 const { NODE_COMPILE_CACHE, PATH } = process.env
 const inherited = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) }
@@ -120,7 +172,7 @@ export type Environment = Readonly<Record<string, string>>
 
 /** A program of this project by its path, on a free port unless told otherwise. */
 export const node = (path: string, env: Environment = {}, args: ReadonlyArray<string> = []) =>
-  start(process.execPath, ["NODE_OPTIONS" in env ? path : startOf(path), ...args], {
+  start(process.execPath, [startOf(path), ...args], {
     LISTEN: "tcp://127.0.0.1:0",
     ...env
   })
@@ -146,11 +198,21 @@ export const socat = (port: string) => socatTo(`tcp:127.0.0.1:${port}`)
 /** The same to any address that socat knows. */
 export const socatTo = (address: string) => start("socat", ["-t10", "-", address])
 
+/** Without what it has besides its library, which takes time at each start. */
+const python3 = (code: string, args: ReadonlyArray<string>) => start(interpreter(), ["-uIS", "-c", code, ...args])
+
+/** Python itself: the one on the path may be a script that looks for it, which takes longer than Python does. */
+export const interpreter = (): string => {
+  found ||= spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout?.trim()
+  return found || "python3"
+}
+let found: string | undefined = undefined
+
 /** A Python script with `s = connect()` for a new connection, and `send`, `line` (reads one) and `rest` (reads to the end). */
-export const python = (port: string, script: string) => start("python3", ["-u", "-c", prelude + script, port])
+export const python = (port: string, script: string) => python3(prelude + script, [port])
 
 /** A Python script on its own. */
-export const script = (code: string, args: ReadonlyArray<string> = []) => start("python3", ["-u", "-c", code, ...args])
+export const script = (code: string, args: ReadonlyArray<string> = []) => python3(code, args)
 
 const prelude = `
 import socket, sys, threading, time
@@ -175,7 +237,7 @@ def line(s):
 
 /** A Python script with `server`, the address of a Unix datagram socket, and `unixgram(name)` for a socket of its own, unbound without a name. */
 export const pythonUnixgram = (server: string, script: string) =>
-  start("python3", ["-u", "-c", unixgramPrelude + script, server])
+  python3(unixgramPrelude + script, [server])
 
 const unixgramPrelude = `
 import os, socket, sys, threading, time
@@ -193,13 +255,18 @@ export const printed = (client: Effect.Effect<Program, never, Scope.Scope>) =>
   Effect.gen(function* () {
     const program = yield* client
     const { code, signal } = yield* program.end
-    if (code !== 0) return yield* Effect.die(new Error(`ended with ${code ?? signal}:\n${program.stderr}`))
+    if (code !== 0) return yield* Effect.die(new Error(`ended with ${code ?? signal}:\n${allTold(program)}`))
     return program.stdout
   })
 
+const looked = new Map<string, boolean>()
+
 /** Whether a program is there to test with; says so where it is not. */
 export const missing = (command: string): boolean => {
+  const known = looked.get(command)
+  if (known !== undefined) return known
   const absent = spawnSync(command, ["-V"], { stdio: "ignore" }).error !== undefined
+  looked.set(command, absent)
   if (absent) console.warn(`${command} is not installed: the tests that talk to it are skipped`)
   return absent
 }
