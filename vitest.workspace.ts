@@ -1,10 +1,24 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const integration = "**/*.integration.test.ts"
 
 /** What talks to programs of others, which `pnpm clients` runs. */
 export const clients = "**/*.clients.test.ts"
+
+/** Of each project, what takes longest begins first: what begins last runs beside nothing. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex((name) => moduleId.includes(`/${name}.`))
+      return at < 0 ? longest.length : at
+    }
+    const projects = Map.groupBy(await super.sort(files), ({ project }) => project.name)
+    return [...projects.values()].flatMap((all) => all.toSorted((one, other) => rank(one) - rank(other)))
+  }
+}
+const longest = ["Copies", "Placement", "Tls.integration", "pool.fuzz", "FdServer"]
 
 /** Where Node keeps what it has compiled: a program that starts for the second time takes half of the CPU. */
 const compiled = fileURLToPath(new URL("node_modules/.cache/node-compile", import.meta.url))
@@ -21,6 +35,7 @@ const unit = (name: string, include: string, testTimeout = 9_000) => ({
     name,
     include: [include],
     exclude: [integration, clients, "**/node_modules/**"],
+    env: { NODE_COMPILE_CACHE: compiled },
     ...shared,
     maxWorkers: "100%",
     testTimeout
@@ -45,6 +60,7 @@ const programs = (name: string, include: string, testTimeout: number, bundled?: 
 export default defineConfig({
   test: {
     passWithNoTests: true,
+    sequence: { sequencer: LongestFirst },
     // `.ci/run` counts from the JSON report, so that CI runs the very command the README names.
     reporters: process.env["CI"] ? ["default", ["json", { outputFile: ".reports/vitest.json" }]] : ["default"],
     projects: [

@@ -358,7 +358,7 @@ describe("the deadline of a frame", () => {
 
 describe("the deadline of a write", () => {
   it.effect("counts from when something last left", () =>
-    lines(large, { writeTimeout: "10s" }, (peer) =>
+    lines(large, { writeTimeout: "10s", drainTimeout: 0 }, (peer) =>
       Effect.gen(function* () {
         peer.wire.pause()
         yield* peer.send("hello\n")
@@ -720,7 +720,7 @@ describe("a server that is full", () => {
       const [, layer] = logs()
       return Effect.gen(function* () {
         const { accept, listen } = listener()
-        const limits = { maxConnections: 5, maxConnectionsPerPeer: "off" } as const
+        const limits = { maxConnections: 5, maxConnectionsPerPeer: "off", drainTimeout: 0 } as const
         yield* Layer.build(Layer.provideMerge(Lines.serve(echo), Transport.layer(Lines, limits, listen)))
         const connect = (host: string) => {
           const wire = new Scripted({
@@ -765,7 +765,7 @@ describe("a server that is full", () => {
           : request.body === "large"
             ? large(request)
             : Effect.never,
-      options,
+      { ...options, drainTimeout: 0 },
       (busy) =>
         Effect.gen(function* () {
           const unread = yield* hostile("deadlines")

@@ -175,7 +175,7 @@ describe("a stop ends, and tells it", () => {
   it.effect.each(["write", "pause"] as const)(
     "and a server goes on when a wire's %s throws before a stop",
     (method) => {
-      const { layer, logged, sink } = scripted({}, { maxPipelined: 1 })
+      const { layer, logged, sink } = scripted({}, { maxPipelined: 1, drainTimeout: 0 })
       return Effect.gen(function* () {
         const odd = new Throwing(method)
         const sound = new Scripted()

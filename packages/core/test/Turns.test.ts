@@ -193,7 +193,7 @@ describe("those that wait for a place", () => {
             yield* turns(5)
           }
           assert.isDefined(answer.pollUnsafe())
-        }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines))))
+        }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Lines, { drainTimeout: 0 }))))
       })
     )
   }
@@ -225,7 +225,7 @@ describe("those that wait for a place", () => {
           yield* turns(5)
         }
         assert.deepStrictEqual(begun.slice(0, 6), ["loud", "loud", "quiet", "loud", "quiet", "loud"])
-      }).pipe(Effect.provide(Layer.provideMerge(live, Transport.layer(Lines, {}, listen))))
+      }).pipe(Effect.provide(Layer.provideMerge(live, Transport.layer(Lines, { drainTimeout: 0 }, listen))))
     })
   )
 

@@ -72,8 +72,8 @@ const whole = (["memory", "tcp", "tls", "unix"] as const).map((transport): Row =
 const each = (["memory", "tcp"] as const).flatMap((transport) =>
   [
     { policy: Policy.fiber(), workers: "fiber" },
-    { policy: WorkerPolicy.thread({ size: 2, entry }), workers: "thread" },
-    { policy: WorkerPolicy.pool({ size: 2, entry }), workers: "process" }
+    { policy: WorkerPolicy.thread({ size: 2, entry, bundle: true }), workers: "thread" },
+    { policy: WorkerPolicy.pool({ size: 2, entry, bundle: true }), workers: "process" }
   ].map(({ policy, workers }): Row => ({
     name: `calls over ${transport}, ${policy.name}`,
     transport,

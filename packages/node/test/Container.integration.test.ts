@@ -4,9 +4,10 @@ import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
+import { startOf } from "./support/bundles.ts"
 import { type Environment, listening, missing, type Program, printed, python, start } from "./support/programs.ts"
 
 const repository = fileURLToPath(new URL("../../../", import.meta.url))
@@ -26,7 +27,7 @@ const environment: Environment = Object.fromEntries(
 // The program of the recipe: the image has it where it works.
 const app = mkdtempSync(join(tmpdir(), "container-"))
 afterAll(() => rmSync(app, { recursive: true, force: true }))
-writeFileSync(join(app, "server.ts"), `import ${JSON.stringify(join(repository, "examples/whoami/main.ts"))}\n`)
+writeFileSync(join(app, "server.ts"), `import ${JSON.stringify(resolve(repository, startOf("examples/whoami/main.ts")))}\n`)
 
 /** Process 1 of namespaces of its own, whoever runs the tests. */
 const isolated = ["--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc"]

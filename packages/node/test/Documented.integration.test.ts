@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { type Environment, listening, missing, node, printed, python } from "./support/programs.ts"
+import { afterAll, beforeAll } from "vitest"
+import { bundled } from "./support/bundling.ts"
+import { listening, missing, node, printed, python } from "./support/programs.ts"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 const page = "docs/how-to/run-handlers-in-processes.md"
@@ -20,24 +22,19 @@ const exchanged = (program: string, what: string | RegExp, by: string): string =
   return program.replace(what, by)
 }
 
-/** The program on a free port, which it says. What it imports is found from inside the workspace only. */
-const started = (program: string, env: Environment) =>
-  Effect.gen(function* () {
-    const announced = exchanged(
-      program,
-      /^ThumbnailsLive\.pipe/m,
-      "Layer.merge(ThumbnailsLive, Thumbnails.announce).pipe"
-    )
-    const folder = yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        mkdirSync(`${root}.programs`, { recursive: true })
-        return mkdtempSync(`${root}.programs/`)
-      }),
-      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-    )
-    writeFileSync(`${folder}/server.ts`, announced)
-    return yield* listening(node(`${folder}/server.ts`, { ...env, LISTEN: "tcp://127.0.0.1:0" }))
-  })
+/** The program announcing where it listens, in a folder: what it imports is found from inside the workspace only. */
+const written = async (): Promise<string> => {
+  const program = exchanged(
+    documented(),
+    /^ThumbnailsLive\.pipe/m,
+    "Layer.merge(ThumbnailsLive, Thumbnails.announce).pipe"
+  )
+  mkdirSync(`${root}.programs`, { recursive: true })
+  const folder = mkdtempSync(`${root}.programs/`)
+  writeFileSync(`${folder}/server.ts`, program)
+  await bundled({ server: `${folder}/server.ts` }, folder)
+  return folder
+}
 
 /** Sends an empty frame, every byte, the largest frame there may be, and one byte by byte; prints whether all come back. */
 const client = `
@@ -52,16 +49,17 @@ print(rest(s) == b"".join(frames))
 `
 
 describe.skipIf(missing("python3"))(page, () => {
-  const answers = (program: string, env: Environment) =>
+  let folder = ""
+  beforeAll(async () => void (folder = await written()))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it.live.each(["fiber", "thread:2", "pool:2", "process"])("has a program that answers Python under %s", (POLICY) =>
     Effect.gen(function* () {
-      const { port, server } = yield* started(program, env)
+      const { port, server } = yield* listening(node(`${folder}/server.mjs`, { POLICY }))
       assert.strictEqual(yield* printed(python(port, client)), "True\n")
       yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       assert.strictEqual(server.stderr, "")
     })
-
-  it.live.each(["fiber", "thread:2", "pool:2", "process"])("has a program that answers Python under %s", (policy) =>
-    Effect.suspend(() => answers(documented(), { POLICY: policy }))
   )
 })

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { startOf } from "./support/bundles.ts"
 import { directory as certificateDirectory, selfSigned } from "./support/certificates.ts"
 import { eventually } from "./support/marked.ts"
 import { example, missing, node, printed, type Program, script, socatTo } from "./support/programs.ts"
@@ -199,7 +200,7 @@ for fd in range(3, 20):
 keep = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
 for fd in keep[:17]: os.close(fd)
 `
-  const python = (code: string) => script(parent + code, [process.execPath, "examples/echo/main.ts"])
+  const python = (code: string) => script(parent + code, [process.execPath, startOf("examples/echo/main.ts")])
 
   const announced = (server: Program, count: number) =>
     Effect.map(server.prints(new RegExp(`^(listening on \\S+\n){${count}}`)), ([lines]) =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHmac } from "node:crypto"
-import { missing, printed, python, serving, start } from "./support/programs.ts"
+import { interpreter, missing, printed, python, serving, start } from "./support/programs.ts"
 
 const policies = ["sequential", "fiber", "connection", "keyed", "thread:2", "pool:2", "process"]
 
@@ -117,7 +117,7 @@ describe.skipIf(missing("python3"))("examples/gateway", () => {
   it.live("is spoken to by the device beside it", () =>
     Effect.gen(function* () {
       const { port } = yield* serving("gateway", { POLICY: "sequential", GATEWAY_SECRET: "another" })
-      const said = yield* printed(start("python3", ["examples/gateway/device.py", port]))
+      const said = yield* printed(start(interpreter(), ["examples/gateway/device.py", port]))
       assert.deepStrictEqual(said.split("\n").slice(1), [
         "{'command': 'valve 2 open'}",
         "{'command': 'report at 12:00'}",

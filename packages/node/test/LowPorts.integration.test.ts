@@ -3,8 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { startOf } from "./support/bundles.ts"
 import { mark } from "./support/marked.ts"
-import { type Environment, example, listening, printed, python, start } from "./support/programs.ts"
+import { type Environment, example, interpreter, listening, printed, python, start } from "./support/programs.ts"
 
 const page = readFileSync(new URL("../../../docs/how-to/bind-a-low-port.md", import.meta.url), "utf8")
 
@@ -21,7 +22,7 @@ const problem = ((): string | undefined => {
 if (problem !== undefined) console.warn(`low ports are not tried: ${problem}`)
 
 const whoami = (port: number, how: ReadonlyArray<string>, env: Environment) =>
-  start("setpriv", [...how, process.execPath, "examples/whoami/main.ts"], {
+  start("setpriv", [...how, process.execPath, startOf("examples/whoami/main.ts")], {
     ...env,
     NODE_COMPILE_CACHE: "",
     LISTEN: `tcp://127.0.0.1:${port}`
@@ -30,7 +31,7 @@ const whoami = (port: number, how: ReadonlyArray<string>, env: Environment) =>
 /** A port that nobody has, of those that are root's. */
 const lowPort = Effect.gen(function* () {
   const found = yield* printed(
-    start("python3", [
+    start(interpreter(), [
       "-c",
       `
 import random, socket

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as net from "node:net"
+import { startOf } from "./support/bundles.ts"
 import { start } from "./support/programs.ts"
 
 const mib = 1_048_576
@@ -30,7 +31,7 @@ describe("what a program holds", () => {
     { what: "replies that nobody reads", env: { REPLY: "65536" }, text: "\n".repeat(100_000), count: 150 }
   ])("stays within the formula: $what", ({ count, env, text }) =>
     Effect.gen(function* () {
-      const program = yield* start(process.execPath, ["--expose-gc", "scripts/hostile/target.ts"], {
+      const program = yield* start(process.execPath, ["--expose-gc", startOf("scripts/hostile/target.ts")], {
         LISTEN: "tcp://127.0.0.1:0",
         MAX_MEMORY: `${maxMemory}MiB`,
         ...env

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { commandOf, mark, ticks, eventually } from "./support/marked.ts"
+import { commandOf, eventually, mark } from "./support/marked.ts"
 import { example, listening, missing, node, printed, python, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
@@ -223,19 +223,11 @@ print(line(s).decode())
   it.live("leaves nobody behind when its supervisor is killed, though the copies are busy", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, PREFORK: "2", WORK: "1 hour" })
-      yield* eventually(() => pids().length === 4)
-      const client = yield* python(
-        port,
-        `
-all = [connect() for _ in range(16)]
-for s in all: s.sendall(b"forever\\n")
-print("sent")
-sys.stdin.read()
-`
+      const { port, server } = yield* listening(
+        node("packages/node/test/support/odd.ts", { ...env, PREFORK: "2" })
       )
-      yield* client.prints(/sent/)
-      yield* eventually(() => pids().filter((pid) => ticks(pid) > 100).length >= 1)
+      yield* python(port, `all = [connect() for _ in range(16)]\nfor s in all: s.sendall(b"loop\\n")\nsys.stdin.read()`)
+      yield* server.prints(/handling loop\n/)
       yield* server.signal("SIGKILL")
       yield* eventually(() => pids().length === 0)
     })

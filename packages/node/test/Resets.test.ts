@@ -158,7 +158,7 @@ describe("a TLS peer that half-closes", () => {
   it.live.each(versions)("is not taken for one that is gone, and gets the whole of its reply (%s)", (version) =>
     Effect.gen(function* () {
       const port = yield* portOf
-      for (let i = 0; i < 20; i++) {
+      for (let i = 0; i < 8; i++) {
         const peer = new TlsPeer(connect({ port, host: "127.0.0.1", allowHalfOpen: true }), version)
         yield* step(() => peer.secured)
         let got = 0
@@ -328,7 +328,10 @@ describe("a connection that is reset right after it was half-closed", () => {
     const talk = Talk.serve(({ body }) =>
       Effect.andThen(body.take, Effect.andThen(body.end, body.reset)).pipe(Effect.orDie, Effect.as(Response.empty))
     )
-    const layer = Layer.provideMerge(talk, kind === "tcp" ? TcpServer.layer(Talk) : TlsServer.layer(Talk, own))
+    const layer = Layer.provideMerge(
+      talk,
+      kind === "tcp" ? TcpServer.layer(Talk, { drainTimeout: 0 }) : TlsServer.layer(Talk, { ...own, drainTimeout: 0 })
+    )
     return Effect.gen(function* () {
       const server = yield* Talk
       const before = yield* sockets
@@ -352,7 +355,10 @@ describe("a peer that half-closes after its server has", () => {
     const talk = Talk.serve(({ body }) =>
       Effect.andThen(Effect.orDie(body.take), Effect.andThen(body.end, Effect.never))
     )
-    const layer = Layer.provideMerge(talk, kind === "tcp" ? TcpServer.layer(Talk) : TlsServer.layer(Talk, own))
+    const layer = Layer.provideMerge(
+      talk,
+      kind === "tcp" ? TcpServer.layer(Talk, { drainTimeout: 0 }) : TlsServer.layer(Talk, { ...own, drainTimeout: 0 })
+    )
     return Effect.gen(function* () {
       const server = yield* Talk
       const { port } = server.address as Endpoint.Tcp

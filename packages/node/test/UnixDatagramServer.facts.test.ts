@@ -255,7 +255,7 @@ describe.skipIf(elsewhere)("the path of a Unix datagram server", () => {
   )
 
   it.live(
-    "leaks no descriptor and no path over 1,024 failing binds",
+    "leaks no descriptor and no path over 258 failing binds",
     () =>
       Effect.gen(function* () {
         const path = join(yield* directory, "s")
@@ -265,7 +265,7 @@ describe.skipIf(elsewhere)("the path of a Unix datagram server", () => {
           const failing = Effect.forEach([path, taken, "/nowhere/s"], bindFailure)
           yield* failing
           const before = yield* descriptors
-          for (let i = 0; i < 342; i++) yield* failing
+          for (let i = 0; i < 86; i++) yield* failing
           assert.isAtMost(yield* descriptors, before)
           assert.deepStrictEqual(fs.readdirSync(join(path, "..")), ["s"])
         }).pipe(Effect.provide(served(path)))

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { startOf } from "./support/bundles.ts"
 import { missing, node, socatTo, start } from "./support/programs.ts"
 
 const directory = Effect.acquireRelease(
@@ -80,6 +81,7 @@ describe.skipIf(without)("users of a Unix socket", () => {
       yield* first.write("who\n")
       yield* first.prints(/ 0 0\n/)
       const again = yield* socatTo(`unix:${path}`)
+      yield* again.closeInput
       yield* again.end
       assert.strictEqual(again.stdout, "")
       const else_ = yield* start("setpriv", [...other, "socat", "-t10", "-", `unix:${path}`])
@@ -100,14 +102,14 @@ describe("without koffi", () => {
       }
       const preload = ["--import", `${import.meta.dirname}/support/koffi.ts`]
       for (const [KOFFI, problem] of Object.entries(cases)) {
-        const asking = yield* start(process.execPath, [...preload, program], {
+        const asking = yield* start(process.execPath, [...preload, startOf(program)], {
           LISTEN: `unix://${path}?peers=any`,
           KOFFI
         })
         assert.deepStrictEqual(yield* asking.end, { code: 1, signal: null })
         assert.include(asking.stderr, `Invalid option peers: ${problem}`)
       }
-      const silent = yield* start(process.execPath, [...preload, program], {
+      const silent = yield* start(process.execPath, [...preload, startOf(program)], {
         LISTEN: `unix://${path}`,
         KOFFI: "missing"
       })

@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { descriptors, mark, ticks, eventually } from "./support/marked.ts"
+import { startOf } from "./support/bundles.ts"
+import { descriptors, eventually, mark } from "./support/marked.ts"
 import { seeded } from "./support/random.ts"
-import { example, missing, printed, python, script, serving } from "./support/programs.ts"
+import { example, listening, missing, node, printed, python, script, serving } from "./support/programs.ts"
 
 const noPython = missing("python3")
 
@@ -99,25 +100,17 @@ print([l.split(": ")[1] for l in rest(s).decode().split("\\n")[:-1]])
     })
   )
 
-  // Their handlers never yield, so that no event of theirs can end them.
+  // Their handlers never yield, so that no event of theirs can end them. Each says that it begins.
   it.live.each(["process", "pool:2", "thread:2"])(
     "under %s leaves nobody behind when it is killed, though its workers are busy",
     (policy) =>
       Effect.gen(function* () {
         const { env, pids } = mark()
-        const { port, server } = yield* serving("whoami", { ...env, POLICY: policy, WORK: "1 hour" })
-        const client = yield* python(
-          port,
-          `
-all = [connect() for _ in range(3)]
-for s in all: s.sendall(b"forever\\n")
-print("sent")
-sys.stdin.read()
-`
+        const { port, server } = yield* listening(
+          node("packages/node/test/support/odd.ts", { ...env, POLICY: policy })
         )
-        yield* client.prints(/sent/)
-        // A start takes less than half a second of CPU: who has used more is busy with a request.
-        yield* eventually(() => pids().filter((pid) => ticks(pid) > 100).length >= (policy === "thread:2" ? 1 : 2))
+        yield* python(port, `all = [connect() for _ in range(3)]\nfor s in all: s.sendall(b"loop\\n")\nsys.stdin.read()`)
+        yield* server.prints(/handling loop\n[^]*handling loop\n/)
         yield* server.signal("SIGKILL")
         yield* server.end
         yield* eventually(() => pids().length === 0)
@@ -137,10 +130,10 @@ s.listen()
 fd = os.dup(s.fileno())
 os.dup2(fd, 3)
 os.set_inheritable(3, True)
-os.execve(sys.argv[1], [sys.argv[1], "examples/whoami/main.ts"],
+os.execve(sys.argv[1], sys.argv[1:],
   {**os.environ, **${JSON.stringify(env)}, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
 `,
-          [process.execPath]
+          [process.execPath, startOf("examples/whoami/main.ts")]
         )
         const [, port = ""] = yield* server.prints(/^listening on tcp:\/\/127\.0\.0\.1:(\d+)\n/)
         const { lines: answered, workers } = split(yield* askAll(port, 10))

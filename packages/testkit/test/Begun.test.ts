@@ -49,6 +49,7 @@ describe("a test waits", () => {
       for (const [i, client] of clients.entries()) yield* client.write(`${i}`)
       yield* Waiting.begun(Slow, 3)
       assert.sameMembers(seen, ["0", "1", "2"])
+      yield* TestClock.adjust("1 minute")
     }).pipe(Effect.scoped, Effect.provide(served(Policy.fiber(), seen)))
   })
 })

@@ -15,15 +15,15 @@ const acts: Record<string, () => Effect.Effect<unknown, never, Odd>> = {
   loop: () => forEver,
   /** The same, once a stop has begun. */
   "loop later": () => Effect.andThen(Odd, (server) => Effect.andThen(server.stopping, forEver)),
-  /** The loop does not turn for two seconds. */
+  /** The loop does not turn for a second. */
   busy: () =>
     Effect.sync(() => {
-      for (const end = performance.now() + 2_000; performance.now() < end;) continue
+      for (const end = performance.now() + 1_000; performance.now() < end;) continue
     }),
   /** A thread cannot be ended. */
   exec: () => Effect.sync(() => execSync("sleep 20", { stdio: "ignore" })),
   never: () => Effect.never,
-  slow: () => Effect.sleep("500 millis"),
+  slow: () => Effect.sleep("200 millis"),
   log: () => Effect.logWarning("a line"),
   print: () => Console.log("a line")
 }

@@ -120,5 +120,5 @@ export const direct = (subject: Subject): void => {
       assert.strictEqual(report.interrupted, report.counts.Drained)
       assert.isAtLeast(report.interrupted, 2)
       assert.deepStrictEqual(yield* server.connections, [])
-    }).pipe(on(subject.layer(Lines, { maxPipelined: 2 }))))
+    }).pipe(on(subject.layer(Lines, { maxPipelined: 2, drainTimeout: "40 millis" }))))
 }

@@ -65,6 +65,8 @@ export const pressure = (subject: Subject): void => {
           assert.isAbove(read, 0)
           assert.isBelow(read, (lines * 1_024) / 2)
           assert.strictEqual(writing.pollUnsafe(), undefined)
+          // Otherwise it would wait a second for what it has written to leave.
+          yield* connection.reset
         })
       )
       yield* gate.open
