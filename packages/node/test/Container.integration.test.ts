@@ -27,7 +27,10 @@ const environment: Environment = Object.fromEntries(
 // The program of the recipe: the image has it where it works.
 const app = mkdtempSync(join(tmpdir(), "container-"))
 afterAll(() => rmSync(app, { recursive: true, force: true }))
-writeFileSync(join(app, "server.ts"), `import ${JSON.stringify(resolve(repository, startOf("examples/whoami/main.ts")))}\n`)
+writeFileSync(
+  join(app, "server.ts"),
+  `import ${JSON.stringify(resolve(repository, startOf("examples/whoami/main.ts")))}\n`
+)
 
 /** Process 1 of namespaces of its own, whoever runs the tests. */
 const isolated = ["--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc"]

@@ -80,20 +80,18 @@ describe.skipIf(missing("python3"))("a signal to every process of a program", ()
     return [[one, env] as const, [other, { ...env, PREFORK: "2" }] as const]
   })
 
-  it.live.each(all)(
-    "lets it answer what it has: %s, %j",
-    ([signal, env]) =>
-      Effect.gen(function* () {
-        const { env: marked, pids } = mark()
-        const { port, server } = yield* odd({ ...env, ...marked })
-        const client = yield* waiting(port)
-        // All that was sent at once has been received when the first of it begins.
-        yield* server.prints(/handling slow/)
-        for (const pid of pids()) process.kill(pid, signal)
-        assert.strictEqual(yield* printed(Effect.succeed(client)), "slow\n".repeat(4))
-        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
-        yield* eventually(() => pids().length === 0)
-      })
+  it.live.each(all)("lets it answer what it has: %s, %j", ([signal, env]) =>
+    Effect.gen(function* () {
+      const { env: marked, pids } = mark()
+      const { port, server } = yield* odd({ ...env, ...marked })
+      const client = yield* waiting(port)
+      // All that was sent at once has been received when the first of it begins.
+      yield* server.prints(/handling slow/)
+      for (const pid of pids()) process.kill(pid, signal)
+      assert.strictEqual(yield* printed(Effect.succeed(client)), "slow\n".repeat(4))
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* eventually(() => pids().length === 0)
+    })
   )
 
   it.live.each([{ PREFORK: "2" }, { POLICY: "pool:2" }])("does not end it with SIGHUP: %j", (env) =>
@@ -111,11 +109,7 @@ describe.skipIf(missing("python3"))("a signal to every process of a program", ()
 })
 
 describe.skipIf(missing("python3"))("a copy that hangs", () => {
-  const policies: ReadonlyArray<Environment> = [
-    {},
-    { POLICY: "pool:1" },
-    { POLICY: "thread:1" }
-  ]
+  const policies: ReadonlyArray<Environment> = [{}, { POLICY: "pool:1" }, { POLICY: "thread:1" }]
 
   it.live.each(policies)("since it was stopped is replaced, and costs what is inside it: %j", (env) =>
     Effect.gen(function* () {

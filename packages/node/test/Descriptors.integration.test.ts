@@ -20,7 +20,11 @@ const { cert, key } = selfSigned(directory(), "localhost")
 
 /** A shell says how many descriptors the program may have, and is the program from then on. */
 const whoami = (env: Environment): ReturnType<typeof start> =>
-  start("/bin/sh", ["-c", `ulimit -n ${limit}; exec "$0" "$1"`, process.execPath, startOf("examples/whoami/main.ts")], env)
+  start(
+    "/bin/sh",
+    ["-c", `ulimit -n ${limit}; exec "$0" "$1"`, process.execPath, startOf("examples/whoami/main.ts")],
+    env
+  )
 
 /**
  * `count` clients come one after the other and stay until something has been seen; the first of them ask at once, since

@@ -193,7 +193,9 @@ describe.skipIf(missing("python3"))("a program under WATCHDOG", () => {
 
   it.live("goes on under a debugger, which may hold it for as long as it likes", () =>
     Effect.gen(function* () {
-      const debugged = node("--inspect=127.0.0.1:0", { WATCHDOG: "500ms" }, [startOf("packages/node/test/support/odd.ts")])
+      const debugged = node("--inspect=127.0.0.1:0", { WATCHDOG: "500ms" }, [
+        startOf("packages/node/test/support/odd.ts")
+      ])
       const { port, server } = yield* listening(debugged)
       assert.strictEqual(yield* ask(port, ["busy"]), "busy\n")
       yield* server.signal("SIGTERM")

@@ -223,9 +223,7 @@ print(line(s).decode())
   it.live("leaves nobody behind when its supervisor is killed, though the copies are busy", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()
-      const { port, server } = yield* listening(
-        node("packages/node/test/support/odd.ts", { ...env, PREFORK: "2" })
-      )
+      const { port, server } = yield* listening(node("packages/node/test/support/odd.ts", { ...env, PREFORK: "2" }))
       yield* python(port, `all = [connect() for _ in range(16)]\nfor s in all: s.sendall(b"loop\\n")\nsys.stdin.read()`)
       yield* server.prints(/handling loop\n/)
       yield* server.signal("SIGKILL")

@@ -106,10 +106,11 @@ print([l.split(": ")[1] for l in rest(s).decode().split("\\n")[:-1]])
     (policy) =>
       Effect.gen(function* () {
         const { env, pids } = mark()
-        const { port, server } = yield* listening(
-          node("packages/node/test/support/odd.ts", { ...env, POLICY: policy })
+        const { port, server } = yield* listening(node("packages/node/test/support/odd.ts", { ...env, POLICY: policy }))
+        yield* python(
+          port,
+          `all = [connect() for _ in range(3)]\nfor s in all: s.sendall(b"loop\\n")\nsys.stdin.read()`
         )
-        yield* python(port, `all = [connect() for _ in range(3)]\nfor s in all: s.sendall(b"loop\\n")\nsys.stdin.read()`)
         yield* server.prints(/handling loop\n[^]*handling loop\n/)
         yield* server.signal("SIGKILL")
         yield* server.end

@@ -236,8 +236,7 @@ def line(s):
 `
 
 /** A Python script with `server`, the address of a Unix datagram socket, and `unixgram(name)` for a socket of its own, unbound without a name. */
-export const pythonUnixgram = (server: string, script: string) =>
-  python3(unixgramPrelude + script, [server])
+export const pythonUnixgram = (server: string, script: string) => python3(unixgramPrelude + script, [server])
 
 const unixgramPrelude = `
 import os, socket, sys, threading, time
