@@ -10,6 +10,7 @@ import { judge } from "./judged/main.ts"
 import { root } from "./programs.ts"
 import { type Attempt, head, print, ratioOf, type Row } from "./row.ts"
 import { beside } from "./rows/beside.ts"
+import { bridges } from "./rows/bridges.ts"
 import { idle } from "./rows/idle.ts"
 import { memory } from "./rows/memory.ts"
 import { places } from "./rows/places.ts"
@@ -37,6 +38,7 @@ if (values.cases !== undefined) process.exit(await judge(values.cases, values))
 
 const attempts: ReadonlyArray<Attempt> = [
   ...beside,
+  ...bridges,
   ...turns,
   ...places,
   ...idle,

@@ -5,7 +5,7 @@ import { attack, behave, inContainer, type Kind, start, type StartOptions, warm 
 import { type Attempt, formula, Judge, type Row } from "../row.ts"
 import type { Seen } from "../victim.ts"
 
-interface Adversary {
+export interface Adversary {
   readonly name: string
   readonly attack: AttackName
   readonly options?: AttackOptions
@@ -81,7 +81,7 @@ const rpcCounts = Array.from(
 ).join("")
 
 /** What is known of RPC, against examples/rpc. */
-const ofRpc: ReadonlyArray<Adversary> = [
+export const ofRpc: ReadonlyArray<Adversary> = [
   { name: "pings unread (8)", attack: "pushes", options: { count: 8, text: '{"_tag":"Ping"}\n'.repeat(4_000) } },
   { name: "pings, all read (8)", attack: "reads", options: { count: 8, text: '{"_tag":"Ping"}\n', times: 4_000 } },
   {
@@ -112,7 +112,7 @@ const ofRpc: ReadonlyArray<Adversary> = [
   line: rpcAdd(0)
 }))
 
-const run = async (kind: Kind, adversary: Adversary): Promise<Row> => {
+export const run = async (kind: Kind, adversary: Adversary): Promise<Row> => {
   const { bounds, maxMemory, name, options = {}, seconds = 5 } = adversary
   const judge = new Judge()
   const program = await start({
