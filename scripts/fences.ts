@@ -6,7 +6,7 @@
  * Marks: `ts` is type-checked and run, `ts no-run` is type-checked, `sh run` is executed; every other fence is text.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, relative } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { type Node, parseSync, Visitor } from "oxc-parser"
 import { isJsDoc, parse } from "./sources.ts"
 
@@ -33,12 +33,13 @@ export const findFences = (): ReadonlyArray<Fence> =>
 /** Where the module of a fence stands. */
 export const moduleOf = (fence: Fence): string => `.fences/${fence.document}/L${fence.line}.ts`
 
-export const writeModules = (fences: ReadonlyArray<Fence>): void => {
-  rmSync(".fences", { recursive: true, force: true })
+/** Below `folder`, which has `scripts/equal.ts`. */
+export const writeModules = (fences: ReadonlyArray<Fence>, folder = "."): void => {
+  rmSync(join(folder, ".fences"), { recursive: true, force: true })
   for (const fence of fences) {
     if (fence.kind !== "ts") continue
-    const file = moduleOf(fence)
-    const helper = relative(dirname(file), "scripts/equal.ts")
+    const file = join(folder, moduleOf(fence))
+    const helper = relative(dirname(file), join(folder, "scripts/equal.ts"))
     mkdirSync(dirname(file), { recursive: true })
     const lead = `import { equal as $equal } from "${helper}"${"\n".repeat(fence.line)}`
     writeFileSync(file, lead + withAssertions(fence) + "\nvoid $equal\n")
