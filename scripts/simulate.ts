@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Laws from "../packages/testkit/src/Laws.ts"
 import * as Scenario from "../packages/testkit/src/Scenario.ts"
 import { freed, pinged } from "../packages/testkit/src/internal/controlled.ts"
-import { handler, Mixed, mixed as inProcess } from "../packages/testkit/src/internal/mixed.ts"
+import { handler, Mixed, mixed as inProcess, short } from "../packages/testkit/src/internal/mixed.ts"
 import * as SimulatedWorkers from "../packages/node/src/SimulatedWorkers.ts"
 
 const { values } = parseArgs({
@@ -18,7 +18,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "10000" },
     first: { type: "string", default: "1" },
     law: { type: "string" },
-    /** `mixed`, or a server with control messages: `pinged`, `freed`. By default all of them, a twentieth of the seeds for each of those. */
+    /** `mixed`, a server with control messages: `pinged`, `freed`, or one that is short of memory: `short`. By default all of them, a fiftieth of the seeds for each of those. */
     subject: { type: "string" },
     processes: { type: "string", default: "2" },
     shrink: { type: "string", default: "2000" },
@@ -47,7 +47,8 @@ const everywhere: typeof inProcess = {
 const subjects: Readonly<Record<string, Scenario.Subject<never, string, string>>> = {
   mixed: everywhere as never,
   pinged: pinged as never,
-  freed: freed as never
+  freed: freed as never,
+  short: short as never
 }
 const subject = subjects[values.subject ?? "mixed"]
 if (subject === undefined)
@@ -222,7 +223,7 @@ const many = async (): Promise<boolean> => {
     console.log(`FAIL sometimes: no run has had one of "${name}", which tests nothing`)
   }
   if (values.subject === undefined) {
-    for (const name of Object.keys(subjects).slice(1)) holds = others(name, Math.ceil(wanted / 20)) && holds
+    for (const name of Object.keys(subjects).slice(1)) holds = others(name, Math.ceil(wanted / 50)) && holds
   }
   return holds
 }

@@ -35,6 +35,8 @@ export interface Subject<Self, In, Out> {
   readonly asks: (chance: Simulation.Chance, id: string) => string
   /** The same of one that a few peers ask for, once: what would be too much many times over. Default: none. */
   readonly rarely?: ((chance: Simulation.Chance, id: string) => string) | undefined
+  /** Whether memory is often drawn near what peers ask for. Default: it is plenty nine times of ten. */
+  readonly shortOfMemory?: boolean | undefined
   /** All that a peer gets which has asked for this, in this order. */
   readonly expects: (asked: ReadonlyArray<string>) => string
   /** The largest message of what is got for a request, in bytes. Default: all of it is one. */

@@ -33,10 +33,13 @@ export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: numbe
     policy: chance.pick(Object.keys(subject.policies)),
     maxPipelined: chance.pick([1, 4, 16, 128]),
     maxBuffered: chance.pick([2_048, 32_768, 262_144]),
-    // Few have little: who is reset for that has no other law to break. It is in storms that much is held.
-    maxMemory: chance.chance(storm ? 0.5 : 0.1)
-      ? chance.pick([32_768, 131_072, Math.max(16_384, askedOf(peers) * chance.int(100, 400))])
-      : 268_435_456,
+    // Few have little: who is reset for that has no other law to break.
+    maxMemory:
+      subject.shortOfMemory === true
+        ? drawShort(chance, storm, peers)
+        : chance.chance(0.1)
+          ? chance.pick([32_768, 131_072])
+          : 268_435_456,
     turnRequests: chance.pick([1_024, 16, 4]),
     turnShare: chance.pick([32, 8, 2]),
     placeMillis: chance.pick([100, 300]),
@@ -52,6 +55,12 @@ export const draw = <Self, In, Out>(subject: Subject<Self, In, Out>, seed: numbe
     closeThrows: chance.chance(rates.closeThrows)
   }
 }
+
+/** It is in storms that much is held. */
+const drawShort = (chance: Simulation.Chance, storm: boolean, peers: ReadonlyArray<Scripted>): number =>
+  chance.chance(storm ? 0.5 : 0.1)
+    ? chance.pick([32_768, 131_072, Math.max(16_384, askedOf(peers) * chance.int(100, 400))])
+    : 268_435_456
 
 /** How many requests there are. */
 const askedOf = (peers: ReadonlyArray<Scripted>): number =>

@@ -44,8 +44,6 @@ export const mixed: Subject<Mixed, string, string> = {
     if (kind < 0.4) return `big 16000 ${id}\n`
     return `${kind < 0.7 ? "echo" : "yield"} ${id}\n`
   },
-  // More than is collected for a peer that does not read.
-  rarely: (chance, id) => `stream ${chance.int(150, 250)} 1000 ${id}\n`,
   largest: (ask) => Math.max(0, ...linesOf(ask.trimEnd()).map((line) => line.length + 1)),
   expects: (asked) =>
     asked
@@ -75,4 +73,12 @@ export const mixed: Subject<Mixed, string, string> = {
     connection: Policy.connection()
   },
   handlerMillis: 100
+}
+
+/** The same, short of memory. */
+export const short: Subject<Mixed, string, string> = {
+  ...mixed,
+  // More than is collected for a peer that does not read.
+  rarely: (chance, id) => `stream ${chance.int(150, 250)} 1000 ${id}\n`,
+  shortOfMemory: true
 }
