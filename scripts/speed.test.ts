@@ -31,6 +31,12 @@ describe("the page of figures", () => {
     assert.include(python, "| 37,035/s | 12,345/s |")
     assert.include(transports, "| 7.5 µs | 5 µs | others used 0.3 cores |")
   })
+  it("says which rows are of an earlier commit", () => {
+    const rows = results.rows.map((row) => (row.row.startsWith("udp") ? { ...row, commit: "0123456" } : row))
+    const { machine, transports } = pageBlocks({ ...results, rows })
+    assert.include(transports, "| commit `0123456`; others used 0.3 cores |")
+    assert.include(machine, `${rows.filter((row) => "commit" in row).length} rows are of an earlier commit`)
+  })
   it("says that a short run is rough", () => {
     assert.include(pageBlocks({ ...results, mode: "quick" })["machine"], "A short run, whose figures are rough,")
   })

@@ -4,7 +4,17 @@ import { mainDepths, mainRow, ratioText, type Results, type Row } from "./speedR
 /** Which rows stand in which table of the page. The main table has its own form. */
 export const sections: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   python: [/^python/],
-  protocols: [/^frames 32 B/, /^frames 4 KiB/, /^frames 1 MiB/, /^connection 1 MiB/, /^json/, /^redis/, /^drip/],
+  protocols: [
+    /^frames 32 B/,
+    /^frames 4 KiB/,
+    /^frames 1 MiB/,
+    /^connection 1 MiB/,
+    /^json/,
+    /^redis/,
+    /^dns/,
+    /^drip/
+  ],
+  effect: [/^http/, /^rpc/, /^metrics/],
   connections: [/^short connections/, /^4,000 connections/, /^broadcast/],
   transports: [/^tls/, /^udp/, /^unixgram/],
   idle: [/^idle tcp/, /^idle unix/, /^idle tls/],
@@ -60,13 +70,15 @@ const machine = ({ card, mode, rows }: Results): string => {
   )
   const rounds = rows.filter(({ ratio }) => ratio !== null).map((row) => row.rounds)
   const [least, most] = [Math.min(...rounds), Math.max(...rounds)]
+  const earlier = rows.filter(({ commit }) => commit !== undefined).length
   const busy = rows.filter(({ othersBusy }) => othersBusy > 0.1).length
   return [
     `${mode === "full" ? "A full run" : "A short run, whose figures are rough,"} of ${card.date}, commit \`${card.commit}\`: ${least === most ? least : `${least} to ${most}`} rounds a row.`,
     `${card.cores} cores, ${card.cpu}, ${card.memoryGib} GiB; ${card.os}, kernel ${card.kernel}; ${[`Node ${card.node.replace(/^v/, "")}`, ...others].join(", ")}.`,
     busy === 0
       ? "In no row did other programs take more than a tenth of a core."
-      : `In ${busy} of ${rows.length} rows other programs took more than a tenth of a core; those say so.`
+      : `In ${busy} of ${rows.length} rows other programs took more than a tenth of a core; those say so.`,
+    ...(earlier === 0 ? [] : [`${earlier} rows are of an earlier commit, which they name.`])
   ].join("\n")
 }
 
@@ -89,7 +101,7 @@ const matrix = (rows: ReadonlyArray<Row>, isWanted: (server: string) => boolean)
 /** A line for each row. */
 const list = (rows: ReadonlyArray<Row>, wanted: ReadonlyArray<RegExp>): string => {
   const found = wanted.map((name) => ({ name, rows: rows.filter(({ row }) => name.test(row)) }))
-  const hasNotes = found.some(({ rows }) => rows.some(({ note }) => note !== undefined))
+  const hasNotes = found.some(({ rows }) => rows.some((row) => remark(row) !== ""))
   const empty = hasNotes ? [""] : []
   return table(
     ["what", "outstanding", "server", "beside", "×", "measured", "beside", ...(hasNotes ? ["remark"] : [])],
@@ -105,11 +117,14 @@ const list = (rows: ReadonlyArray<Row>, wanted: ReadonlyArray<RegExp>): string =
             ratio(row),
             amount(row.mine, row.unit),
             amount(row.theirs, row.unit),
-            ...(hasNotes ? [row.note ?? ""] : [])
+            ...(hasNotes ? [remark(row)] : [])
           ])
     )
   )
 }
+
+const remark = ({ commit, note }: Row): string =>
+  [commit === undefined ? undefined : `commit \`${commit}\``, note].filter((text) => text !== undefined).join("; ")
 
 const emphasised = (server: string): string =>
   server.startsWith("socketserver") ? server.replace("socketserver", "**socketserver**") : server

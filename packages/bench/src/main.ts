@@ -1,5 +1,5 @@
 /** Side-by-side benchmarks: `pnpm bench --help`. Tables go to standard output, progress to standard error. */
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -21,6 +21,7 @@ const usage = `pnpm bench [flags]
   --rounds N         that many rounds, in each every program once (7; with --quick 3; with --against as many as there is time for)
   --seconds S        measured window (0.5; with --quick 0.15; with --against 0.4)
   --json FILE        writes the rows, and the card of the machine
+  --keep             with --json: keeps the rows of FILE that are not measured now, which then name their commit
   --against COMMIT   beside the packages of another commit, at most 15 minutes: which rows are slower or quicker
   --check            status 1 where a row is slower than COMMIT; a wrong answer is always status 1
   --help
@@ -42,6 +43,7 @@ const parse = () => {
         rounds: { type: "string" },
         seconds: { type: "string" },
         json: { type: "string" },
+        keep: { type: "boolean", default: false },
         against: { type: "string" },
         check: { type: "boolean", default: false },
         help: { type: "boolean", default: false }
@@ -84,9 +86,21 @@ const chosen = (): ReadonlyArray<Chosen> => {
     .filter(({ cases }) => cases.length > 0)
 }
 
+/** What stays of the rows that a file has, where it is to. */
+const kept = (file: string, rows: ReadonlyArray<Row | Compared>): ReadonlyArray<Row> => {
+  if (!flags.keep) return []
+  const old = JSON.parse(readFileSync(file, "utf8")) as {
+    readonly card: { readonly commit: string }
+    readonly rows: ReadonlyArray<Row>
+  }
+  const measured = new Set(rows.map(({ row }) => row))
+  return old.rows.filter(({ row }) => !measured.has(row)).map((row) => ({ commit: old.card.commit, ...row }))
+}
+
 const save = (rows: ReadonlyArray<Row | Compared>, mode: string) => {
   if (flags.json === undefined) return
-  writeFileSync(flags.json, `${JSON.stringify({ card: card(root), mode, rows }, undefined, 2)}\n`)
+  const all = [...rows, ...kept(flags.json, rows)]
+  writeFileSync(flags.json, `${JSON.stringify({ card: card(root), mode, rows: all }, undefined, 2)}\n`)
 }
 
 const quick = flags.quick

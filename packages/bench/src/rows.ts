@@ -21,6 +21,8 @@ export interface Row {
   /** Cores that other programs kept busy meanwhile, or that were stolen. */
   readonly othersBusy: number
   readonly note?: string
+  /** When it was measured, where that was earlier than the others of a file. */
+  readonly commit?: string
 }
 
 /** More than that, and a row is run again. */
