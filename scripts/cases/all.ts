@@ -63,7 +63,13 @@ export const all: Readonly<Record<string, Case>> = {
       for (const client of slow) client.send("x")
       await after(200)
     }
-    equal(await ask(port, "hello\n"), "hello\n", "what somebody else is answered")
+    // A connection counts until its peer's last packet was seen: right after that, one more may still be refused.
+    let answer = ""
+    for (let i = 0; i < 20 && answer === ""; i++) {
+      answer = await ask(port, "hello\n")
+      if (answer === "") await after(100)
+    }
+    equal(answer, "hello\n", "what somebody else is answered")
   },
   "a chunk of empty lines, with a page for each": async (trial) => {
     const program = trial.start({ ACT: "page" })
