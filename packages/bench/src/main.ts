@@ -94,7 +94,9 @@ const kept = (file: string, rows: ReadonlyArray<Row | Compared>): ReadonlyArray<
     readonly rows: ReadonlyArray<Row>
   }
   const measured = new Set(rows.map(({ row }) => row))
-  return old.rows.filter(({ row }) => !measured.has(row)).map((row) => ({ commit: old.card.commit, ...row }))
+  const { commit } = card(root)
+  const earlier = old.card.commit === commit ? {} : { commit: old.card.commit }
+  return old.rows.filter(({ row }) => !measured.has(row)).map((row) => ({ ...earlier, ...row }))
 }
 
 const save = (rows: ReadonlyArray<Row | Compared>, mode: string) => {
