@@ -29,14 +29,14 @@ export type Encode<Write> = (message: Write | Encoded | Framed) => Payload | Une
  */
 export const encoderOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
   const known = encoders[carries].get(side)
-  if (known !== undefined) return known
+  if (known !== undefined) return known as Encode<Write>
   const encoder = encoderFor(side, carries)
   encoders[carries].set(side, encoder)
   return encoder
 }
 
 /** All connections of a server share one. */
-const encoders: Record<Wire.Wire["carries"], WeakMap<object, Encode<any>>> = {
+const encoders: Record<Wire.Wire["carries"], WeakMap<object, Encode<never>>> = {
   stream: new WeakMap(),
   datagrams: new WeakMap(),
   payloads: new WeakMap()
