@@ -32,23 +32,24 @@ const workers = (size: number, faults: Omit<SimulatedWorkers.Options, "size" | "
   return { [policy.name]: policy }
 }
 
-const everywhere: typeof inProcess = {
-  ...inProcess,
+/** In process and with workers. */
+const everywhere = (subject: typeof inProcess): typeof inProcess => ({
+  ...subject,
   policies: {
-    ...inProcess.policies,
+    ...subject.policies,
     ...workers(1),
     ...workers(2, { channel: 5 }),
     ...workers(3, { start: 50, channel: 1 }),
     ...workers(2, { start: 50, channel: 2, crashes: 0.5 }),
     ...workers(2, { channel: 1, hangs: 0.7 })
   }
-}
+})
 
 const subjects: Readonly<Record<string, Scenario.Subject<never, string, string>>> = {
-  mixed: everywhere as never,
+  mixed: everywhere(inProcess) as never,
   pinged: pinged as never,
   freed: freed as never,
-  short: short as never
+  short: everywhere(short) as never
 }
 const subject = subjects[values.subject ?? "mixed"]
 if (subject === undefined)
@@ -62,9 +63,15 @@ const places = (policy: string): Laws.Places | undefined => {
   const most = (fault: string): number => Number(new RegExp(`${fault} ([\\d.]+)`).exec(policy)?.[1] ?? 0)
   const faults =
     most("start") + 20 * most("channel") + (most("hangs") > 0 ? 600 : 0) + (most("crashes") > 0 ? 1_000 : 0)
-  return { count: Number(size), exclusive: true, extraMillis: 4 * subject.handlerMillis + faults }
+  return {
+    count: Number(size),
+    exclusive: true,
+    extraMillis: 4 * subject.handlerMillis + faults,
+    onItsWay: Number(size) * Math.max(...window)
+  }
 }
-const all = Laws.all.map((law) => (law.name === "fair" ? Laws.fair({ places }) : law))
+const ofPlaces = [Laws.fair({ places }), Laws.bytes({ places })]
+const all = Laws.all.map((law) => ofPlaces.find(({ name }) => name === law.name) ?? law)
 const laws = values.law === undefined ? all : all.filter(({ name }) => name === values.law)
 if (laws.length === 0) throw new Error(`There is no law "${values.law}": ${all.map(({ name }) => name).join(", ")}`)
 const kept = fileURLToPath(new URL("../packages/testkit/test/scenarios/", import.meta.url))

@@ -187,3 +187,38 @@ describe("a reply that nobody reads", () => {
     assert.strictEqual(one.holds.slice(1), ahead)
   })
 })
+
+describe("what a worker that is held had ahead", () => {
+  it("has no turn before others that wait, but its own", async () => {
+    const test = await setup({ max: 2 })
+    const [first, second] = test.workers as [ScriptedWorker, ScriptedWorker]
+    const greedy = new AskedConnection(7, "greedy")
+    const calls = []
+    for (const name of "abcdefghij") calls.push(await test.ask(name, greedy))
+    assert.isTrue(first.claim("a") && second.claim("b"))
+    // Both wait for who reads slowly, again and again, and what they have ahead comes back.
+    for (let times = 0; times < 5; times++) {
+      for (const call of calls.slice(0, 2)) {
+        for (const waiting of [true, false]) {
+          call.waits(waiting)
+          test.tick.advance(1)
+          for (const worker of [first, second]) worker.dropCancelled()
+        }
+      }
+    }
+    await test.ask("q", new AskedConnection(8, "quiet"))
+    // A worker begins the first of what it has that nobody took back.
+    const begun: Array<string> = []
+    second.answer("b")
+    for (let times = 0; times < 4; times++) {
+      await Promise.resolve()
+      second.dropCancelled()
+      const next = [...second.holds].find((name) => second.claim(name))
+      if (next === undefined) break
+      begun.push(next)
+      second.answer(next)
+    }
+    assert.isAtMost(begun.indexOf("q"), 1, begun.join(""))
+    assert.include(begun, "q")
+  })
+})

@@ -52,6 +52,29 @@ describe("calls that wait", () => {
     assert.strictEqual(test.order(), "a1 b1 c1 a2 b2")
   })
 
+  it("that were given ahead come back as if they had not been: their peer waits where it does", () => {
+    const test = setup(["a", "one"], ["b", "two"])
+    test.wait("a1 a2 a3")
+    const given = [test.turns.next(), test.turns.next()] as [Asked, Asked]
+    test.wait("b1")
+    test.turns.restore(given, "first")
+    assert.strictEqual(test.order(), "a1 b1 a2 a3")
+  })
+
+  it("that were given ahead come back first or last where nothing else of theirs waits", () => {
+    for (const [place, order] of [
+      ["first", "a1 b1 c1 c2"],
+      ["last", "c1 a1 c2 b1"]
+    ] as const) {
+      const test = setup(["a", "one"], ["b", "two"], ["c", "three"], ["d", "one"])
+      test.wait("a1 b1 c1 c2")
+      const given = [test.turns.next(), test.turns.next()] as [Asked, Asked]
+      test.turns.restore(given, place)
+      assert.strictEqual(test.turns.connections, 3)
+      assert.strictEqual(test.order().replace("c1 b1 a1 c2", "c1 a1 c2 b1"), order)
+    }
+  })
+
   it("are let go of when nobody waits for them", () => {
     const test = setup(["a", "one"], ["b", "two"])
     test.wait("a1 a2 b1")

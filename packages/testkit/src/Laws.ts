@@ -202,12 +202,18 @@ export const kept: Law = { name: "kept", watch: ofPeers.kept }
 /**
  * What is held for a connection is bounded: replies by `maxBuffered`, what is
  * collected in a turn and one reply; requests by `maxPipelined`. What is held for
- * all is over `maxMemory` for no more than a moment.
+ * all is over `maxMemory` for no more than a moment, but by what workers may have
+ * on its way: `places` says how much that is.
  *
  * @category laws
  * @since 0.1.0
  */
-export const bytes: Law = { name: "bytes", watch: ofShares.bytes }
+export const bytes = (
+  options: { readonly places?: ((policy: string) => Places | undefined) | undefined } = {}
+): Law => ({
+  name: "bytes",
+  watch: ofShares.bytes(options.places ?? ofShares.placesOf)
+})
 
 /**
  * A peer with one request at a time waits for one request of each other peer at
@@ -238,6 +244,8 @@ export interface Places {
   readonly exclusive: boolean
   /** How much longer it may take for reasons of its own, such as the start of a worker, in milliseconds. Default: 0. */
   readonly extraMillis?: number | undefined
+  /** How much may be on its way between the server and where its handlers run, in bytes. Default: 0. */
+  readonly onItsWay?: number | undefined
 }
 
 /**
@@ -325,4 +333,4 @@ export const slowed: Law = { name: "slowed", watch: ofShares.slowed }
  * @category laws
  * @since 0.1.0
  */
-export const all: ReadonlyArray<Law> = [oneOutcome, order, progress, kept, fair(), turn, bytes, slowed, stop, gone]
+export const all: ReadonlyArray<Law> = [oneOutcome, order, progress, kept, fair(), turn, bytes(), slowed, stop, gone]

@@ -143,7 +143,7 @@ describe("laws", () => {
       work: () => Effect.succeed(Response.make("x".repeat(500_000)))
     }
     const silent = peer({ at: 0, do: "stopReading" }, { at: 0, do: "send", asks: ["echo p0-0\n"] })
-    const run = broken(late, { policy: "fiber", quiet: false, peers: [silent] }, [Laws.bytes])
+    const run = broken(late, { policy: "fiber", quiet: false, peers: [silent] }, [Laws.bytes()])
     assert.deepStrictEqual(names(run), ["bytes"])
   })
 
@@ -184,7 +184,7 @@ describe("laws", () => {
 
   it("see that a stream runs ahead of its reader", () => {
     const all = (unsent: number) => [{ connection, unsent, parked: 0, bytes: unsent, memory: unsent }]
-    const broken = (unsent: number) => watching(Laws.bytes, { holdings: () => all(unsent) }).onTurn?.()
+    const broken = (unsent: number) => watching(Laws.bytes(), { holdings: () => all(unsent) }).onTurn?.()
     // What is collected, what the transport was given, and one message; not all of the stream.
     assert.strictEqual(broken(2 * 65_536 + 2_048 + 1_000), undefined)
     assert.match(broken(2 * 65_536 + 2_048 + 1_001)!, /are held for p0/)

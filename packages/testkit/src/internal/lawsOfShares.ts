@@ -83,54 +83,58 @@ const mark = 65_536
 // What is decoded before it is looked what it takes: 32 of a chunk, or of two that come in one turn.
 const mostDecoded = 64
 
-export const bytes = (run: Running): Watch => {
-  const { maxBuffered, maxMemory, maxPipelined } = run.scenario
-  /** How many were in flight after the turn before, by connection. */
-  let before = new Map<number, number>()
-  const bound = maxBuffered + 2 * mark + run.largest
-  /** By connection: handlers that have ended late since it was within the bound. They had begun within it. */
-  const late = new Map<number, number>()
-  let over = 0
-  const lateOf = (id: number): number => (run.isElsewhere ? maxPipelined : (late.get(id) ?? 0))
-  return {
-    onHandled: ({ connection }) => {
-      late.set(connection.id, (late.get(connection.id) ?? 0) + 1)
-      return undefined
-    },
-    onTurn: () => {
-      let all = 0
-      const flying = before
-      before = new Map()
-      for (const holding of run.holdings()) {
-        const { connection } = holding
-        all += holding.bytes
-        before.set(connection.id, connection.inFlight)
-        const decoded = connection.inFlight - (flying.get(connection.id) ?? 0)
-        const input = holding.bytes - holding.unsent - holding.parked
-        // Small pieces that come in one turn add up to what may be held.
-        const fit = (maxBuffered * connection.inFlight) / Math.max(1, input)
-        if (input >= maxBuffered && decoded > fit + mostDecoded) {
-          return `${decoded} requests of ${connection.peer.name} are decoded at once, while as much of it is held as may be`
+export const bytes =
+  (places: (policy: string) => Places | undefined) =>
+  (run: Running): Watch => {
+    const { maxBuffered, maxMemory, maxPipelined, policy } = run.scenario
+    // A worker that has begun sends what its channel takes, however little memory is left here.
+    const most = maxMemory + (places(policy)?.onItsWay ?? 0)
+    /** How many were in flight after the turn before, by connection. */
+    let before = new Map<number, number>()
+    const bound = maxBuffered + 2 * mark + run.largest
+    /** By connection: handlers that have ended late since it was within the bound. They had begun within it. */
+    const late = new Map<number, number>()
+    let over = 0
+    const lateOf = (id: number): number => (run.isElsewhere ? maxPipelined : (late.get(id) ?? 0))
+    return {
+      onHandled: ({ connection }) => {
+        late.set(connection.id, (late.get(connection.id) ?? 0) + 1)
+        return undefined
+      },
+      onTurn: () => {
+        let all = 0
+        const flying = before
+        before = new Map()
+        for (const holding of run.holdings()) {
+          const { connection } = holding
+          all += holding.bytes
+          before.set(connection.id, connection.inFlight)
+          const decoded = connection.inFlight - (flying.get(connection.id) ?? 0)
+          const input = holding.bytes - holding.unsent - holding.parked
+          // Small pieces that come in one turn add up to what may be held.
+          const fit = (maxBuffered * connection.inFlight) / Math.max(1, input)
+          if (input >= maxBuffered && decoded > fit + mostDecoded) {
+            return `${decoded} requests of ${connection.peer.name} are decoded at once, while as much of it is held as may be`
+          }
+          if (connection.inFlight > maxPipelined) {
+            return `${connection.inFlight} requests of ${connection.peer.name} are in flight, more than ${maxPipelined}`
+          }
+          const { parked } = holding
+          if (parked > maxBuffered + (1 + lateOf(connection.id)) * run.largest) {
+            return `${parked} bytes of ${connection.peer.name} wait for their turn, more than ${maxBuffered}`
+          }
+          const held = holding.unsent + parked
+          if (held <= bound) late.delete(connection.id)
+          else if (held > bound + lateOf(connection.id) * run.largest) {
+            return `${held} bytes are held for ${connection.peer.name}, more than ${bound}`
+          }
         }
-        if (connection.inFlight > maxPipelined) {
-          return `${connection.inFlight} requests of ${connection.peer.name} are in flight, more than ${maxPipelined}`
-        }
-        const { parked } = holding
-        if (parked > maxBuffered + (1 + lateOf(connection.id)) * run.largest) {
-          return `${parked} bytes of ${connection.peer.name} wait for their turn, more than ${maxBuffered}`
-        }
-        const held = holding.unsent + parked
-        if (held <= bound) late.delete(connection.id)
-        else if (held > bound + lateOf(connection.id) * run.largest) {
-          return `${held} bytes are held for ${connection.peer.name}, more than ${bound}`
-        }
+        // What has come in a turn is looked at by the end of the next.
+        over = all > most ? over + 1 : 0
+        return over > 3 ? `${all} bytes are held for all, more than ${most}, for ${over} turns` : undefined
       }
-      // What has come in a turn is looked at by the end of the next.
-      over = all > maxMemory ? over + 1 : 0
-      return over > 3 ? `${all} bytes are held for all, more than ${maxMemory}, for ${over} turns` : undefined
     }
   }
-}
 
 export const slowed = (run: Running): Watch => {
   const { maxMemory } = run.scenario

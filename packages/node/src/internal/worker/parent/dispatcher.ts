@@ -114,24 +114,24 @@ export class Dispatcher {
 
   /** Takes back what was given to those that are late. */
   takeFromLate(): void {
-    this.takeBack(this.prefetch.takeBackFromLate())
+    this.restore(this.prefetch.takeBackFromLate(), "first")
   }
 
   /** Who waits and has nothing gets the turn of those that have more. */
   takeForNewcomers(): void {
-    const calls = this.prefetch.takeBackForNewcomers()
-    if (calls.length === 0) return
-    this.parts.queue.restore(calls)
-    this.feed()
+    this.restore(this.prefetch.takeBackForNewcomers(), "last")
   }
 
   /** Takes back what was given to one that waits, if it does. */
   takeFromHeld(worker: WorkerHandle): void {
-    if (worker.calls.isHeld) this.takeBack(this.prefetch.takeBackFrom(worker))
+    if (worker.calls.isHeld) this.restore(this.prefetch.takeBackFrom(worker), "first")
   }
 
-  private takeBack(calls: ReadonlyArray<Call>): void {
-    if (calls.length > 0) this.requeue(calls)
+  /** What was given ahead waits again as if it had not been. */
+  private restore(calls: ReadonlyArray<Call>, place: "first" | "last"): void {
+    if (calls.length === 0) return
+    this.parts.queue.restore(calls, place)
+    this.feed()
   }
 
   /** Lets calls that have not begun wait again, before all others. */

@@ -83,10 +83,13 @@ export class Queue {
     this.onChange()
   }
 
-  /** Lets calls that were given ahead wait for their turn as those of others do. */
-  restore(calls: ReadonlyArray<Call>): void {
+  /** Lets calls that were given ahead wait for their turn as those of others do: see {@link Turns.restore}. */
+  restore(calls: ReadonlyArray<Call>, place: "first" | "last"): void {
     for (const call of calls) if (call.isFinished) this.leave(call)
-    this.line.restore(calls.filter((call) => this.waiting.has(call)))
+    this.line.restore(
+      calls.filter((call) => this.waiting.has(call)),
+      place
+    )
   }
 
   /** A call waits no more, if it has: it begins, or nobody waits for it. */

@@ -12,7 +12,7 @@ type Lanes = Map<Ref, Array<Call>>
  */
 export class Turns {
   /** The first is the one whose turn is next. */
-  private readonly peers = new Map<string, Lanes>()
+  private peers = new Map<string, Lanes>()
   private lanes = 0
   /** What has come back after it had its turn; the earliest first. Few do. */
   private returned: Array<Call> = []
@@ -34,12 +34,16 @@ export class Turns {
     this.returned = [...this.returned, ...calls].toSorted((a, b) => a.sequence - b.sequence)
   }
 
-  /** Lets calls that were given ahead wait again, before what comes after them on their connections. Whose turn is next stays as it is. */
-  restore(calls: ReadonlyArray<Call>): void {
-    for (const call of calls.toSorted((a, b) => b.sequence - a.sequence)) {
+  /**
+   * Lets calls that were given ahead, in this order, wait again, before what comes after them on their connections.
+   * Whose turn is next stays as it is; a peer of which nothing else waits is `"first"`, as it was, or `"last"`.
+   */
+  restore(calls: ReadonlyArray<Call>, place: "first" | "last"): void {
+    for (const call of calls.toReversed()) {
       const lane = this.peers.get(this.keyOf(call.connection))?.get(call.connection)
-      if (lane === undefined) this.add(call)
-      else lane.unshift(call)
+      if (lane !== undefined) lane.unshift(call)
+      else if (place === "last") this.add(call)
+      else this.addFirst(call)
     }
   }
 
@@ -65,6 +69,16 @@ export class Turns {
     if (lane !== undefined) return void lane.push(call)
     this.lanes++
     lanes.set(call.connection, [call])
+  }
+
+  /** Lets a call of a connection of which nothing waits have the next turn of its peer, and that the next of all if nothing of it waits. */
+  private addFirst(call: Call): void {
+    const { connection } = call
+    const peer = this.keyOf(connection)
+    const lanes = this.peers.get(peer)
+    this.lanes++
+    if (lanes !== undefined) this.peers.set(peer, new Map([[connection, [call]], ...lanes]))
+    else this.peers = new Map([[peer, new Map([[connection, [call]]])], ...this.peers])
   }
 
   /** The next whose turn it is and that may be taken; it waits no more, and its peer and its connection are the last. */
