@@ -139,7 +139,7 @@ const make = <Self>(tag: Declared<Self>, options: Options, makeServer: Make) =>
     const own = yield* Effect.context<Self>()
     const fork = Effect.runForkWith(own)
     const clock = yield* Clock.Clock
-    const { lifetimeMillis } = yield* server.control.limits
+    const { lifetimeMillis, maxPipelined } = yield* server.control.limits
     // Whoever serves no HTTP does not load it.
     const { HttpListener } = yield* Effect.promise(() => import("./internal/httpListener.ts"))
     const { serving } = yield* Effect.promise(() => import("./internal/httpServing.ts"))
@@ -147,6 +147,7 @@ const make = <Self>(tag: Declared<Self>, options: Options, makeServer: Make) =>
       address: listeningAt(addressOf(server.address)),
       keepAliveMillis: limits.keepAliveMillis,
       lifetimeMillis,
+      maxPipelined,
       now: () => clock.currentTimeMillisUnsafe(),
       shutdown: server.shutdown,
       run: (effect, done) => void fork(effect).addObserver(done)

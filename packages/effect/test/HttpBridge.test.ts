@@ -27,10 +27,9 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import { join } from "node:path"
-import * as tls from "node:tls"
 import { directory, listening, some, turn, until } from "./support.ts"
+import { get, peerOf } from "./support/http.ts"
 
 class Web extends Server.Service<Web>()("Web", { protocol: HttpBridge.protocol }) {}
 
@@ -128,50 +127,7 @@ const served = (
     Layer.provide(Logger.layer([]))
   )
 
-/** A connection in bytes, and all that it has received. */
-const connect = Effect.flatMap(Web, ({ address }) =>
-  Effect.acquireRelease(
-    Effect.sync(() => connected(address)),
-    ({ socket }) => Effect.sync(() => socket.destroy())
-  )
-)
-
-const connected = (address: Endpoint.Endpoint) => {
-  const options = { allowHalfOpen: true }
-  const socket =
-    address._tag === "Unix"
-      ? net.connect({ ...options, path: address.path })
-      : address._tag === "Tls"
-        ? tls.connect({ ...options, port: address.port, servername: "localhost", ca: fs.readFileSync(own.cert) })
-        : net.connect({ ...options, port: (address as Endpoint.Tcp).port })
-  let text = ""
-  let ended = false
-  const waiting = new Set<() => void>()
-  const changed = () => waiting.forEach((look) => look())
-  socket.setEncoding("latin1").on("data", (more: string) => ((text += more), changed()))
-  for (const event of ["end", "close"]) socket.on(event, () => ((ended = true), changed()))
-  socket.on("error", () => {})
-  const when = (holds: () => boolean) =>
-    Effect.callback<string>((resume) => {
-      const look = () => {
-        if (holds()) resume(Effect.sync(() => text))
-      }
-      waiting.add(look)
-      look()
-      return Effect.sync(() => waiting.delete(look))
-    })
-  return {
-    socket,
-    write: (more: string) => Effect.sync(() => void socket.write(more)),
-    says: (what: string) => when(() => text.includes(what)),
-    ended: when(() => ended),
-    get text() {
-      return text
-    }
-  }
-}
-
-const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: test\r\n${more}\r\n`
+const connect = peerOf(Web, own.cert)
 
 const stop = Effect.flatMap(Web, ({ shutdown }) => Effect.forkScoped(shutdown, { startImmediately: true }))
 

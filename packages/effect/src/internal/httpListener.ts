@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import type * as NodeHttp from "node:http"
+import { Pipelines } from "./pipelines.ts"
 import type { Visit } from "./visit.ts"
 import { visitOf } from "./visit.ts"
 
@@ -20,6 +21,8 @@ export class HttpListener extends http.Server {
   /** How long a connection is kept, in milliseconds: the first answer after that is its last. */
   private readonly lifetimeMillis: number
   private readonly now: () => number
+  private readonly pipelines: Pipelines
+  private readonly ended: (this: NodeHttp.ServerResponse) => void
 
   constructor(
     options: NodeHttp.ServerOptions,
@@ -27,6 +30,8 @@ export class HttpListener extends http.Server {
       readonly address: Address
       readonly keepAliveMillis: number
       readonly lifetimeMillis: number
+      /** How many requests of a connection are at work at once. */
+      readonly maxPipelined: number
       readonly now: () => number
       /** Stops the server whose connections these are, and waits for it. */
       readonly shutdown: Effect.Effect<unknown>
@@ -37,24 +42,33 @@ export class HttpListener extends http.Server {
     this.where = more.address
     this.lifetimeMillis = more.lifetimeMillis
     this.now = more.now
+    this.pipelines = new Pipelines(more.maxPipelined)
+    this.ended = endedOf(this.pipelines)
     this.shutdown = (done) => more.run(more.shutdown, done)
     this.keepAliveTimeout = more.keepAliveMillis
     // Who half-closes after a request is answered.
     Object.assign(this, { httpAllowHalfOpen: true })
     // A property there, so that it cannot be overridden.
     Object.defineProperty(this, "listening", { get: () => this.isOpen })
-    const began = (request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse) =>
-      this.began(request, response)
-    this.on("request", began)
-    this.on("checkContinue", began)
     this.on("upgrade", (request: NodeHttp.IncomingMessage) => visitOf(request.socket)?.upgraded())
   }
 
-  private began(request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse): void {
+  /** A request begins at once, unless one of its connection is at work: then it has its turn. */
+  override emit(event: string | symbol, ...args: ReadonlyArray<unknown>): boolean {
+    if (event !== "request" && event !== "checkContinue") return super.emit(event, ...args)
+    const [request, response] = args as [NodeHttp.IncomingMessage, NodeHttp.ServerResponse]
     const visit = visitOf(request.socket)
-    if (visit === undefined) return
+    if (visit === undefined) return super.emit(event, ...args)
+    const isFirst = visit.isIdle
+    this.received(visit, response)
+    if (isFirst) return super.emit(event, request, response)
+    this.pipelines.add(visit, () => super.emit(event, request, response))
+    return true
+  }
+
+  private received(visit: Visit, response: NodeHttp.ServerResponse): void {
     visit.began(response)
-    response.on("close", ended)
+    response.on("close", this.ended)
     if (this.lifetimeMillis === Infinity) return
     if (this.now() - visit.connection.openedAt >= this.lifetimeMillis) response.shouldKeepAlive = false
   }
@@ -90,7 +104,11 @@ export class HttpListener extends http.Server {
   }
 }
 
-/** Shared by all responses. */
-function ended(this: NodeHttp.ServerResponse): void {
-  visitOf(this.req.socket)?.ended(this)
-}
+/** What is called at the end of a response; one for all of them. */
+const endedOf = (pipelines: Pipelines) =>
+  function (this: NodeHttp.ServerResponse): void {
+    const visit = visitOf(this.req.socket)
+    if (visit === undefined) return
+    visit.ended(this)
+    pipelines.look(visit)
+  }

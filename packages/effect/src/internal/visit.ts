@@ -10,7 +10,10 @@ export class Visit {
   private inFlight = 0
   private isStopping = false
   private isUpgraded = false
-  /** The response to what came last, while that is at work. */
+  /** Requests that are in flight and have not begun, in their order. */
+  private readonly waiting: Array<() => void> = []
+  private isHeld = false
+  /** The response to what came last, while that is in flight. */
   private latest: http.ServerResponse | undefined = undefined
   /** The response that says that the connection closes after it. */
   private last: http.ServerResponse | undefined = undefined
@@ -46,8 +49,47 @@ export class Visit {
   }
 
   upgraded(): void {
+    this.letGo()
     this.inFlight++
     this.isUpgraded = true
+  }
+
+  /** Whether a request waits, and no more than so many are at work. */
+  mayBegin(most: number): boolean {
+    return this.waiting.length > 0 && this.inFlight - this.waiting.length < most
+  }
+
+  /** What begins a request whose turn comes later. Until none waits nothing more is read. */
+  push(begin: () => void): void {
+    this.waiting.push(begin)
+    if (this.waiting.length === 1) this.hold()
+  }
+
+  beginNext(): void {
+    const begin = this.waiting.shift()
+    if (this.waiting.length === 0) this.socket.resume()
+    begin?.()
+  }
+
+  /** Somebody else has the socket from now on: what waits begins, and who takes it over decides when it is read. */
+  private letGo(): void {
+    if (this.waiting.length === 0) return
+    for (const begin of this.waiting.splice(0)) begin()
+    // Node has taken away what would have told its handle to read on. The stream does so when it wants more, and
+    // finds that out when nothing comes: https://nodejs.org/api/stream.html#readablepush
+    this.socket.push("")
+  }
+
+  private hold(): void {
+    this.socket.pause()
+    if (this.isHeld) return
+    this.isHeld = true
+    // Node reads on after each request, whoever has paused it.
+    this.socket.on("resume", () => {
+      if (this.waiting.length > 0) this.socket.pause()
+    })
+    // Nobody is there to be answered.
+    this.socket.once("close", () => void this.waiting.splice(0))
   }
 
   /** The server stops: what was received is answered, and says that the connection closes. */

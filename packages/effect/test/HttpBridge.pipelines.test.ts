@@ -1,0 +1,259 @@
+/** Requests that a peer sends without waiting for answers: their order, their turns, their bounds, and what ends them. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Server from "@socketserver/core/Server"
+import type { ServerError } from "@socketserver/core/ServerError"
+import type * as Transport from "@socketserver/core/Transport"
+import * as HttpBridge from "@socketserver/effect/HttpBridge"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
+import { directory, listening, some, turn, until } from "./support.ts"
+import { get, peerOf } from "./support/http.ts"
+
+class Web extends Server.Service<Web>()("Web", { protocol: HttpBridge.protocol }) {}
+
+const { all, own } = listening(Web, directory())
+const connect = peerOf(Web, own.cert)
+const sockets = ["tcp", "tls", "unix"] as const
+
+/** What the handlers have begun, in order, and what those of `/wait` wait for. */
+interface Seen {
+  readonly begun: Array<string>
+  readonly goOn: Deferred.Deferred<void>
+}
+
+const seen = (): Seen => ({ begun: [], goOn: Deferred.makeUnsafe<void>() })
+
+/** Longer than a turn. */
+const compute = (): void => {
+  const until = performance.now() + 6
+  while (performance.now() < until);
+}
+
+const routes = ({ begun, goOn }: Seen) => {
+  const begins = Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => {
+    begun.push(url)
+    return HttpServerResponse.text(`<${url}>`)
+  })
+  return HttpRouter.addAll([
+    HttpRouter.route("GET", "/now/:id", begins),
+    HttpRouter.route(
+      "GET",
+      "/compute/:id",
+      Effect.tap(begins, () => Effect.sync(compute))
+    ),
+    HttpRouter.route(
+      "GET",
+      "/wait/:id",
+      Effect.tap(begins, () => Deferred.await(goOn))
+    ),
+    HttpRouter.route(
+      "POST",
+      "/body/:id",
+      Effect.gen(function* () {
+        yield* begins
+        const { text, url } = yield* HttpServerRequest.HttpServerRequest
+        return HttpServerResponse.text(`<${url} ${yield* text}>`)
+      }).pipe(Effect.orDie)
+    ),
+    HttpRouter.route(
+      "GET",
+      "/ws",
+      Effect.gen(function* () {
+        const socket = yield* Effect.orDie((yield* HttpServerRequest.HttpServerRequest).upgrade)
+        const { pull } = yield* socket.reader
+        const { writeAll } = yield* socket.writer
+        return yield* Effect.forever(Effect.flatMap(pull, writeAll))
+      }).pipe(Effect.catchCause(() => Effect.succeed(HttpServerResponse.empty())))
+    )
+  ])
+}
+
+const served = (transport: Layer.Layer<Web, ServerError>, what: Seen) =>
+  HttpRouter.serve(routes(what), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(HttpBridge.layer(Web, { keepAliveTimeout: "1 minute" })),
+    Layer.provideMerge(transport),
+    Layer.provide(Logger.layer([]))
+  )
+
+const ids = (count: number, from = 0) => Array.from({ length: count }, (_, index) => from + index)
+const many = (path: string, count: number, from = 0) =>
+  ids(count, from)
+    .map((id) => get(`${path}/${id}`))
+    .join("")
+const answers = (text: string) => Array.from(text.matchAll(/<([^>]*)>/g), ([, what]) => what)
+
+describe.each(sockets)("pipelined over %s", (transport) => {
+  const test = (
+    what: string,
+    body: (seen: Seen) => Effect.Effect<void, unknown, Web | Scope.Scope>,
+    options: Transport.ServerOptions = {}
+  ) => {
+    it.live(what, () => {
+      const now = seen()
+      const layer = served(all[transport]({ drainTimeout: "20 seconds", ...options }), now)
+      return body(now).pipe(Effect.scoped, Effect.provide(layer))
+    })
+  }
+
+  test("requests are answered in their order, however many come at once", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(many("/now", 2_000))
+      yield* peer.says("</now/1999>")
+      assert.deepStrictEqual(
+        answers(peer.text),
+        ids(2_000).map((id) => `/now/${id}`)
+      )
+    }))
+
+  test("others are answered between those of who asks for much", ({ begun }) =>
+    Effect.gen(function* () {
+      const [greedy, other] = [yield* connect, yield* connect]
+      for (const peer of [greedy, other]) {
+        yield* peer.write(get("/now/first"))
+        yield* peer.says("</now/first>")
+      }
+      yield* greedy.write(many("/compute", 200))
+      yield* greedy.says("</compute/0>")
+      // Each takes a turn of its own from now on.
+      yield* other.write(get("/now/other"))
+      yield* other.says("</now/other>")
+      const before = begun.indexOf("/now/other")
+      assert.isBelow(before, 150, `begun before: ${before}`)
+      greedy.socket.destroy()
+    }))
+
+  test("those of several connections have turns in a circle", ({ begun }) =>
+    Effect.gen(function* () {
+      const peers = [yield* connect, yield* connect, yield* connect]
+      for (const peer of peers) {
+        yield* peer.write(get("/now/first"))
+        yield* peer.says("</now/first>")
+      }
+      for (const [at, peer] of peers.entries()) yield* peer.write(many("/compute", 20, at * 100))
+      for (const [at, peer] of peers.entries()) yield* peer.says(`</compute/${at * 100 + 19}>`)
+      const whose = begun.slice(3).map((url) => Math.floor(Number(url.split("/").at(-1)) / 100))
+      const counts = [0, 0, 0]
+      // From the moment that all wait until the first has none left, they go round.
+      const round: Array<number> = []
+      for (const at of whose) {
+        if (counts.every((count) => count > 0 && count < 20)) round.push(at)
+        counts[at]!++
+      }
+      const odd = round.filter((at, index) => index >= 3 && at !== round[index - 3])
+      assert.deepStrictEqual(odd, [], whose.join(" "))
+      assert.isAbove(round.length, 30)
+      assert.deepStrictEqual(counts, [20, 20, 20])
+    }))
+
+  test(
+    "no more than maxPipelined are at work, and no more is read than has arrived with them",
+    ({ begun, goOn }) =>
+      Effect.gen(function* () {
+        const peer = yield* connect
+        yield* peer.write(many("/wait", 5_000))
+        yield* until(Effect.sync(() => begun.length >= 3))
+        yield* Effect.repeat(turn, { times: 100 })
+        assert.strictEqual(begun.length, 3)
+        const [connection] = yield* (yield* Web).connections
+        assert.isAtMost(connection!.bytesRead, 2 * 65_536)
+        yield* Deferred.succeed(goOn, undefined)
+        yield* peer.says("</wait/4999>")
+        assert.strictEqual(answers(peer.text).length, 5_000)
+      }),
+    { maxPipelined: 3 }
+  )
+
+  test(
+    "who leaves is not asked for",
+    ({ begun, goOn }) =>
+      Effect.gen(function* () {
+        const server = yield* Web
+        const peer = yield* connect
+        yield* peer.write(many("/wait", 10))
+        yield* until(Effect.sync(() => begun.length >= 1))
+        peer.socket.destroy()
+        yield* Deferred.succeed(goOn, undefined)
+        yield* until(Effect.map(server.connections, ({ length }) => length === 0))
+        yield* Effect.repeat(turn, { times: 20 })
+        assert.isBelow(begun.length, 10)
+        const other = yield* connect
+        yield* other.write(get("/now/other"))
+        yield* other.says("</now/other>")
+      }),
+    { maxPipelined: 1 }
+  )
+
+  test("bodies belong to their requests, in whatever pieces they come", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      const body = (id: number) => String.fromCharCode(97 + (id % 26)).repeat(id * 7)
+      const text = ids(60)
+        .map((id) => `POST /body/${id} HTTP/1.1\r\nHost: test\r\nContent-Length: ${id * 7}\r\n\r\n${body(id)}`)
+        .join("")
+      for (let at = 0; at < text.length; at += 1_000) {
+        yield* peer.write(text.slice(at, at + 1_000))
+        yield* turn
+      }
+      yield* peer.says("</body/59 ")
+      assert.deepStrictEqual(
+        answers(peer.text),
+        ids(60).map((id) => `/body/${id} ${body(id)}`)
+      )
+    }))
+
+  test("who half-closes behind them gets all answers", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      peer.socket.end(many("/now", 300))
+      assert.strictEqual(answers(yield* peer.ended).length, 300)
+    }))
+
+  test(
+    "a stop answers all that was received, and says only with the last that it closes",
+    ({ begun, goOn }) =>
+      Effect.gen(function* () {
+        const server = yield* Web
+        const peer = yield* connect
+        yield* peer.write(many("/wait", 10))
+        yield* until(Effect.sync(() => begun.length >= 2))
+        const stopped = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+        yield* until(Effect.map(server.connections, ([first]) => first?.endedBy === "stop"))
+        yield* Effect.repeat(turn, { times: 5 })
+        yield* Deferred.succeed(goOn, undefined)
+        const text = yield* peer.ended
+        assert.deepStrictEqual(
+          answers(text),
+          ids(10).map((id) => `/wait/${id}`)
+        )
+        assert.deepStrictEqual(
+          Array.from(text.matchAll(/^connection: (.*)\r$/gim), ([, how]) => how!.toLowerCase()),
+          [...ids(9).map(() => "keep-alive"), "close"]
+        )
+        peer.socket.end()
+        const { counts, interrupted } = yield* Fiber.join(stopped)
+        assert.deepStrictEqual([interrupted, some(counts)], [0, { Completed: 1 }])
+      }),
+    { maxPipelined: 2 }
+  )
+
+  // Node takes the socket from the server then, and with it what is not answered.
+  test("a WebSocket behind them is opened at once, and none of them waits any more", ({ begun }) =>
+    Effect.gen(function* () {
+      const server = yield* Web
+      const peer = yield* connect
+      const key = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+      yield* peer.write(many("/now", 5) + get("/ws", `${key}dGhlIHNhbXBsZSBub25jZQ==\r\n`))
+      yield* peer.says("HTTP/1.1 101 ")
+      assert.strictEqual(begun.length, 5)
+      peer.socket.destroy()
+      yield* until(Effect.map(server.connections, ({ length }) => length === 0))
+    }))
+})
