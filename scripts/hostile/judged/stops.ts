@@ -56,7 +56,8 @@ const odd = (line: Line, figures: Figures): void => {
   }
   figures
     .of("C10", `SIGTERM during ${textAt(line, "termDuringHandshake") || "a PROXY header"}`)
-    .stopped(at(line, "stop"), { seconds: 1 })
+    // Openings that a stop finds begun have a second to end.
+    .stopped(at(line, "stop"), { seconds: 1.5 })
 }
 
 export const stopping: ReadonlyArray<Judged> = [
