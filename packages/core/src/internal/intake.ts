@@ -88,11 +88,17 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
       if (this.ring.size > 0) {
         // Who is still there to take them has found the turn over.
         const isQuick = this.takers.length > 0 && this.stride === mostUnlooked
-        this.ring.settle(isQuick ? this.context.limits.maxPipelined : 1)
+        this.ring.settle(isQuick ? this.quickShare : 1)
         if (this.takers.length > 0) this.arm()
       } else if (this.exit !== undefined) this.dismiss(this.exit)
       this.inTurn = this.left === 0 && this.ring.size > 0
     })
+
+  /** How many requests of a connection begin one after the other where all are quick, in a turn that many share. */
+  private get quickShare(): number {
+    const { maxPipelined, turnRequests } = this.context.limits
+    return Math.max(1, Math.min(maxPipelined, turnRequests / 32))
+  }
 
   private serve(): void {
     const taker = this.takers.shift() as Taker<In, Out>
