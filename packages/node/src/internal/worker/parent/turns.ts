@@ -35,11 +35,11 @@ export class Turns {
   }
 
   /**
-   * Lets calls that were given ahead, in this order, wait again, before what comes after them on their connections.
-   * Whose turn is next stays as it is; a peer of which nothing else waits is `"first"`, as it was, or `"last"`.
+   * Lets calls that were given ahead wait again, before what comes after them on their connections. Whose turn is next
+   * stays as it is; those of which nothing else waits are `"first"`, as they were, in the order of their arrival, or `"last"`.
    */
   restore(calls: ReadonlyArray<Call>, place: "first" | "last"): void {
-    for (const call of calls.toReversed()) {
+    for (const call of calls.toSorted((a, b) => b.sequence - a.sequence)) {
       const lane = this.peers.get(this.keyOf(call.connection))?.get(call.connection)
       if (lane !== undefined) lane.unshift(call)
       else if (place === "last") this.add(call)
