@@ -13,6 +13,9 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { AsyncLocalStorage } from "node:async_hooks"
+import * as http from "node:http"
 import { directory, listening, some, turn, until } from "./support.ts"
 import { get, peerOf } from "./support/http.ts"
 
@@ -63,6 +66,20 @@ const routes = ({ begun, goOn }: Seen) => {
       }).pipe(Effect.orDie)
     ),
     HttpRouter.route(
+      "POST",
+      "/length/:id",
+      Effect.gen(function* () {
+        yield* begins
+        const { stream, url } = yield* HttpServerRequest.HttpServerRequest
+        const length = yield* Stream.runFold(
+          stream,
+          () => 0,
+          (sum, chunk) => sum + chunk.length
+        )
+        return HttpServerResponse.text(`<${url} ${length}>`)
+      }).pipe(Effect.orDie)
+    ),
+    HttpRouter.route(
       "GET",
       "/ws",
       Effect.gen(function* () {
@@ -75,9 +92,9 @@ const routes = ({ begun, goOn }: Seen) => {
   ])
 }
 
-const served = (transport: Layer.Layer<Web, ServerError>, what: Seen) =>
+const served = (transport: Layer.Layer<Web, ServerError>, what: Seen, times: HttpBridge.Options) =>
   HttpRouter.serve(routes(what), { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provide(HttpBridge.layer(Web, { keepAliveTimeout: "1 minute" })),
+    Layer.provide(HttpBridge.layer(Web, { keepAliveTimeout: "1 minute", ...times })),
     Layer.provideMerge(transport),
     Layer.provide(Logger.layer([]))
   )
@@ -93,11 +110,12 @@ describe.each(sockets)("pipelined over %s", (transport) => {
   const test = (
     what: string,
     body: (seen: Seen) => Effect.Effect<void, unknown, Web | Scope.Scope>,
-    options: Transport.ServerOptions = {}
+    options: Transport.ServerOptions = {},
+    times: HttpBridge.Options = {}
   ) => {
     it.live(what, () => {
       const now = seen()
-      const layer = served(all[transport]({ drainTimeout: "20 seconds", ...options }), now)
+      const layer = served(all[transport]({ drainTimeout: "20 seconds", ...options }), now, times)
       return body(now).pipe(Effect.scoped, Effect.provide(layer))
     })
   }
@@ -244,16 +262,138 @@ describe.each(sockets)("pipelined over %s", (transport) => {
     { maxPipelined: 2 }
   )
 
-  // Node takes the socket from the server then, and with it what is not answered.
-  test("a WebSocket behind them is opened at once, and none of them waits any more", ({ begun }) =>
+  // Node takes the socket from the server then, and what is not answered by then never is.
+  test("a WebSocket behind them is opened at once, and what waits before it does not begin", ({ begun }) =>
     Effect.gen(function* () {
       const server = yield* Web
       const peer = yield* connect
       const key = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
       yield* peer.write(many("/now", 5) + get("/ws", `${key}dGhlIHNhbXBsZSBub25jZQ==\r\n`))
       yield* peer.says("HTTP/1.1 101 ")
-      assert.strictEqual(begun.length, 5)
+      assert.strictEqual(begun.length, 1)
       peer.socket.destroy()
       yield* until(Effect.map(server.connections, ({ length }) => length === 0))
     }))
+
+  test(
+    "an upload behind them is not read before it begins, and is read then",
+    ({ begun, goOn }) =>
+      Effect.gen(function* () {
+        const peer = yield* connect
+        const length = 8 * 1_048_576
+        yield* peer.write(`${get("/wait/0")}POST /length/1 HTTP/1.1\r\nHost: test\r\nContent-Length: ${length}\r\n\r\n`)
+        yield* until(Effect.sync(() => begun.length === 1))
+        yield* peer.write("x".repeat(length))
+        yield* Effect.repeat(turn, { times: 300 })
+        const [connection] = yield* (yield* Web).connections
+        assert.isAtMost(connection!.bytesRead, 1_048_576)
+        assert.strictEqual(begun.length, 1)
+        yield* Deferred.succeed(goOn, undefined)
+        yield* peer.says(`</length/1 ${length}>`)
+      }),
+    { maxPipelined: 1 }
+  )
+
+  test("a peer that reads late gets the answers to all that has begun before a stop, and nothing else begins", ({
+    begun
+  }) =>
+    Effect.gen(function* () {
+      const server = yield* Web
+      const peer = yield* connect
+      peer.socket.pause()
+      yield* peer.write(many("/now", 60_000))
+      yield* until(Effect.sync(() => begun.length >= 150))
+      const stopped = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
+      yield* until(Effect.map(server.connections, ([first]) => first?.endedBy === "stop"))
+      peer.socket.resume()
+      const text = yield* peer.ended
+      console.log(
+        "DBG",
+        answers(text).length,
+        begun.length,
+        begun.slice(-2),
+        text.slice(-400),
+        text.match(/onnection: close/g)?.length
+      )
+      assert.strictEqual(answers(text).length, begun.length)
+      peer.socket.end()
+      yield* Fiber.join(stopped)
+    }))
+
+  const late = {
+    "a head": { first: "GET /now/la", rest: "st HTTP/1.1\r\nHost: test\r\n\r\n" },
+    "a body": { first: "POST /body/last HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n12345", rest: "67890" }
+  }
+  const times = { headersTimeout: "200 millis", requestTimeout: "200 millis" } as const
+
+  for (const [what, { first, rest }] of Object.entries(late)) {
+    test(
+      `${what} that is not read for longer than it may take is answered when it is`,
+      ({ begun, goOn }) =>
+        Effect.gen(function* () {
+          const peer = yield* connect
+          yield* peer.write(many("/wait", 3) + first)
+          yield* until(Effect.sync(() => begun.length === 1))
+          yield* peer.write(rest)
+          yield* Effect.sleep("700 millis")
+          yield* Deferred.succeed(goOn, undefined)
+          yield* peer.says(what === "a head" ? "</now/last>" : "</body/last 1234567890>")
+          assert.strictEqual(answers(peer.text).length, 4)
+        }),
+      { maxPipelined: 1 },
+      times
+    )
+
+    test(
+      `${what} whose rest does not come after that ends its connection`,
+      ({ begun, goOn }) =>
+        Effect.gen(function* () {
+          const peer = yield* connect
+          yield* peer.write(many("/wait", 3) + first)
+          yield* until(Effect.sync(() => begun.length === 1))
+          yield* Effect.sleep("700 millis")
+          yield* Deferred.succeed(goOn, undefined)
+          const text = yield* peer.ended
+          assert.deepStrictEqual(answers(text), ["/wait/0", "/wait/1", "/wait/2"])
+          if (what === "a head") assert.match(text, /HTTP\/1.1 408 [^]*$/)
+        }),
+      { maxPipelined: 1 },
+      times
+    )
+  }
+})
+
+describe("what a tracer knows of a pipelined request", () => {
+  it.live("is what it knew of that one, whoever had the turn before", () => {
+    const known = new AsyncLocalStorage<string | undefined>()
+    const { emit } = http.Server.prototype
+    http.Server.prototype.emit = function (this: http.Server, event: string, ...args: Array<never>) {
+      if (event !== "request") return emit.call(this, event, ...args)
+      return known.run((args[0] as http.IncomingMessage).url, () => emit.call(this, event, ...args))
+    } as never
+    const odd: Array<string> = []
+    const app = HttpRouter.add(
+      "GET",
+      "/now/:id",
+      Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => {
+        if (known.getStore() !== url) odd.push(`${url} in ${known.getStore()}`)
+        return HttpServerResponse.text(`<${url}>`)
+      })
+    )
+    const layer = HttpRouter.serve(app, { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provide(HttpBridge.layer(Web)),
+      Layer.provideMerge(all.tcp()),
+      Layer.provide(Logger.layer([]))
+    )
+    return Effect.gen(function* () {
+      const peers = [yield* connect, yield* connect]
+      for (const [at, peer] of peers.entries()) yield* peer.write(many("/now", 100, at * 1_000))
+      for (const [at, peer] of peers.entries()) yield* peer.says(`</now/${at * 1_000 + 99}>`)
+      assert.deepStrictEqual(odd, [])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layer),
+      Effect.ensuring(Effect.sync(() => void (http.Server.prototype.emit = emit)))
+    )
+  })
 })

@@ -1,5 +1,8 @@
 import type * as Effect from "effect/Effect"
 import type * as NodeHttp from "node:http"
+import type { Duplex } from "node:stream"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { forgiven } from "./forgiving.ts"
 import { Pipelines } from "./pipelines.ts"
 import type { Visit } from "./visit.ts"
 import { visitOf } from "./visit.ts"
@@ -53,24 +56,47 @@ export class HttpListener extends http.Server {
     this.on("upgrade", (request: NodeHttp.IncomingMessage) => visitOf(request.socket)?.upgraded())
   }
 
-  /** A request begins at once, unless one of its connection is at work: then it has its turn. */
   override emit(event: string | symbol, ...args: ReadonlyArray<unknown>): boolean {
-    if (event !== "request" && event !== "checkContinue") return super.emit(event, ...args)
-    const [request, response] = args as [NodeHttp.IncomingMessage, NodeHttp.ServerResponse]
+    switch (event) {
+      case "request":
+      case "checkContinue":
+        return this.onRequest(event, ...(args as [NodeHttp.IncomingMessage, NodeHttp.ServerResponse]))
+      case "clientError":
+        return this.onClientError(...(args as [NodeJS.ErrnoException, Duplex]))
+      default:
+        return super.emit(event, ...args)
+    }
+  }
+
+  /** It begins at once, unless one of its connection is at work: then it has its turn. */
+  private onRequest(event: string, request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse): boolean {
     const visit = visitOf(request.socket)
-    if (visit === undefined) return super.emit(event, ...args)
+    if (visit === undefined) return super.emit(event, request, response)
+    if (visit.isClosing) return true
     const isFirst = visit.isIdle
-    this.received(visit, response)
+    visit.received(response, this.isOld(visit))
+    response.on("close", this.ended)
     if (isFirst) return super.emit(event, request, response)
-    this.pipelines.add(visit, () => super.emit(event, request, response))
+    // Whatever is known by who called belongs to it, and not to the one whose turn it was before.
+    this.pipelines.add(
+      visit,
+      AsyncLocalStorage.bind(() => void super.emit(event, request, response))
+    )
     return true
   }
 
-  private received(visit: Visit, response: NodeHttp.ServerResponse): void {
-    visit.began(response)
-    response.on("close", this.ended)
-    if (this.lifetimeMillis === Infinity) return
-    if (this.now() - visit.connection.openedAt >= this.lifetimeMillis) response.shouldKeepAlive = false
+  private isOld({ connection }: Visit): boolean {
+    return this.lifetimeMillis !== Infinity && this.now() - connection.openedAt >= this.lifetimeMillis
+  }
+
+  private onClientError(error: NodeJS.ErrnoException, socket: Duplex): boolean {
+    const visit = error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? visitOf(socket) : undefined
+    if (visit === undefined) return super.emit("clientError", error, socket)
+    return forgiven(visit, this, () => {
+      // As Node does, but in the place of no other answer.
+      if (visit.isIdle && socket.writable) socket.write("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+      socket.destroy(error)
+    })
   }
 
   /** A connection whose socket it gets, with all that was received. */

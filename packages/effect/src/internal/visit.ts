@@ -10,9 +10,15 @@ export class Visit {
   private inFlight = 0
   private isStopping = false
   private isUpgraded = false
+  private isClosed = false
   /** Requests that are in flight and have not begun, in their order. */
   private readonly waiting: Array<() => void> = []
   private isHeld = false
+  /** When it was held last, by `performance.now`. */
+  private heldUntil = -Infinity
+  /** How many requests have arrived, and the newest of them, whose body may not be there. */
+  arrived = 0
+  newest: http.IncomingMessage | undefined = undefined
   /** The response to what came last, while that is in flight. */
   private latest: http.ServerResponse | undefined = undefined
   /** The response that says that the connection closes after it. */
@@ -23,7 +29,10 @@ export class Visit {
     this.socket = socket
     this.connection = connection
     this.end = end
-    Object.assign(socket, { [visitKey]: this })
+    // Node breaks off after the last answer, which is lost where something has arrived that nobody reads:
+    // https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+    const closing = "destroySoon" in socket ? { destroySoon: () => this.close() } : {}
+    Object.assign(socket, { [visitKey]: this, ...closing })
   }
 
   /** Whether its peer owes and is owed nothing. */
@@ -36,9 +45,26 @@ export class Visit {
     return this.inFlight > 0 && !this.isUpgraded
   }
 
-  began(response: http.ServerResponse): void {
+  /** Whether it has said that it closes, and answers nothing more. */
+  get isClosing(): boolean {
+    return this.isClosed || (this.last?.headersSent === true && !this.last.shouldKeepAlive)
+  }
+
+  /** Whether nothing is read of it now; and since when it is. */
+  get isUnread(): boolean {
+    return this.waiting.length > 0 || this.socket.isPaused()
+  }
+
+  get readSince(): number {
+    return this.heldUntil
+  }
+
+  /** A request has arrived. `isLast`: the connection closes after its answer, unless another one arrives before that. */
+  received(response: http.ServerResponse, isLast: boolean): void {
     this.inFlight++
-    if (this.isStopping) this.closesAfter(response)
+    this.arrived++
+    this.newest = response.req
+    if (isLast || this.isStopping) this.closesAfter(response)
     this.latest = response
   }
 
@@ -67,26 +93,30 @@ export class Visit {
 
   beginNext(): void {
     const begin = this.waiting.shift()
-    if (this.waiting.length === 0) this.socket.resume()
+    if (this.waiting.length === 0) {
+      this.heldUntil = performance.now()
+      this.socket.resume()
+    }
     begin?.()
   }
 
-  /** Somebody else has the socket from now on: what waits begins, and who takes it over decides when it is read. */
+  /** Somebody else has the socket from now on. What waits could not be answered any more, and does not begin. */
   private letGo(): void {
     if (this.waiting.length === 0) return
-    for (const begin of this.waiting.splice(0)) begin()
-    // Node has taken away what would have told its handle to read on. The stream does so when it wants more, and
-    // finds that out when nothing comes: https://nodejs.org/api/stream.html#readablepush
-    this.socket.push("")
+    this.waiting.splice(0)
+    readAnew(this.socket)
   }
 
   private hold(): void {
     this.socket.pause()
     if (this.isHeld) return
     this.isHeld = true
-    // Node reads on after each request, whoever has paused it.
+    // Node reads on after each request, whoever has paused it; and if it has begun to, a pause alone tells its handle
+    // nothing: of a stream that does not flow it is no event.
     this.socket.on("resume", () => {
-      if (this.waiting.length > 0) this.socket.pause()
+      if (this.waiting.length === 0) return
+      this.socket.pause()
+      this.socket.emit("pause")
     })
     // Nobody is there to be answered.
     this.socket.once("close", () => void this.waiting.splice(0))
@@ -110,12 +140,21 @@ export class Visit {
     this.last = response
   }
 
-  /** What the peer sends from now on nobody takes for a request. */
+  /** What was written leaves, and what the peer sends from now on is read, and nobody takes it for a request. */
   private close(): void {
+    this.isClosed = true
     this.socket.removeAllListeners("data")
     this.end()
+    readAnew(this.socket)
   }
 }
+
+/**
+ * Node takes away what would tell the handle of a socket that was paused to read on.
+ * The stream does so when it wants more, and finds that out when nothing comes:
+ * https://nodejs.org/api/stream.html#readablepush
+ */
+const readAnew = (socket: Duplex): void => void socket.push("")
 
 const visitKey = Symbol("@socketserver/effect/internal/visit")
 
