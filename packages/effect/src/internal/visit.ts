@@ -104,7 +104,9 @@ export class Visit {
   private letGo(): void {
     if (this.waiting.length === 0) return
     this.waiting.splice(0)
-    readAnew(this.socket)
+    // Node has taken away what would have told its handle to read on. The stream does so when it wants more, and
+    // finds that out when nothing comes: https://nodejs.org/api/stream.html#readablepush
+    this.socket.push("")
   }
 
   private hold(): void {
@@ -145,16 +147,8 @@ export class Visit {
     this.isClosed = true
     this.socket.removeAllListeners("data")
     this.end()
-    readAnew(this.socket)
   }
 }
-
-/**
- * Node takes away what would tell the handle of a socket that was paused to read on.
- * The stream does so when it wants more, and finds that out when nothing comes:
- * https://nodejs.org/api/stream.html#readablepush
- */
-const readAnew = (socket: Duplex): void => void socket.push("")
 
 const visitKey = Symbol("@socketserver/effect/internal/visit")
 
