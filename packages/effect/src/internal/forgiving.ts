@@ -37,6 +37,7 @@ const watch = (visit: Visit, times: Times, late: () => void): void => {
     } else if (left() > 0) again()
     else late()
   }
+  // oxlint-disable-next-line socketserver/no-timer -- `HttpBridge.layer` refuses times that no timer takes
   const again = () => void setTimeout(look, left()).unref()
   again()
 }
