@@ -30,14 +30,16 @@ const watch = (visit: Visit, times: Times, late: () => void): void => {
   if (millis === 0) return
   const since = performance.now()
   const left = () => (visit.isUnread ? millis : Math.max(since, visit.readSince) + millis - performance.now())
+  const isThere = () => (body === undefined ? visit.arrived > arrived : body.complete)
   const look = (): void => {
     if (visit.socket.destroyed) return
-    if (body === undefined ? visit.arrived > arrived : body.complete) {
+    if (isThere()) {
       if (visit.newest?.complete === false) watch(visit, times, late)
     } else if (left() > 0) again()
-    else late()
+    // The loop may have been held up: what has come meanwhile is read first.
+    else setImmediate(() => (isThere() || left() > 0 || visit.socket.destroyed ? look() : late()))
   }
   // oxlint-disable-next-line socketserver/no-timer -- `HttpBridge.layer` refuses times that no timer takes
-  const again = () => void setTimeout(look, left()).unref()
+  const again = () => void setTimeout(look, Math.max(1, left())).unref()
   again()
 }

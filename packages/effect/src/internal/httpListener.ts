@@ -72,16 +72,19 @@ export class HttpListener extends http.Server {
   private onRequest(event: string, request: NodeHttp.IncomingMessage, response: NodeHttp.ServerResponse): boolean {
     const visit = visitOf(request.socket)
     if (visit === undefined) return super.emit(event, request, response)
-    if (visit.isClosing) return true
+    if (visit.isClosing) {
+      visit.ignore()
+      return true
+    }
     const isFirst = visit.isIdle
     visit.received(response, this.isOld(visit))
     response.on("close", this.ended)
     if (isFirst) return super.emit(event, request, response)
-    // Whatever is known by who called belongs to it, and not to the one whose turn it was before.
-    this.pipelines.add(
-      visit,
-      AsyncLocalStorage.bind(() => void super.emit(event, request, response))
-    )
+    this.pipelines.add(visit, {
+      // Whatever is known by who called belongs to it, and not to the one whose turn it was before.
+      begin: AsyncLocalStorage.bind(() => void super.emit(event, request, response)),
+      bytes: bytesOf(request)
+    })
     return true
   }
 
@@ -138,3 +141,7 @@ const endedOf = (pipelines: Pipelines) =>
     visit.ended(this)
     pipelines.look(visit)
   }
+
+/** What Node makes of a head, and of the answer to it, and its text, as it came and by name; twice, for what has died and not been collected. */
+const bytesOf = ({ rawHeaders, url = "" }: NodeHttp.IncomingMessage): number =>
+  rawHeaders.reduce((sum, text) => sum + 4 * text.length, 8_192 + 2 * url.length)

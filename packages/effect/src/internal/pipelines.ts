@@ -1,4 +1,4 @@
-import type { Visit } from "./visit.ts"
+import type { Visit, Waiting } from "./visit.ts"
 
 /** How long requests that waited may take of a turn of the event loop, in milliseconds. */
 const turnMillis = 5
@@ -21,8 +21,8 @@ export class Pipelines {
   }
 
   /** It begins when it is its turn; until then the connection is not read. */
-  add(visit: Visit, begin: () => void): void {
-    visit.push(begin)
+  add(visit: Visit, request: Waiting): void {
+    visit.push(request, () => this.look(visit))
     this.look(visit)
   }
 

@@ -1,6 +1,15 @@
 import type * as Connection from "@socketserver/core/Connection"
+import * as Remote from "@socketserver/core/Remote"
 import type * as http from "node:http"
 import type { Duplex } from "node:stream"
+import { Pieces } from "./pieces.ts"
+
+/** A request whose turn comes later. */
+export interface Waiting {
+  readonly begin: () => void
+  /** What it takes meanwhile, about. */
+  readonly bytes: number
+}
 
 /** A connection as an HTTP server has it: how many requests are at work on it, and how it ends at a stop. */
 export class Visit {
@@ -12,8 +21,8 @@ export class Visit {
   private isUpgraded = false
   private isClosed = false
   /** Requests that are in flight and have not begun, in their order. */
-  private readonly waiting: Array<() => void> = []
-  private isHeld = false
+  private readonly waiting: Array<Waiting> = []
+  private pieces: Pieces | undefined = undefined
   /** When it was held last, by `performance.now`. */
   private heldUntil = -Infinity
   /** How many requests have arrived, and the newest of them, whose body may not be there. */
@@ -74,54 +83,65 @@ export class Visit {
     if (this.isStopping && this.isIdle) this.close()
   }
 
+  /** Somebody else has the socket from now on. */
   upgraded(): void {
-    this.letGo()
     this.inFlight++
     this.isUpgraded = true
+    this.drop()
+    const { pieces, socket } = this
+    const rest = pieces?.letGo()
+    if (rest !== undefined && rest.length > 0 && !socket.readableEnded) socket.unshift(rest)
   }
 
-  /** Whether a request waits, and no more than so many are at work. */
+  /** Whether a request waits, no more than so many are at work, and what was answered leaves. */
   mayBegin(most: number): boolean {
-    return this.waiting.length > 0 && this.inFlight - this.waiting.length < most
+    const { inFlight, socket, waiting } = this
+    return waiting.length > 0 && inFlight - waiting.length < most && !socket.writableNeedDrain
   }
 
-  /** What begins a request whose turn comes later. Until none waits nothing more is read. */
-  push(begin: () => void): void {
-    this.waiting.push(begin)
-    if (this.waiting.length === 1) this.hold()
+  /** A request's turn comes later. Until none waits nothing more is read. `onRoom` is called when one may have room. */
+  push(request: Waiting, onRoom: () => void): void {
+    this.waiting.push(request)
+    this.charge(request.bytes)
+    this.inPieces(onRoom)
+  }
+
+  /** A request has arrived behind the last that is answered: nobody hears of it, and nothing more is read until it closes. */
+  ignore(): void {
+    this.inPieces(() => {})
+  }
+
+  /** From the first time that its peer does not wait. Of others Node reads faster by itself. */
+  private inPieces(onRoom: () => void): void {
+    if (this.pieces !== undefined) return
+    const { socket, waiting } = this
+    socket.on("drain", onRoom)
+    socket.once("close", () => this.drop())
+    const isFull = () => waiting.length > 0 || this.isClosing
+    const inBody = () => this.newest?.complete === false
+    this.pieces = new Pieces(socket, isFull, inBody)
   }
 
   beginNext(): void {
-    const begin = this.waiting.shift()
+    const next = this.waiting.shift()
+    if (next === undefined) return
+    this.charge(-next.bytes)
     if (this.waiting.length === 0) {
+      // What comes after it is known before it says, at a stop, that it is the last.
       this.heldUntil = performance.now()
-      this.socket.resume()
+      this.pieces?.goOn()
     }
-    begin?.()
+    next.begin()
   }
 
-  /** Somebody else has the socket from now on. What waits could not be answered any more, and does not begin. */
-  private letGo(): void {
-    if (this.waiting.length === 0) return
-    this.waiting.splice(0)
-    // Node has taken away what would have told its handle to read on. The stream does so when it wants more, and
-    // finds that out when nothing comes: https://nodejs.org/api/stream.html#readablepush
-    this.socket.push("")
+  /** What waits is not going to begin: its answer could not leave. */
+  private drop(): void {
+    for (const { bytes } of this.waiting.splice(0)) this.charge(-bytes)
   }
 
-  private hold(): void {
-    this.socket.pause()
-    if (this.isHeld) return
-    this.isHeld = true
-    // Node reads on after each request, whoever has paused it; and if it has begun to, a pause alone tells its handle
-    // nothing: of a stream that does not flow it is no event.
-    this.socket.on("resume", () => {
-      if (this.waiting.length === 0) return
-      this.socket.pause()
-      this.socket.emit("pause")
-    })
-    // Nobody is there to be answered.
-    this.socket.once("close", () => void this.waiting.splice(0))
+  /** What waits counts in what its server may hold for all. */
+  private charge(bytes: number): void {
+    Remote.hold(this.connection as Connection.Ref<never>, bytes)
   }
 
   /** The server stops: what was received is answered, and says that the connection closes. */
@@ -145,7 +165,8 @@ export class Visit {
   /** What was written leaves, and what the peer sends from now on is read, and nobody takes it for a request. */
   private close(): void {
     this.isClosed = true
-    this.socket.removeAllListeners("data")
+    if (this.pieces === undefined) this.socket.removeAllListeners("data")
+    else this.pieces.letGo()
     this.end()
   }
 }

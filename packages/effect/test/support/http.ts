@@ -42,7 +42,15 @@ const connected = (address: Endpoint.Endpoint, cert: string) => {
   return {
     socket,
     write: (more: string) => Effect.sync(() => void socket.write(more)),
-    says: (what: string) => when(() => text.includes(what)),
+    says: (what: string) => {
+      // What has been looked at is not looked at again: there may be much.
+      let from = 0
+      return when(() => {
+        const found = text.includes(what, from)
+        from = Math.max(0, text.length - what.length)
+        return found
+      })
+    },
     ended: when(() => ended),
     get text() {
       return text
