@@ -24,4 +24,7 @@ const lineOf = ({ app = "-", facility, host = "-", severity, text }: Syslog.Mess
 
 // What strangers send must not steer a terminal, nor begin a line of its own: a control character is shown by its number, as other collectors do.
 const printable = (line: string): string =>
-  line.replaceAll(/\p{Cc}/gu, (control) => `#${control.charCodeAt(0).toString(8).padStart(3, "0")}`)
+  line.replaceAll(/\p{Cc}/gu, (control) => numbers[control.charCodeAt(0)] ?? "")
+
+/** The numbers of all control characters: a message may be full of them. */
+const numbers = Array.from({ length: 160 }, (_, code) => `#${code.toString(8).padStart(3, "0")}`)

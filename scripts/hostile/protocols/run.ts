@@ -3,7 +3,7 @@ import { fork } from "node:child_process"
 import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { after } from "../clients.ts"
-import { directory, type Program, start } from "../programs.ts"
+import { directory, type Program, secondsOf, start } from "../programs.ts"
 import { type Attempt, formula, Judge, type Row } from "../row.ts"
 import type { Seen } from "../victim.ts"
 import type { Attack } from "./attacks.ts"
@@ -71,6 +71,15 @@ const attacking = async (endpoint: string, attack: Attack, seconds: number) => {
 const asking = (endpoint: string, options: ProbeOptions): Promise<Seen> =>
   peer({ role: "probe", endpoint, options }).message<Seen>(options.seconds + 40)
 
+/** What it has received is worked off: that may be seconds of work. */
+const settled = async ({ pid }: Program): Promise<void> => {
+  for (let times = 0; times < 100; times++) {
+    const before = secondsOf(pid)
+    await after(250)
+    if (secondsOf(pid) - before < 0.02) return
+  }
+}
+
 const endpointOf = ({ endpoints }: Program, over: "tcp" | "udp"): string =>
   endpoints.find((endpoint) => endpoint.startsWith(over)) ?? ""
 
@@ -98,7 +107,7 @@ const run = async (subject: Subject, { attack, bounds, name, over = "tcp" }: Adv
     )
     await after(2_000)
     await warming.end()
-    await after(500)
+    await settled(program)
     const before = program.memory().now
     program.forgetPeak()
     const hostile = await attacking(endpointOf(program, over), attack, 14)
