@@ -203,6 +203,29 @@ describe.each(sockets)("pipelined over %s", (transport) => {
   )
 
   test(
+    "no more than a piece is taken of what others send, while many wait",
+    ({ begun, goOn }) =>
+      Effect.gen(function* () {
+        const [greedy, other] = [yield* connect, yield* connect]
+        yield* other.write(get("/now/first"))
+        yield* other.says("</now/first>")
+        const parsed = yield* counting
+        yield* greedy.write(many("/wait", 1_000))
+        yield* until(Effect.sync(() => parsed() >= 257))
+        yield* Effect.repeat(turn, { times: 20 })
+        const before = parsed()
+        const late = yield* connect
+        for (const peer of [other, late]) yield* peer.write(many("/wait", 1_000))
+        yield* until(Effect.sync(() => begun.length >= 4))
+        yield* Effect.repeat(turn, { times: 50 })
+        assert.isAtMost(parsed() - before, (2 * 4_096) / get("/wait/0").length)
+        yield* Deferred.succeed(goOn, undefined)
+        for (const peer of [greedy, other, late]) yield* peer.says("</wait/999>")
+      }),
+    { maxPipelined: 1 }
+  )
+
+  test(
     "who leaves is not asked for",
     ({ begun, goOn }) =>
       Effect.gen(function* () {

@@ -53,7 +53,11 @@ export class HttpListener extends http.Server {
     Object.assign(this, { httpAllowHalfOpen: true })
     // A property there, so that it cannot be overridden.
     Object.defineProperty(this, "listening", { get: () => this.isOpen })
-    this.on("upgrade", (request: NodeHttp.IncomingMessage) => visitOf(request.socket)?.upgraded())
+    this.on("upgrade", (request: NodeHttp.IncomingMessage) => {
+      const visit = visitOf(request.socket)
+      if (visit !== undefined) this.pipelines.left(visit)
+      visit?.upgraded()
+    })
   }
 
   override emit(event: string | symbol, ...args: ReadonlyArray<unknown>): boolean {
@@ -73,7 +77,8 @@ export class HttpListener extends http.Server {
     const visit = visitOf(request.socket)
     if (visit === undefined) return super.emit(event, request, response)
     if (visit.isClosing) {
-      visit.ignore()
+      // Nobody hears of it, and nothing more is read until it closes.
+      visit.inPieces(() => {})
       return true
     }
     const isFirst = visit.isIdle
@@ -106,6 +111,7 @@ export class HttpListener extends http.Server {
   bring(visit: Visit): void {
     const { socket } = visit
     this.emit("connection", socket)
+    this.pipelines.came(visit)
     socket.resume()
   }
 

@@ -1,5 +1,8 @@
 import type { Visit, Waiting } from "./visit.ts"
 
+/** When so many wait of all connections, Node's parser gets what arrives on any of them in pieces. */
+const many = 256
+
 /** How long requests that waited may take of a turn of the event loop, in milliseconds. */
 const turnMillis = 5
 
@@ -13,6 +16,10 @@ export class Pipelines {
   /** Connections whose next request may begin, in their order. */
   private readonly ready = new Set<Visit>()
   private isScheduled = false
+  private readonly visits = new Set<Visit>()
+  /** How many wait of all connections. */
+  private count = 0
+  private isCrowded = false
   /** How many requests of a connection are at work. */
   private readonly most: number
 
@@ -20,10 +27,38 @@ export class Pipelines {
     this.most = most
   }
 
-  /** It begins when it is its turn; until then the connection is not read. */
+  /** A connection has come. */
+  came(visit: Visit): void {
+    this.visits.add(visit)
+    visit.socket.once("close", () => this.left(visit))
+    if (this.isCrowded) this.cut(visit)
+  }
+
+  /** It has closed, or somebody else has its socket: what waits does not begin. */
+  left(visit: Visit): void {
+    this.visits.delete(visit)
+    this.changed(-visit.drop())
+  }
+
+  /** A request begins when it is its turn; until then the connection is not read. */
   add(visit: Visit, request: Waiting): void {
-    visit.push(request, () => this.look(visit))
+    visit.push(request)
+    this.cut(visit)
+    this.changed(1)
     this.look(visit)
+  }
+
+  private cut(visit: Visit): void {
+    visit.inPieces(() => this.look(visit))
+  }
+
+  /** A chunk of many connections at once would be tens of thousands of requests. */
+  private changed(delta: number): void {
+    this.count += delta
+    if (this.count === 0) this.isCrowded = false
+    if (this.count < many || this.isCrowded) return
+    this.isCrowded = true
+    for (const visit of this.visits) this.cut(visit)
   }
 
   /** A request has ended: the next may have room. */
@@ -45,7 +80,7 @@ export class Pipelines {
     // Those that are added meanwhile come last.
     for (const visit of this.ready) {
       this.ready.delete(visit)
-      visit.beginNext()
+      if (visit.beginNext()) this.changed(-1)
       this.look(visit)
       if (performance.now() >= until) break
     }

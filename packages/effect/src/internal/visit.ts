@@ -87,7 +87,6 @@ export class Visit {
   upgraded(): void {
     this.inFlight++
     this.isUpgraded = true
-    this.drop()
     const { pieces, socket } = this
     const rest = pieces?.letGo()
     if (rest !== undefined && rest.length > 0 && !socket.readableEnded) socket.unshift(rest)
@@ -99,32 +98,29 @@ export class Visit {
     return waiting.length > 0 && inFlight - waiting.length < most && !socket.writableNeedDrain
   }
 
-  /** A request's turn comes later. Until none waits nothing more is read. `onRoom` is called when one may have room. */
-  push(request: Waiting, onRoom: () => void): void {
+  /** A request's turn comes later. */
+  push(request: Waiting): void {
     this.waiting.push(request)
     this.charge(request.bytes)
-    this.inPieces(onRoom)
   }
 
-  /** A request has arrived behind the last that is answered: nobody hears of it, and nothing more is read until it closes. */
-  ignore(): void {
-    this.inPieces(() => {})
-  }
-
-  /** From the first time that its peer does not wait. Of others Node reads faster by itself. */
-  private inPieces(onRoom: () => void): void {
-    if (this.pieces !== undefined) return
+  /**
+   * Node's parser gets what arrives in pieces from now on, and nothing while a request waits, or behind the last that is
+   * answered. Of a peer that waits for its answers Node reads faster by itself. `onRoom` is called when a request may have room.
+   */
+  inPieces(onRoom: () => void): void {
     const { socket, waiting } = this
+    if (this.pieces !== undefined || this.isClosed || socket.destroyed) return
     socket.on("drain", onRoom)
-    socket.once("close", () => this.drop())
     const isFull = () => waiting.length > 0 || this.isClosing
     const inBody = () => this.newest?.complete === false
     this.pieces = new Pieces(socket, isFull, inBody)
   }
 
-  beginNext(): void {
+  /** Begins the next that waits, if one does. */
+  beginNext(): boolean {
     const next = this.waiting.shift()
-    if (next === undefined) return
+    if (next === undefined) return false
     this.charge(-next.bytes)
     if (this.waiting.length === 0) {
       // What comes after it is known before it says, at a stop, that it is the last.
@@ -132,11 +128,14 @@ export class Visit {
       this.pieces?.goOn()
     }
     next.begin()
+    return true
   }
 
-  /** What waits is not going to begin: its answer could not leave. */
-  private drop(): void {
-    for (const { bytes } of this.waiting.splice(0)) this.charge(-bytes)
+  /** What waits is not going to begin, since its answer could not leave; how many they are. */
+  drop(): number {
+    const dropped = this.waiting.splice(0)
+    for (const { bytes } of dropped) this.charge(-bytes)
+    return dropped.length
   }
 
   /** What waits counts in what its server may hold for all. */
