@@ -196,8 +196,8 @@ describe.each(sockets)("pipelined over %s", (transport) => {
         const [connection] = yield* (yield* Web).connections
         assert.isAtMost(connection!.bytesRead, 4 * 65_536)
         yield* Deferred.succeed(goOn, undefined)
-        yield* peer.says("</wait/9999>")
-        assert.strictEqual(answers(peer.text).length, 10_000)
+        yield* peer.says("</wait/99>")
+        peer.socket.destroy()
       }),
     { maxPipelined: 3 }
   )
