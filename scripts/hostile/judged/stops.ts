@@ -56,8 +56,7 @@ const odd = (line: Line, figures: Figures): void => {
   }
   figures
     .of("C10", `SIGTERM during ${textAt(line, "termDuringHandshake") || "a PROXY header"}`)
-    // Openings that a stop finds begun have a second to end.
-    .stopped(at(line, "stop"), { seconds: 1.5 })
+    .stopped(at(line, "stop"), { seconds: 1 })
 }
 
 export const stopping: ReadonlyArray<Judged> = [

@@ -11,7 +11,7 @@ export const smtp: Subject = {
   whole: true,
   // One in twenty of what is asked is a message that has to be on disk.
   bounds: { p99: 250 },
-  warm: { how: "floods", count: 4, first: "", settle, text: "HELP\r\n".repeat(1_000) },
+  warm: { how: "floods", count: 4, first: "", settle, text: `${envelope}text\r\n.\r\n` },
   adversaries: [
     ...usual({
       request: "HELP\r\n",
