@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { startOf } from "./support/bundles.ts"
 import { descriptors, eventually, mark } from "./support/marked.ts"
 import { seeded } from "./support/random.ts"
-import { example, listening, missing, node, printed, python, script, serving } from "./support/programs.ts"
+import { example, listening, missing, node, printed, python, script, serving, start } from "./support/programs.ts"
 
 const noPython = missing("python3")
 
@@ -20,6 +20,9 @@ const split = (answers: string) => {
 }
 
 const lines = (count: number) => Array.from({ length: count }, (_, i) => String(i))
+
+/** As a program is started by who decides nothing about compiled code. */
+const unset = ["NODE_COMPILE_CACHE", "NODE_DISABLE_COMPILE_CACHE", "NODE_V8_COVERAGE"].flatMap((name) => ["-u", name])
 
 const askAll = (port: string, count: number) =>
   printed(
@@ -143,6 +146,21 @@ os.execve(sys.argv[1], sys.argv[1:],
         yield* server.signal("SIGTERM")
         assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
         assert.strictEqual(server.stderr, "")
+      })
+  )
+
+  it.live.each([{ POLICY: "process" }, { POLICY: "pool:1" }, { PREFORK: "1" }])(
+    "%o finds what Node has compiled for one before it, and those that it starts do not",
+    (env) =>
+      Effect.gen(function* () {
+        const program = start("env", [...unset, process.execPath, startOf("packages/node/test/support/compiling.ts")], {
+          LISTEN: "tcp://127.0.0.1:0",
+          ...env
+        })
+        const { port, server } = yield* listening(program)
+        assert.match(yield* askAll(port, 1), /node_modules\/\.cache\/socketserver\/compiled\/\S+ unset\n$/)
+        yield* server.signal("SIGTERM")
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       })
   )
 

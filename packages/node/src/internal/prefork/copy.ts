@@ -4,6 +4,7 @@ import type { Gather } from "@socketserver/core/Metrics"
 import * as Effect from "effect/Effect"
 import type * as Metric from "effect/Metric"
 import type * as net from "node:net"
+import { forgetCompiled } from "../compiled.ts"
 import { isDebugged } from "../launch/debugger.ts"
 import type { Stopped } from "../launch/servers.ts"
 import { ofThisProcess, pack, type Packed, unpack } from "../metrics/packed.ts"
@@ -194,5 +195,7 @@ export const copy: Copy | undefined = take()
 function take(): Copy | undefined {
   const [standing, beside] = process.env[copyVariable]?.split(" ") ?? []
   delete process.env[copyVariable]
-  return standing === undefined ? undefined : new Copy(standing as Standing, beside !== undefined)
+  if (standing === undefined) return undefined
+  forgetCompiled()
+  return new Copy(standing as Standing, beside !== undefined)
 }

@@ -1,6 +1,7 @@
 /** Starts the program once more, as a copy: the only place that makes a {@link CopyChild} of a process. */
 import { spawn } from "node:child_process"
 import { activated } from "../activation.ts"
+import { compiledOf } from "../compiled.ts"
 import { isAsked } from "../onlyParent.ts"
 import { directoryOf, flagsOf } from "../startedAs.ts"
 import type { End } from "../worker/parent/child.ts"
@@ -18,7 +19,12 @@ export const spawnCopy = (standing: Standing): CopyChild => {
     stdio: ["ignore", "inherit", "inherit", ...activated().map(({ fd }) => fd), "ipc"],
     // A Ctrl-C is for the supervisor alone.
     detached: true,
-    env: { ...process.env, PREFORK: "", [copyVariable]: isAsked() ? `${standing} beside` : standing }
+    env: {
+      ...process.env,
+      ...compiledOf(process.argv[1]),
+      PREFORK: "",
+      [copyVariable]: isAsked() ? `${standing} beside` : standing
+    }
   })
   const { pid } = child
   if (pid !== undefined) guard.watch(pid)

@@ -3,6 +3,7 @@ import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import * as threads from "node:worker_threads"
 import { WorkerHost } from "./host.ts"
+import { forgetCompiled } from "../../compiled.ts"
 import { later } from "../../later.ts"
 import { fileCells } from "../channel/claimFile.ts"
 import { Claims, memoryCells } from "../channel/claims.ts"
@@ -25,6 +26,7 @@ export const become = (role: Role): WorkerHost => {
   tolerate()
   const thread = role.kind === "thread"
   if (!thread) {
+    forgetCompiled()
     // A Ctrl-C in a terminal, or a supervisor's signal, reaches all processes of a server: the parent decides.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, noop)
   }

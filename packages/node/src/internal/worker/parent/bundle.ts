@@ -7,6 +7,7 @@ import { builtinModules } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import type * as Rolldown from "rolldown"
+import { cacheFolderOf } from "../../cacheFolder.ts"
 
 /**
  * A program in one file, which starts several times faster than its modules do.
@@ -32,13 +33,10 @@ const manifestName = "manifest.json"
 // Not a literal: who bundles a program with another bundler does not want this one in it, nor need it be there.
 const rolldownName: string = "rolldown"
 
-/** Where bundles of a program are kept: not where others can write. */
+/** Where bundles of a program are kept. */
 const cacheOf = (entry: string): string => {
-  for (let at = dirname(entry); ; at = dirname(at)) {
-    if (fs.existsSync(join(at, "node_modules"))) return join(at, "node_modules", ".cache", "socketserver", keyOf(entry))
-    if (dirname(at) === at) break
-  }
-  return fs.mkdtempSync(join(tmpdir(), "socketserver-"))
+  const folder = cacheFolderOf(entry)
+  return folder === undefined ? fs.mkdtempSync(join(tmpdir(), "socketserver-")) : join(folder, keyOf(entry))
 }
 
 const keyOf = (entry: string): string =>

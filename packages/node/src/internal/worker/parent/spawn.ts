@@ -9,6 +9,7 @@ import { fileCells, openFile } from "../channel/claimFile.ts"
 import { bytesOf, Claims, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
 import { pipeLink, portLink } from "../channel/nodeLinks.ts"
+import { compiledOf } from "../../compiled.ts"
 import { directoryOf, flagsOf, threadFlagsOf } from "../../startedAs.ts"
 import { type Child, type End, NoRoom } from "./child.ts"
 import * as guard from "./guard.ts"
@@ -38,7 +39,7 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Child
       // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
       stdio: ["ignore", "inherit", "inherit", "pipe", "pipe", ...(shared === undefined ? [] : [shared])],
       detached: true,
-      env: { ...process.env, [roleVariable]: JSON.stringify(role) }
+      env: { ...process.env, ...compiledOf(program.entry), [roleVariable]: JSON.stringify(role) }
     })
   )
   if (Result.isFailure(spawned)) {
