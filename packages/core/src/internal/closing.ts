@@ -14,10 +14,10 @@ export class Closing {
   state: State = "open"
   private readonly wire: Wire.Wire
   private readonly outbox: Outbox<never>
-  private readonly context: Pick<ServerContext<never, never>, "after" | "limits">
+  private readonly context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">
   private cancelTimer: (() => void) | undefined = undefined
 
-  constructor(wire: Wire.Wire, outbox: Outbox<never>, context: Pick<ServerContext<never, never>, "after" | "limits">) {
+  constructor(wire: Wire.Wire, outbox: Outbox<never>, context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">) {
     this.wire = wire
     this.outbox = outbox
     this.context = context
@@ -52,6 +52,11 @@ export class Closing {
     this.wire.resume()
     if (this.outbox.isFinished) return this.closeIfSent()
     this.watch(new Progress(this.wire, this.context.limits.closeMillis))
+  }
+
+  /** Something has come that nothing is made of. */
+  discard(chunk: Uint8Array): void {
+    if (!this.answers && !this.isOver) this.context.discards.took(this.wire, chunk.length)
   }
 
   /** Closes the connection, if everything that is to leave has left. */

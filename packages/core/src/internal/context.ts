@@ -13,6 +13,7 @@ import type * as Connection from "../Connection.ts"
 import { Budget } from "./budget.ts"
 import type { DatagramConnection } from "./datagramConnection.ts"
 import { Deadlines } from "./deadlines.ts"
+import { Discards } from "./discards.ts"
 import { elapsed } from "./elapsed.ts"
 import type { Finalizer } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
@@ -78,6 +79,7 @@ export class ServerContext<In, Out> {
   /** What was thrown by others on the way, and stopped nothing. */
   readonly troubles: Troubles
   readonly deadlines: Deadlines
+  readonly discards: Discards
   readonly shares: Shares
   readonly reflection: Reflection
   readonly run: Runner
@@ -121,6 +123,7 @@ export class ServerContext<In, Out> {
     this.budget = new Budget(this)
     this.troubles = new Troubles(this.log)
     this.deadlines = new Deadlines(this)
+    this.discards = new Discards(this)
     this.shares = new Shares(this)
     this.reflection = new Reflection(this)
   }

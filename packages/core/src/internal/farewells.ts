@@ -8,7 +8,7 @@ import { GuardedWire } from "./guardedWire.ts"
 import { Unencodable } from "./unencodable.ts"
 import { encoderOf } from "./writing.ts"
 
-type Surroundings = Pick<ServerContext<never, never>, "after" | "events" | "limits" | "side" | "tick" | "troubles">
+type Surroundings = Pick<ServerContext<never, never>, "after" | "discards" | "events" | "limits" | "side" | "tick" | "troubles">
 
 /** What is turned away because there is too much of it, and not because of who it is. */
 const limits: ReadonlySet<Kind> = new Set<Kind>([
@@ -85,7 +85,9 @@ class Farewell implements Wire.Receiver {
     this.onClose()
   }
 
-  onData(): void {}
+  onData(chunk: Uint8Array): void {
+    this.context.discards.took(this.wire, chunk.length)
+  }
   onDrain(): void {}
   onEnd(): void {
     this.hasEnded = true
