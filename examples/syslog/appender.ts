@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { closeSync, fstatSync, openSync, statSync, write } from "node:fs"
 
 interface Waiting {
-  readonly text: string
+  readonly line: string
   readonly done: (error: Error | undefined) => void
 }
 
@@ -28,11 +28,11 @@ export class Appender {
     this.fd = openSync(path, "a")
   }
 
-  /** Is done when the system has the text. */
-  append(text: string): Effect.Effect<void, Error> {
+  /** Is done when the system has the line. */
+  append(line: string): Effect.Effect<void, Error> {
     return Effect.callback((resume) => {
       const done = (error: Error | undefined) => resume(error === undefined ? Effect.void : Effect.fail(error))
-      this.waiting.push({ text, done })
+      this.waiting.push({ line, done })
       this.next()
     })
   }
@@ -61,7 +61,7 @@ export class Appender {
     const batch = this.waiting
     this.waiting = []
     this.isWriting = true
-    this.write(this.fd, Buffer.from(batch.map(({ text }) => text).join("")), (error) => {
+    this.write(this.fd, bytesOf(batch), (error) => {
       this.isWriting = false
       this.release()
       for (const { done } of batch) done(error)
@@ -94,3 +94,16 @@ export class Appender {
 }
 
 const closed = -1
+
+/** All lines, in one piece. Text that is put together before is one more copy of it, and lines may be large. */
+const bytesOf = (batch: ReadonlyArray<Waiting>): Buffer => {
+  const bytes = Buffer.allocUnsafe(batch.reduce((sum, { line }) => sum + Buffer.byteLength(line) + 1, 0))
+  let end = 0
+  for (const { line } of batch) {
+    end += bytes.write(line, end)
+    end = bytes.writeUInt8(newline, end)
+  }
+  return bytes
+}
+
+const newline = 0x0a

@@ -28,7 +28,7 @@ export const outputFile = (path: string) =>
         (appender) => Effect.sync(() => appender.close())
       )
       // What cannot be written ends its request as `Failed`, and the log says why.
-      const output = { write: (line: string) => Effect.orDie(appender.append(`${line}\n`)) }
+      const output = { write: (line: string) => Effect.orDie(appender.append(line)) }
       const reopened = Effect.suspend(() => {
         const problem = appender.reopen()
         return problem === undefined

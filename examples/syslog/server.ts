@@ -24,7 +24,13 @@ const lineOf = ({ app = "-", facility, host = "-", severity, text }: Syslog.Mess
 
 // What strangers send must not steer a terminal, nor begin a line of its own: a control character is shown by its number, as other collectors do.
 const printable = (line: string): string =>
-  line.replaceAll(/\p{Cc}/gu, (control) => numbers[control.charCodeAt(0)] ?? "")
+  line.length <= piece ? shown(line) : (line.match(pieces) ?? []).map(shown).join("")
+
+const shown = (text: string): string => text.replaceAll(/\p{Cc}/gu, (control) => numbers[control.charCodeAt(0)] ?? "")
+
+/** A message may be full of them: what is replaced is noted first, and takes more memory than the message. */
+const piece = 4_096
+const pieces = new RegExp(`[^]{1,${piece}}`, "g")
 
 /** The numbers of all control characters: a message may be full of them. */
 const numbers = Array.from({ length: 160 }, (_, code) => `#${code.toString(8).padStart(3, "0")}`)

@@ -38,6 +38,13 @@ const collect = (...sent: ReadonlyArray<string>) =>
   }).pipe(Effect.scoped, Effect.provide(collector(datagrams)))
 
 describe("examples/syslog", () => {
+  it.effect("shows each control character by its number, also of a message that is full of them", () =>
+    Effect.gen(function* () {
+      const { printed } = yield* collect(`<13>1 - - - - - - ${"\u{1f600}a\n\x1b\x7f\x85".repeat(2_000)}z`)
+      assert.deepStrictEqual(printed, [`user.notice - -: ${"\u{1f600}a#012#033#177#205".repeat(2_000)}z`])
+    })
+  )
+
   it.effect("prints a line for each message, in either form", () =>
     Effect.gen(function* () {
       const { ended, printed } = yield* collect(
@@ -199,12 +206,12 @@ describe("Appender", () => {
     Effect.gen(function* () {
       const path = join(yield* folder, "log")
       const appender = new Appender(path, looks)
-      yield* appender.append("one\n")
+      yield* appender.append("one")
       renameSync(path, `${path}.1`)
-      yield* appender.append("two\n")
+      yield* appender.append("two")
       const before = linesOf(`${path}.1`)
       const problem = appender.reopen()
-      yield* appender.append("three\n")
+      yield* appender.append("three")
       appender.close()
       return { before, old: linesOf(`${path}.1`), now: linesOf(path), problem }
     }).pipe(Effect.scoped)
@@ -239,7 +246,7 @@ describe("Appender", () => {
       renameSync(path, `${path}.1`)
       renameSync(parent, `${parent}.moved`)
       const problem = appender.reopen()
-      yield* appender.append("one\n")
+      yield* appender.append("one")
       appender.close()
       renameSync(`${parent}.moved`, parent)
       assert.match(String(problem), /ENOENT/)
@@ -251,7 +258,7 @@ describe("Appender", () => {
     Effect.gen(function* () {
       const path = join(yield* folder, "log")
       const appender = new Appender(path, false)
-      const appended = Array.from({ length: 100 }, (_, i) => `${i}\n`)
+      const appended = Array.from({ length: 100 }, (_, i) => (i === 50 ? "größer, \u{1f600}" : `${i}`))
       yield* Effect.forEach(
         appended,
         (line, i) => {
@@ -266,10 +273,7 @@ describe("Appender", () => {
         { concurrency: "unbounded" }
       )
       appender.close()
-      assert.deepStrictEqual(
-        [...linesOf(`${path}.1`), ...linesOf(path)].map((line) => `${line}\n`),
-        appended
-      )
+      assert.deepStrictEqual([...linesOf(`${path}.1`), ...linesOf(path)], appended)
     }).pipe(Effect.scoped)
   )
 })
