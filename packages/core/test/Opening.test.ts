@@ -173,9 +173,9 @@ describe("a peer that comes in", () => {
       (
         [
           { has: false, drainTimeout: "10 seconds", millis: 0 },
-          { has: true, drainTimeout: "10 seconds", millis: 1_000 },
-          { has: undefined, drainTimeout: "10 seconds", millis: 1_000 },
-          { has: true, drainTimeout: "1 second", millis: 500 }
+          { has: true, drainTimeout: "10 seconds", millis: 500 },
+          { has: undefined, drainTimeout: "10 seconds", millis: 500 },
+          { has: true, drainTimeout: "600 millis", millis: 300 }
         ] as const
       ).map((when) => ({ step, ...when }))
     )
@@ -223,7 +223,7 @@ describe("a peer that comes in", () => {
       yield* turns
       const stop = yield* Effect.forkScoped(server.shutdown, { startImmediately: true })
       yield* turns
-      yield* TestClock.adjust("900 millis")
+      yield* TestClock.adjust("400 millis")
       yield* latch.open
       yield* turns
       assert.isTrue(wire.started)
@@ -237,12 +237,12 @@ describe("a peer that comes in", () => {
       wire.half()
       wire.gone()
       const { completed, connections, millis } = yield* Fiber.join(stop)
-      assert.deepStrictEqual({ completed, connections, millis }, { completed: 1, connections: 1, millis: 950 })
+      assert.deepStrictEqual({ completed, connections, millis }, { completed: 1, connections: 1, millis: 450 })
       assert.notInclude(steps, "destroy")
     }).pipe(Effect.scoped)
   )
 
-  it.effect("that became a connection during a stop, and says nothing, has the rest of that second", () =>
+  it.effect("that became a connection during a stop, and says nothing, has the rest of that half second", () =>
     Effect.gen(function* () {
       const latch = Latch.makeUnsafe()
       const { opening, verify, wire } = peer()
@@ -253,7 +253,7 @@ describe("a peer that comes in", () => {
       yield* turns
       yield* latch.open
       yield* turns
-      yield* TestClock.adjust("999 millis")
+      yield* TestClock.adjust("499 millis")
       assert.deepStrictEqual(wire.asked(), [])
       yield* TestClock.adjust("1 millis")
       yield* turns

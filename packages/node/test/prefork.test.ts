@@ -196,7 +196,7 @@ describe("a copy that hangs", () => {
 })
 
 describe("a restart", () => {
-  it("replaces one copy after the other, and lets each serve on for a second", () => {
+  it("replaces one copy after the other, and lets each serve on for three seconds", () => {
     const copies = ScriptedCopies.serving(2)
     const [one, two] = copies.all
     copies.supervisor.restart()
@@ -204,10 +204,10 @@ describe("a restart", () => {
     copies.last.ready()
     assert.lengthOf(copies.all, 4)
     assert.deepStrictEqual([one?.told, two?.told], [["retire"], []])
-    copies.tick.advance(1_000)
+    copies.tick.advance(3_000)
     assert.deepStrictEqual(one?.told, ["retire", "stop"])
     copies.last.ready()
-    copies.tick.advance(1_000)
+    copies.tick.advance(3_000)
     assert.deepStrictEqual(two?.told, ["retire", "stop"])
     assert.deepStrictEqual(copies.said, [])
   })

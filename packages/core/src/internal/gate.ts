@@ -455,7 +455,7 @@ const streamOf = <In, Out>(context: ServerContext<In, Out>, wire: Wire.Wire, id:
 }
 
 /** How long a stop lets what comes before a connection go on, and waits for its first byte; half of a drain that is shorter than twice that. */
-const openingMillis = 1_000
+const openingMillis = 500
 
 const notAllowed = Exit.fail(Outcome.refused("allow", "Allow"))
 

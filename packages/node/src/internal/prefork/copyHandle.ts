@@ -247,10 +247,10 @@ const patience = 4
 
 /**
  * How long a copy that is replaced serves what it has accepted before it stops, in
- * milliseconds: a stop closes connections that have asked nothing yet, and the
- * first bytes of some are on their way.
+ * milliseconds: a stop closes connections that ask nothing, and what some ask is
+ * on its way. What was lost twice comes after three seconds (RFC 6298, 2).
  */
-const retiringMillis = 1_000
+const retiringMillis = 3_000
 
 /** How often in the time that it may be silent a copy is asked. */
 const slices = 8
