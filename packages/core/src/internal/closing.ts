@@ -17,7 +17,11 @@ export class Closing {
   private readonly context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">
   private cancelTimer: (() => void) | undefined = undefined
 
-  constructor(wire: Wire.Wire, outbox: Outbox<never>, context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">) {
+  constructor(
+    wire: Wire.Wire,
+    outbox: Outbox<never>,
+    context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">
+  ) {
     this.wire = wire
     this.outbox = outbox
     this.context = context

@@ -8,7 +8,10 @@ import { GuardedWire } from "./guardedWire.ts"
 import { Unencodable } from "./unencodable.ts"
 import { encoderOf } from "./writing.ts"
 
-type Surroundings = Pick<ServerContext<never, never>, "after" | "discards" | "events" | "limits" | "side" | "tick" | "troubles">
+type Surroundings = Pick<
+  ServerContext<never, never>,
+  "after" | "discards" | "events" | "limits" | "side" | "tick" | "troubles"
+>
 
 /** What is turned away because there is too much of it, and not because of who it is. */
 const limits: ReadonlySet<Kind> = new Set<Kind>([

@@ -21,5 +21,6 @@ export const compiledOf = (entry: string | undefined, env: NodeJS.ProcessEnv = p
 /** Takes it out of the environment again, so that programs which a handler starts do not inherit it. */
 export const forgetCompiled = (): void => {
   const folder = process.env[variable]
-  if (folder !== undefined && basename(folder) === name && basename(join(folder, "..")) === "socketserver") delete process.env[variable]
+  if (folder !== undefined && basename(folder) === name && basename(join(folder, "..")) === "socketserver")
+    delete process.env[variable]
 }
