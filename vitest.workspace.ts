@@ -37,7 +37,8 @@ const unit = (name: string, include: string, testTimeout = 9_000) => ({
     exclude: [integration, clients, "**/node_modules/**"],
     env: { NODE_COMPILE_CACHE: compiled },
     ...shared,
-    maxWorkers: "100%",
+    // Those of sockets wait now and then.
+    maxWorkers: 3,
     testTimeout
   }
 })
@@ -51,7 +52,7 @@ const programs = (name: string, include: string, testTimeout: number, bundled?: 
     globalSetup: bundled ?? [],
     ...shared,
     // Most of them wait for others most of the time, so that more than one keeps two cores busy.
-    maxWorkers: 3,
+    maxWorkers: 4,
     testTimeout,
     sequence: { groupOrder: 1 }
   }
