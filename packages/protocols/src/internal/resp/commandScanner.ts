@@ -78,8 +78,9 @@ export class CommandScanner implements Scanner<Command> {
 
   private line(input: Uint8Array, from: number, to: number): number {
     const { maxInlineBytes } = this.limits
-    const found = input.indexOf(newline, from + this.seen)
-    const isWhole = found !== -1 && found < to
+    // What is behind may be much, and has been there before.
+    const found = (to < input.length ? input.subarray(0, to) : input).indexOf(newline, from + this.seen)
+    const isWhole = found !== -1
     let end = isWhole ? found : to
     // What may be the first half of its end does not count.
     if (end > from && input[end - 1] === carriageReturn) end--

@@ -63,13 +63,13 @@ export class Frames<Message> implements Decoder<Message> {
       this.append(this.left)
       this.left = undefined
     }
-    if (this.held === 0) return this.run(chunk, false, out, payloads, max)
+    if (this.held === 0) return this.run(chunk, chunk.length, false, out, payloads, max)
     this.append(chunk)
     if (this.held < this.needed) {
       this.offsets.length = 0
       return undefined
     }
-    return this.run(this.tail.subarray(0, this.held), true, out, payloads, max)
+    return this.run(this.tail, this.held, true, out, payloads, max)
   }
 
   more(
@@ -80,7 +80,7 @@ export class Frames<Message> implements Decoder<Message> {
     const input = this.left
     this.left = undefined
     this.offsets.length = 0
-    return input === undefined ? undefined : this.run(input, false, out, payloads, max)
+    return input === undefined ? undefined : this.run(input, input.length, false, out, payloads, max)
   }
 
   end(): DecodeError | undefined {
@@ -95,22 +95,22 @@ export class Frames<Message> implements Decoder<Message> {
     return this.offsets[index] ?? this.consumed
   }
 
-  /** Decodes input from the start of a frame on, which the tail has if it is `held`. */
+  /** Decodes so much of an input from the start of a frame on, which the tail has if it is `held`. */
   private run(
     input: Uint8Array,
+    length: number,
     held: boolean,
     out: Array<Message>,
     payloads: Array<Payload> | undefined,
     max: number
   ): DecodeError | undefined {
     const { maxFrameBytes, offsets, scanner } = this
-    const { length } = input
     offsets.length = 0
     let at = 0
     while (at < length) {
       if (offsets.length === max) {
         if (held) this.letGo()
-        this.left = input.subarray(at)
+        this.left = input.subarray(at, length)
         return undefined
       }
       // It never sees more than a frame may have, so that the answer is the same for any chunks.
@@ -131,7 +131,7 @@ export class Frames<Message> implements Decoder<Message> {
       if (this.needed > maxFrameBytes) return Outcome.frameTooLarge(maxFrameBytes, this.consumed)
       if (held && at === 0) return undefined
       if (held) this.letGo()
-      this.append(at === 0 ? input : input.subarray(at))
+      this.append(at === 0 && !held ? input : input.subarray(at, length))
       return undefined
     }
     if (held) this.letGo()

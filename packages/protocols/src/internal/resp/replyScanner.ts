@@ -120,8 +120,9 @@ export class ReplyScanner implements Scanner<Received> {
     const { maxInlineBytes } = this.limits
     // What is none is none at once: nobody waits for the end of its line.
     if (!lineTypes.has(type)) return this.wrong("a type that is none")
-    const found = input.indexOf(newline, start + this.seen)
-    const isWhole = found !== -1 && found < to
+    // What is behind may be much, and has been there before.
+    const found = (to < input.length ? input.subarray(0, to) : input).indexOf(newline, start + this.seen)
+    const isWhole = found !== -1
     const end = isWhole ? found : to
     if (end - start > maxInlineBytes) return this.wrong(`a line of more than ${maxInlineBytes} bytes`)
     if (!isWhole) {
