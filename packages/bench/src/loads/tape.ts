@@ -12,6 +12,7 @@ import { counting, type Open, type Task } from "./load.ts"
 /** Numbers on the tape, which are the keys under `keyed`. */
 const keys = 100_000
 const tapeBytes = 4 << 20
+const batch = 200
 
 const messages: Readonly<Record<Task["message"], (number: number, size: number) => Buffer>> = {
   line: (number, size) =>
@@ -78,8 +79,9 @@ export const open: Open = async (task, giveUp) => {
         received += length
         const count = Math.floor(received / size) - before
         client.completed += count
-        if (count > 0 && hold !== true) send(count)
-        if (count > 0 && hold === true) waiting?.()
+        if (count === 0) return true
+        if (accepted !== undefined) accepted()
+        else if (hold !== true) send(count)
         return true
       }
       const where = task.transport === "unix" ? { path: task.target } : { host: "127.0.0.1", port: Number(task.target) }
@@ -91,16 +93,15 @@ export const open: Open = async (task, giveUp) => {
       // The server's certificate is made anew by each: what is measured is the work, not the trust.
       const socket =
         task.transport === "tls" ? Tls.connect({ ...options, rejectUnauthorized: false }) : Net.connect(options)
-      let waiting: (() => void) | undefined
-      const client = {
-        socket,
-        completed: 0,
-        open: () => send(hold === true ? 1 : depth)
-      }
+      let accepted: (() => void) | undefined
+      const client = { socket, completed: 0, open: () => send(depth) }
       socket.once(task.transport === "tls" ? "secureConnect" : "connect", () => {
-        if (hold !== true) return resolve(client)
-        waiting = () => resolve(client)
-        client.open()
+        if (hold !== true && task.connections <= batch) return resolve(client)
+        accepted = () => {
+          accepted = undefined
+          resolve(client)
+        }
+        send(1)
       })
       socket.on("error", (error) => !closing && fail(error.message))
       socket.once("end", () => !closing && fail("the server closed it"))
@@ -108,9 +109,9 @@ export const open: Open = async (task, giveUp) => {
 
   let closing = false
   const clients: Array<Awaited<ReturnType<typeof connect>>> = []
-  // No more at once than a backlog holds.
-  for (let i = 0; i < task.connections; i += 200) {
-    const some = Array.from({ length: Math.min(200, task.connections - i) }, (_, j) => connect(i + j))
+  // No more at once than a backlog holds. Who is connected may still wait in it: who is answered does not.
+  for (let i = 0; i < task.connections; i += batch) {
+    const some = Array.from({ length: Math.min(batch, task.connections - i) }, (_, j) => connect(i + j))
     clients.push(...(await Promise.all(some)))
   }
   if (hold !== true) for (const client of clients) client.open()
