@@ -88,8 +88,10 @@ export const measure = async (
   /** All of them in turns: their loads are open at once, and one of them runs at a time. */
   const inTurns = async (which: Case, order: ReadonlyArray<Variant>, round: number) => {
     const some = order.filter(({ id }) => alive.has(id))
-    const { turns } = plan.effort
-    const tasks = some.map(({ id }) => alive.get(id)!.task!(which, plan.effort))
+    const { cold, turns } = plan.effort
+    // What one case has compiled, the next one needs for the most part.
+    const effort = which === cases[0] ? plan.effort : { ...plan.effort, cold: cold / 3 }
+    const tasks = some.map(({ id }) => alive.get(id)!.task!(which, effort))
     if (tasks.length === 0) return
     const patience = tasks.reduce((sum, { cold, seconds, warmUp }) => sum + warmUp + 5 * cold + 4 * seconds + 10, 60)
     const reports = await loader<ReadonlyArray<Turned | Broken>>({ tasks, turns }, patience)
