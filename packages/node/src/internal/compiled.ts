@@ -1,6 +1,6 @@
 /**
  * What Node keeps of the code that it has compiled: a worker or a copy, which is
- * this program once more, takes half of the CPU to start.
+ * this program once more, takes much less CPU to start.
  */
 import { basename, join } from "node:path"
 import { cacheFolderOf } from "./cacheFolder.ts"
