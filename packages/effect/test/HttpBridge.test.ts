@@ -241,7 +241,9 @@ describe.each(sockets)("HTTP over %s", (transport) => {
     Effect.gen(function* () {
       const [half, silent] = [yield* connect, yield* connect]
       yield* half.write("GET /hello HTT")
-      yield* until(Effect.map((yield* Web).connections, (all) => all.length === 2 && all.some(({ bytesRead }) => bytesRead > 0)))
+      yield* until(
+        Effect.map((yield* Web).connections, (all) => all.length === 2 && all.some(({ bytesRead }) => bytesRead > 0))
+      )
       const stopped = yield* stop
       yield* half.ended
       yield* silent.ended
