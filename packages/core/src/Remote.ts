@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Codec from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
-import { CurrentRequest, Incoming } from "./internal/incoming.ts"
+import { CurrentRequest, Incoming, leaving } from "./internal/incoming.ts"
 import * as policies from "./internal/policies.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
 import { onRelease } from "./internal/releasing.ts"
@@ -337,6 +337,17 @@ export const hold = (connection: Connection.Ref<never>, bytes: number): void =>
  */
 export const awaitsPeer = (request: Request.Request<unknown>, waiting: boolean): void => {
   if (request instanceof Incoming) request.awaitsPeer = waiting
+}
+
+/**
+ * Says what lets go of the streamed response of a request, which comes from elsewhere.
+ * It is called where the stream never starts: its connection has ended before its turn.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const onUnstarted = (request: Request.Request<unknown>, leave: () => void): void => {
+  if (request instanceof Incoming) leaving.set(request, leave)
 }
 
 /**

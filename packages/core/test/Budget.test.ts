@@ -10,7 +10,8 @@ import {
   Policy,
   Protocol,
   Response,
-  Server
+  Server,
+  Simulation
 } from "@socketserver/core"
 import * as Remote from "@socketserver/core/Remote"
 import * as Transport from "@socketserver/core/Transport"
@@ -501,6 +502,56 @@ describe("what a policy holds elsewhere for a connection", () => {
       assert.strictEqual(total(), 0)
       Remote.hold(refs[0]!, -10 * kib)
       assert.strictEqual(total(), 0)
+    })
+  )
+})
+
+describe("a stream from elsewhere that waits for its turn", () => {
+  it.effect("is let go of when its connection has ended, though another handler has not", () =>
+    Effect.gen(function* () {
+      let left = 0
+      const { connect, server } = yield* connected((request) =>
+        request.body === "one"
+          ? Effect.uninterruptible(Effect.never)
+          : Effect.sync(() => {
+              Remote.hold(request.connection, 10 * kib)
+              Remote.onUnstarted(request, () => {
+                left++
+                Remote.hold(request.connection, -10 * kib)
+              })
+              return Response.stream(Stream.make("never"))
+            })
+      )
+      const wire = connect()
+      wire.data("one\ntwo\n")
+      yield* turns
+      const held = () => Simulation.holdings(server).map(({ bytes }) => bytes)
+      assert.isAtLeast(held()[0]!, 10 * kib)
+      wire.gone()
+      yield* turns
+      assert.strictEqual(left, 1)
+      // The first is still at work: its connection is there, and has nothing but what it was sent.
+      assert.lengthOf(held(), 1)
+      assert.isBelow(held()[0]!, kib)
+    })
+  )
+
+  it.effect("is not, where it has started", () =>
+    Effect.gen(function* () {
+      let left = 0
+      const { connect } = yield* connected((request) =>
+        Effect.sync(() => {
+          Remote.onUnstarted(request, () => left++)
+          return Response.stream(Stream.concat(Stream.make("first"), Stream.never))
+        })
+      )
+      const wire = connect()
+      wire.data("one\n")
+      yield* turns
+      assert.strictEqual(wire.written, "first\n")
+      wire.gone()
+      yield* turns
+      assert.strictEqual(left, 0)
     })
   )
 })

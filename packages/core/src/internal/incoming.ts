@@ -283,7 +283,9 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       const last = response.close ? Response.andClose(Response.empty) : Response.empty
       return response.outcome === undefined ? last : Response.withOutcome(last, response.outcome)
     }
-    const place = timed ? Effect.andThen(this.turn, this.asks) : this.turn
+    const turn = timed ? Effect.andThen(this.turn, this.asks) : this.turn
+    const leave = leaving.get(this)
+    const place = leave === undefined ? turn : Effect.onInterrupt(turn, () => Effect.sync(leave))
     return Effect.map(Effect.andThen(place, send), end)
   }
 
@@ -316,6 +318,9 @@ const noEffect = (given: unknown): TypeError =>
       ? "The handler returned a Promise; wrap what makes it in Effect.promise"
       : `The handler returned ${kindOf(given)} and no Effect; return Effect.succeed(Response.make(…))`
   )
+
+/** What lets go of a stream that never starts, for those requests whose responses come from elsewhere. */
+export const leaving = new WeakMap<object, () => void>()
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
 

@@ -108,8 +108,9 @@ export abstract class ServerConnection<In, Out>
 
   /** So much more is held for it elsewhere, or less. */
   charge(bytes: number): void {
-    if (this.charged < 0) return
     this.aside = (this.aside ?? 0) + bytes
+    // One that has ended counts no more. It still says what was not let go of.
+    if (this.charged < 0) return
     this.charged += bytes
     this.context.budget.change(bytes)
   }

@@ -61,11 +61,13 @@ export class RemoteStream<Out> implements Response.Streamed<Out> {
   }
 
   get value(): Stream.Stream<Out> {
-    const left = Effect.sync(() => {
-      this.clear()
-      if (this.ended === undefined) this.on.left()
-    })
-    return Stream.ensuring(Stream.fromPull(Effect.succeed(this.pull)), left)
+    return Stream.ensuring(Stream.fromPull(Effect.succeed(this.pull)), Effect.sync(this.leave))
+  }
+
+  /** Nobody takes the rest, which may be all of it: what has come is let go of. */
+  readonly leave = (): void => {
+    this.clear()
+    this.on.left()
   }
 
   private readonly pull: Pull.Pull<readonly [Out, ...Array<Out>]> = Effect.suspend(() => {

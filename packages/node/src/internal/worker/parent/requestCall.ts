@@ -71,13 +71,17 @@ export class RequestCall<Out> extends Call {
       }
       case Tell.stream: {
         const line = this.line as Line
-        const left = () => this.options.cancel(this)
+        const left = () => {
+          this.forget?.()
+          this.options.cancel(this)
+        }
         const holds = (bytes: number) => Remote.hold(this.connection, bytes)
         const taken = (bytes: number) => line.tell(Ask.credit, count(bytes))
         const on = { holds, taken, waits: line.waits, left }
         this.stream = new RemoteStream<Out>(readClose(body), on, this.options.windowBytes)
-        // Its turn may never come.
-        this.forget = this.options.atEnd(left)
+        // Its turn may never come, also when all of it is here.
+        Remote.onUnstarted(this.options.request, this.stream.leave)
+        this.forget = this.options.atEnd(this.stream.leave)
         return this.options.resume(Effect.succeed(this.stream as Response.Streamed<Out>))
       }
       case Tell.done: {
@@ -109,7 +113,6 @@ export class RequestCall<Out> extends Call {
 
   private end(close: boolean, outcome: Outcome.Outcome | undefined): void {
     if (!this.finish()) return
-    this.forget?.()
     this.controls?.leave()
     if (this.stream !== undefined) return this.stream.end(close, outcome)
     this.options.resume(Effect.succeed(decorated(this.answer, close, outcome)))
@@ -117,7 +120,6 @@ export class RequestCall<Out> extends Call {
 
   private fail(error: Error): void {
     if (!this.finish()) return
-    this.forget?.()
     this.controls?.leave()
     const exit: Exit.Exit<never> = died(error)
     if (this.stream === undefined) this.options.resume(exit)
