@@ -95,6 +95,8 @@ export class World extends Context.Service<
     readonly sometimes: (what: string) => void
     /** Calls `look` after each turn of the event loop: there what always has to hold can be looked at. */
     readonly onTurn: (look: () => void) => void
+    /** Calls `look` before something that has come is handed over: to the server by `NAME<`, to its peer by `NAME>`. */
+    readonly onRead: (look: (label: string) => void) => void
     /** Says who has places elsewhere, as a pool of workers does, whenever {@link places} are asked for. */
     readonly onPlaces: (look: () => ReadonlyArray<Place>) => void
     /** What those have said. */
@@ -317,6 +319,7 @@ const start = <A, E>(program: Effect.Effect<A, E, World | Scope.Scope>, options:
       random: world.random,
       sometimes: world.sometimes,
       onTurn: (look) => void world.watchers.push(look),
+      onRead: (look) => void world.readers.push(look),
       onPlaces: (look) => void world.placing.push(look),
       places: () => world.placing.flatMap((look) => look())
     })

@@ -7,6 +7,7 @@ import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import * as Transport from "@socketserver/core/Transport"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -29,12 +30,17 @@ const answering =
   }
 
 /** A server of lines with one connection, whose peer and whose system the test is. */
-const connected = (options?: { readonly resetsOnClose?: boolean; readonly maxPipelined?: number }) =>
+const connected = (options?: {
+  readonly resetsOnClose?: boolean
+  readonly maxPipelined?: number
+  readonly writeTimeout?: Duration.Input
+}) =>
   Effect.gen(function* () {
     const wire = new Scripted(options)
     const answer = Latch.makeUnsafe()
     const { accept, listen } = listener()
-    const limits = { drainTimeout: "10 seconds", maxPipelined: options?.maxPipelined } as const
+    const { maxPipelined, writeTimeout } = options ?? {}
+    const limits = { drainTimeout: "10 seconds", maxPipelined, writeTimeout } as const
     const transport = Transport.layer(Lines, limits, listen)
     const context = yield* Layer.build(Layer.provideMerge(Lines.serve(answering(answer)), transport))
     const server = Context.get(context, Lines)
@@ -309,6 +315,19 @@ describe("a connection that closes", () => {
       assert.deepStrictEqual(wire.asked(), ["write bye", "end"])
       wire.finish()
       assert.deepStrictEqual(wire.asked(), ["destroy"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is cut off after writeTimeout without progress, where that is less than a stop may take", () =>
+    Effect.gen(function* () {
+      const { says, wire } = yield* connected({ writeTimeout: "2 seconds" })
+      wire.bytesUnsent = 4
+      yield* says("quit\n")
+      assert.deepStrictEqual(wire.asked(), ["write bye", "end"])
+      yield* TestClock.adjust(1_999)
+      assert.deepStrictEqual(wire.asked(), [])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(wire.asked(), ["reset"])
     }).pipe(Effect.scoped)
   )
 

@@ -32,6 +32,8 @@ export interface Law {
 export interface Watch {
   /** After each turn of the event loop. */
   readonly onTurn?: () => string | undefined
+  /** The server is about to take what a peer has sent, by its name. */
+  readonly onRead?: (peer: string) => string | undefined
   /** A handler begins. */
   readonly onBegin?: (request: Request.Request<unknown>) => string | undefined
   /** A handler ends that has not answered at once. */

@@ -203,6 +203,21 @@ describe("laws", () => {
     assert.match(readOn()!, /p0 is read on with more than its share, while 26100 bytes are held for all/)
   })
 
+  it("see that there was room in the middle of a turn, in which it was read on", () => {
+    const large = { connection: { ...connection }, memory: 26_000 }
+    const { onRead, onTurn } = watching(Laws.slowed, { holdings: () => [large, other] })
+    const other = { connection: { ...connection, id: 2 }, memory: 0.1 }
+    const reads = (memory: number) => {
+      large.memory = memory
+      onRead?.("p0")
+      large.memory = 26_000
+      large.connection.bytesRead += 10
+      return onTurn?.()
+    }
+    assert.deepStrictEqual([onTurn?.(), reads(26_000), reads(24_500), reads(26_000)], new Array(4).fill(undefined))
+    assert.match(reads(24_577)!, /p0 is read on/)
+  })
+
   it("see who is kept though nothing of what waits for it leaves", () => {
     const left = (peer: object) =>
       watching(Laws.gone, {

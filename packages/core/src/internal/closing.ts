@@ -55,7 +55,8 @@ export class Closing {
     this.outbox.end()
     this.wire.resume()
     if (this.outbox.isFinished) return this.closeIfSent()
-    this.watch(new Progress(this.wire, this.context.limits.closeMillis))
+    const { closeMillis, writeMillis } = this.context.limits
+    this.watch(new Progress(this.wire, Math.min(closeMillis, writeMillis)))
   }
 
   /** Something has come that nothing is made of. */

@@ -23,6 +23,8 @@ export interface Loop {
   readonly log: ((line: string) => void) | undefined
   /** Something rare has happened that somebody may want to have happened. */
   readonly sometimes?: ((what: string) => void) | undefined
+  /** A wire is about to hand over what has come. */
+  readonly reads?: ((label: string) => void) | undefined
   /** How many requests begin in a turn of it, if fewer than elsewhere. */
   readonly shares?: Partial<TurnLimits> | undefined
 }

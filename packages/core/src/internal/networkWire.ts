@@ -260,6 +260,7 @@ export class NetworkWire implements Wire.Wire {
       if (bytes === undefined) break
       this.bytesRead += bytes.length
       this.loop.log?.(`${this.label} reads ${bytes.length}`)
+      this.loop.reads?.(this.label)
       receiver.onData(bytes)
       this.read(bytes.length)
     }

@@ -161,7 +161,8 @@ export const waits = [
     holds: "its place among `maxConnections`",
     waitsFor: "reader",
     bound: "drainTimeout",
-    atMost: "`drainTimeout` without progress of its reader, and a second for its peer to close"
+    atMost:
+      "`drainTimeout`, or `writeTimeout` if that is less, without progress of its reader, and a second for its peer to close"
   },
   {
     who: "a connection that is being opened",

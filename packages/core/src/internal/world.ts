@@ -24,6 +24,8 @@ export class World implements Loop {
   turns = 0
   /** Looks at what has to hold after each turn. */
   readonly watchers: Array<() => void> = []
+  /** Look before something that has come is handed over. */
+  readonly readers: Array<(label: string) => void> = []
   /** Say who has places that are not a policy's. */
   readonly placing: Array<() => ReadonlyArray<Place>> = []
   readonly shares: Loop["shares"]
@@ -50,6 +52,10 @@ export class World implements Loop {
   }
 
   readonly sometimes = (what: string): void => void this.seen.add(what)
+
+  readonly reads = (label: string): void => {
+    for (const look of this.readers) look(label)
+  }
 
   readonly now = (): number => this.micros / 1_000
 

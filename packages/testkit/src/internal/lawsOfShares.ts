@@ -143,7 +143,13 @@ export const slowed = (run: Running): Watch => {
   /** By connection, from when on it should not be read: what it had been read, and how often it was after that. */
   const over = new Map<number, { bytesRead: number; memory: number; reads: number }>()
   let before = 0
+  const held = () => run.holdings().reduce((sum, { memory }) => sum + Math.max(0, memory), 0)
   return {
+    // There may be room in the middle of a turn: who is read then goes on as it may.
+    onRead: () => {
+      if (held() <= maxMemory * 0.75) over.clear()
+      return undefined
+    },
     // Whoever has been answered may have been read before it held so much again.
     onOutcome: () => {
       over.clear()

@@ -146,6 +146,9 @@ class Game<Self, In, Out> {
     )
     yield* Effect.forkScoped(seeing, { startImmediately: true })
     this.world.onTurn(() => this.look((watch) => watch.onTurn?.()))
+    this.world.onRead((label) => {
+      if (label.endsWith("<")) this.look((watch) => watch.onRead?.(label.slice(0, -1)))
+    })
     if (scenario.quiet) yield* this.quiet
     for (const peer of this.peers) yield* this.join(peer)
     this.world.after(scenario.heal, () => this.heal())

@@ -63,7 +63,9 @@ export const startSimulated = (setting: Setting, program: Effect.Effect<never>):
     })
     const fiber = Effect.runForkWith(Context.add(context, Remote.CurrentHost, host))(program)
     stop = () => fiber.interruptUnsafe()
-    if (chance.chance(crashes)) world.after(chance.int(1, 500), () => killed("SIGSEGV"))
+    // The first ones are ready before: otherwise it is the start of the server that fails.
+    const ready = id <= options.max ? (faults.channel ?? 0) + 1 : 0
+    if (chance.chance(crashes)) world.after(ready + chance.int(1, 500), () => killed("SIGSEGV"))
     if (chance.chance(hangs)) {
       world.after(chance.int(1, 500), () => {
         if (over) return
