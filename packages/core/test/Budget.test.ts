@@ -506,6 +506,37 @@ describe("what a policy holds elsewhere for a connection", () => {
   )
 })
 
+describe("a connection that is not read while memory is short", () => {
+  it.effect("is read on when the system has taken what was sent, of which nobody is told", () =>
+    Effect.gen(function* () {
+      const { connect, total } = yield* connected(
+        ({ body }) => (body === "hold" ? Effect.never : Effect.succeed(Response.make(body.repeat(9_500)))),
+        { maxMemory: "32KiB" }
+      )
+      connect().data("hold\n")
+      // It takes all of it at once, and says how much has not left: no event tells when it has.
+      const wire = connect()
+      wire.bytesUnsent = 0
+      wire.write = (data) => {
+        wire.bytesUnsent += data.length
+        return true
+      }
+      wire.data("abc\n")
+      yield* turns
+      assert.isAbove(total(), 0.75 * 32 * kib)
+      wire.data("hold\n")
+      yield* turns
+      assert.isTrue(wire.paused)
+      wire.bytesUnsent = 0
+      yield* turns
+      assert.isTrue(wire.paused)
+      yield* TestClock.adjust(100)
+      assert.isFalse(wire.paused)
+      assert.isBelow(total(), kib)
+    })
+  )
+})
+
 describe("a stream from elsewhere that waits for its turn", () => {
   it.effect("is let go of when its connection has ended, though another handler has not", () =>
     Effect.gen(function* () {

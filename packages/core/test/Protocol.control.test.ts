@@ -383,6 +383,29 @@ describe("a handler that waits for what its peer says about its request", () => 
     })
   )
 
+  it.effect("hears it also from the rest of a chunk in which others wait for their place", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* playing(Asking, awaiting, { maxPipelined: 1, maxBuffered: 2_048 })
+      const wire = peer()
+      // Seen in a simulated network: seed 3001015 of freed.
+      const rest = Array.from({ length: 100 }, (_, i) => `tell none ${i}\n`).join("")
+      yield* sending(wire, `ask 1 wait\nask 2\n${rest}${rest}tell 1 x\n`)
+      assert.deepStrictEqual(written(wire).slice(-2), ["1 done", "2 done"])
+    })
+  )
+
+  it.effect("gives its place to the next when it is told together with that", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* playing(Asking, awaiting, { maxPipelined: 1 })
+      const wire = peer()
+      // Seen in a simulated network: seed 3008878 of freed.
+      yield* sending(wire, "ask 1 wait\n")
+      const rest = Array.from({ length: 40 }, (_, i) => `tell none ${i}\n`).join("")
+      yield* sending(wire, `${rest}ask 2\ntell 1 x\n`)
+      assert.deepStrictEqual(written(wire).slice(-2), ["1 done", "2 done"])
+    })
+  )
+
   it.effect("keeps a place that is for one at a time no longer than six place timeouts, if others wait for it", () =>
     Effect.gen(function* () {
       const { peer } = yield* playing(Asking, awaiting, { placeTimeout: "1 second" }, Policy.sequential)

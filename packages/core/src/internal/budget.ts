@@ -23,6 +23,7 @@ interface Surroundings {
   readonly limitLog: LimitLog
   readonly tick: { readonly soon: (f: () => void) => void; readonly run: (f: () => void) => void }
   readonly afterTick: (f: () => void) => void
+  readonly after: (millis: number, f: () => void) => unknown
 }
 
 /**
@@ -46,6 +47,10 @@ export class Budget {
   private slowed = new Set<Holder>()
   private deferred = new Set<Holder>()
   private looksAgainAt = 0
+  /** Whether it looks again in a while. */
+  private looksLater = false
+  /** Whether it is known how many hold anything in this turn. */
+  private isCounted = false
 
   constructor(context: Surroundings) {
     this.context = context
@@ -79,8 +84,10 @@ export class Budget {
 
   /** Whether one with so much is not read now. It goes on when there is room. */
   slows(holder: Holder): boolean {
-    if (holder.charged <= this.share || this.sum <= this.max * 0.75) return false
+    if (this.sum <= this.max * 0.75) return false
+    if (holder.charged <= this.max / this.holders.size || holder.charged <= this.shareNow) return false
     this.slowed.add(holder)
+    this.lookLater()
     return true
   }
 
@@ -104,6 +111,18 @@ export class Budget {
     )
     if (stuck.length === 0) this.looksAgainAt = now + restMillis
     this.reset(stuck)
+  }
+
+  /** What each may hold who holds anything. They come and go more often than all of them are looked at. */
+  private get shareNow(): number {
+    if (this.isCounted) return this.share
+    this.isCounted = true
+    this.context.tick.soon(() => {
+      this.isCounted = false
+    })
+    let active = 0
+    for (const { charged } of this.holders.values()) if (charged > 0) active++
+    return (this.share = this.max / Math.max(1, active))
   }
 
   leave(holder: Holder): void {
@@ -154,6 +173,17 @@ export class Budget {
     const { deferred } = this
     this.deferred = new Set()
     for (const holder of deferred) if (!this.defers(holder)) holder.goOn()
+    if (this.slowed.size > 0) this.lookLater()
+  }
+
+  /** What the system has taken meanwhile is told by nobody, unless it was so much that a connection waits for that. */
+  private lookLater(): void {
+    if (this.looksLater) return
+    this.looksLater = true
+    this.context.after(waitMillis, () => {
+      this.looksLater = false
+      if (this.slowed.size > 0) this.look()
+    })
   }
 
   /** Resets those that hold most. */
@@ -190,6 +220,9 @@ const mostEvicted = 50
 
 // How long a peer has taken nothing that has to give way.
 const stuckMillis = 1_000
+
+// How soon those are looked at that wait for room.
+const waitMillis = 100
 
 // How long nobody is looked at after a look in vain.
 const restMillis = 10

@@ -24,6 +24,8 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   private isLate = false
   /** Whether messages are taken that were decoded. */
   private isTaking = false
+  /** Whether a request has ended meanwhile, whose place those have that wait. */
+  private hasEnded = false
   /** Whether a request came after that, which nobody will answer. */
   private hasDropped = false
   /** Requests that wait for a place in the pipeline, in their order. */
@@ -64,8 +66,10 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
 
   protected override get mayRead(): boolean {
     const { context, outbox } = this
-    if (outbox.full || context.budget.defers(this) || this.aheadBytes >= context.limits.maxBuffered) return false
-    if (this.isSpent) return false
+    if (outbox.full || context.budget.defers(this)) return false
+    // One chunk is kept however large it is: what a request at work waits for may be the rest of it.
+    const chunk = this.ahead[this.first]?.heard.bytes ?? 0
+    if (this.aheadBytes - chunk >= context.limits.maxBuffered || this.isSpent) return false
     return (this.first === this.ahead.length && this.places > 0) || !context.budget.slows(this)
   }
 
@@ -180,10 +184,16 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
 
   protected override advance(): void {
     // A control message may end a request while others are taken: what is decoded then would come before those.
-    if (this.isTaking) return
-    this.refill()
-    if (this.closing.state === "stopping" && !this.reader.isBehind) this.isLate = true
-    super.advance()
+    if (this.isTaking) {
+      this.hasEnded = true
+      return
+    }
+    do {
+      this.hasEnded = false
+      this.refill()
+      if (this.closing.state === "stopping" && !this.reader.isBehind) this.isLate = true
+      super.advance()
+    } while (this.hasEnded)
   }
 
   private pass(message: In, payload: Payload): void {
