@@ -236,7 +236,7 @@ const run = async (seed: number) => {
       [...handle.calls.prefetchedIds].map((id) => handle.calls.calls.get(id) as Asked)
     )
     same(queue.size, waiting, says)
-    const lanes = [...queue.line.peers.values()].flatMap((lanes) => [...lanes.values()])
+    const lanes = [...queue.line.peers.values()].flatMap((of) => [...of].map(([, lane]) => lane))
     same(lanes.length, queue.line.connections, says)
     const all = [...lanes.flat(), ...queue.line.returned, ...ahead]
     same(all.filter((call) => !call.isFinished).length, waiting, says)

@@ -3,9 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Turns } from "../src/internal/worker/parent/turns.ts"
 import { Asked, AskedConnection } from "./support/askedPool.ts"
 
-const setup = (...places: ReadonlyArray<readonly [connection: string, peer: string]>) => {
+type Places = ReadonlyArray<readonly [connection: string, peer: string]>
+
+const setup = (...places: Places) => setupWith(new Turns(), places)
+
+const setupWith = (turns: Turns, places: Places) => {
   const connections = new Map(places.map(([name, peer], i) => [name, new AskedConnection(i + 1, peer)]))
-  const turns = new Turns()
   let arrived = 0
   const calls = new Map<string, Asked>()
   return {
@@ -82,5 +85,51 @@ describe("calls that wait", () => {
     test.turns.sweep()
     assert.strictEqual(test.turns.connections, 1)
     assert.strictEqual(test.order(), "a2")
+  })
+})
+
+describe("calls that wait where a turn is the start of a process", () => {
+  const begin = (test: ReturnType<typeof setupWith>) => (test.turns.next() as Asked | undefined)?.text
+
+  it("are taken before others of their peer if their connection has had none, every second turn", () => {
+    const test = setupWith(
+      new Turns("firstTimersFirst"),
+      [..."abcxyz"].map((name) => [name, "one"] as const)
+    )
+    test.wait("a1 b1 c1")
+    assert.deepStrictEqual([begin(test), begin(test), begin(test)], ["a1", "b1", "c1"])
+    test.wait("a2 b2 c2 x1 y1")
+    assert.deepStrictEqual([begin(test), begin(test)], ["x1", "a2"])
+    test.wait("a3 z1 x2")
+    assert.strictEqual(test.order(), "y1 b2 z1 c2 a3 x2")
+  })
+
+  it("are taken peer by peer, whoever is new", () => {
+    const test = setupWith(new Turns("firstTimersFirst"), [
+      ["a", "one"],
+      ["b", "two"],
+      ["c", "two"],
+      ["d", "two"]
+    ])
+    test.wait("a1 b1")
+    assert.deepStrictEqual([begin(test), begin(test)], ["a1", "b1"])
+    test.wait("a2 a3 b2 c1 d1")
+    assert.strictEqual(test.order(), "a2 c1 a3 b2 d1")
+  })
+
+  it("are passed over while they may not begin, and when nobody waits for them", () => {
+    const test = setupWith(new Turns("firstTimersFirst"), [
+      ["a", "one"],
+      ["b", "one"],
+      ["c", "one"]
+    ])
+    test.wait("a1")
+    assert.strictEqual(begin(test), "a1")
+    test.wait("a2 b1 c1")
+    test.calls.get("c1")?.finish()
+    assert.strictEqual((test.turns.next((call) => (call as Asked).text !== "b1") as Asked).text, "a2")
+    test.turns.sweep()
+    assert.strictEqual(test.order(), "b1")
+    assert.strictEqual(test.turns.connections, 0)
   })
 })

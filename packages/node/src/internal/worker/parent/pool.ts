@@ -17,6 +17,7 @@ import { Pace } from "./pace.ts"
 import { Queue } from "./queue.ts"
 import { Quota } from "./quota.ts"
 import type { Setting } from "./setting.ts"
+import { Turns } from "./turns.ts"
 import type { Ending, Owner, WorkerHandle } from "./workerHandle.ts"
 
 /**
@@ -49,7 +50,9 @@ export class Pool {
     this.prefetch = options.prefetch
     this.setting = setting
     this.pace = new Pace(options.prefetch)
-    this.queue = new Queue(options.queue, () => this.holds.wantedChanged())
+    // Where each request starts a process, who comes is answered beside many that ask all the time.
+    const line = new Turns(options.fixed ? "ring" : "firstTimersFirst")
+    this.queue = new Queue(options.queue, line, () => this.holds.wantedChanged())
     this.holds = new Holds(tick, {
       millis: () => options.placeMillis,
       isWanted: (worker, { connection }) =>

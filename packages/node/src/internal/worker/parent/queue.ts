@@ -3,7 +3,7 @@ import type * as Connection from "@socketserver/core/Connection"
 import type { Room } from "@socketserver/core/Policy"
 import * as Effect from "effect/Effect"
 import type { Call } from "./call.ts"
-import { Turns } from "./turns.ts"
+import type { Turns } from "./turns.ts"
 
 /**
  * The calls that wait and how many they are, wherever they do: for whoever has
@@ -12,7 +12,7 @@ import { Turns } from "./turns.ts"
 export class Queue {
   private readonly limit: number
   /** Those that wait for whoever has room. */
-  readonly line = new Turns()
+  readonly line: Turns
   /** All that wait, and have somebody waiting for them. */
   private readonly waiting = new Set<Call>()
   /** Those whose worker had ended before it began them, and whose place there another worker has taken. */
@@ -25,8 +25,9 @@ export class Queue {
   /** Something waits that did not, or does so no more. */
   private readonly onChange: () => void
 
-  constructor(limit: number, onChange: () => void = () => {}) {
+  constructor(limit: number, line: Turns, onChange: () => void = () => {}) {
     this.limit = limit
+    this.line = line
     this.onChange = onChange
   }
 

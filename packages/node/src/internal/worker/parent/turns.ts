@@ -2,9 +2,9 @@
 import type * as Connection from "@socketserver/core/Connection"
 import * as Remote from "@socketserver/core/Remote"
 import type { Call } from "./call.ts"
+import { Lanes } from "./lanes.ts"
 
 type Ref = Connection.Ref<never>
-type Lanes = Map<Ref, Array<Call>>
 
 /**
  * Calls that wait, in rings: who asks for much waits behind his own, and delays
@@ -13,19 +13,26 @@ type Lanes = Map<Ref, Array<Call>>
 export class Turns {
   /** The first is the one whose turn is next. */
   private peers = new Map<string, Lanes>()
-  private lanes = 0
+  /** Who has had a turn, where those come first that have had none. */
+  private readonly had: WeakSet<Ref> | undefined
   /** What has come back after it had its turn; the earliest first. Few do. */
   private returned: Array<Call> = []
   private readonly keys = new WeakMap<Ref, string>()
 
+  constructor(order: "ring" | "firstTimersFirst" = "ring") {
+    this.had = order === "ring" ? undefined : new WeakSet()
+  }
+
   /** How many connections have something that waits. */
   get connections(): number {
-    return this.lanes
+    let count = 0
+    for (const lanes of this.peers.values()) count += lanes.size
+    return count
   }
 
   /** Whether another connection than this one waits. */
   hasOther(connection: Ref): boolean {
-    for (const lanes of this.peers.values()) for (const other of lanes.keys()) if (other !== connection) return true
+    for (const lanes of this.peers.values()) for (const [other] of lanes) if (other !== connection) return true
     return this.returned.some((call) => call.connection !== connection)
   }
 
@@ -62,23 +69,22 @@ export class Turns {
 
   /** Lets a call wait for its turn. */
   add(call: Call): void {
-    const peer = this.keyOf(call.connection)
+    const { connection } = call
+    const peer = this.keyOf(connection)
     let lanes = this.peers.get(peer)
-    if (lanes === undefined) this.peers.set(peer, (lanes = new Map()))
-    const lane = lanes.get(call.connection)
-    if (lane !== undefined) return void lane.push(call)
-    this.lanes++
-    lanes.set(call.connection, [call])
+    if (lanes === undefined) this.peers.set(peer, (lanes = new Lanes(this.had)))
+    const lane = lanes.get(connection)
+    if (lane === undefined) lanes.add(connection, call, "last")
+    else lane.push(call)
   }
 
   /** Lets a call of a connection of which nothing waits have the next turn of its peer, and that the next of all if nothing of it waits. */
   private addFirst(call: Call): void {
     const { connection } = call
     const peer = this.keyOf(connection)
-    const lanes = this.peers.get(peer)
-    this.lanes++
-    if (lanes !== undefined) this.peers.set(peer, new Map([[connection, [call]], ...lanes]))
-    else this.peers = new Map([[peer, new Map([[connection, [call]]])], ...this.peers])
+    let lanes = this.peers.get(peer)
+    if (lanes === undefined) this.peers = new Map([[peer, (lanes = new Lanes(this.had))], ...this.peers])
+    lanes.add(connection, call, "next")
   }
 
   /** The next whose turn it is and that may be taken; it waits no more, and its peer and its connection are the last. */
@@ -89,23 +95,11 @@ export class Turns {
       else if (may(call)) return this.returned.splice(at, 1)[0]
     }
     for (const [peer, lanes] of this.peers) {
-      for (const [connection, lane] of lanes) {
-        while (lane[0]?.isFinished === true) lane.shift()
-        const call = lane[0]
-        if (call !== undefined && !may(call)) continue
-        lanes.delete(connection)
-        if (call === undefined) {
-          this.lanes--
-          continue
-        }
-        lane.shift()
-        if (lane.length > 0) lanes.set(connection, lane)
-        else this.lanes--
-        this.peers.delete(peer)
-        if (lanes.size > 0) this.peers.set(peer, lanes)
-        return call
-      }
-      if (lanes.size === 0) this.peers.delete(peer)
+      const call = lanes.next(may)
+      if (call === undefined && lanes.size > 0) continue
+      this.peers.delete(peer)
+      if (lanes.size > 0) this.peers.set(peer, lanes)
+      if (call !== undefined) return call
     }
     return undefined
   }
@@ -121,11 +115,7 @@ export class Turns {
   sweep(): void {
     this.returned = this.returned.filter(({ isFinished }) => !isFinished)
     for (const [peer, lanes] of this.peers) {
-      for (const [connection, lane] of lanes) {
-        const left = lane.filter(({ isFinished }) => !isFinished)
-        if (left.length > 0) lanes.set(connection, left)
-        else if (lanes.delete(connection)) this.lanes--
-      }
+      lanes.sweep()
       if (lanes.size === 0) this.peers.delete(peer)
     }
   }
