@@ -150,7 +150,16 @@ export const process = (options: ProcessOptions = {}): Policy.Stateless => {
       ? undefined
       : `spares must be an integer of 0 or more, not ${spares}; leave it out for 2`)
   const most = () => (options.max === undefined ? carried(max) : max)
-  const size: Size = { kind: "process", fixed: false, most, spares, recycle: 1, each: 1, prefetch: 0 }
+  const size: Size = {
+    kind: "process",
+    fixed: false,
+    most,
+    spares,
+    startsAtOnce: availableParallelism(),
+    recycle: 1,
+    each: 1,
+    prefetch: 0
+  }
   const named = { spares: spares === 2 ? undefined : spares }
   const policy = make(max === defaultMax ? "process" : `process:${max}`, options, size, named, problem)
   return { ...policy, keepsConnections: false }
@@ -187,7 +196,10 @@ const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => 
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
 const prefetch = 4
 
-interface Size extends Pick<internal.PoolOptions, "kind" | "fixed" | "spares" | "recycle" | "each" | "prefetch"> {
+interface Size extends Pick<
+  internal.PoolOptions,
+  "kind" | "fixed" | "spares" | "startsAtOnce" | "recycle" | "each" | "prefetch"
+> {
   /** How many workers there are at most; asked where the policy is placed. */
   readonly most: () => number
 }

@@ -538,6 +538,47 @@ describe("a request that is cancelled after its turn has come", () => {
   })
 })
 
+describe("processes that start", () => {
+  it("begin a moment after each other, where others start on all cores", async () => {
+    const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
+    assert.lengthOf(test.workers, 1)
+    await test.ask("abcdef")
+    assert.lengthOf(test.workers, 2)
+    test.pass(199)
+    assert.lengthOf(test.workers, 2)
+    test.pass(1)
+    assert.lengthOf(test.workers, 3)
+    test.pass(600)
+    assert.lengthOf(test.workers, 6)
+    test.pass(1_000)
+    assert.lengthOf(test.workers, 6)
+    await close(test)
+  })
+
+  it("begin as far from each other as the cores take for what the last one has taken", async () => {
+    const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
+    test.workers[0]?.ready(500)
+    await test.ask("abcdef")
+    // One works; the places of two that start are taken at once.
+    assert.lengthOf(test.workers, 3)
+    test.pass(499)
+    assert.lengthOf(test.workers, 3)
+    test.pass(1)
+    assert.lengthOf(test.workers, 4)
+    await close(test)
+  })
+
+  it("wait for no moment once the cores have no other", async () => {
+    const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
+    await test.ask("abcd")
+    assert.lengthOf(test.workers, 2)
+    for (const worker of test.workers.slice(0, 2)) worker.ready()
+    await told
+    assert.lengthOf(test.workers, 4)
+    await close(test)
+  })
+})
+
 describe("a pool for which the system has no room", () => {
   it("waits for one of its workers to end, and starts the next soon", async () => {
     const test = setup({ fixed: false, max: 4, recycle: 1 }, 1)

@@ -64,8 +64,9 @@ export class ScriptedWorker {
     return this.given.map(({ text }) => text).join("")
   }
 
-  ready(): void {
-    this.tell(Tell.ready, 0)
+  /** Is ready, after so many milliseconds of the CPU. */
+  ready(spentMillis = 0): void {
+    this.tell(Tell.ready, spentMillis)
   }
 
   /** Wants to begin what it was given; whether it may. */

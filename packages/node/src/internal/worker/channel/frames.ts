@@ -34,6 +34,7 @@ export const Ask = {
 
 /** From the worker to the parent. */
 export const Tell = {
+  /** Under the number of milliseconds of the CPU that the start has taken, if they are known. */
   ready: 32,
   /** A message of the response. */
   message: 33,

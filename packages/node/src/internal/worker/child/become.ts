@@ -48,12 +48,18 @@ export const become = (role: Role): WorkerHost => {
     claims: new Claims(given === undefined ? fileCells(descriptors.claims) : memoryCells(given.shared)),
     onStop: stop,
     // Nobody is there to answer any more.
-    onLost: () => process.exit(0)
+    onLost: () => process.exit(0),
+    spentMillis: () => (thread ? 0 : cpuMillis())
   })
   // A thread's parent hears of it anyway.
   if (!thread)
     process.on("uncaughtExceptionMonitor", (error) => host.ends(error instanceof Error ? error.message : String(error)))
   return host
+}
+
+const cpuMillis = (): number => {
+  const { system, user } = process.cpuUsage()
+  return Math.ceil((system + user) / 1_000)
 }
 
 const pipes = (): Link =>

@@ -45,6 +45,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private taker: Remote.Taker | undefined = undefined
   private encode: Encode | undefined = undefined
   private ending = false
+  private readonly spentMillis: () => number
   /** Whether it serves, and whether all layers of its program are built: undefined where nobody will say. */
   private serves = false
   private isBuilt: boolean | undefined = undefined
@@ -59,11 +60,14 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     readonly run: (effect: Effect.Effect<unknown>) => void
     readonly onStop: () => void
     readonly onLost: () => void
+    /** How much of the CPU it has used, in milliseconds. */
+    readonly spentMillis?: () => number
   }) {
     const { claims, link, role, tick } = options
     this.service = role.service
     this.address = role.address
     this.onStop = options.onStop
+    this.spentMillis = options.spentMillis ?? (() => 0)
     this.run = options.run
     this.tick = tick
     this.windowBytes = role.windowBytes ?? defaultWindow
@@ -135,7 +139,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   }
 
   private tellReady(): void {
-    if (this.serves && this.isBuilt !== false) this.writer.add(Tell.ready, 0)
+    if (this.serves && this.isBuilt !== false) this.writer.add(Tell.ready, this.spentMillis())
   }
 
   /** What its program says of its own end leaves before that. */

@@ -43,6 +43,11 @@ export class Crew {
   private crampedAt = -Infinity
   /** Whether another one is started at the end of this turn. */
   private isGrowing = false
+  private addedAt = -Infinity
+  /** How much of a core the last start took, in milliseconds. */
+  private spentMillis = usualMillis
+  /** Whether the next start waits for its moment. */
+  private isPaced = false
   private watchers: Array<() => void> = []
 
   constructor(
@@ -106,7 +111,9 @@ export class Crew {
     const { fixed, max, spares } = this.options
     let busy = 0
     let ending = 0
+    let starting = 0
     for (const worker of this.workers) {
+      if (worker.state === "starting") starting++
       if (worker.state === "retiring" || this.demand.isDone(worker)) ending++
       else if (worker.calls.taken > 0) busy++
     }
@@ -114,7 +121,7 @@ export class Crew {
     const want = fixed
       ? max + ending + this.demand.stranded()
       : Math.min(max, busy + ending + this.demand.waiting() + spares)
-    if (this.workers.size >= want || this.isGrowing) return
+    if (this.workers.size >= want || this.isGrowing || this.waits(starting)) return
     this.add()
     if (this.workers.size >= want) return
     this.isGrowing = true
@@ -122,6 +129,24 @@ export class Crew {
       this.isGrowing = false
       this.grow()
     })
+  }
+
+  /**
+   * Whether the next start waits for its moment: more processes that start together than there
+   * are cores would all be ready together, late, and nobody would be answered until then.
+   */
+  private waits(starting: number): boolean {
+    const { fixed, startsAtOnce = Infinity } = this.options
+    // As many as the cores have time for, and again as long: handlers and ends take theirs, and each other's caches.
+    const left = this.addedAt + (2 * this.spentMillis) / startsAtOnce - this.setting.tick.now()
+    if (fixed || starting < startsAtOnce || left <= 0) return false
+    if (this.isPaced) return true
+    this.isPaced = true
+    this.setting.tick.after(left, () => {
+      this.isPaced = false
+      this.grow()
+    })
+    return true
   }
 
   /** Whether there are more than there should be, after one more was needed. */
@@ -133,8 +158,9 @@ export class Crew {
     return lasting > max + this.demand.stranded()
   }
 
-  onReady(worker: WorkerHandle): void {
+  onReady(worker: WorkerHandle, spentMillis: number): void {
     this.backoff.succeeded()
+    if (spentMillis > 0) this.spentMillis = spentMillis
     this.metrics.start(this.ageOf(worker) / 1_000)
   }
 
@@ -159,6 +185,7 @@ export class Crew {
 
   private add(): void {
     const { setting } = this
+    this.addedAt = setting.tick.now()
     const started = Result.try({ try: setting.start, catch: (error) => error })
     if (Result.isFailure(started)) {
       const reason = started.failure instanceof Error ? started.failure.message : String(started.failure)
@@ -204,6 +231,9 @@ export class Crew {
     return this.setting.tick.now() - (this.startedAt.get(worker) ?? 0)
   }
 }
+
+/** What a start takes of a core, until one has said so. */
+const usualMillis = 200
 
 /** Another worker, or what else has taken the room, may have ended by then. */
 const crampedMillis = 100

@@ -7,17 +7,17 @@ type Ring = Map<Ref, Array<Call>>
 
 /**
  * The connections of a peer of which something waits, in a ring. Where it is known who
- * had a turn before, those that had none go before others, every second turn at most: who
- * comes beside many that ask all the time waits for one of them and not for all, and
- * holds them up by no more than that, however often he comes again.
+ * had a turn before, those that had none go before others, three times in a row at most:
+ * who comes beside many that ask all the time does not wait for all of them, and
+ * they have every fourth turn, however often he comes again.
  */
 export class Lanes {
   private ring: Ring = new Map()
   /** Those of them that have had no turn yet. */
   private readonly fresh = new Set<Ref>()
   private readonly had: WeakSet<Ref> | undefined
-  /** Whether the last turn was taken before others. */
-  private hasJumped = false
+  /** How often in a row a turn was taken before others. */
+  private jumps = 0
 
   constructor(had: WeakSet<Ref> | undefined) {
     this.had = had
@@ -44,17 +44,14 @@ export class Lanes {
 
   /** The next that may be taken. Its connection is the last then. */
   next(may: (call: Call) => boolean): Call | undefined {
-    const jumps = !this.hasJumped && this.fresh.size > 0
-    this.hasJumped = false
     const [head] = this.ring.keys()
-    if (jumps) {
-      for (const connection of this.fresh) {
-        const call = this.take(connection, may)
-        if (call === undefined) continue
-        this.hasJumped = connection !== head
-        return call
-      }
+    for (const connection of this.jumps < mostJumps ? this.fresh : []) {
+      const call = this.take(connection, may)
+      if (call === undefined) continue
+      this.jumps = connection === head ? 0 : this.jumps + 1
+      return call
     }
+    this.jumps = 0
     for (const connection of this.ring.keys()) {
       const call = this.take(connection, may)
       if (call !== undefined) return call
@@ -90,3 +87,6 @@ export class Lanes {
     }
   }
 }
+
+/** How often in a row one that has had no turn goes before those that have. */
+const mostJumps = 3

@@ -9,6 +9,8 @@ export interface PoolOptions {
   readonly fixed: boolean
   /** Workers that wait, started ahead, if the number is not fixed. */
   readonly spares: number
+  /** Workers that start together, if the number is not fixed; each beyond those begins a moment after the one before. */
+  readonly startsAtOnce?: number | undefined
   /** Requests that a worker handles before it is replaced. */
   readonly recycle: number
   /** Requests that a worker handles at a time. */

@@ -141,8 +141,8 @@ export class Pool {
   /** What workers report. */
   private get owner(): Owner {
     return {
-      onReady: (worker) => {
-        this.crew.onReady(worker)
+      onReady: (worker, spentMillis) => {
+        this.crew.onReady(worker, spentMillis)
         for (const call of this.affinity.takePostponed()) this.dispatcher.bind(call)
         this.dispatcher.dispatch(worker)
         this.crew.changed()

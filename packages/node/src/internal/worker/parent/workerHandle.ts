@@ -13,7 +13,8 @@ import { WorkerCalls } from "./workerCalls.ts"
 
 /** What a worker reports to. */
 export interface Owner {
-  readonly onReady: (worker: WorkerHandle) => void
+  /** It is ready, and has used so much of the CPU until then, in milliseconds; 0 if it does not say. */
+  readonly onReady: (worker: WorkerHandle, spentMillis: number) => void
   /** It has room for another call. */
   readonly onFreed: (worker: WorkerHandle, call: Call) => void
   /** It has begun a call of which that was in doubt. */
@@ -121,7 +122,7 @@ export class WorkerHandle implements FrameReceiver {
         this.deadlines.forget("start")
         this.wasReady = true
         if (this.life === "starting") this.life = "ready"
-        return owner.onReady(this)
+        return owner.onReady(this, id)
       case Tell.freed: {
         const call = calls.release(id, "handled")
         return call === undefined ? undefined : owner.onFreed(this, call)
