@@ -322,6 +322,16 @@ describe("a stop", () => {
     assert.deepStrictEqual([copies.status, copies.said], [0, []])
   })
 
+  it("is told to a copy that began to listen as its signal came, and let that pass", () => {
+    const copies = new ScriptedCopies(1)
+    copies.supervisor.stop(143)
+    assert.deepStrictEqual(copies.last.told, ["SIGTERM"])
+    copies.last.listens()
+    assert.deepStrictEqual(copies.last.told, ["SIGTERM", "stop"])
+    copies.last.ends({ exitCode: 0 })
+    assert.deepStrictEqual([copies.status, copies.said], [0, []])
+  })
+
   it("kills a copy whose loop does not turn when its drain timeout is over", () => {
     const copies = new ScriptedCopies(1)
     copies.last.ready(3_000)

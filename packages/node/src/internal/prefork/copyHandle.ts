@@ -162,6 +162,8 @@ export class CopyHandle {
     this.pulse.heard()
     if (copy !== undefined) {
       this.listens = true
+      // The signal that it got may have come when it had begun to listen, and let it pass.
+      if (this.life === "stopping") this.child.send({ stop: true })
       this.owner.onListens(this)
     }
     if (measured !== undefined) this.owner.onMeasured(this, measured)
