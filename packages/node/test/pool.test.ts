@@ -568,6 +568,13 @@ describe("processes that start", () => {
     await close(test)
   })
 
+  it("wait for no moment where they are spares, and nobody waits", async () => {
+    const test = setup({ fixed: false, max: 8, recycle: 1, spares: 4, startsAtOnce: 2 })
+    for (let turn = 0; turn < 4; turn++) await told
+    assert.lengthOf(test.workers, 4)
+    await close(test)
+  })
+
   it("wait for no moment once the cores have no other", async () => {
     const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
     await test.ask("abcd")

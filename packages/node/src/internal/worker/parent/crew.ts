@@ -139,7 +139,8 @@ export class Crew {
     const { fixed, startsAtOnce = Infinity } = this.options
     // As many as the cores have time for, and again as long: handlers and ends take theirs, and each other's caches.
     const left = this.addedAt + (2 * this.spentMillis) / startsAtOnce - this.setting.tick.now()
-    if (fixed || starting < startsAtOnce || left <= 0) return false
+    // Where nobody waits, a spare may start beside others: it is for who comes next.
+    if (fixed || starting < startsAtOnce || left <= 0 || this.demand.waiting() === 0) return false
     if (this.isPaced) return true
     this.isPaced = true
     this.setting.tick.after(left, () => {
