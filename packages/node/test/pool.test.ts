@@ -568,6 +568,21 @@ describe("processes that start", () => {
     await close(test)
   })
 
+  it("wait for none that take far longer than their work does", async () => {
+    const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
+    await test.ask("abcde")
+    test.pass(200)
+    assert.lengthOf(test.workers, 3)
+    // Those that started first wait for something.
+    test.pass(600)
+    assert.lengthOf(test.workers, 5)
+    test.pass(10_000)
+    assert.lengthOf(test.workers, 5)
+    await test.ask("fg")
+    assert.lengthOf(test.workers, 7)
+    await close(test)
+  })
+
   it("wait for no moment where they are spares, and nobody waits", async () => {
     const test = setup({ fixed: false, max: 8, recycle: 1, spares: 4, startsAtOnce: 2 })
     for (let turn = 0; turn < 4; turn++) await told

@@ -113,7 +113,8 @@ export class Crew {
     let ending = 0
     let starting = 0
     for (const worker of this.workers) {
-      if (worker.state === "starting") starting++
+      // One that takes far longer than its work does waits for something, and leaves the cores to others.
+      if (worker.state === "starting" && this.ageOf(worker) < 4 * this.spentMillis) starting++
       if (worker.state === "retiring" || this.demand.isDone(worker)) ending++
       else if (worker.calls.taken > 0) busy++
     }
