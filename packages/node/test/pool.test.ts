@@ -555,6 +555,14 @@ describe("processes that start", () => {
     await close(test)
   })
 
+  it("begin no more once the pool is closed", async () => {
+    const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
+    await test.ask("abc")
+    assert.lengthOf(test.workers, 2)
+    await close(test)
+    assert.strictEqual(test.timers(), 0)
+  })
+
   it("begin as far from each other as the cores take for what the last one has taken", async () => {
     const test = setup({ fixed: false, max: 8, recycle: 1, startsAtOnce: 2 })
     test.workers[0]?.ready(500)

@@ -46,8 +46,8 @@ export class Crew {
   private addedAt = -Infinity
   /** How much of a core the last start took, in milliseconds. */
   private spentMillis = usualMillis
-  /** Whether the next start waits for its moment. */
-  private isPaced = false
+  /** Calls off the next start, which waits for its moment. */
+  private unpace: (() => void) | undefined = undefined
   private watchers: Array<() => void> = []
 
   constructor(
@@ -91,6 +91,7 @@ export class Crew {
   /** No worker is started any more. */
   close(): void {
     this.closed = true
+    this.unpace?.()
     this.backoff.stop()
     this.metrics.stop()
   }
@@ -142,10 +143,8 @@ export class Crew {
     const left = this.addedAt + (2 * this.spentMillis) / startsAtOnce - this.setting.tick.now()
     // Where nobody waits, a spare may start beside others: it is for who comes next.
     if (fixed || starting < startsAtOnce || left <= 0 || this.demand.waiting() === 0) return false
-    if (this.isPaced) return true
-    this.isPaced = true
-    this.setting.tick.after(left, () => {
-      this.isPaced = false
+    this.unpace ??= this.setting.tick.after(left, () => {
+      this.unpace = undefined
       this.grow()
     })
     return true
