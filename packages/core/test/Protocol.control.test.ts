@@ -19,6 +19,9 @@ const sending = (wire: Scripted, input: string, chunks: ReadonlyArray<Uint8Array
     turns
   )
 
+/** Control messages are read slowly: ten at once, and four hundred a second. */
+class Paced extends Server.Service<Paced>()("Paced", { protocol: asking({ perSecond: 400 }) }) {}
+
 const tallied = (server: Server.Server<string, string>) =>
   Effect.map(server.counts, (counts) => Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)))
 
@@ -86,6 +89,22 @@ describe("control messages", () => {
       yield* open("2")
       yield* turns
       assert.deepStrictEqual(written(wire), ["2 done", "end"])
+    })
+  )
+
+  it.effect("reach their request also where they are decoded after the half-close", () =>
+    Effect.gen(function* () {
+      const { ended, handler, open, told } = gated()
+      const { peer } = yield* playing(Paced as never, handler)
+      const wire = peer()
+      yield* sending(wire, `ask 1 listen\n${"ping x\n".repeat(10)}tell 1 x\n`)
+      wire.half()
+      yield* turns
+      assert.deepStrictEqual([told, ended], [[], []])
+      for (let i = 0; i < 20; i++) yield* Effect.andThen(TestClock.adjust(10), turns)
+      assert.deepStrictEqual([told, ended], [["tell 1 x"], ["1"]])
+      yield* open("1")
+      yield* turns
     })
   )
 
@@ -403,6 +422,23 @@ describe("a handler that waits for what its peer says about its request", () => 
       const rest = Array.from({ length: 40 }, (_, i) => `tell none ${i}\n`).join("")
       yield* sending(wire, `${rest}ask 2\ntell 1 x\n`)
       assert.deepStrictEqual(written(wire).slice(-2), ["1 done", "2 done"])
+    })
+  )
+
+  it.effect("ends by what was received before a stop, and what came behind that is answered", () =>
+    Effect.gen(function* () {
+      const { peer, server } = yield* playing(Paced as never, awaiting as never)
+      const wire = peer()
+      yield* sending(wire, `ask 1 wait\n${"ping x\n".repeat(10)}tell 1 x\nask 2\n`)
+      written(wire)
+      const stopping = yield* Effect.forkChild(server.shutdown, { startImmediately: true })
+      yield* turns
+      for (let i = 0; i < 20; i++) yield* Effect.andThen(TestClock.adjust(10), turns)
+      assert.deepStrictEqual(written(wire), ["1 done", "2 done", "end"])
+      wire.finish()
+      wire.half()
+      yield* turns
+      yield* Fiber.join(stopping)
     })
   )
 

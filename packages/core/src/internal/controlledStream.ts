@@ -24,6 +24,8 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   private isLate = false
   /** Whether messages are taken that were decoded. */
   private isTaking = false
+  /** Whether those that wait for control messages know that none will come. */
+  private isTold = false
   /** Whether a request has ended meanwhile, whose place those have that wait. */
   private hasEnded = false
   /** Whether a request came after that, which nobody will answer. */
@@ -42,7 +44,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   }
 
   protected override get hasInput(): boolean {
-    return this.first < this.ahead.length || super.hasInput
+    return this.isTaking || this.first < this.ahead.length || super.hasInput
   }
 
   override held(costs: boolean): number {
@@ -194,6 +196,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
       if (this.closing.state === "stopping" && !this.reader.isBehind) this.isLate = true
       super.advance()
     } while (this.hasEnded)
+    this.endControls()
   }
 
   private pass(message: In, payload: Payload): void {
@@ -228,7 +231,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   override controlled(incoming: Incoming<In, Out>): Controls<unknown> {
     const controls = this.controlsOf(incoming)
     // Nothing comes for it that has no id of its own, or once the peer has half-closed.
-    if (!this.isOpen || this.byId.get(this.idOf(incoming.body)) !== incoming) controls.end()
+    if (this.isInputOver || this.byId.get(this.idOf(incoming.body)) !== incoming) controls.end()
     return controls
   }
 
@@ -256,8 +259,20 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   }
 
   protected override inputEnded(): void {
-    for (const place of this.byId.values()) this.controlsOf(place as Place).end()
     super.inputEnded()
+    this.endControls()
+  }
+
+  /** Whether nothing comes any more, and all that has come is decoded. */
+  private get isInputOver(): boolean {
+    return !this.isOpen && !this.reader.isBehind
+  }
+
+  /** Tells those that wait for control messages that none will come. */
+  private endControls(): void {
+    if (this.isTold || !this.isInputOver) return
+    this.isTold = true
+    for (const place of this.byId.values()) this.controlsOf(place as Place).end()
   }
 
   protected override release(): void {
