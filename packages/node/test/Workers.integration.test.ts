@@ -168,7 +168,7 @@ os.execve(sys.argv[1], sys.argv[1:],
     Effect.gen(function* () {
       const random = yield* seeded
       const { env, pids } = mark()
-      const { port, server } = yield* serving("whoami", { ...env, POLICY: "pool:4", DELAY: "2 millis" })
+      const { port, server } = yield* serving("whoami", { ...env, POLICY: "pool:4", DELAY: "10 millis" })
       yield* eventually(() => pids().length === 6)
       yield* askAll(port, 20)
       const before = descriptors(server.pid)

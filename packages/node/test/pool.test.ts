@@ -35,6 +35,7 @@ const setup = (some: Partial<PoolOptions> = {}, room = Infinity) => {
   return {
     pool,
     workers,
+    tick,
     /** Lets so many milliseconds pass. */
     pass: (millis: number) => tick.advance(millis),
     timers: () => tick.pending,
@@ -570,6 +571,31 @@ describe("processes that start", () => {
     // One works; the places of two that start are taken at once.
     assert.lengthOf(test.workers, 3)
     test.pass(499)
+    assert.lengthOf(test.workers, 3)
+    test.pass(1)
+    assert.lengthOf(test.workers, 4)
+    await close(test)
+  })
+
+  it("are not kept waiting by what an earlier start took, once a later one took less", async () => {
+    const test = setup({ fixed: false, max: 40, recycle: 1, startsAtOnce: 2 })
+    test.workers[0]?.ready(5_000)
+    await test.ask("abcdef")
+    assert.lengthOf(test.workers, 3)
+    test.workers[1]?.ready(100)
+    await told
+    assert.lengthOf(test.workers, 4)
+    test.pass(1_000)
+    assert.isAbove(test.workers.length, 4)
+    await close(test)
+  })
+
+  it("begin a whole millisecond later where less is left of their moment", async () => {
+    const test = setup({ fixed: false, max: 12, recycle: 1, startsAtOnce: 3 })
+    test.tick.least = 1
+    await test.ask("abc")
+    test.pass(133)
+    await test.ask("d")
     assert.lengthOf(test.workers, 3)
     test.pass(1)
     assert.lengthOf(test.workers, 4)

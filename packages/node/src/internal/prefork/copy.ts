@@ -28,6 +28,7 @@ class Copy {
   private readonly gathering = new Map<number, (all: ReadonlyArray<Metric.Metric.Snapshot>) => void>()
   /** What is done when it is ready; undefined where it is, or need not wait for that. */
   private starting: Array<() => void> | undefined
+  private isSignalled = false
   private stopper: (() => void) | undefined = undefined
 
   constructor(standing: Standing, isBeside: boolean) {
@@ -37,7 +38,10 @@ class Copy {
     // What was handed to the supervisor is this copy's too.
     if (process.env["LISTEN_PID"] === String(process.ppid)) process.env["LISTEN_PID"] = String(process.pid)
     // Whoever signals all processes of a program means the program: its supervisor decides.
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, noop)
+    for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, noop)
+    process.on("SIGTERM", () => {
+      this.isSignalled = true
+    })
     process.on("message", (told: Told | Partial<Answered>, handle) => {
       if ("ping" in told) return this.say({ pong: { debugged: isDebugged() } })
       if ("measure" in told) return this.say({ measured: pack(ofThisProcess()) })
@@ -163,8 +167,8 @@ class Copy {
   }
 
   private stop(): void {
-    // Whatever else in the program waits for that signal has not got it.
-    process.emit("SIGTERM", "SIGTERM")
+    // Whatever else in the program waits for that signal has not got it, unless the system has sent it.
+    if (!this.isSignalled) process.emit("SIGTERM", "SIGTERM")
     if (this.stopper === undefined) process.exit(0)
     this.stopper()
   }

@@ -48,6 +48,7 @@ export class Crew {
   private spentMillis = usualMillis
   /** Calls off the next start, which waits for its moment. */
   private unpace: (() => void) | undefined = undefined
+  private nextAt = Infinity
   private watchers: Array<() => void> = []
 
   constructor(
@@ -139,12 +140,18 @@ export class Crew {
    */
   private waits(starting: number): boolean {
     const { fixed, startsAtOnce = Infinity } = this.options
-    // As many as the cores have time for, and again as long: handlers and ends take theirs, and each other's caches.
-    const left = this.addedAt + (2 * this.spentMillis) / startsAtOnce - this.setting.tick.now()
     // Where nobody waits, a spare may start beside others: it is for who comes next.
-    if (fixed || starting < startsAtOnce || left <= 0 || this.demand.waiting() === 0) return false
-    this.unpace ??= this.setting.tick.after(left, () => {
-      this.unpace = undefined
+    if (fixed || starting < startsAtOnce || this.demand.waiting() === 0) return false
+    // As many as the cores have time for, and again as long: handlers and ends take theirs, and each other's caches.
+    const due = this.addedAt + (2 * this.spentMillis) / startsAtOnce
+    const left = due - this.setting.tick.now()
+    if (left <= 0) return false
+    // A later start may have taken less, so that the moment has come closer.
+    if (this.nextAt <= due) return true
+    this.unpace?.()
+    this.nextAt = due
+    this.unpace = this.setting.tick.after(Math.max(1, left), () => {
+      this.nextAt = Infinity
       this.grow()
     })
     return true
