@@ -42,9 +42,10 @@ const arrived = Effect.flatMap(Suspect, (server) => server.connections).pipe(
 
 const ask = (line: string) => Effect.scoped(Effect.flatMap(Suspect.client, (client) => client.send(line)))
 
-/** Nothing else happens in this program until it is so. */
+/** Nothing else happens in this program until it is so. What does not come fails the test, instead of holding up all others. */
 const block = (until: () => boolean) => {
-  while (!until());
+  const end = performance.now() + 20_000
+  while (!until()) if (performance.now() > end) throw new Error("what is waited for has not come in twenty seconds")
 }
 
 const count = (tag: "Completed" | "WorkerCrashed" | "Cancelled") =>
@@ -209,8 +210,8 @@ describe.each(kinds)("what a $kind is given ahead", ({ make }) => {
       yield* ask("compute 1")
       const first = yield* asked("compute 40")
       const second = yield* held
-      // Both have left.
-      yield* Effect.andThen(arrived, turn)
+      // Both have left, which takes more turns than one now and then.
+      yield* Effect.andThen(arrived, Effect.repeat(turn, { times: 20 }))
       const start = performance.now()
       // The second has begun, and the deadline of the first is over, when this program hears of either.
       yield* Effect.sync(() => block(() => second.hasBegun() && performance.now() - start > 500))
