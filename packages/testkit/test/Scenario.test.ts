@@ -218,19 +218,6 @@ describe("laws", () => {
     assert.match(reads(24_577)!, /p0 is read on/)
   })
 
-  it("see that what is read of a server that stops is kept, or thrown away", () => {
-    const large = { connection: { ...connection }, memory: 26_000 }
-    const other = { connection: { ...connection, id: 2 }, memory: 100 }
-    const { onTurn } = watching(Laws.slowed, { holdings: () => [large, other], stoppedAt: () => 1 })
-    const reads = (kept: number) => {
-      large.connection.bytesRead += 10
-      large.memory += kept
-      return onTurn?.()
-    }
-    assert.deepStrictEqual([onTurn?.(), reads(0), reads(0), reads(0), reads(10)], new Array(5).fill(undefined))
-    assert.match(reads(10)!, /p0 is read on/)
-  })
-
   it("see who is kept though nothing of what waits for it leaves", () => {
     const left = (peer: object) =>
       watching(Laws.gone, {

@@ -167,8 +167,7 @@ export const slowed = (run: Running): Watch => {
         const since = over.get(id)
         if (memory <= share || inFlight === 0 || memory < (since?.memory ?? 0)) over.delete(id)
         else if (since === undefined) over.set(id, { bytesRead, memory, reads: 0 })
-        // Once a server stops it reads what nothing is made of, so that a peer comes to its end.
-        else if (bytesRead > since.bytesRead && (run.stoppedAt() === undefined || memory > since.memory)) {
+        else if (bytesRead > since.bytesRead) {
           over.set(id, { bytesRead, memory, reads: since.reads + 1 })
           // What has come in the turn in which it came to hold so much is taken.
           if (since.reads > 0) {
