@@ -14,14 +14,10 @@ export class Closing {
   state: State = "open"
   private readonly wire: Wire.Wire
   private readonly outbox: Outbox<never>
-  private readonly context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">
+  private readonly context: Pick<ServerContext<never, never>, "after" | "limits">
   private cancelTimer: (() => void) | undefined = undefined
 
-  constructor(
-    wire: Wire.Wire,
-    outbox: Outbox<never>,
-    context: Pick<ServerContext<never, never>, "after" | "discards" | "limits">
-  ) {
+  constructor(wire: Wire.Wire, outbox: Outbox<never>, context: Pick<ServerContext<never, never>, "after" | "limits">) {
     this.wire = wire
     this.outbox = outbox
     this.context = context
@@ -57,11 +53,6 @@ export class Closing {
     if (this.outbox.isFinished) return this.closeIfSent()
     const { closeMillis, writeMillis } = this.context.limits
     this.watch(new Progress(this.wire, Math.min(closeMillis, writeMillis)))
-  }
-
-  /** Something has come that nothing is made of. */
-  discard(chunk: Uint8Array): void {
-    if (!this.answers && !this.isOver) this.context.discards.took(this.wire, chunk.length)
   }
 
   /** Closes the connection, if everything that is to leave has left. */

@@ -4,8 +4,8 @@
  *
  * - `open`: requests are read and answered.
  * - `halfClosed`: the peer sends no more; what it has sent is answered.
- * - `stopping`: nothing more is read, because the server stops or the input
- *   cannot be decoded; what was received is answered. The peer may still send.
+ * - `stopping`: nothing more counts, because the server stops or the input
+ *   cannot be decoded; what was received is answered. What the peer still sends is thrown away.
  * - `draining`: no more is answered. What was written leaves; then the peer gets
  *   a moment to close its end, since closing while it sends would reset the
  *   connection and may cost it our last reply (RFC 1122, 4.2.2.13).

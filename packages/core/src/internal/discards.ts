@@ -1,14 +1,17 @@
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 
+/** Who is read, or not for a moment. */
+type Read = Pick<Wire.Wire, "pause" | "resume">
+
 /**
- * What peers send behind their last answer. It is read, since a close with something
- * unread is a reset, and nothing is made of it; but so much in a moment at most, of
- * all of them: what was read is memory until it is collected.
+ * What peers send behind the last request that counts. It is read, since a close with
+ * something unread is a reset, and nothing is made of it; but so much in a moment at
+ * most, of all of them: what was read is memory until it is collected.
  */
 export class Discards {
   private readonly context: Pick<ServerContext<never, never>, "after" | "now">
-  private readonly waiting = new Set<Wire.Wire>()
+  private readonly waiting = new Set<Read>()
   private since = -Infinity
   private bytes = 0
 
@@ -17,7 +20,7 @@ export class Discards {
   }
 
   /** So much has come. More of it is not read before the moment is over, where this was too much. */
-  took(wire: Wire.Wire, bytes: number): void {
+  took(read: Read, bytes: number): void {
     const { context, waiting } = this
     const now = context.now()
     if (now - this.since >= momentMillis) {
@@ -26,15 +29,15 @@ export class Discards {
     }
     this.bytes += bytes
     if (this.bytes <= most) return
-    wire.pause()
+    read.pause()
     if (waiting.size === 0) context.after(this.since + momentMillis - now, this.goOn)
-    waiting.add(wire)
+    waiting.add(read)
   }
 
   private readonly goOn = (): void => {
     const all = [...this.waiting]
     this.waiting.clear()
-    for (const wire of all) wire.resume()
+    for (const read of all) read.resume()
   }
 }
 

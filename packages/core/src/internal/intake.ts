@@ -36,6 +36,8 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   isTaken = false
   /** Somebody will take them, and cannot yet. */
   private expected = 0
+  /** Nobody has taken any yet, and whoever builds the server may be about to: so it waits some turns for that when it stops. */
+  private isNew = true
   private readonly waiting = new Waiters()
   /** Of the connections that wait, how many nobody waits for any more. */
   private stale = 0
@@ -210,6 +212,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private get entering(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.consumers++
+      this.isNew = false
       this.isTaken = true
       this.waiting.end()
     })
@@ -226,6 +229,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   /** Until the returned function is called somebody is about to take them: what comes meanwhile waits, also for a stop. */
   expect(): () => void {
     this.expected++
+    this.isNew = false
     let once = () => {
       once = () => {}
       this.expected--
@@ -246,6 +250,13 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   stop(): void {
     this.stopping = true
     this.dropDeserted()
+    if (this.isNew && this.ring.size > 0) this.giveTurns(turnsToServe)
+  }
+
+  private giveTurns(turns: number): void {
+    if (turns > 0 && this.isNew) return this.context.afterTick(() => this.giveTurns(turns - 1))
+    this.isNew = false
+    this.dropDeserted()
   }
 
   /** Nothing will come any more. */
@@ -257,7 +268,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   }
 
   private get isDeserted(): boolean {
-    return this.stopping && this.consumers === 0 && this.expected === 0
+    return this.stopping && this.consumers === 0 && this.expected === 0 && !this.isNew
   }
 
   private dropDeserted(): void {
@@ -272,6 +283,9 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
 const hasWaiting = ({ hasWaiting }: { readonly hasWaiting: boolean }): boolean => hasWaiting
 
 const ended: Ended = Exit.fail(Cause.Done())
+
+// For how many turns of the event loop a server that stops before anybody has served it waits for that.
+const turnsToServe = 32
 
 // How many requests begin between two looks at the clock, at most.
 const mostUnlooked = 16

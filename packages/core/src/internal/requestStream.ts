@@ -29,7 +29,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   onData(chunk: Uint8Array): void {
-    if (!this.isOpen) return this.closing.discard(chunk)
+    if (!this.isOpen) return this.discard(chunk)
     if (this.onHeard !== undefined) this.heardFirst()
     const heard = new Heard(this.context.now())
     heard.bytes = chunk.length

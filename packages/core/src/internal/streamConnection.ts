@@ -72,6 +72,21 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.closing.closeIfSent()
   }
 
+  /** Something has come that nothing is made of: it is read no faster than others, nor when they would not be. */
+  protected discard(chunk: Uint8Array): void {
+    if (this.isOver) return
+    this.context.discards.took(this, chunk.length)
+    this.progress()
+  }
+
+  pause(): void {
+    this.wire.pause()
+  }
+
+  resume(): void {
+    if (!this.closing.answers || this.isReading) this.wire.resume()
+  }
+
   /** The peer sends no more. */
   protected inputEnded(): void {
     this.endsWith("peer")
