@@ -17,6 +17,11 @@ export interface Holder {
   evict(): void
 }
 
+interface Holders {
+  readonly size: number
+  readonly all: ReadonlyArray<Holder>
+}
+
 interface Surroundings {
   readonly now: () => number
   readonly limits: { readonly maxMemory: number }
@@ -35,7 +40,7 @@ interface Surroundings {
  */
 export class Budget {
   private readonly context: Surroundings
-  private holders: ReadonlyMap<unknown, Holder> = new Map()
+  private holders: Holders = { size: 0, all: [] }
   private onChange: () => void = () => {}
   private sum = 0
   private share = Infinity
@@ -57,7 +62,7 @@ export class Budget {
   }
 
   /** Whose connections they are; `onChange` is told when it is tight, and when no more. */
-  watch(holders: ReadonlyMap<unknown, Holder>, onChange: () => void): void {
+  watch(holders: Holders, onChange: () => void): void {
     this.holders = holders
     this.onChange = onChange
   }
@@ -106,9 +111,7 @@ export class Budget {
   makeRoom(): void {
     const now = this.context.now()
     if (!this.isTight || now < this.looksAgainAt) return
-    const stuck = largestFirst(
-      [...this.holders.values()].filter((each) => now - (each.stuckSince ?? now) >= stuckMillis)
-    )
+    const stuck = largestFirst(this.holders.all.filter((each) => now - (each.stuckSince ?? now) >= stuckMillis))
     if (stuck.length === 0) this.looksAgainAt = now + restMillis
     this.reset(stuck)
   }
@@ -121,7 +124,7 @@ export class Budget {
       this.isCounted = false
     })
     let active = 0
-    for (const { charged } of this.holders.values()) if (charged > 0) active++
+    for (const { charged } of this.holders.all) if (charged > 0) active++
     return (this.share = this.max / Math.max(1, active))
   }
 
@@ -154,7 +157,7 @@ export class Budget {
   private readonly look = (): void => {
     this.armed = false
     let active = 0
-    for (const holder of this.holders.values()) {
+    for (const holder of this.holders.all) {
       holder.account()
       if (holder.charged > 0) active++
     }
@@ -188,7 +191,7 @@ export class Budget {
 
   /** Resets those that hold most. */
   private evict(): void {
-    const largest = largestFirst([...this.holders.values()])
+    const largest = largestFirst(this.holders.all)
     this.evicting = false
     this.reset(largest)
     if (this.sum <= this.max * 0.9 || largest.length <= mostEvicted) return

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Outcome from "../Outcome.ts"
+import type { Connections } from "./connections.ts"
 import type { ServerContext } from "./context.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 
@@ -9,13 +10,13 @@ import type { ServerConnection } from "./serverConnection.ts"
  */
 export class Callers<In, Out> {
   private readonly context: ServerContext<In, Out>
-  private readonly connections: ReadonlyMap<number, ServerConnection<In, Out>>
+  private readonly connections: Connections<ServerConnection<In, Out>>
   /** How many wait, whichever handler they are in. */
   private waiting = 0
   /** The requests of such handlers, with how often each waits. */
   private readonly requests = new Map<object, number>()
 
-  constructor(context: ServerContext<In, Out>, connections: ReadonlyMap<number, ServerConnection<In, Out>>) {
+  constructor(context: ServerContext<In, Out>, connections: Connections<ServerConnection<In, Out>>) {
     this.context = context
     this.connections = connections
   }
@@ -27,7 +28,7 @@ export class Callers<In, Out> {
 
   /** Whether a handler is at work that does not wait for the end itself. */
   get othersWork(): boolean {
-    for (const connection of this.connections.values()) {
+    for (const connection of this.connections.all) {
       if (connection.line.isAtWork((request) => !this.requests.has(request))) return true
     }
     return false

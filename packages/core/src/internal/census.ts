@@ -7,6 +7,11 @@ interface Counted {
   readonly peerKey: string
 }
 
+/** Those that are connections. */
+interface Standing {
+  readonly all: ReadonlyArray<Counted>
+}
+
 /**
  * How many connections each peer has, and how many more are being opened.
  *
@@ -15,10 +20,10 @@ interface Counted {
  */
 export class Census {
   private byPeer: Map<string, Counts> | undefined = undefined
-  private readonly connections: ReadonlyMap<number, Counted>
+  private readonly connections: Standing
   private readonly openings: () => Iterable<Counted>
 
-  constructor(connections: ReadonlyMap<number, Counted>, openings: () => Iterable<Counted>) {
+  constructor(connections: Standing, openings: () => Iterable<Counted>) {
     this.connections = connections
     this.openings = openings
   }
@@ -44,7 +49,7 @@ export class Census {
 
   private begin(): void {
     this.byPeer = new Map()
-    for (const connection of this.connections.values()) this.add("connections", connection)
+    for (const connection of this.connections.all) this.add("connections", connection)
     for (const opening of this.openings()) this.add("opening", opening)
     if (this.byPeer.size === 0) this.byPeer = undefined
   }

@@ -121,7 +121,7 @@ export class Engine<In, Out> {
     const { context, gate } = this
     context.limits = limits
     // What is waited for is told by the limits: each is looked at anew.
-    for (const connection of gate.connections.values()) context.deadlines.by(connection, context.now() + 1)
+    for (const connection of gate.connections.all) context.deadlines.by(connection, context.now() + 1)
     gate.limited()
     this.senders.limited()
     context.shares.limited()
@@ -180,7 +180,7 @@ export class Engine<In, Out> {
       const ended = exit._tag === "Success" ? exit.value : exit
       if (ended._tag === "Success") return
       // What ends with its connection is no failure; one that is still there would have no handler.
-      if (Cause.hasInterruptsOnly(ended.cause) && !this.gate.connections.has(connection.id)) return
+      if (Cause.hasInterruptsOnly(ended.cause) && !this.gate.connections.has(connection)) return
       const refused = ended.cause.reasons.find(Cause.isFailReason)?.error as Outcome.Refused | undefined
       context.ledger.record(refused ?? Outcome.failed(ended.cause), undefined, connection)
       context.run(connection.close)

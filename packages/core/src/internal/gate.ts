@@ -7,6 +7,7 @@ import * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Transport from "../Transport.ts"
 import type * as Wire from "../Wire.ts"
+import { Connections } from "./connections.ts"
 import type { ServerContext } from "./context.ts"
 import { ControlledStream } from "./controlledStream.ts"
 import { DatagramConnection } from "./datagramConnection.ts"
@@ -32,7 +33,7 @@ import { type Verifying, verifying } from "./verifying.ts"
  * connections, at once or after their {@link Openings}, the others are refused.
  */
 export class Gate<In, Out> {
-  readonly connections = new Map<number, ServerConnection<In, Out>>()
+  readonly connections = new Connections<ServerConnection<In, Out>>()
   /** Connections that have been let in since the start; datagrams are none. */
   admitted = 0
   /** Connections and datagrams that have arrived since the start, let in or not. */
@@ -62,7 +63,7 @@ export class Gate<In, Out> {
     this.onConnected = onConnected
     this.openings = new Openings(context, this.census, () => this.regulate())
     this.lookout = new Lookout(context, this.connections)
-    this.room = new Room(context, () => [...this.connections.values(), ...this.openings.arrivals])
+    this.room = new Room(context, () => [...this.connections.all, ...this.openings.arrivals])
     this.farewells = new Farewells(context as never)
     this.capacity = new Capacity(context, this.census, () => this.connections.size + this.openings.size)
     this.queue = new PeerQueue(context, this.census, this.capacity)
@@ -342,7 +343,7 @@ export class Gate<In, Out> {
   }
 
   private register(connection: ServerConnection<In, Out>): void {
-    this.connections.set(connection.id, connection)
+    this.connections.add(connection)
     this.context.traffic.came(connection)
     this.census.came("connections", connection)
     this.regulate()
@@ -351,7 +352,7 @@ export class Gate<In, Out> {
 
   /** A connection has ended; whether it was one. */
   release(connection: ServerConnection<In, Out>): boolean {
-    const was = this.connections.delete(connection.id)
+    const was = this.connections.delete(connection)
     if (was) {
       this.context.traffic.left(connection)
       this.census.left("connections", connection)

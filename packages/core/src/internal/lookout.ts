@@ -1,3 +1,4 @@
+import type { Connections } from "./connections.ts"
 import type { ServerContext } from "./context.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 
@@ -8,13 +9,13 @@ import type { ServerConnection } from "./serverConnection.ts"
  */
 export class Lookout<In, Out> {
   private readonly context: Pick<ServerContext<In, Out>, "after" | "afterTick">
-  private readonly connections: ReadonlyMap<number, ServerConnection<In, Out>>
+  private readonly connections: Connections<ServerConnection<In, Out>>
   private state: "idle" | "armed" | "ended" = "idle"
   private cancel: () => void = () => {}
 
   constructor(
     context: Pick<ServerContext<In, Out>, "after" | "afterTick">,
-    connections: ReadonlyMap<number, ServerConnection<In, Out>>
+    connections: Connections<ServerConnection<In, Out>>
   ) {
     this.context = context
     this.connections = connections

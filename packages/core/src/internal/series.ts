@@ -94,7 +94,7 @@ const describe = <In, Out>({ context, gate, readiness }: Engine<In, Out>, into: 
   }
   for (const flow of traffic.flows) {
     const { counts, handling, listener, refusals } = flow
-    const all = () => [...gate.connections.values()].filter((each) => traffic.of(each.listener) === flow)
+    const all = () => gate.connections.all.filter((each) => traffic.of(each.listener) === flow)
     const sum = (of: (each: ReturnType<typeof all>[number]) => number) => () =>
       all().reduce((sum, each) => sum + of(each), 0)
     const moved = (direction: "read" | "written", gone: () => number, bytes: () => number) =>

@@ -34,6 +34,7 @@ export abstract class ServerConnection<In, Out>
   readonly activity: Activity
   readonly line: Line<In, Out> = new Line(this)
   dueAt = never
+  slot = -1
   queuedAt = never
   private readonly handlers = new Handlers()
   // Only where a peer is set up, and until it is.
