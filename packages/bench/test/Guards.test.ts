@@ -11,10 +11,9 @@ describe("a request of 16 outstanding", () => {
   }
 })
 
-for (const what of ["datagrams", "connections"] as const) {
+for (const [what, all] of Object.entries(figures.promoted)) {
   describe(`each of 100,000 short-lived ${what}`, () => {
-    for (const handler of handlers) {
-      const figure = figures.promoted[what][handler]
+    for (const [handler, figure] of Object.entries(all)) {
       it(`leaves about ${figure} bytes in the old generation (${handler})`, () =>
         hold(`promoted.${what}.${handler}`, figure, promoted(what, handler), { bytes: 16 }))
     }

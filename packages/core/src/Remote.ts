@@ -18,6 +18,7 @@ import type * as Connection from "./Connection.ts"
 import { CurrentRequest, Incoming, leaving } from "./internal/incoming.ts"
 import * as policies from "./internal/policies.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
+import * as passing from "./internal/passing.ts"
 import { onRelease } from "./internal/releasing.ts"
 import * as relays from "./internal/relay.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
@@ -384,3 +385,13 @@ const copyKey = Symbol.for("@socketserver/core/Remote/copy")
 const copiesKey = Symbol.for("@socketserver/core/Remote/copies")
 
 const copyOf = () => (globalThis as { readonly [copyKey]?: { readonly id: number; readonly silent: boolean } })[copyKey]
+
+/**
+ * A `Map` of what comes and goes, such as the requests that a worker has. Of what passes
+ * through a `Map` of V8, all survives until a full collection once its table has got
+ * into the old generation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Passing<K, V> extends passing.Passing<K, V> {}

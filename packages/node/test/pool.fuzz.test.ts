@@ -143,7 +143,7 @@ class Simulated {
 }
 
 interface Inside {
-  readonly queue: { readonly size: number; readonly line: Turns; readonly waiting: ReadonlySet<Asked> }
+  readonly queue: { readonly size: number; readonly line: Turns; readonly waiting: ReadonlyMap<Asked, true> }
   readonly crew: { readonly workers: ReadonlySet<{ readonly calls: InsideCalls }> }
 }
 
@@ -155,7 +155,7 @@ interface Turns {
 
 interface InsideCalls {
   readonly taken: number
-  readonly prefetchedIds: ReadonlySet<number>
+  readonly prefetchedIds: ReadonlyMap<number, true>
   readonly contested: ReadonlySet<number>
   readonly calls: ReadonlyMap<number, Asked>
   readonly slots: { readonly taken: ReadonlyMap<number, number>; readonly free: ReadonlyArray<number> }
@@ -233,7 +233,7 @@ const run = async (seed: number) => {
   const check = () => {
     const waiting = calls.filter((call) => queue.waiting.has(call)).length
     const ahead = [...handles].flatMap((handle) =>
-      [...handle.calls.prefetchedIds].map((id) => handle.calls.calls.get(id) as Asked)
+      [...handle.calls.prefetchedIds.keys()].map((id) => handle.calls.calls.get(id) as Asked)
     )
     same(queue.size, waiting, says)
     const lanes = [...queue.line.peers.values()].flatMap((of) => [...of].map(([, lane]) => lane))

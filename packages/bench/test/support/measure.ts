@@ -20,8 +20,7 @@ const newSpace = (megabytes: number) => [`--min-semi-space-size=${megabytes}`, `
 export const allocated = (handler: string): number => run("allocation.ts", [handler], newSpace(256))
 
 /** Bytes that each of 100,000 leaves in the old generation. */
-export const promoted = (what: "datagrams" | "connections", handler: string): number =>
-  run("promotion.ts", [what, handler], smallHeap)
+export const promoted = (what: string, handler: string): number => run("promotion.ts", [what, handler], smallHeap)
 
 /** The same of what comes through the system's sockets. */
 export const promotedOver = (transport: "udp" | "unix"): number => run("sockets.ts", [transport], smallHeap)

@@ -1,11 +1,13 @@
 /** A transport without a network: what it does itself allocates next to nothing, so that what is counted is the library's. */
 import * as Endpoint from "@socketserver/core/Endpoint"
+import * as Policy from "@socketserver/core/Policy"
 import * as Peer from "@socketserver/core/Peer"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
+import * as WorkerPolicy from "@socketserver/node/WorkerPolicy"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -89,13 +91,21 @@ export const datagram = (answered: () => void): Wire.Datagram => ({
   }
 })
 
-class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+export class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
+
+const yields = (request: { readonly body: string }) => Effect.as(Effect.yieldNow, Response.make(request.body))
 
 const handlers = {
   /** A handler that answers at once. */
   atOnce: Echo.serve((request) => Effect.succeed(Response.make(request.body))),
   /** A handler that yields once. */
-  yields: Echo.serve((request) => Effect.as(Effect.yieldNow, Response.make(request.body)))
+  yields: Echo.serve(yields),
+  /** The same, one after the other of a connection, or of a key; and in a thread. */
+  connection: Echo.serve(yields, { policy: Policy.connection() }),
+  keyed: Echo.serve(yields, { policy: Policy.keyed() }),
+  thread: Echo.serve(yields, {
+    policy: WorkerPolicy.thread({ size: 1, entry: new URL("worker.ts", import.meta.url) })
+  })
 }
 
 export type HandlerName = keyof typeof handlers

@@ -3,6 +3,7 @@ import * as Exit from "effect/Exit"
 import type * as Connection from "../Connection.ts"
 import type { Correlation } from "../Protocol.ts"
 import type { Taker } from "./input.ts"
+import { Passing } from "./passing.ts"
 
 /** What is done with the answer, or with the reason why there is none. */
 export type Answered<Receive> = (exit: Exit.Exit<Receive, Connection.ConnectionError | Cause.Done>) => void
@@ -13,7 +14,7 @@ export class Answers<Receive> implements Taker<Receive> {
   /** How many requests have been written whose answers are awaited. */
   awaited = 0
   /** Who waits for the answer with an id. Those who gave up wait on, so that their late answer is nobody else's. */
-  private readonly byId = new Map<unknown, Answered<Receive>>()
+  private readonly byId = new Passing<unknown, Answered<Receive>>()
   /** How many answers to an id may still come that nobody waits for, where they may also be lost. */
   private readonly late = new Map<unknown, number>()
 

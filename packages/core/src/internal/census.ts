@@ -1,4 +1,5 @@
 import type * as Transport from "../Transport.ts"
+import { Passing } from "./passing.ts"
 
 type Counts = { -readonly [K in keyof Transport.PeerCounts]: Transport.PeerCounts[K] }
 
@@ -19,7 +20,7 @@ interface Standing {
  * counted before somebody asks, and from then on until nobody is there any more.
  */
 export class Census {
-  private byPeer: Map<string, Counts> | undefined = undefined
+  private byPeer: Passing<string, Counts> | undefined = undefined
   private readonly connections: Standing
   private readonly openings: () => Iterable<Counted>
 
@@ -48,7 +49,7 @@ export class Census {
   }
 
   private begin(): void {
-    this.byPeer = new Map()
+    this.byPeer = new Passing()
     for (const connection of this.connections.all) this.add("connections", connection)
     for (const opening of this.openings()) this.add("opening", opening)
     if (this.byPeer.size === 0) this.byPeer = undefined

@@ -10,6 +10,7 @@ import { Pace } from "./pace.ts"
 import { RequestStream } from "./requestStream.ts"
 import { Unencodable } from "./unencodable.ts"
 import type { Framed } from "./writing.ts"
+import { Passing } from "./passing.ts"
 
 /**
  * A connection of a protocol that has control messages. They have to be read also
@@ -35,7 +36,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   private first = 0
   /** What waits, in bytes: requests, control messages that nobody has taken, and answers to some. */
   private aheadBytes = 0
-  private readonly byId = new Map<unknown, Place>()
+  private readonly byId = new Passing<unknown, Place>()
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number, control: Control) {
     super(context, wire, id)

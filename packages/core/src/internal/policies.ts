@@ -7,6 +7,7 @@ import type { Drained, Policy, ConcurrencyOptions } from "../Policy.ts"
 import type * as Request from "../Request.ts"
 import { PolicyError } from "../ServerError.ts"
 import { taking } from "./source.ts"
+import { Passing } from "./passing.ts"
 
 /** The policies themselves, apart from their configuration, which loads `effect/Config`. */
 
@@ -141,14 +142,14 @@ const inLanes = <A extends Request.Request<unknown>, E>(
 ): Effect.Effect<void, E> =>
   Effect.suspend(() => {
     // The keys in work, with what waits behind each.
-    const lanes = new Map<unknown, Lane<A>>()
+    const lanes = new Passing<unknown, Lane<A>>()
     const slots = new Slots(
       max,
       server,
       shared ? (request: A) => lanes.get(keyOf(request))?.othersWait(request) === true : undefined
     )
     // Those that may begin, and wait for a place.
-    const ready = new Map<A, Lane<A>>()
+    const ready = new Passing<A, Lane<A>>()
     const each = taking(requests, ({ back, next }) => {
       while (!slots.full) {
         const request = next()

@@ -12,6 +12,7 @@ import { onRelease, type Releasable } from "./releasing.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
 import { Unencodable } from "./unencodable.ts"
 import { encoderOf } from "./writing.ts"
+import { Passing } from "./passing.ts"
 
 /**
  * Those who send datagrams to a server of sessions. A sender is to its datagrams
@@ -143,7 +144,7 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, Timed, 
   private readonly context: ServerContext<In, Out>
   private readonly senders: Senders<In, Out>
   private readonly handlers = new Handlers()
-  private readonly open = new Set<DatagramConnection<In, Out>>()
+  private readonly open = new Passing<DatagramConnection<In, Out>, true>()
   private readonly wire: ReplyWire
   private pushes: Pushes | undefined = undefined
   private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined = undefined
@@ -176,7 +177,7 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, Timed, 
   }
 
   join(connection: DatagramConnection<In, Out>): void {
-    this.open.add(connection)
+    this.open.set(connection, true)
     connection.sender = this
     this.count++
     this.heardAt = this.context.now()
@@ -203,7 +204,7 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, Timed, 
 
   get inFlight(): number {
     let sum = 0
-    for (const { line } of this.open) sum += line.inFlight
+    for (const { line } of this.open.keys()) sum += line.inFlight
     return sum
   }
 
@@ -213,7 +214,7 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, Timed, 
 
   get bytesWritten(): number {
     let sum = this.answeredBytes + this.wire.bytesWritten
-    for (const { bytesWritten } of this.open) sum += bytesWritten
+    for (const { bytesWritten } of this.open.keys()) sum += bytesWritten
     return sum
   }
 
@@ -264,7 +265,7 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, Timed, 
 
   /** Nobody gets an answer that waits for one. */
   refuse(refused: Outcome.Refused): void {
-    for (const { line } of this.open) line.cancelAll(refused)
+    for (const { line } of this.open.keys()) line.cancelAll(refused)
   }
 
   look(now: number): number {

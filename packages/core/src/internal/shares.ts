@@ -2,6 +2,7 @@ import type { Incoming } from "./incoming.ts"
 import type { LimitLog } from "./limitLog.ts"
 import type { Limits } from "./limits.ts"
 import type { Line } from "./line.ts"
+import { Passing } from "./passing.ts"
 
 type AnyLine = Line<never, never>
 
@@ -20,8 +21,8 @@ export class Shares {
     readonly limits: Pick<Limits, "maxRequestsPerPeer">
     readonly limitLog: LimitLog
   }
-  private readonly atWork = new Set<object>()
-  private readonly byPeer = new Map<string, Share>()
+  private readonly atWork = new Passing<object, true>()
+  private readonly byPeer = new Passing<string, Share>()
 
   constructor(context: Shares["context"]) {
     this.context = context
@@ -44,7 +45,7 @@ export class Shares {
       return false
     }
     share.count++
-    this.atWork.add(request)
+    this.atWork.set(request, true)
     return true
   }
 

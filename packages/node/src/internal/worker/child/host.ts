@@ -39,7 +39,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private readonly tick: Tick
   private readonly windowBytes: number
   private readonly intake: Intake
-  private readonly begun = new Map<number, Begun>()
+  private readonly begun = new Remote.Passing<number, Begun>()
   private readonly refs = new Map<number, RemoteRef<unknown>>()
   private readonly pushes = new Pushes()
   private taker: Remote.Taker | undefined = undefined

@@ -20,7 +20,7 @@ interface Known {
 /** The connections whose calls have gone to workers, until they end, and what handlers there do to them. */
 export class Connections {
   private readonly context: Context.Context<never>
-  private readonly known = new Map<number, Known>()
+  private readonly known = new Remote.Passing<number, Known>()
   private readonly heard = new Map<WorkerHandle, Set<Known>>()
 
   constructor(context: Context.Context<never>) {

@@ -1,10 +1,11 @@
 /** The times by which a worker must have done something. */
+import * as Remote from "@socketserver/core/Remote"
 import type { Tick } from "../channel/tick.ts"
 
 /** What has to have happened by when, each under a key of its own. */
 export class Deadlines {
   private readonly tick: Tick
-  private readonly due = new Map<string | number, () => void>()
+  private readonly due = new Remote.Passing<string | number, () => void>()
 
   constructor(tick: Tick) {
     this.tick = tick

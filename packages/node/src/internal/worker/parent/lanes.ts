@@ -1,9 +1,10 @@
 /** What waits of one peer: connection by connection. */
 import type * as Connection from "@socketserver/core/Connection"
+import * as Remote from "@socketserver/core/Remote"
 import type { Call } from "./call.ts"
 
 type Ref = Connection.Ref<never>
-type Ring = Map<Ref, Array<Call>>
+type Ring = Remote.Passing<Ref, Array<Call>>
 
 /**
  * The connections of a peer of which something waits, in a ring. Where it is known who
@@ -12,7 +13,7 @@ type Ring = Map<Ref, Array<Call>>
  * they have every fourth turn, however often he comes again.
  */
 export class Lanes {
-  private ring: Ring = new Map()
+  private ring: Ring = new Remote.Passing()
   /** Those of them that have had no turn yet. */
   private readonly fresh = new Set<Ref>()
   private readonly had: WeakSet<Ref> | undefined
@@ -32,13 +33,13 @@ export class Lanes {
   }
 
   [Symbol.iterator](): Iterator<readonly [Ref, ReadonlyArray<Call>]> {
-    return this.ring.entries()
+    return this.ring[Symbol.iterator]()
   }
 
   /** One of which nothing waits yet is the last from now on, or the next. */
   add(connection: Ref, call: Call, place: "next" | "last"): void {
     if (place === "last") this.ring.set(connection, [call])
-    else this.ring = new Map([[connection, [call]], ...this.ring])
+    else this.ring = new Remote.Passing<Ref, Array<Call>>([[connection, [call]], ...this.ring])
     if (this.had?.has(connection) === false) this.fresh.add(connection)
   }
 

@@ -1,5 +1,6 @@
 /** In which order the calls of a connection begin: as they came. */
 import type * as Connection from "@socketserver/core/Connection"
+import * as Remote from "@socketserver/core/Remote"
 import type { Call } from "./call.ts"
 
 type Ref = Connection.Ref<never>
@@ -21,7 +22,7 @@ interface Ahead {
  * that begins its own in their order. See `docs/explanation/architecture.md`.
  */
 export class Order {
-  private readonly ahead = new Map<Ref, Ahead>()
+  private readonly ahead = new Remote.Passing<Ref, Ahead>()
   private readonly connections = new Map<object, number>()
 
   /** Whether nothing was given ahead that comes before a call: that may begin, whoever gets it. */

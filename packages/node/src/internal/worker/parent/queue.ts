@@ -1,6 +1,7 @@
 /** What waits for a worker, and in which order. */
 import type * as Connection from "@socketserver/core/Connection"
 import type { Room } from "@socketserver/core/Policy"
+import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import type { Call } from "./call.ts"
 import type { Turns } from "./turns.ts"
@@ -14,7 +15,7 @@ export class Queue {
   /** Those that wait for whoever has room. */
   readonly line: Turns
   /** All that wait, and have somebody waiting for them. */
-  private readonly waiting = new Set<Call>()
+  private readonly waiting = new Remote.Passing<Call, true>()
   /** Those whose worker had ended before it began them, and whose place there another worker has taken. */
   private readonly stranded = new Set<Call>()
   /** Who waits for room. */
@@ -57,14 +58,14 @@ export class Queue {
 
   /** Lets a call wait for whoever has room, or elsewhere. */
   add(call: Call, line: { readonly add: (call: Call) => void } = this.line): void {
-    this.waiting.add(call)
+    this.waiting.set(call, true)
     line.add(call)
     this.onChange()
   }
 
   /** Whether another connection than this one waits. */
   hasOther(connection: Connection.Ref<never>): boolean {
-    for (const call of this.waiting) if (call.connection !== connection) return true
+    for (const call of this.waiting.keys()) if (call.connection !== connection) return true
     return false
   }
 
@@ -79,7 +80,7 @@ export class Queue {
 
   /** Lets calls that have had their turn wait again, before all others, as they came. */
   putBack(calls: ReadonlyArray<Call>): void {
-    for (const call of calls) this.waiting.add(call)
+    for (const call of calls) this.waiting.set(call, true)
     this.line.putBack(calls)
     this.onChange()
   }

@@ -1,11 +1,12 @@
 /** Claims, on the parent's side: what can be taken back from a worker, and what it may have begun. */
+import * as Remote from "@socketserver/core/Remote"
 import type { Claims } from "../channel/claims.ts"
 
 /** The claims of a worker's calls: each has a slot from when it is given until it is heard that it has ended or was dropped. */
 export class Slots {
   private readonly claims: Claims | undefined
   private readonly free: Array<number>
-  private readonly taken = new Map<number, number>()
+  private readonly taken = new Remote.Passing<number, number>()
 
   constructor(claims: Claims | undefined, slots: number) {
     this.claims = claims

@@ -12,7 +12,7 @@ type Ref = Connection.Ref<never>
  */
 export class Turns {
   /** The first is the one whose turn is next. */
-  private peers = new Map<string, Lanes>()
+  private peers = new Remote.Passing<string, Lanes>()
   /** Who has had a turn, where those come first that have had none. */
   private readonly had: WeakSet<Ref> | undefined
   /** What has come back after it had its turn; the earliest first. Few do. */
@@ -83,7 +83,8 @@ export class Turns {
     const { connection } = call
     const peer = this.keyOf(connection)
     let lanes = this.peers.get(peer)
-    if (lanes === undefined) this.peers = new Map([[peer, (lanes = new Lanes(this.had))], ...this.peers])
+    if (lanes === undefined)
+      this.peers = new Remote.Passing<string, Lanes>([[peer, (lanes = new Lanes(this.had))], ...this.peers])
     lanes.add(connection, call, "next")
   }
 

@@ -1,4 +1,5 @@
 /** What one worker has been given. */
+import * as Remote from "@socketserver/core/Remote"
 import { Ask } from "../channel/frames.ts"
 import type { Call } from "./call.ts"
 import type { Order } from "./order.ts"
@@ -16,9 +17,9 @@ interface Channel {
 
 /** The calls that one worker has been given and has not let go of, by their ids there: those whose turn has come, and those ahead of it. */
 export class WorkerCalls {
-  private readonly calls = new Map<number, Call>()
+  private readonly calls = new Remote.Passing<number, Call>()
   /** Of those, what it was given ahead of its turn, which comes first for the first. */
-  private readonly prefetchedIds = new Set<number>()
+  private readonly prefetchedIds = new Remote.Passing<number, true>()
   /** Of those, what could not be taken back: it may have begun, and may as well come back. */
   private readonly contested = new Set<number>()
   private readonly order: Order
@@ -90,7 +91,7 @@ export class WorkerCalls {
     const id = call.kind.name === "connection" ? call.connection.id : this.nextId()
     const takesPlace = !prefetched && call.kind.occupies
     if (prefetched) {
-      this.prefetchedIds.add(id)
+      this.prefetchedIds.set(id, true)
       this.aheadBytes += call.bytes
       this.order.add(call, this)
     }
@@ -107,7 +108,7 @@ export class WorkerCalls {
 
   /** Lets the turn come of what it was given ahead first; that call. */
   promote(): Call | undefined {
-    for (const id of this.prefetchedIds) {
+    for (const id of this.prefetchedIds.keys()) {
       this.prefetchedIds.delete(id)
       this.occupied++
       this.channel.onTurn(id)
@@ -156,7 +157,7 @@ export class WorkerCalls {
 
   /** Takes the first call back of those that it was given ahead and has not begun. Of a connection, none before those that came before. */
   takeBackPrefetched(): Call | undefined {
-    for (const id of this.prefetchedIds) {
+    for (const id of this.prefetchedIds.keys()) {
       const call = this.calls.get(id)
       if (call === undefined || !this.order.mayBegin(call)) continue
       if (this.takeBack(id) !== undefined) return call
@@ -167,7 +168,7 @@ export class WorkerCalls {
   /** Takes back what it was given ahead and has not begun, of those that do. */
   takeBackAhead(may: (call: Call) => boolean): ReadonlyArray<Call> {
     const taken: Array<Call> = []
-    for (const id of this.prefetchedIds) {
+    for (const id of this.prefetchedIds.keys()) {
       const call = this.calls.get(id)
       if (call === undefined || !may(call) || !this.order.mayBegin(call)) continue
       if (this.takeBack(id) !== undefined) taken.push(call)
