@@ -8,6 +8,7 @@ import { peerKeyOf } from "./peerKey.ts"
 import type { PeerQueue } from "./peerQueue.ts"
 import type { Occupant } from "./room.ts"
 import { anybody, type Slot, Slots } from "./slots.ts"
+import { Passing } from "./passing.ts"
 
 type Surroundings = Pick<ServerContext<never, never>, "after" | "afterTick" | "limitLog" | "limits" | "now" | "run">
 
@@ -33,7 +34,7 @@ export class Openings {
   private readonly onChange: () => void
   private readonly census: Census
   /** Each, and how it is broken off; whether it is closed, too. */
-  private readonly all = new Map<Arrival, (closes: boolean) => void>()
+  private readonly all = new Passing<Arrival, (closes: boolean) => void>()
   /** Those that became connections while they {@link finish}, and have sent nothing yet. */
   private readonly unheard = new Set<Arrival>()
   private onFinished: (() => void) | undefined = undefined
