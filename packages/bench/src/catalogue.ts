@@ -92,6 +92,7 @@ const rpc = (way: "connections" | "calls", policy: string): Program => ({
 })
 
 const perRequest = "CPU per request"
+const kib = 1024
 
 const cases = (
   row: string,
@@ -100,13 +101,16 @@ const cases = (
   unit = perRequest
 ): ReadonlyArray<Case> => depths.map((depth) => ({ row, depth, unit, load }))
 
+/** Of large messages few are answered in a turn. */
+const large = (row: string, message: Task["message"]): ReadonlyArray<Case> =>
+  cases(row, [1], { message, size: 1024 * kib, connections: 8 }).map((which) => ({ ...which, times: 4 }))
+
 /** The first is the baseline of the others. */
 const against = (...programs: ReadonlyArray<Program>): Pick<Bench, "programs" | "compare"> => ({
   programs,
   compare: programs.slice(1).map(({ name }) => [name, programs[0]!.name])
 })
 
-const kib = 1024
 const sixteen = { connections: 16 }
 
 const work = (policy: string, more: Env = {}): Program => ({
@@ -233,14 +237,14 @@ export const benches: ReadonlyArray<Bench> = [
     cases: [
       ...cases("frames 32 B", [1, 16, 128], { message: "frame" }),
       ...cases("frames 4 KiB", [1], { message: "frame", size: 4 * kib }),
-      ...cases("frames 1 MiB", [1], { message: "frame", size: 1024 * kib, connections: 8 })
+      ...large("frames 1 MiB", "frame")
     ],
     open: load()
   },
   {
     name: "connection",
     ...against(hand("connection"), plain("connection")),
-    cases: cases("connection 1 MiB", [1], { message: "bytes", size: 1024 * kib, connections: 8 }),
+    cases: large("connection 1 MiB", "bytes"),
     open: load()
   },
   {

@@ -40,7 +40,8 @@ export const load =
       warmUp: effort.warmUp + ((which["warmUp"] as number) ?? 0),
       // Another depth takes other ways, which are compiled as well.
       cold: warm++ === 0 ? effort.cold : effort.cold / 3,
-      seconds: effort.seconds,
+      // What takes long for each request has few of them in a turn.
+      seconds: effort.seconds * ((which["times"] as number) ?? 1),
       pids: family(server.pid)
     })
     return {

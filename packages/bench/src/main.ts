@@ -19,7 +19,7 @@ const usage = `pnpm bench [flags]
   --depth LIST       only with that many requests outstanding, such as 1,16
   --quick            every row in less than five minutes: three short rounds, idle rows once and with 2,000 connections
   --rounds N         that many rounds, in each every program once (7; with --quick 3; with --against as many as there is time for)
-  --seconds S        measured window (0.5; with --quick 0.15; with --against 0.4)
+  --seconds S        measured window (0.5; with --quick 0.15; with --against 0.6)
   --json FILE        writes the rows, and the card of the machine
   --keep             with --json: keeps the rows of FILE that are not measured now, which then name their commit
   --against COMMIT   beside the packages of another commit, at most 15 minutes: which rows are slower or quicker
@@ -164,7 +164,7 @@ const sideBySide = async (): Promise<boolean> => {
 /** How the time for all is shared out. */
 const shares: Readonly<Record<string, number>> = {
   lines: 220,
-  frames: 110,
+  frames: 120,
   tls: 65,
   udp: 65,
   unixgram: 30,
@@ -210,7 +210,7 @@ const against = async (commit: string): Promise<boolean> => {
         root,
         old,
         load,
-        effort: { seconds: seconds ?? 0.4, turns: 16, warmUp: 0.05, cold: 1.2, idle },
+        effort: { seconds: seconds ?? 0.6, turns: 24, warmUp: 0.05, cold: 1.2, idle },
         seconds: rounds === undefined ? () => budget / 1000 : () => 840,
         rounds,
         until: now + Math.max(budget, left - later),
