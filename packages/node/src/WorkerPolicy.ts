@@ -186,7 +186,8 @@ const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => 
       spares: 0,
       recycle,
       each,
-      prefetch
+      prefetch,
+      prefetchQuick
     },
     named,
     problem
@@ -196,9 +197,12 @@ const sized = (name: "thread" | "pool", options: PoolOptions): Policy.Policy => 
 /** Requests that a busy worker is given ahead of their turn: about what others do in the time that a scheduler lets a server wait. */
 const prefetch = 4
 
+/** The same where they take next to no time: they are sent, and answered, many at a time. */
+const prefetchQuick = 32
+
 interface Size extends Pick<
   internal.PoolOptions,
-  "kind" | "fixed" | "spares" | "startsAtOnce" | "recycle" | "each" | "prefetch"
+  "kind" | "fixed" | "spares" | "startsAtOnce" | "recycle" | "each" | "prefetch" | "prefetchQuick"
 > {
   /** How many workers there are at most; asked where the policy is placed. */
   readonly most: () => number
@@ -251,12 +255,14 @@ const make = (
               )
           )
       : () => Effect.fail(new PolicyError({ policy: name, problem }))
-  const { most, prefetch, ...sized } = size
+  const { most, prefetch, prefetchQuick, ...sized } = size
   const pool = (server: Placed): internal.PoolOptions => ({
     ...sized,
     max: most(),
     // The bytes of a whole connection flow to who has it: it cannot be taken back.
-    ...(server.protocol.kind === "connection" ? { hasClaims: false, prefetch: 0 } : { hasClaims: true, prefetch }),
+    ...(server.protocol.kind === "connection"
+      ? { hasClaims: false, prefetch: 0 }
+      : { hasClaims: true, prefetch, prefetchQuick }),
     policy: name,
     queue,
     memoryMb: memory,

@@ -177,6 +177,8 @@ const run = async (seed: number) => {
     spares: fixed ? 0 : pick([0, 1]),
     recycle: fixed ? pick([Infinity, Infinity, 2, 5]) : pick([2, 5, 10]),
     each: fixed ? pick([1, 1, 2]) : 1,
+    // Here no time passes: what is quick is all of it.
+    prefetchQuick: pick([4, 4, 6, 16]),
     queue: pick([3, 1_024]),
     startMillis: 1e8,
     graceMillis: 1e8,

@@ -19,6 +19,8 @@ export interface PoolOptions {
   readonly hasClaims: boolean
   /** Requests that a worker is given ahead of their turn, beyond those that it handles. */
   readonly prefetch: number
+  /** The same where they take next to no time. Default: no more. */
+  readonly prefetchQuick?: number | undefined
   /** Requests that wait for a worker. */
   readonly queue: number
   /** The heap of a worker in MiB, if it is limited. */
@@ -42,4 +44,11 @@ export interface PoolOptions {
 }
 
 /** How many calls of a worker have a claim at a time, also those of which it has yet to hear that they were revoked. */
-export const slotsOf = ({ each, hasClaims, prefetch }: PoolOptions): number => (hasClaims ? each + 4 * prefetch : 0)
+export const slotsOf = (options: Pick<PoolOptions, "each" | "hasClaims" | "prefetch" | "prefetchQuick">): number =>
+  options.hasClaims ? options.each + 4 * aheadOf(options).most : 0
+
+/** How many requests a worker is given ahead. */
+export const aheadOf = ({ prefetch, prefetchQuick = prefetch }: Pick<PoolOptions, "prefetch" | "prefetchQuick">) => ({
+  least: prefetch,
+  most: prefetchQuick
+})

@@ -1,29 +1,53 @@
-/** Which workers are late: for what they were given ahead. */
+/** How quick workers are: which are late, and how much each is given ahead. */
 import type { WorkerHandle } from "./workerHandle.ts"
+
+/** How much a worker is given ahead: at least, however long it takes; and at most, where it is done in a moment. */
+export interface Ahead {
+  readonly least: number
+  readonly most: number
+}
 
 /**
  * Who takes much longer than others, by counting what those have done meanwhile
- * rather than by a clock: what is slow for one service is fast for another.
+ * rather than by a clock: what is slow for one service is fast for another. And how
+ * much of it a worker does in a moment: what waits there waits no longer than that.
  */
 export class Pace {
-  /** How many calls others may each do meanwhile. */
-  private readonly slack: number
+  private readonly bounds: Ahead
+  private readonly now: () => number
   private total = 0
-  /** How many were done when a worker last did one, or began after it had nothing to do. */
-  private readonly since = new Map<WorkerHandle, number>()
+  /** How many were done when a worker last did one, or began after it had nothing to do; and when that was. */
+  private readonly since = new Map<WorkerHandle, { total: number; at: number }>()
+  /** What a call takes a worker, in milliseconds, of late. */
+  private each: number | undefined = undefined
 
-  constructor(slack: number) {
-    this.slack = slack
+  constructor(bounds: Ahead, now: () => number) {
+    this.bounds = bounds
+    this.now = now
+  }
+
+  /** How many calls a worker is given ahead. */
+  get ahead(): number {
+    const { bounds, each } = this
+    if (each === undefined) return bounds.least
+    return Math.max(bounds.least, Math.min(bounds.most, Math.floor(momentMillis / each)))
   }
 
   /** A worker begins after it had nothing to do. */
   begins(worker: WorkerHandle): void {
-    this.since.set(worker, this.total)
+    this.since.set(worker, { total: this.total, at: this.now() })
   }
 
   /** A worker has done a call. */
   did(worker: WorkerHandle): void {
-    this.since.set(worker, ++this.total)
+    this.total++
+    const at = this.now()
+    const since = this.since.get(worker)
+    if (since === undefined) return void this.since.set(worker, { total: this.total, at })
+    const took = at - since.at
+    this.each = this.each === undefined ? took : this.each + (took - this.each) / remembered
+    since.total = this.total
+    since.at = at
   }
 
   drop(worker: WorkerHandle): void {
@@ -32,11 +56,18 @@ export class Pace {
 
   /** Whether those who have done anything since it has have each done as much as they may. */
   isLate(worker: WorkerHandle): boolean {
-    const mine = this.since.get(worker) ?? 0
+    const { ahead } = this
+    const mine = this.since.get(worker)?.total ?? 0
     const since = this.total - mine
-    if (since <= this.slack) return false
+    if (since <= ahead) return false
     let others = 0
-    for (const other of this.since.values()) if (other > mine) others++
-    return since > this.slack * others
+    for (const other of this.since.values()) if (other.total > mine) others++
+    return since > ahead * others
   }
 }
+
+/** What a worker has ahead, it should have done within this. */
+const momentMillis = 1
+
+/** Of how many calls it is known what they take. */
+const remembered = 32

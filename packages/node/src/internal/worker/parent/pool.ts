@@ -11,7 +11,7 @@ import { Crew } from "./crew.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { Holds } from "./holds.ts"
 import { PoolMetrics } from "./metrics.ts"
-import type { PoolOptions } from "./options.ts"
+import { aheadOf, type PoolOptions } from "./options.ts"
 import { Order } from "./order.ts"
 import { Pace } from "./pace.ts"
 import { Queue } from "./queue.ts"
@@ -49,7 +49,7 @@ export class Pool {
     this.retries = options.retries
     this.prefetch = options.prefetch
     this.setting = setting
-    this.pace = new Pace(options.prefetch)
+    this.pace = new Pace(aheadOf(options), () => tick.now())
     // Where each request starts a process, who comes is answered beside many that ask all the time.
     const line = new Turns(options.fixed ? "ring" : "firstTimersFirst")
     this.queue = new Queue(options.queue, line, () => this.holds.wantedChanged())

@@ -38,12 +38,13 @@ export class Prefetch {
 
   /** Gives a busy worker several of what waits. */
   fill(worker: WorkerHandle): void {
-    const { each, prefetch } = this.options
+    const { each } = this.options
     const { affinity, connections, order, pace, queue, quota } = this.parts
     const { calls } = worker
-    if (calls.taken < each || calls.prefetched > prefetch / 2 || calls.isHeld) return
+    const { ahead } = pace
+    if (calls.taken < each || calls.prefetched > ahead / 2 || calls.isHeld) return
     if (quota.isDone(worker) || pace.isLate(worker)) return
-    const most = affinity.countOf(worker) > 0 ? prefetch : Math.min(prefetch, quota.roomOf(worker))
+    const most = affinity.countOf(worker) > 0 ? ahead : Math.min(ahead, quota.roomOf(worker))
     const { sharers } = this
     while (calls.prefetched < most && calls.prefetchedBytes < mostBytes && canHaveMore(worker)) {
       const call = this.sticky
