@@ -388,8 +388,9 @@ const copyOf = () => (globalThis as { readonly [copyKey]?: { readonly id: number
 
 /**
  * A `Map` of what comes and goes, such as the requests that a worker has. Of what passes
- * through a `Map` of V8, all survives until a full collection once its table has got
- * into the old generation.
+ * through V8's, all survives until a full collection once its table is in the old generation.
+ * Who goes through this one while something is added may see what it held before: what has
+ * gone since, and not what has come.
  *
  * @category models
  * @since 0.1.0

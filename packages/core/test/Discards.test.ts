@@ -13,6 +13,9 @@ import { listener, Scripted, turns } from "./support/scripted.ts"
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 class Talk extends Server.Service<Talk>()("Talk", { protocol: Protocol.connection(Protocol.lines()) }) {}
 class Short extends Server.Service<Short>()("Short", { protocol: Protocol.lines({ maxFrameBytes: 4 }) }) {}
+class ShortTalk extends Server.Service<ShortTalk>()("ShortTalk", {
+  protocol: Protocol.connection(Protocol.lines({ maxFrameBytes: 4 }))
+}) {}
 
 const mebibyte = "x".repeat(1_048_576)
 
@@ -91,6 +94,12 @@ const waiting = {
     const handler = Talk.serve(({ body }) => Effect.andThen(Effect.ignore(body.take), Effect.never))
     const context = yield* Layer.build(Layer.provideMerge(handler, Transport.layer(Talk, {}, listen)))
     return { accept, begin: "ask\n", next: Effect.forkScoped(Context.get(context, Talk).shutdown) }
+  }),
+  "what cannot be decoded, of a whole connection": Effect.gen(function* () {
+    const { accept, listen } = listener()
+    const handler = ShortTalk.serve(({ body }) => Effect.andThen(Effect.ignore(body.take), Effect.never))
+    yield* Layer.build(Layer.provideMerge(handler, Transport.layer(ShortTalk, {}, listen)))
+    return { accept, begin: "too long\n", next: Effect.void }
   }),
   "what cannot be decoded": Effect.gen(function* () {
     const { accept, listen } = listener()

@@ -17,7 +17,7 @@ export const indexOf = (input: Uint8Array, mark: Uint8Array, from: number): numb
   return -1
 }
 
-/** A number of so many bytes, at most eight. A `DataView` would give a small array a buffer of its own first, which takes longer than all the rest of a frame. */
+/** A number of one byte, two, four or eight. A `DataView` would give a small array a buffer of its own first, which takes longer than all the rest of a frame. */
 export const readLength = (input: Uint8Array, at: number, width: number, little: boolean): number => {
   if (width > 4) {
     const [low, high] = little ? [at, at + 4] : [at + 4, at]
@@ -28,7 +28,7 @@ export const readLength = (input: Uint8Array, at: number, width: number, little:
   return length
 }
 
-/** Writes a number of so many bytes, at most eight. */
+/** Writes a number of so many bytes. */
 export const writeLength = (out: Uint8Array, at: number, width: number, little: boolean, length: number): void => {
   for (let i = 0, rest = length; i < width; i++, rest = Math.floor(rest / 256)) {
     out[little ? at + i : at + width - 1 - i] = rest

@@ -16,6 +16,8 @@ interface Placed {
  */
 export class Connections<C extends Placed> {
   private readonly items: Array<C> = []
+  /** By their ids, from when one is asked for until somebody new comes. */
+  private index: Map<number, C> | undefined = undefined
 
   get size(): number {
     return this.items.length
@@ -26,21 +28,28 @@ export class Connections<C extends Placed> {
     return this.items
   }
 
-  /** Those that are here now, in the order in which they came. Who leaves meanwhile is left out, and who comes. */
+  /** Those that are here now. Who leaves meanwhile is left out, and who comes. */
   *values(): Generator<C, void> {
-    for (const connection of this.items.toSorted(byId)) if (this.has(connection)) yield connection
+    for (const connection of this.items.slice()) if (this.has(connection)) yield connection
+  }
+
+  /** The same, in the order in which they came. */
+  inOrder(): ReadonlyArray<C> {
+    const { items } = this
+    // Where nobody has left they are.
+    return items.every(({ id }, at) => at === 0 || id > (items[at - 1] as C).id) ? [...items] : items.toSorted(byId)
   }
 
   has(connection: C): boolean {
     return connection.slot >= 0
   }
 
-  /** It is looked for: nobody asks often. */
   get(id: number): C | undefined {
-    return this.items.find((connection) => connection.id === id)
+    return (this.index ??= new Map(this.items.map((connection) => [connection.id, connection]))).get(id)
   }
 
   add(connection: C): void {
+    this.index = undefined
     connection.slot = this.items.length
     this.items.push(connection)
   }
@@ -50,6 +59,7 @@ export class Connections<C extends Placed> {
     const { slot } = connection
     if (slot < 0) return false
     connection.slot = -1
+    this.index?.delete(connection.id)
     const last = this.items.pop() as C
     if (last === connection) return true
     this.items[slot] = last

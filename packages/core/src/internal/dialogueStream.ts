@@ -87,7 +87,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.closing.state !== "open") return this.discard(chunk)
+    if (this.closing.state !== "open" || !this.dialogue.input.isOpen) return this.discard(chunk)
     if (this.onHeard !== undefined) this.heardFirst()
     this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => {

@@ -25,7 +25,7 @@ export const makeServer = <In, Out>(
     requests: engine.intake.requests,
     // A sender of datagrams is there between them, too.
     connections: Effect.sync(() => [
-      ...new Set([...Array.from(engine.gate.connections.values(), ({ ref }) => ref), ...engine.senders.all])
+      ...new Set([...engine.gate.connections.inOrder().map(({ ref }) => ref), ...engine.senders.all])
     ]),
     counts: Effect.sync(() => ({ ...engine.context.ledger.counts })),
     refusals: Effect.sync(() => ({ ...engine.context.ledger.refusals })),

@@ -100,6 +100,6 @@ const rows = {
 export const holdings = <In, Out>(engine: Engine<In, Out>): ReadonlyArray<Holding> => {
   const all: Array<Holding> = []
   const isExclusive = engine.onParked === undefined
-  for (const connection of engine.gate.connections.values()) all.push(new Holding(connection as never, isExclusive))
+  for (const connection of engine.gate.connections.inOrder()) all.push(new Holding(connection as never, isExclusive))
   return all
 }

@@ -250,7 +250,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   stop(): void {
     this.stopping = true
     this.dropDeserted()
-    if (this.isNew && this.ring.size > 0) this.giveTurns(turnsToServe)
+    if (this.isNew) this.giveTurns(turnsToServe)
   }
 
   private giveTurns(turns: number): void {

@@ -175,13 +175,14 @@ export class Stop<In, Out> {
   private each(what: string, f: (connection: ServerConnection<In, Out>) => void, then: () => void): void {
     const { context, gate } = this
     const pass = ++this.passes
-    const rest = gate.connections.values()
+    const rest = gate.connections.inOrder().values()
     const some = (): void => {
       // It is over, or the deadline has come.
       if (this.phase === "stopped" || this.passes !== pass) return
       const until = context.now() + sliceMillis
       for (let next = rest.next(); next.done !== true; next = rest.next()) {
         const connection = next.value
+        if (!gate.connections.has(connection)) continue
         context.troubles.attempt(`a connection was not ${what} as it should be`, () => f(connection))
         if (context.now() >= until) return context.afterTick(some)
       }
