@@ -298,17 +298,21 @@ export const stop: Law = {
  */
 export const gone: Law = {
   name: "gone",
-  watch: (run) => ({
-    onSettled: () => {
-      const reset = new Set(run.peers.filter(({ hasReset }) => hasReset).map(({ script }) => script.name))
-      const left = run.connections().find(({ peer }) => reset.has(peer.name))
-      return left === undefined
-        ? ofPeers.stuck(run)
-        : `the connection of ${left.peer.name}, which has reset, is still there, with ${left.inFlight} in flight`
-    },
-    atEnd: () =>
-      run.report() !== undefined && run.handlers() > 0 ? `${run.handlers()} handlers run after the stop` : undefined
-  })
+  watch: (run) => {
+    const stuck = ofPeers.stuck(run)
+    return {
+      onTurn: stuck.onTurn,
+      onSettled: () => {
+        const reset = new Set(run.peers.filter(({ hasReset }) => hasReset).map(({ script }) => script.name))
+        const left = run.connections().find(({ peer }) => reset.has(peer.name))
+        return left === undefined
+          ? stuck.onSettled()
+          : `the connection of ${left.peer.name}, which has reset, is still there, with ${left.inFlight} in flight`
+      },
+      atEnd: () =>
+        run.report() !== undefined && run.handlers() > 0 ? `${run.handlers()} handlers run after the stop` : undefined
+    }
+  }
 }
 
 /**

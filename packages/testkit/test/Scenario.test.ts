@@ -219,14 +219,26 @@ describe("laws", () => {
   })
 
   it("see who is kept though nothing of what waits for it leaves", () => {
-    const left = (peer: object) =>
-      watching(Laws.gone, {
+    const left = (peer: object, waited = 501, takes = 0) => {
+      let at = 5_000 - waited
+      const one = { ...connection, bytesWritten: 100 }
+      const watch = watching(Laws.gone, {
+        now: () => at,
         peers: [{ open: true, reads: false, hasReset: false, script: { name: "p0" }, ...peer }],
-        holdings: () => [{ connection, unsent: 7 }]
-      }).onSettled?.()
+        holdings: () => [{ connection: one, unsent: 7 }]
+      })
+      watch.onTurn?.()
+      at = 4_800
+      one.bytesWritten += takes
+      watch.onTurn?.()
+      at = 5_000
+      return watch.onSettled?.()
+    }
     assert.match(left({})!, /7 bytes still wait for p0, which has taken nothing for 400 ms/)
     assert.strictEqual(left({ reads: true }), undefined)
     assert.strictEqual(left({ open: false }), undefined)
+    assert.strictEqual(left({}, 500), undefined)
+    assert.strictEqual(left({}, 501, 1), undefined)
   })
 
   it("see what a stop gives up before its deadline, however it is called", () => {

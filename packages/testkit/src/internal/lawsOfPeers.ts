@@ -64,13 +64,40 @@ export const givenUp = (run: Running): ((event: Outcome.Event) => boolean) => {
   }
 }
 
-/** Who has something waiting for it, and has read nothing since its last step, for longer than a write may take. */
-export const stuck = (run: Running): string | undefined => {
+/** Who reads nothing any more, and has taken nothing of what waits for it for longer than a write may take. */
+export const stuck = (run: Running): Required<Pick<Watch, "onTurn" | "onSettled">> => {
   const { heal, writeMillis } = run.scenario
-  if (run.stoppedAt() !== undefined || run.now() < heal + 2 * writeMillis) return undefined
-  const silent = new Set(run.peers.filter(({ open, reads }) => open && !reads).map(({ script }) => script.name))
-  const held = run.holdings().find(({ connection, unsent }) => unsent > 0 && silent.has(connection.peer.name))
-  return held === undefined
-    ? undefined
-    : `${held.unsent} bytes still wait for ${held.connection.peer.name}, which has taken nothing for ${writeMillis} ms`
+  /** By connection, from when on nothing of what waits was taken, and how much was by then. Nobody begins to read again after `heal`. */
+  const since = new Map<number, { readonly at: number; readonly taken: number }>()
+  const silent = () => new Set(run.peers.filter(({ open, reads }) => open && !reads).map(({ script }) => script.name))
+  const waiting = () => {
+    const names = silent()
+    if (names.size === 0) return []
+    return run.holdings().filter(({ connection, unsent }) => unsent > 0 && names.has(connection.peer.name))
+  }
+  const look = () => {
+    const known = new Map(since)
+    since.clear()
+    for (const { connection, unsent } of waiting()) {
+      const taken = connection.bytesWritten - unsent
+      const before = known.get(connection.id)
+      since.set(connection.id, before === undefined || taken > before.taken ? { at: run.now(), taken } : before)
+    }
+  }
+  return {
+    onTurn: () => {
+      if (run.now() >= heal && run.stoppedAt() === undefined) look()
+      return undefined
+    },
+    onSettled: () => {
+      if (run.stoppedAt() !== undefined || run.now() < heal + 2 * writeMillis) return undefined
+      look()
+      // A server looks four times in that time.
+      const latest = run.now() - 1.25 * writeMillis
+      const held = waiting().find(({ connection }) => (since.get(connection.id) as { at: number }).at < latest)
+      return held === undefined
+        ? undefined
+        : `${held.unsent} bytes still wait for ${held.connection.peer.name}, which has taken nothing for ${writeMillis} ms`
+    }
+  }
 }
