@@ -7,9 +7,8 @@ export const median = (values: ReadonlyArray<number>): number => {
 }
 
 /**
- * What one costs as a multiple of what another does. Where they took turns it is the median of the ratios of two turns in
- * a row: one of the two went through them backwards. Who goes on where it has stopped is quicker than who has to find its
- * caches again, by some per cent, and in two turns that has come upon each as often.
+ * What one costs as a multiple of what another does. Where they took turns it is what each costs in the quicker half of
+ * them: what comes in between, a function that is compiled again or another program, only adds.
  */
 export const ratioOf = (
   mine: { readonly value: number; readonly turns?: ReadonlyArray<number> },
@@ -17,10 +16,16 @@ export const ratioOf = (
 ): number =>
   mine.turns === undefined || theirs.turns === undefined || mine.turns.length !== theirs.turns.length
     ? mine.value / theirs.value
-    : median(inTwos(mine.turns).map((value, turn) => value / inTwos(theirs.turns!)[turn]!))
+    : quickerHalf(mine.turns) / quickerHalf(theirs.turns)
 
-const inTwos = (turns: ReadonlyArray<number>): ReadonlyArray<number> =>
-  turns.length < 2 ? turns : turns.slice(1).map((value, turn) => value + turns[turn]!)
+/**
+ * Turns count two in a row: one of the two went through the programs backwards. Who goes on where it has stopped is quicker,
+ * by some per cent, than who has to find its caches again, and in two turns that has come upon each as often.
+ */
+const quickerHalf = (turns: ReadonlyArray<number>): number => {
+  const inTwos = turns.length < 2 ? turns : turns.slice(1).map((value, turn) => (value + turns[turn]!) / 2)
+  return mean(inTwos.toSorted((a, b) => a - b).slice(0, Math.ceil(inTwos.length / 2)))
+}
 
 export const mean = (values: ReadonlyArray<number>): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
