@@ -20,7 +20,7 @@ export class ScriptedWorker {
   onKill: () => void = () => {}
   onStop: () => void = () => {}
   private readonly begun = new Set<number>()
-  private readonly cells = memoryCells(new SharedArrayBuffer(bytesOf(64)))
+  private readonly cells = memoryCells(new SharedArrayBuffer(bytesOf(256)))
   private readonly claims = new Claims(this.cells)
   private readonly replies: FrameWriter
   private onBytes: (bytes: Uint8Array) => void = () => {}
