@@ -98,6 +98,23 @@ export interface Decoder<out Message> {
   end(messages: Array<Message>, payloads?: Array<Payload> | undefined): DecodeError | undefined
   /** Where message `index` of the last call starts, in bytes from the start of the input. */
   offsetOf(index: number): number
+  /**
+   * Asked before a value is made of each payload, by a decoder that makes values of
+   * payloads. Whoever decodes may set it. After a no it decodes nothing more, and
+   * neither it nor what it holds is of use to anybody.
+   */
+  maker?: Maker | undefined
+}
+
+/**
+ * Says whether what a payload takes in memory as a value may be held.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Maker {
+  /** Of one payload: what all that was made in this call takes with it, `before` without it; below 0 where that may not be held. */
+  readonly weigh: (payload: Payload, before: number) => number
 }
 
 /**

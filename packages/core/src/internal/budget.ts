@@ -107,6 +107,25 @@ export class Budget {
     return true
   }
 
+  /**
+   * Whether one may hold so much more than it is known to: not where that is more than there is room for, and nobody
+   * else holds half as much again, who would be reset for it. What is made to be thrown away is garbage, which no budget counts.
+   */
+  mayHold(holder: Holder, more: number): boolean {
+    if (this.sum + more <= this.max) return true
+    const much = (holder.charged + more) * 1.5
+    for (const each of this.holders.all) {
+      if (each !== holder && each.charged > 0 && (each.isStuck || each.charged > much)) return true
+    }
+    return false
+  }
+
+  /** One has sent what it may not hold. */
+  refuse(holder: Holder): void {
+    this.tell("reset")
+    holder.evict()
+  }
+
   /** Somebody new comes: of those that do not read, who hold most give way. Otherwise they would keep everybody out. */
   makeRoom(): void {
     const now = this.context.now()

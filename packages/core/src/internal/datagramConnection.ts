@@ -62,7 +62,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   }
 
   override held(costs: boolean): number {
-    return super.held(costs) + this.wire.datagram.data.length
+    return super.held(costs) + this.wire.datagram.data.length + (this.dialogue?.input.bytes ?? 0)
   }
 
   /** Makes the request, or says why the datagram is none. */
@@ -71,8 +71,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const { context, outbox, wire } = this
     const { side } = context
     if (context.protocol.kind === "connection") {
-      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true })
+      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, maker: this })
       this.dialogue = dialogue
+      dialogue.input.onRefused = () => this.overflow()
       dialogue.onData(wire.datagram.data)
       dialogue.onEnd()
       const request = this.line.add(dialogue as never, undefined)
@@ -81,8 +82,12 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       })
       return this.line.offer()
     }
-    const reader = new Reader(side, wire.carries) as Reader<unknown> as Reader<In>
+    const reader = new Reader(side, wire.carries, this) as Reader<unknown> as Reader<In>
     const fault = reader.read(wire.datagram.data, 0)
+    if (reader.isRefused) {
+      this.overflow()
+      return this.closed()
+    }
     if (fault === undefined && context.protocol.control !== undefined && this.isControl(reader.messages[0] as In)) {
       return this.closed()
     }
@@ -132,7 +137,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     // Where it goes to a worker, it waits until one has room for it.
     if (this.dialogue?.input.isHandedOn === true) this.dialogue.input.onTaken = this.stopWaiting
     else this.stopWaiting()
-    this.dialogue?.input.deliver()
+    if (this.dialogue === undefined) return
+    this.dialogue.input.deliver()
+    this.account()
   }
 
   get isUnread(): boolean {

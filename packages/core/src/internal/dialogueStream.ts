@@ -23,8 +23,10 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       side: context.side as Side<unknown, never> as Side<In, Out>,
       outbox: this.outbox as Outbox<never> as Outbox<Out>,
       info: this,
-      holds: true
+      holds: true,
+      maker: this
     })
+    this.dialogue.input.onRefused = () => this.overflow()
     this.dialogue.input.onReading = this.onReading
     this.dialogue.input.mayDecode = () => !context.budget.defers(this)
     this.dialogue.input.onAwaited = this.onAwaited

@@ -1,6 +1,6 @@
 import * as Exit from "effect/Exit"
 import type * as Cause from "effect/Cause"
-import type { Side } from "../Codec.ts"
+import type { Maker, Side } from "../Codec.ts"
 import * as Connection from "../Connection.ts"
 import type * as Outcome from "../Outcome.ts"
 import type { DecodeError } from "../Protocol.ts"
@@ -42,6 +42,8 @@ export class Input<In> {
   mayDecode: () => boolean = always
   /** Called when the wire is given away, with what is to be told of a stop. */
   onGivenAway: (onStop: () => void) => void = noop
+  /** Called when what the peer has sent may not be held. */
+  onRefused: () => void = noop
   /** Called when somebody is going to wait for what the peer sends. */
   onAwaited: () => void = noop
   /** Whether anything is still to come: `ended` by the peer or a fault, `stopped` by the server, which makes nothing of what has come of a message. */
@@ -60,9 +62,9 @@ export class Input<In> {
   /** Called when it is taken that was handed on. */
   onTaken: () => void = noop
 
-  constructor(wire: Wire.Wire, side: Side<In, never>, holds: boolean, taker: Taker<In> | undefined) {
+  constructor(wire: Wire.Wire, side: Side<In, never>, holds: boolean, taker: Taker<In> | undefined, maker?: Maker) {
     this.wire = wire
-    this.reader = new Reader(side, wire.carries)
+    this.reader = new Reader(side, wire.carries, maker)
     this.held = holds ? [] : undefined
     this.taker = taker
   }
@@ -229,7 +231,11 @@ export class Input<In> {
   }
 
   private decoded(fault: DecodeError | undefined): void {
-    const { messages } = this.reader
+    const { isRefused, messages } = this.reader
+    if (isRefused) {
+      this.reader.clear()
+      return this.onRefused()
+    }
     if (messages.length > 0) {
       this.reader.clear()
       this.receive(messages)

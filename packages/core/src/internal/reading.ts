@@ -1,6 +1,6 @@
 import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { Decoder, Side } from "../Codec.ts"
+import type { Decoder, Maker, Side } from "../Codec.ts"
 import type { DecodeError, Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { messageOf } from "./errors.ts"
@@ -11,7 +11,7 @@ import { withPayload } from "./undecoded.ts"
  * for: the one place that looks at what a wire carries when it is read, and that
  * catches what a decoder throws.
  */
-export class Reader<Read> {
+export class Reader<Read> implements Maker {
   /** What was decoded and has not been taken, with the payload of each. */
   messages: Array<Read> = []
   payloads: Array<Payload>
@@ -24,13 +24,32 @@ export class Reader<Read> {
   private ending = false
   /** What the decoder said last: it is asked once a chunk, not for each answer. */
   private behind = false
+  private readonly maker: Maker | undefined
+  /** Whether what was to be made may not be held. Nothing is decoded any more. */
+  isRefused = false
 
-  constructor(side: Side<Read, never>, carries: Wire.Wire["carries"]) {
+  constructor(side: Side<Read, never>, carries: Wire.Wire["carries"], maker?: Maker) {
     this.side = side
     this.carries = carries
     this.separate = carries !== "stream"
-    this.decoder = this.separate ? undefined : side.decoder()
+    this.maker = maker
+    this.decoder = this.newDecoder()
     this.payloads = side.plain ? (this.messages as Array<never>) : []
+  }
+
+  private newDecoder(): Decoder<Read> | undefined {
+    const { maker, separate, side } = this
+    if (separate) return undefined
+    const decoder = side.decoder()
+    if (maker !== undefined && !side.plain) decoder.maker = this
+    return decoder
+  }
+
+  weigh(payload: Payload, before: number): number {
+    if (this.isRefused || this.maker === undefined) return -1
+    const weight = this.maker.weigh(payload, before)
+    if (weight < 0) this.isRefused = true
+    return weight
   }
 
   /** What a chunk of so many bytes takes, and at most what is made of it. */
@@ -49,7 +68,7 @@ export class Reader<Read> {
 
   /** Whether there may be messages that have not been decoded. */
   get isBehind(): boolean {
-    return this.ending || this.behind
+    return !this.isRefused && (this.ending || this.behind)
   }
 
   /** How many bytes it holds that no message has been made of. */
@@ -87,7 +106,7 @@ export class Reader<Read> {
         return undefined
       }
       const fault = this.behind ? this.asked(decoder, decoder.more(messages, payloads, max)) : undefined
-      if (fault !== undefined) this.ending = false
+      if (fault !== undefined || this.isRefused) this.ending = false
       // The end may make a message of what is left.
       if (!this.ending || this.behind || messages.length >= max) return fault
       this.ending = false
@@ -110,9 +129,10 @@ export class Reader<Read> {
 
   /** A datagram, or a payload from another program. */
   private readWhole(chunk: Uint8Array, payloads: Array<Payload> | undefined): DecodeError | undefined {
-    const { datagram, payload } = this.side
+    const { datagram, payload, plain } = this.side
     const unframed = this.carries === "datagrams" ? datagram.unframe(chunk) : Result.succeed(chunk)
     if (Result.isFailure(unframed)) return withPayload(unframed.failure, chunk)
+    if (this.maker !== undefined && !plain && this.weigh(unframed.success, 0) < 0) return undefined
     const decoded = payload.decode(unframed.success)
     if (Result.isFailure(decoded)) return withPayload(decoded.failure, unframed.success)
     this.messages.push(decoded.success)
@@ -134,7 +154,7 @@ export class Reader<Read> {
   restart(): void {
     this.clear()
     this.ending = this.behind = false
-    this.decoder = this.separate ? undefined : this.side.decoder()
+    this.decoder = this.newDecoder()
   }
 
   /** Lets go of what has been taken. */

@@ -16,7 +16,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
-    this.reader = new Reader(context.side, wire.carries) as Reader<unknown> as Reader<In>
+    this.reader = new Reader(context.side, wire.carries, this) as Reader<unknown> as Reader<In>
   }
 
   protected get hasInput(): boolean {
@@ -89,7 +89,12 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   /** Makes requests of what was decoded of so many bytes, until there was a fault; whether there were any. */
   private decode(fault: DecodeError | undefined, before: number): boolean {
-    const { messages, payloads } = this.reader
+    const { isRefused, messages, payloads } = this.reader
+    if (isRefused) {
+      this.reader.clear()
+      this.overflow()
+      return false
+    }
     const made = before - this.reader.restBytes
     if (made > 0)
       this.activity.heard.cost += this.reader.weightOf(made, this.context.budget.looks ? payloads : undefined)

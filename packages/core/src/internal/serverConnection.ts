@@ -5,6 +5,8 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
+import type { Maker } from "../Codec.ts"
+import type { Payload } from "../Protocol.ts"
 import type { Holder } from "./budget.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
@@ -13,7 +15,7 @@ import { never, type Timed } from "./deadlines.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
-import { Line } from "./line.ts"
+import { Line, requestCost } from "./line.ts"
 import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
 import type { Occupant } from "./room.ts"
@@ -28,7 +30,7 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
-  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Holder
+  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Holder, Maker
 {
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
@@ -105,6 +107,19 @@ export abstract class ServerConnection<In, Out>
     if (held === charged) return
     this.charged = held
     this.context.budget.change(held - charged)
+  }
+
+  /** Nothing is made of what comes that would be thrown away at once, since nobody holds more. */
+  weigh(payload: Payload, before: number): number {
+    const { budget, side } = this.context
+    if (!budget.looks) return before
+    const weight = before + requestCost + payload.length + side.weight(payload.length, payload)
+    return budget.mayHold(this, weight) ? weight : -1
+  }
+
+  /** It is reset, and nothing is made of what it has sent. */
+  protected overflow(): void {
+    if (this.charged >= 0) this.context.budget.refuse(this)
   }
 
   /** So much more is held for it elsewhere, or less. */

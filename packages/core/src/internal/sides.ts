@@ -1,6 +1,6 @@
 import * as Result from "effect/Result"
 import * as Outcome from "../Outcome.ts"
-import type { Decoder, Side } from "../Codec.ts"
+import type { Decoder, Maker, Side } from "../Codec.ts"
 import type { DecodeError, Payload } from "../Protocol.ts"
 import { messageOf } from "./errors.ts"
 import { withPayload } from "./undecoded.ts"
@@ -109,6 +109,8 @@ class Mapped<A, B> implements Decoder<B> {
   private readonly of: Decoder<A>
   private readonly plain: boolean
   private readonly convert: (message: A) => B | Undecodable | typeof nothing
+  // Not initialised: only a server's decoders have one.
+  declare private asked: Maker | undefined
   /** Which messages of the last call were passed over, where there were any. */
   private passed: Array<number> | undefined = undefined
 
@@ -116,6 +118,16 @@ class Mapped<A, B> implements Decoder<B> {
     this.of = of
     this.plain = plain
     this.convert = convert
+  }
+
+  /** What is made of a payload is made by the innermost. */
+  get maker(): Maker | undefined {
+    return this.plain ? this.asked : this.of.maker
+  }
+
+  set maker(maker: Maker | undefined) {
+    if (this.plain) this.asked = maker
+    else this.of.maker = maker
   }
 
   get isBehind(): boolean {
@@ -154,7 +166,10 @@ class Mapped<A, B> implements Decoder<B> {
     payloads: Array<Payload> | undefined
   ): DecodeError | undefined {
     this.passed = undefined
+    const { asked } = this
+    let weight = 0
     for (let i = 0; i < messages.length; i++) {
+      if (asked !== undefined && (weight = asked.weigh(messages[i] as Payload & A, weight)) < 0) return undefined
       let converted: B | Undecodable | typeof nothing
       // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
       try {

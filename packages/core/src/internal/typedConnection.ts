@@ -5,7 +5,7 @@ import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type { Side } from "../Codec.ts"
+import type { Maker, Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { unguarded } from "./guardedWire.ts"
 import { Input, type Taker } from "./input.ts"
@@ -34,10 +34,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     /** Whether what arrives is held until it is delivered. */
     readonly holds?: boolean
     readonly taker?: Taker<In>
+    readonly maker?: Maker
   }) {
     super(options.wire, options.outbox, options.info.id, options.info.openedAt)
-    const { holds = false, side, taker, wire } = options
-    this.input = new Input(wire, side, holds, taker)
+    const { holds = false, maker, side, taker, wire } = options
+    this.input = new Input(wire, side, holds, taker, maker)
     this.info = options.info
     this.take = Effect.andThen(
       this.readMore,
