@@ -32,6 +32,8 @@ export interface Side<out Read, in Write> {
   readonly encode: (message: Write) => Payload | Unencodable
   /** A payload that was encoded elsewhere, as it goes over a connection. */
   readonly frame: (payload: Payload) => Payload | Unencodable
+  /** The same in pieces, the payload being one of them: for large ones, that nothing is copied. */
+  readonly pieces?: ((payload: Uint8Array) => ReadonlyArray<Uint8Array> | Unencodable) | undefined
   /** What a message is that it writes, where it is one of these: for what is said of another. */
   readonly takes?: "text" | "bytes" | undefined
   /** A message alone, as it goes to a worker and back. */

@@ -1,7 +1,8 @@
 import type { Side } from "../Codec.ts"
+import type { Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { Unencodable } from "./unencodable.ts"
-import { type Encode, type Encoded, encoderOf, Framed } from "./writing.ts"
+import { type Encoded, type Frame, Framed, framerOf, Pieces } from "./writing.ts"
 
 /** What bounds an end of a connection. Looked at where it counts, since it may be changed. */
 export interface Bounds {
@@ -22,7 +23,7 @@ export class Collected<Out> {
   /** Whether each message is written by itself, as a datagram. */
   readonly separate: boolean
   private readonly wire: Wire.Wire
-  private readonly encode: Encode<Out>
+  private readonly frameOf: (message: Out | Encoded | Framed) => Frame | Unencodable
   private readonly bounds: Bounds
   /** What was collected before `text`. */
   private pieces: Array<string | Uint8Array> = []
@@ -36,7 +37,7 @@ export class Collected<Out> {
     // Datagrams have their own.
     this.bounds = this.separate ? unbounded : bounds
     this.wire = wire
-    this.encode = encoderOf(side, wire.carries)
+    this.frameOf = framerOf(side, wire.carries)
   }
 
   get isEmpty(): boolean {
@@ -60,14 +61,15 @@ export class Collected<Out> {
 
   /** Adds a message; says why if it cannot be encoded. */
   add(message: Out | Encoded | Framed): string | undefined {
-    const encoded = this.encode(message)
+    const encoded = this.frameOf(message)
     if (encoded instanceof Unencodable) return encoded.problem
     if (encoded.length > this.bounds.limits.maxReply) return this.tooLarge(encoded.length)
-    if (this.separate) return this.addDatagram(encoded)
+    if (this.separate) return this.addDatagram(encoded as Payload)
     this.length += encoded.length
     if (typeof encoded !== "string") {
       if (this.text !== "") this.seal(utf8.encode(this.text))
-      this.pieces.push(encoded)
+      if (encoded instanceof Pieces) this.pieces.push(...encoded.all)
+      else this.pieces.push(encoded)
     } else if (this.text === "" || encoded.length <= highWaterMark) {
       this.text += encoded
       if (this.text.length > highWaterMark) this.seal(this.text)
@@ -80,7 +82,7 @@ export class Collected<Out> {
 
   /** Makes the frame of a message that is added later, or says why it has none. */
   frame(message: Out | Encoded): Framed | Unencodable {
-    const encoded = this.encode(message)
+    const encoded = this.frameOf(message)
     if (encoded instanceof Unencodable) return encoded
     return encoded.length > this.bounds.limits.maxReply
       ? new Unencodable(this.tooLarge(encoded.length))

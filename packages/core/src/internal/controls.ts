@@ -95,7 +95,7 @@ export class Controls<Message> {
 const mostWaiting = 16
 
 /** What one takes that waits, in bytes. */
-export const costOf = (payload: Payload): number => payload.length + 128
+export const costOf = (payload: { readonly length: number }): number => payload.length + 128
 
 const noop = () => {}
 const nobody: Holder = { holds: noop, onTaken: noop }

@@ -10,36 +10,68 @@ export const none = new Uint8Array(0)
 /** Bytes that have arrived and are not a whole frame yet. */
 export class Tail {
   private bytes = none
+  /** How many of `bytes` there are. */
+  private used = 0
+  /** What came before `bytes`, as it came. Not initialised: few frames are larger than what a socket brings at once. */
+  declare private pieces: Array<Uint8Array> | undefined
   length = 0
 
-  append(chunk: Uint8Array): void {
-    const length = this.length + chunk.length
-    if (length > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(length, this.bytes.length * 2))
-      grown.set(this.bytes.subarray(0, this.length))
+  /** Takes more. What is there is not looked at before it has so many bytes: until then large pieces stay as they came. */
+  append(chunk: Uint8Array, needed: number): void {
+    this.length += chunk.length
+    if ((this.length < needed || this.pieces !== undefined) && isLarge(chunk)) {
+      const pieces = (this.pieces ??= [])
+      if (this.used > 0) pieces.push(this.bytes.subarray(0, this.used))
+      pieces.push(chunk)
+      this.bytes = none
+      this.used = 0
+      return
+    }
+    const used = this.used + chunk.length
+    if (used > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(used, this.bytes.length * 2))
+      grown.set(this.bytes.subarray(0, this.used))
       this.bytes = grown
     }
-    this.bytes.set(chunk, this.length)
-    this.length = length
+    this.bytes.set(chunk, this.used)
+    this.used = used
   }
 
   /** The last byte. */
   get last(): number | undefined {
-    return this.bytes[this.length - 1]
+    return this.used > 0 ? this.bytes[this.used - 1] : this.pieces?.at(-1)?.at(-1)
   }
 
   view(): Uint8Array {
-    return this.bytes.subarray(0, this.length)
+    const { bytes, pieces, used } = this
+    if (pieces === undefined) return bytes.subarray(0, used)
+    const joined = new Uint8Array(this.length)
+    let at = 0
+    for (const piece of pieces) {
+      joined.set(piece, at)
+      at += piece.length
+    }
+    joined.set(bytes.subarray(0, used), at)
+    this.pieces = undefined
+    this.bytes = joined
+    this.used = this.length
+    return joined
   }
 
   /** Lets go of the memory, so that views of it stay as they are. */
   take(): Uint8Array {
     const view = this.view()
     this.bytes = none
-    this.length = 0
+    this.length = this.used = 0
     return view
   }
 }
+
+/** Whether a chunk is worth keeping: not for a small part of what it is a view of, which is kept with it. */
+const isLarge = (chunk: Uint8Array): boolean =>
+  chunk.length >= largePiece && chunk.length * 2 >= chunk.buffer.byteLength
+
+const largePiece = 16_384
 
 /** The payload of a datagram that is one whole frame: the frame. */
 export const wholeFrame = <Message>(
@@ -136,12 +168,12 @@ class Stepping<Message, State> implements Decoder<Message> {
   ): DecodeError | undefined {
     const { tail } = this
     if (this.left !== undefined) {
-      tail.append(this.left)
+      tail.append(this.left, 0)
       this.left = undefined
     }
     const held = tail.length > 0
     if (held) {
-      tail.append(chunk)
+      tail.append(chunk, this.needed)
       if (tail.length < this.needed) return undefined
     }
     return this.run(held ? tail.view() : chunk, held, out, payloads, max)
@@ -208,7 +240,7 @@ class Stepping<Message, State> implements Decoder<Message> {
         this.state = next.state
         if (held && at === 0) return undefined
         if (held) tail.take()
-        tail.append(rest)
+        tail.append(rest, this.needed)
         return undefined
       }
       if (next._tag === "Malformed") return Outcome.malformed(this.consumed, next.reason)

@@ -44,6 +44,7 @@ const ofBytes = (parts: {
   readonly maxFrameBytes: number
   readonly decoder: () => Decoder<Uint8Array>
   readonly frame: (payload: Uint8Array) => Payload | Unencodable
+  readonly pieces?: Side<never, never>["pieces"]
   readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
   readonly frameDatagram: (payload: Uint8Array) => Payload | Unencodable
 }): Framing => {
@@ -54,6 +55,7 @@ const ofBytes = (parts: {
     decoder: parts.decoder,
     encode: parts.frame,
     frame: (payload) => parts.frame(bytesOf(payload)),
+    pieces: parts.pieces,
     payload: bytesPayload,
     unframe: parts.unframe,
     frameDatagram: (payload) => parts.frameDatagram(bytesOf(payload))
@@ -131,7 +133,7 @@ const notALine = "a line cannot contain a newline or end with a carriage return"
 /** A framing whose payloads are found by looking at the front of the input. */
 export const stepping = <State>(
   options: FramingFormat<State> & { readonly maxFrameBytes: number },
-  datagram?: Pick<Parameters<typeof ofBytes>[0], "unframe" | "frameDatagram">
+  datagram?: Partial<Pick<Parameters<typeof ofBytes>[0], "unframe" | "frameDatagram" | "pieces">>
 ): Framing => {
   const { decode, encode, maxFrameBytes } = options
   return ofBytes({
@@ -190,6 +192,19 @@ export const lengthPrefixed = (options: {
   const little = options.endian === "little"
   const header = before + width
   const largest = 2 ** (width * 8) - 1
+  /** The frame of a payload, with so much of what comes after the length. */
+  const framed = (payload: Uint8Array, rest: number): Uint8Array | Unencodable => {
+    if (payload.length < before)
+      return new Unencodable(`a message starts with ${before} bytes of header, this has ${payload.length}`)
+    const length = payload.length - before - adjustment
+    if (length < 0 || length > largest)
+      return new Unencodable(`${length} does not fit a length field of ${width} bytes`)
+    const out = new Uint8Array(header + rest)
+    if (before > 0) out.set(payload.subarray(0, before))
+    writeLength(out, before, width, little, length)
+    if (rest > 0) out.set(before === 0 ? payload : payload.subarray(before), header)
+    return out
+  }
   return stepping(
     {
       maxFrameBytes,
@@ -205,21 +220,16 @@ export const lengthPrefixed = (options: {
         const body = input.subarray(header, size)
         return found(before === 0 ? body : concat(input.subarray(0, before), body), size)
       },
-      encode: (payload) => {
-        if (payload.length < before)
-          return new Unencodable(`a message starts with ${before} bytes of header, this has ${payload.length}`)
-        const length = payload.length - before - adjustment
-        if (length < 0 || length > largest)
-          return new Unencodable(`${length} does not fit a length field of ${width} bytes`)
-        const out = new Uint8Array(header + payload.length - before)
-        out.set(payload.subarray(0, before))
-        writeLength(out, before, width, little, length)
-        out.set(payload.subarray(before), header)
-        return out
-      }
+      encode: (payload) => framed(payload, payload.length - before)
     },
-    // As over a connection, the header counts. With a header before the field a datagram is a whole frame.
-    before > 0 ? undefined : unframed(header, maxFrameBytes)
+    {
+      pieces: (payload) => {
+        const head = framed(payload, 0)
+        return head instanceof Unencodable ? head : [head, payload.subarray(before)]
+      },
+      // As over a connection, the header counts. With a header before the field a datagram is a whole frame.
+      ...(before === 0 && unframed(header, maxFrameBytes))
+    }
   )
 }
 
@@ -269,6 +279,7 @@ export const netstring = (maxFrameBytes: number): Framing => {
       encode: (payload) => concat(concat(utf8.encode(`${payload.length}:`), payload), Uint8Array.of(comma))
     },
     {
+      pieces: (payload) => [utf8.encode(`${payload.length}:`), payload, Uint8Array.of(comma)],
       unframe: (datagram) => unframed(`${datagram.length}`.length + 2, maxFrameBytes).unframe(datagram),
       frameDatagram: (payload) => payload
     }

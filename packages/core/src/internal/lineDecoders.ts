@@ -91,15 +91,15 @@ class Lines<Line extends Payload> implements Decoder<Line> {
     }
     const last = input.lastIndexOf(newline)
     if (last === -1) {
-      tail.append(input)
+      tail.append(input, Infinity)
       return this.fits()
     }
     let whole = input.subarray(0, last)
     if (tail.length > 0) {
-      tail.append(whole)
+      tail.append(whole, Infinity)
       whole = tail.take()
     }
-    if (last + 1 < input.length) tail.append(input.subarray(last + 1))
+    if (last + 1 < input.length) tail.append(input.subarray(last + 1), Infinity)
     return this.emit(whole, out, max)
   }
 

@@ -29,13 +29,14 @@ export interface Parts<Read, Write> {
   readonly decoder: () => Decoder<Read>
   readonly encode: (message: Write) => Payload | Unencodable
   readonly frame: (payload: Payload) => Payload | Unencodable
+  readonly pieces?: Side<Read, Write>["pieces"]
   readonly payload: Side<Read, Write>["payload"]
   readonly unframe: (datagram: Uint8Array) => Result.Result<Uint8Array, DecodeError>
   readonly frameDatagram: (payload: Payload) => Payload | Unencodable
 }
 
 export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> => {
-  const { decoder, encode, frame, frameDatagram, maxFrameBytes, payload, plain, takes, unframe } = parts
+  const { decoder, encode, frame, frameDatagram, maxFrameBytes, payload, pieces, plain, takes, unframe } = parts
   return {
     plain,
     takes,
@@ -44,6 +45,7 @@ export const make = <Read, Write>(parts: Parts<Read, Write>): Side<Read, Write> 
     decoder,
     encode,
     frame,
+    pieces,
     payload,
     datagram: {
       unframe,
@@ -85,6 +87,7 @@ export const mapped = <A, B, A2, B2>(
       return written instanceof Unencodable ? written : encode(written)
     },
     frame: self.frame,
+    pieces: self.pieces,
     payload: {
       decode: (payload) =>
         Result.flatMap(self.payload.decode(payload), (message) => {

@@ -12,16 +12,29 @@ export class Encoded {
   }
 }
 
+/** A frame of which nothing was copied together, since it is large. */
+export class Pieces {
+  readonly all: ReadonlyArray<Uint8Array>
+  readonly length: number
+  constructor(all: ReadonlyArray<Uint8Array>) {
+    this.all = all
+    this.length = all.reduce((sum, { length }) => sum + length, 0)
+  }
+}
+
+/** What goes over a connection. */
+export type Frame = Payload | Pieces
+
 /** A message whose frame was made before its turn. */
 export class Framed {
-  readonly frame: Payload
-  constructor(frame: Payload) {
+  readonly frame: Frame
+  constructor(frame: Frame) {
     this.frame = frame
   }
 }
 
 /** Makes the frame of a message, or says why it has none. */
-export type Encode<Write> = (message: Write | Encoded | Framed) => Payload | Unencodable
+export type Encode<Write> = (message: Write | Encoded) => Payload | Unencodable
 
 /**
  * From messages to what a wire carries: the one place that looks at it when
@@ -45,7 +58,6 @@ const encoders: Record<Wire.Wire["carries"], WeakMap<object, Encode<never>>> = {
 const encoderFor = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): Encode<Write> => {
   const { encode, frame } = formOf(side, carries)
   return (message) => {
-    if (typeof message === "object" && message instanceof Framed) return message.frame
     let encoded: unknown
     // oxlint-disable-next-line socketserver/no-try -- an encoder is user code, and what it throws must not reach the event loop
     try {
@@ -57,6 +69,37 @@ const encoderFor = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carri
     return new Unencodable(notTaken(side.takes, message) ?? "the encoder returned neither text nor bytes")
   }
 }
+
+/** The same for what leaves in its turn, where large payloads need not be copied. */
+export const framerOf = <Write>(
+  side: Side<unknown, Write>,
+  carries: Wire.Wire["carries"]
+): ((message: Write | Encoded | Framed) => Frame | Unencodable) => {
+  const known = framers[carries].get(side)
+  if (known !== undefined) return known as never
+  const encode = encoderOf(side, carries)
+  const pieces = carries === "stream" ? side.pieces : undefined
+  const framer = (message: Write | Encoded | Framed): Frame | Unencodable => {
+    if (typeof message !== "object") return encode(message)
+    if (message instanceof Framed) return message.frame
+    if (pieces === undefined) return encode(message)
+    const payload = message instanceof Encoded ? message.payload : side.plain ? message : undefined
+    if (!(payload instanceof Uint8Array) || payload.length < large) return encode(message)
+    const all = pieces(payload)
+    return all instanceof Unencodable ? all : new Pieces(all)
+  }
+  framers[carries].set(side, framer as never)
+  return framer
+}
+
+const framers: Record<Wire.Wire["carries"], WeakMap<object, never>> = {
+  stream: new WeakMap(),
+  datagrams: new WeakMap(),
+  payloads: new WeakMap()
+}
+
+// What is smaller is joined with others before it leaves.
+const large = 65_536
 
 /** Says of a message that was not encoded that it is none, where that is known. */
 const notTaken = (takes: Side<unknown, never>["takes"], message: unknown): string | undefined => {
