@@ -4,10 +4,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { readFileSync } from "node:fs"
 import { spawnSync } from "node:child_process"
-import type { Bench, Case, Effort, Loader } from "./bench.ts"
+import type { Bench, Case, Effort, Loader, Program } from "./bench.ts"
 import { run } from "./processes.ts"
 import { disturbed, type Chosen } from "./rows.ts"
-import { measure, progress, type Results, type Variant } from "./run.ts"
+import { followed, measure, progress, type Results, type Variant } from "./run.ts"
 import { judge, type Judged, median, ratioOf, type Verdict } from "./statistics.ts"
 
 export interface Compared {
@@ -84,6 +84,8 @@ export interface AgainstOptions {
   readonly effort: Effort
   /** Seconds for the rounds of one benchmark. */
   readonly seconds: (bench: Bench) => number
+  /** Until when those rows are measured further that see little, in milliseconds of `performance.now()`. */
+  readonly closer: (bench: Bench) => number
   /** How many rounds, where that was asked for. */
   readonly rounds: number | undefined
   /** No round is begun after that. */
@@ -98,25 +100,38 @@ export const compare = async (
 ): Promise<{ readonly rows: ReadonlyArray<Compared>; readonly wrong: boolean }> => {
   if (performance.now() > options.until) return { rows: untold(bench, cases), wrong: false }
   const groups = groupsOf(bench, options.root, options.old)
-  const measured = (which: ReadonlyArray<Case>, only: ReadonlyArray<ReadonlyArray<Variant>>, most: number) =>
+  const begun = performance.now()
+  const measured = (
+    which: ReadonlyArray<Case>,
+    only: ReadonlyArray<ReadonlyArray<Variant>>,
+    most: number,
+    until = Math.min(performance.now() + options.seconds(bench) * 1000, options.until),
+    wanted?: (which: Case, program: Program) => boolean
+  ) =>
     measure(
       bench,
       only,
       which,
-      {
-        rounds: [1, most],
-        until: Math.min(performance.now() + options.seconds(bench) * 1000, options.until),
-        effort: options.effort,
-        fresh: true
-      },
+      { rounds: [1, most], until, effort: options.effort, fresh: true, ...(wanted === undefined ? {} : { wanted }) },
       options.load
     )
-  const first = await measured(cases, groups, options.rounds ?? 20)
-  const all = cases.flatMap((which) =>
-    bench.programs
-      .filter(({ ours }) => ours)
-      .map(({ name }) => ({ which, name, judged: judgeRow(first, bench, which, name) }))
-  )
+  const judged = (results: Results) =>
+    cases.flatMap((which) =>
+      bench.programs
+        .filter(({ ours }) => ours)
+        .map(({ name }) => ({ which, name, judged: judgeRow(results, bench, which, name) }))
+    )
+  let first = await measured(cases, groups, options.rounds ?? 20)
+  // Where time is left it is for the rows that see least. They are measured with nothing beside them but what they were then.
+  const closer = begun + options.closer(bench)
+  for (let blunt = judged(first).filter(isBlunt); blunt.length > 0 && performance.now() < closer;) {
+    if (first.failures.size > 0) break
+    const of = (which: Case, { name }: Program) => blunt.some((one) => one.which === which && one.name === name)
+    const only = groups.filter(([one]) => one!.program.ours)
+    first = followed(first, await measured(cases, only, 1, closer, of))
+    blunt = judged(first).filter(isBlunt)
+  }
+  const all = judged(first)
   // What looks like a difference, or was disturbed, is looked at once more, alone.
   const leisure = options.leisure()
   const doubtful = all.filter(
@@ -166,6 +181,13 @@ export const compare = async (
   })
   return { rows, wrong: first.wrong || second?.wrong === true }
 }
+
+/** Whether a row does not see what it is to see, and more rounds may help. */
+const isBlunt = ({ judged }: { readonly judged: Judged }): boolean =>
+  judged.verdict !== "not there" && judged.sees > sharp
+
+/** How small a difference is to be seen. */
+const sharp = 0.05
 
 /** The rows of a benchmark for which there was no time. */
 const untold = (bench: Bench, cases: ReadonlyArray<Case>): ReadonlyArray<Compared> =>

@@ -179,6 +179,9 @@ const share = ({ name }: Bench): number => shares[name] ?? 14
 /** Seconds for the rounds of those that are measured, at most; what has to be looked at again takes two minutes more. */
 const allRounds = 720
 
+/** How much of that the first rounds of each take, at most, where there is more. */
+const firstStretch = 1.4
+
 const against = async (commit: string): Promise<boolean> => {
   const begun = performance.now()
   const until = begun + 840_000
@@ -195,8 +198,8 @@ const against = async (commit: string): Promise<boolean> => {
   const { load, stop } = makeLoader(root)
   try {
     const all = chosen().filter(({ bench }) => bench.repeats !== true)
-    // Few rows are looked at for longer.
-    const stretch = Math.min(2, allRounds / all.reduce((sum, { bench }) => sum + share(bench), 0))
+    // Few rows are looked at for longer: with five rounds first, and then where little was seen.
+    const stretch = Math.min(4, allRounds / all.reduce((sum, { bench }) => sum + share(bench), 0))
     const secondsOf = (bench: Bench) => share(bench) * stretch
     for (const [index, one] of all.entries()) {
       const now = performance.now()
@@ -211,7 +214,8 @@ const against = async (commit: string): Promise<boolean> => {
         old,
         load,
         effort: { seconds: seconds ?? 0.6, turns: 24, warmUp: 0.05, cold: 1.2, idle },
-        seconds: rounds === undefined ? () => budget / 1000 : () => 840,
+        seconds: (bench) => (rounds === undefined ? Math.min(budget / 1000, share(bench) * firstStretch) : 840),
+        closer: () => (rounds === undefined ? budget : 0),
         rounds,
         until: now + Math.max(budget, left - later),
         leisure: () => performance.now() + own + later < until

@@ -19,6 +19,8 @@ export interface Plan {
   readonly effort: Effort
   /** New processes for each round: what one and the same program differs in from start to start is then part of the spread. */
   readonly fresh: boolean
+  /** Which programs are measured in which cases. Default: all in all. */
+  readonly wanted?: (which: Case, program: Program) => boolean
 }
 
 export interface Results {
@@ -42,6 +44,7 @@ export const measure = async (
   loader: Loader
 ): Promise<Results> => {
   const variants = groups.flat()
+  const { wanted = () => true } = plan
   const samples = new Map<string, Map<number, Sample>>()
   const of = (which: Case, id: string) => {
     const key = `${bench.cases.indexOf(which)} ${id}`
@@ -86,13 +89,11 @@ export const measure = async (
     }
   }
   /** All of them in turns: their loads are open at once, and one of them runs at a time. */
-  const inTurns = async (which: Case, order: ReadonlyArray<Variant>, round: number) => {
-    const some = order.filter(({ id }) => alive.has(id))
+  const inTurns = async (which: Case, some: ReadonlyArray<Variant>, round: number, isFirst: boolean) => {
     const { cold, turns } = plan.effort
     // What one case has compiled, the next one needs for the most part.
-    const effort = which === cases[0] ? plan.effort : { ...plan.effort, cold: cold / 3 }
+    const effort = isFirst ? plan.effort : { ...plan.effort, cold: cold / 3 }
     const tasks = some.map(({ id }) => alive.get(id)!.task!(which, effort))
-    if (tasks.length === 0) return
     const patience = tasks.reduce((sum, { cold, seconds, warmUp }) => sum + warmUp + 5 * cold + 4 * seconds + 10, 60)
     const reports = await loader<ReadonlyArray<Turned | Broken>>({ tasks, turns }, patience)
     for (const [index, { id }] of some.entries()) {
@@ -110,15 +111,19 @@ export const measure = async (
   const together = async (order: ReadonlyArray<Variant>, round: number) => {
     // Two at a time, since there are two cores.
     for (let i = 0; i < order.length; i += 2) await Promise.all(order.slice(i, i + 2).map(open))
+    let isFirst = true
     for (const which of cases) {
-      if (order.every(({ id }) => !alive.has(id) || alive.get(id)!.task !== undefined)) {
-        await inTurns(which, order, round)
+      const some = order.filter(({ id, program }) => alive.has(id) && wanted(which, program))
+      if (some.length === 0) continue
+      if (some.every(({ id }) => alive.get(id)!.task !== undefined)) {
+        await inTurns(which, some, round, isFirst)
       } else {
-        for (const variant of order) {
+        for (const variant of some) {
           const one = await sample(which, variant)
           if (one !== undefined) of(which, variant.id).set(round, one)
         }
       }
+      isFirst = false
     }
     if (plan.fresh) for (const { id } of order) await stop(id)
   }
@@ -126,7 +131,7 @@ export const measure = async (
     for (const variant of order) {
       await open(variant)
       for (const which of cases) {
-        const one = await sample(which, variant)
+        const one = wanted(which, variant.program) ? await sample(which, variant) : undefined
         if (one !== undefined) of(which, variant.id).set(round, one)
       }
       await stop(variant.id)
@@ -137,8 +142,9 @@ export const measure = async (
   try {
     const [least, most] = plan.rounds
     while (round < most && (round < least || performance.now() < plan.until) && failures.size < variants.length) {
+      const some = groups.filter((group) => group.some(({ program }) => cases.some((which) => wanted(which, program))))
       const inOrder = <A>(all: ReadonlyArray<A>) => (round % 2 === 0 ? all : all.toReversed())
-      for (const group of inOrder(groups)) {
+      for (const group of inOrder(some)) {
         await (bench.alone === true ? alone(inOrder(group), round) : together(inOrder(group), round))
       }
       round++
@@ -148,6 +154,18 @@ export const measure = async (
   }
   return { samples: of, rounds: round, failures, wrong }
 }
+
+/** What was measured first, and what after that. */
+export const followed = (first: Results, second: Results): Results => ({
+  samples: (which, id) =>
+    new Map([
+      ...first.samples(which, id),
+      ...[...second.samples(which, id)].map(([round, sample]) => [first.rounds + round, sample] as const)
+    ]),
+  rounds: first.rounds + second.rounds,
+  failures: new Map([...first.failures, ...second.failures]),
+  wrong: first.wrong || second.wrong
+})
 
 /** The load, started when it is needed, and again after it has failed. */
 export const makeLoader = (root: string): { readonly load: Loader; readonly stop: () => Promise<void> } => {
