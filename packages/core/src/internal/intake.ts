@@ -52,6 +52,9 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private stride = 1
   private unlooked = 0
   private lookedAt = 0
+  /** When all places were taken last, as far as it was seen, and whether they were free again at once. */
+  private fullAt = 0
+  private placesPass = false
 
   constructor(context: ServerContext<In, Out>) {
     this.context = context
@@ -83,15 +86,19 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private readonly deliver = (): void =>
     this.context.tick.run(() => {
       this.armed = false
+      const wasQuick = this.stride === mostUnlooked
       this.begin()
       if (this.isDeserted && this.ring.size > 0) this.context.afterTick(() => this.dropDeserted(), 2)
       // Answers given at once make room for what their connections have over the pipelining limit.
       while (this.left > 0 && this.takers.length > 0 && this.ring.size > 0) this.serve()
       if (this.ring.size > 0) {
-        // Who is still there to take them has found the turn over.
-        const isQuick = this.takers.length > 0 && this.stride === mostUnlooked
-        this.ring.settle(isQuick ? this.quickShare : 1)
-        if (this.takers.length > 0) this.arm()
+        // Who is still there to take them has found the turn over; the others wait for places.
+        const isPlaced = this.takers.length > 0
+        const isQuick = isPlaced ? this.stride === mostUnlooked : wasQuick && this.placesPass
+        const share = isPlaced ? this.quickShare : this.context.limits.turnShare
+        this.ring.settle(isQuick ? share : 1)
+        if (isPlaced) this.arm()
+        else this.fullAt = this.context.now()
       } else if (this.exit !== undefined) this.dismiss(this.exit)
       this.inTurn = this.left === 0 && this.ring.size > 0
     })
@@ -132,6 +139,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   readonly next = (): Incoming<In, Out> | undefined => {
     if (!this.inTurn) {
       this.begin()
+      this.placesPass = this.lookedAt - this.fullAt <= 1
       this.arm()
     }
     if (this.unlooked === 0 && this.left > 0) this.look()

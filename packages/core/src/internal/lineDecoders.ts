@@ -45,7 +45,7 @@ interface LineForm<Line> {
 const textForm: LineForm<string> = {
   all: (bytes, out, max) => {
     const text = textOf(bytes)
-    return text === undefined ? undefined : split(text, out, max)
+    return text === undefined ? undefined : split(text, out, max, text.length === bytes.length)
   },
   one: textOf
 }
@@ -59,6 +59,8 @@ class Lines<Line extends Payload> implements Decoder<Line> {
   // Where the unfinished line starts, and the whole lines of the last push, for `offsetOf`.
   private start = 0
   private regionStart = 0
+  /** How long lines have been that were cut last, with their ends: so many bytes are looked at for each. */
+  private mean = 64
   private region: Uint8Array = none
   /** Whole lines that a maximum has left, without the newline after the last. */
   private left: Uint8Array | undefined = undefined
@@ -158,12 +160,14 @@ class Lines<Line extends Payload> implements Decoder<Line> {
         this.start = regionStart + at
         return undefined
       }
-      const to = windowEnd(bytes, at, max - count)
+      const to = windowEnd(bytes, at, max - count, this.mean)
       const window = at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to)
       const cut = window.length <= maxFrameBytes ? form.all(window, out, max - count) : undefined
       if (cut !== undefined) {
         count += cut
-        at = count < max ? to + 1 : this.after(count)
+        // Where each character is a byte, the place in the text is known.
+        at = count < max ? to + 1 : cutTo === -1 ? this.after(count) : at + cutTo
+        this.mean = Math.ceil(at / count)
         continue
       }
       // The slow way, for large chunks and faulty ones: line by line, to name the line at fault.
@@ -191,8 +195,8 @@ class Lines<Line extends Payload> implements Decoder<Line> {
  * Up to where lines are cut at once: so many bytes that a maximum is likely to be
  * among them, since what is cut in vain is cut again.
  */
-const windowEnd = (bytes: Uint8Array, at: number, max: number): number => {
-  const wanted = at + Math.max(256, max * 64)
+const windowEnd = (bytes: Uint8Array, at: number, max: number, mean: number): number => {
+  const wanted = at + Math.max(256, max * mean)
   if (wanted >= bytes.length) return bytes.length
   const last = bytes.lastIndexOf(newline, wanted)
   if (last >= at) return last
@@ -207,8 +211,11 @@ const endsTwice = "the line ends with a carriage return before its own end"
 
 const notText = "the line is not valid UTF-8"
 
+/** Where the lines that were cut last have ended, from the start of their text on, the newline included; -1 where bytes are to be counted. */
+let cutTo = -1
+
 /** Cuts a text into its lines, at most so many, unless one of them is none; how many. */
-const split = (text: string, out: Array<string>, max: number): number | undefined => {
+const split = (text: string, out: Array<string>, max: number, isAscii: boolean): number | undefined => {
   const returns = text.includes(carriageReturn)
   if (returns && (text.includes("\r\r\n") || text.endsWith("\r\r"))) return undefined
   let count = 0
@@ -218,8 +225,12 @@ const split = (text: string, out: Array<string>, max: number): number | undefine
     const line = end === -1 ? (at === 0 ? text : text.slice(at)) : text.slice(at, end)
     out.push(returns && line.endsWith(carriageReturn) ? line.slice(0, -1) : line)
     count++
-    if (end === -1) return count
+    if (end === -1) {
+      at = text.length + 1
+      break
+    }
     at = end + 1
   }
+  cutTo = isAscii ? at : -1
   return count
 }

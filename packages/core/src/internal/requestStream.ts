@@ -67,7 +67,10 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   protected get places(): number {
     if (!this.mayHoldMore) return 0
     const { inFlight } = this.line
-    return Math.min(mostDecoded, Math.max(0, this.context.limits.maxPipelined - inFlight))
+    const { budget, limits } = this.context
+    // Those of one chunk cost less together, where what they take is far from any limit.
+    const isLittle = this.activity.heard.bytes * 2 < limits.maxBuffered && !budget.looks
+    return Math.min(isLittle ? manyDecoded : fewDecoded, Math.max(0, limits.maxPipelined - inFlight))
   }
 
   /** Whether it may hold more than it does. Who has nothing in flight may always: nobody waits for memory. */
@@ -216,4 +219,5 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 }
 
 // How many requests are decoded at once, before what they take is looked at.
-const mostDecoded = 32
+const manyDecoded = 128
+const fewDecoded = 32
