@@ -115,8 +115,8 @@ export interface Decoder<out Message> {
  * @since 0.1.0
  */
 export interface Maker {
-  /** Of one payload: what all that was made in this call takes with it, `before` without it; below 0 where that may not be held. */
-  readonly weigh: (payload: Payload, before: number) => number
+  /** Asked of each payload in turn, before a value is made of it. */
+  readonly mayMake: (payload: Payload) => boolean
 }
 
 /**

@@ -60,6 +60,12 @@ export interface Streamed<out Out> extends Fields {
 /**
  * Answers with one message.
  *
+ * **Details**
+ *
+ * A message of bytes may be sent as it is, without a copy: from when it was given
+ * on its bytes must not change. The same holds for elements of a stream, and for
+ * what is pushed.
+ *
  * **Example** (Echoing a request)
  *
  * ```ts

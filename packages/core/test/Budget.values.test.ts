@@ -60,16 +60,23 @@ const budgetOf = (server: object): { readonly total: number } =>
 const watched = (server: Server.Server<never, never>) =>
   Effect.gen(function* () {
     const outcomes: Array<Outcome.Outcome> = []
+    const requests: Array<number> = []
     yield* Effect.forkScoped(
-      Stream.runForEach(server.outcomes, ({ outcome }) => Effect.sync(() => outcomes.push(outcome))),
+      Stream.runForEach(server.outcomes, ({ outcome, request }) =>
+        Effect.sync(() => {
+          outcomes.push(outcome)
+          if (request !== undefined) requests.push(request.id)
+        })
+      ),
       { startImmediately: true }
     )
-    return { outcomes, total: () => budgetOf(server).total }
+    return { outcomes, requests, total: () => budgetOf(server).total }
   })
 
 const connected = (
   protocol: Protocol.Protocol<unknown, unknown, unknown, unknown>,
-  handler: () => Effect.Effect<any>
+  handler: (request: { readonly body: never }) => Effect.Effect<unknown>,
+  options: Transport.ServerOptions = {}
 ) =>
   Effect.gen(function* () {
     class Values extends Server.Service<Values>()("Values", { protocol }) {}
@@ -77,18 +84,25 @@ const connected = (
     const context = yield* Layer.build(
       Layer.provideMerge(
         Values.serve(handler as never),
-        Transport.layer(Values, { drainTimeout: 0, maxMemory }, listen)
+        Transport.layer(Values, { drainTimeout: 0, maxMemory, ...options }, listen)
       )
     )
-    const connect = () => {
-      const wire = new Scripted()
+    const connect = (wire = new Scripted()) => {
       accept(wire)
       return wire
     }
-    return { connect, ...(yield* watched(Context.get(context, Values) as never)) }
+    return { connect, server: Context.get(context, Values), ...(yield* watched(Context.get(context, Values) as never)) }
   })
 
 const outOfMemory = Outcome.cancelled("OutOfMemory")
+
+/** The system says only later that what was reset is gone. */
+class Late extends Scripted {
+  isReset = false
+  override reset(): void {
+    this.isReset = true
+  }
+}
 
 describe("what comes over a connection", () => {
   for (const { frame, name, protocol } of framed) {
@@ -97,7 +111,7 @@ describe("what comes over a connection", () => {
       return Effect.gen(function* () {
         using parsed = parsing()
         const { connect, outcomes, total } = yield* connected(protocol, () => Effect.never)
-        const wires = Array.from({ length: 40 }, connect)
+        const wires = Array.from({ length: 40 }, () => connect())
         for (const wire of wires) {
           wire.data(frame(large))
           yield* turns
@@ -145,7 +159,7 @@ describe("what comes over a connection", () => {
     return Effect.gen(function* () {
       using parsed = parsing()
       const { connect, total } = yield* connected(Protocol.ndjson(), () => Effect.never)
-      const [wires, modest] = [Array.from({ length: 12 }, connect), Array.from({ length: 8 }, connect)]
+      const [wires, modest] = [Array.from({ length: 12 }, () => connect()), Array.from({ length: 8 }, () => connect())]
       for (const wire of wires) wire.data(asLine(large))
       yield* turns
       const made = parsed.made(large)
@@ -173,7 +187,7 @@ describe("what comes over a connection", () => {
       unread.data("1\n")
       yield* turns
       unread.bytesUnsent = 10_000
-      const wires = Array.from({ length: 8 }, connect)
+      const wires = Array.from({ length: 8 }, () => connect())
       for (const wire of wires) {
         wire.data(asLine(large))
         yield* turns
@@ -190,7 +204,7 @@ describe("what comes over a connection", () => {
       const { connect, outcomes, total } = yield* connected(Protocol.ndjson(), () =>
         Effect.succeed(Response.make("done"))
       )
-      for (const wire of Array.from({ length: 40 }, connect)) {
+      for (const wire of Array.from({ length: 40 }, () => connect())) {
         wire.data(asLine(large))
         yield* turns
       }
@@ -200,6 +214,112 @@ describe("what comes over a connection", () => {
   })
 })
 
+describe("who is refused", () => {
+  it.effect("has nothing begun any more that waits behind what is at work", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      const begun: Array<unknown> = []
+      const { connect, outcomes } = yield* connected(
+        Protocol.control(Protocol.ndjson(), { is: () => false }) as never,
+        ({ body }) => {
+          if (typeof body === "number") begun.push(body)
+          return body === 1 || typeof body !== "number" ? Effect.never : Effect.succeed(Response.make("ok"))
+        },
+        { maxPipelined: 1 }
+      )
+      for (let i = 0; i < 7; i++) {
+        connect().data(asLine(large))
+        yield* turns
+      }
+      const wire = connect(new Late()) as Late
+      wire.data("1\n2\n3\n4\n")
+      yield* turns
+      assert.deepStrictEqual(begun, [1])
+      wire.data(asLine(large))
+      yield* turns
+      assert.isTrue(wire.isReset)
+      wire.data("5\n")
+      wire.gone()
+      yield* turns
+      assert.deepStrictEqual([begun, outcomes], [[1], [outOfMemory]])
+    }).pipe(Effect.provide(logging))
+  })
+
+  it.effect("is refused also for what came before its handler, which does not begin then, nor is kept", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      using parsed = parsing()
+      let running = 0
+      const { connect, outcomes, server, total } = yield* connected(
+        Protocol.connection(Protocol.ndjson()) as never,
+        () =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => running++),
+            () => Effect.never,
+            () => Effect.sync(() => running--)
+          )
+      )
+      const wires = Array.from({ length: 40 }, () => connect())
+      for (const wire of wires) wire.data(asLine(large))
+      yield* turns
+      const reset = wires.filter((wire) => wire.asked().includes("reset"))
+      assert.isAtMost(parsed.made(large), 9)
+      assert.strictEqual(parsed.made(large) + reset.length, 40)
+      assert.deepStrictEqual([running, (yield* server.connections).length], [40 - reset.length, 40 - reset.length])
+      assert.deepStrictEqual(
+        outcomes,
+        reset.map(() => outOfMemory)
+      )
+      assert.isAtMost(total(), 1_048_576)
+    }).pipe(Effect.provide(logging))
+  })
+
+  it.effect("has one outcome where the handler has answered before its input was looked at", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      let begun = 0
+      const { connect, outcomes, requests } = yield* connected(Protocol.connection(Protocol.ndjson()) as never, () =>
+        ++begun <= 7 ? Effect.never : Effect.succeed(Response.empty)
+      )
+      const wires = Array.from({ length: 12 }, () => connect(new Late()) as Late)
+      for (const wire of wires) wire.data(asLine(large))
+      const late = wires.slice(7)
+      yield* turns
+      assert.isTrue(late.every(({ isReset }) => isReset))
+      for (const wire of late) wire.gone()
+      yield* turns
+      assert.deepStrictEqual([requests.length, new Set(requests).size], [5, 5])
+      assert.deepStrictEqual(
+        outcomes,
+        late.map(() => outOfMemory)
+      )
+    }).pipe(Effect.provide(logging))
+  })
+})
+
+describe("who is alone", () => {
+  const text = Protocol.text(Protocol.lengthPrefixed({ maxFrameBytes: 1 << 20 }))
+  for (const { body, name, protocol } of [
+    { name: "text", protocol: text as never, body: "x".repeat(300_000) },
+    { name: "JSON", protocol: Protocol.json(text), body: `"${"x".repeat(260_000)}"` }
+  ]) {
+    it.effect(`may send a large frame: the pieces that it came in go with it (${name})`, () => {
+      const [, logging] = logs()
+      return Effect.gen(function* () {
+        const { connect, outcomes } = yield* connected(protocol, () => Effect.succeed(Response.make("done")))
+        const wire = connect()
+        const length = new Uint8Array(new Uint32Array([body.length]).buffer).reverse()
+        const input = Buffer.concat([length, Buffer.from(body)])
+        for (let at = 0; at < input.length; at += 65_536) {
+          wire.bytes(input.slice(at, at + 65_536))
+          yield* turns
+        }
+        assert.deepStrictEqual(outcomes, [Outcome.completed])
+      }).pipe(Effect.provide(logging))
+    })
+  }
+})
+
 describe("a whole connection", () => {
   it.effect("has no value made that it may not hold", () => {
     const [, logging] = logs()
@@ -207,7 +327,7 @@ describe("a whole connection", () => {
       using parsed = parsing()
       const protocol = Protocol.connection(Protocol.ndjson())
       const { connect, outcomes, total } = yield* connected(protocol as never, () => Effect.never)
-      const wires = Array.from({ length: 40 }, connect)
+      const wires = Array.from({ length: 40 }, () => connect())
       for (const wire of wires) {
         wire.data(asLine(large))
         yield* turns
@@ -225,8 +345,13 @@ describe("a whole connection", () => {
 })
 
 describe("a datagram", () => {
-  for (const whole of [false, true]) {
-    it.effect(whole ? "that is a connection has no value made" : "has no value made that may not be held", () => {
+  for (const [whole, together] of [
+    [false, false],
+    [true, false],
+    [true, true]
+  ]) {
+    const what = whole ? "that is a connection has no value made" : "has no value made that may not be held"
+    it.effect(`${what}${together ? ", nor its handler begun" : ""}`, () => {
       const [, logging] = logs()
       return Effect.gen(function* () {
         using parsed = parsing()
@@ -235,6 +360,7 @@ describe("a datagram", () => {
           protocol: protocol as Protocol.Protocol<unknown, unknown, unknown, unknown>
         }) {}
         const address = Endpoint.memory("scripted")
+        let running = 0
         let sink: Transport.Sink | undefined
         const listen: Transport.Listen = (given) => {
           sink = given
@@ -242,7 +368,12 @@ describe("a datagram", () => {
         }
         const context = yield* Layer.build(
           Layer.provideMerge(
-            Values.serve((() => Effect.never) as never),
+            Values.serve((() =>
+              Effect.acquireUseRelease(
+                Effect.sync(() => running++),
+                () => Effect.never,
+                () => Effect.sync(() => running--)
+              )) as never),
             Transport.layer(Values, { drainTimeout: 0, maxMemory }, listen)
           )
         )
@@ -254,13 +385,15 @@ describe("a datagram", () => {
             listener: address,
             reply: () => {}
           })
-          yield* turns
+          if (!together) yield* turns
         }
+        yield* turns
         assert.isAtLeast(parsed.made(large), 4)
         assert.isAtMost(parsed.made(large), 9)
         assert.isAtMost(total(), 1_048_576)
         // Above nine tenths nobody new is let in.
         assert.strictEqual(parsed.made(large) + outcomes.length, 40)
+        assert.strictEqual(running, parsed.made(large))
       }).pipe(Effect.provide(logging))
     })
   }

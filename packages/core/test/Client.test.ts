@@ -130,6 +130,30 @@ describe("a client", () => {
     }
   }
 
+  it.effect("sends no bytes that its server does not read, however large they are", () =>
+    Effect.gen(function* () {
+      class Bytes extends Server.Service<Bytes>()("Bytes", { protocol: Protocol.lengthPrefixed() }) {}
+      const services = yield* Layer.build(
+        Layer.provideMerge(
+          Bytes.serve(({ body }) => Effect.succeed(Response.make(body.subarray(0, 1)))),
+          MemoryServer.layer(Bytes)
+        )
+      )
+      const client = yield* Effect.provide(Bytes.client, services)
+      assert.strictEqual((yield* client.send(new Uint8Array(65_532))).length, 1)
+      for (const size of [65_533, 65_536, 65_537, 200_000]) {
+        assert.strictEqual(
+          (yield* Effect.flip(client.send(new Uint8Array(size)))).reason._tag,
+          "EncodeFailed",
+          `${size}`
+        )
+      }
+      assert.strictEqual((yield* client.send(new Uint8Array(10))).length, 1)
+      const server = yield* Effect.provide(Bytes, services)
+      assert.strictEqual((yield* server.counts).FrameTooLarge, 0)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("sends at once what is several frames to its server, however much", () =>
     Effect.gen(function* () {
       const line = Protocol.lines({ maxFrameBytes: 100 })

@@ -2,8 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MemoryServer, Network, Protocol, Response, Server } from "@socketserver/core"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import { vi } from "vitest"
 import { decode, join, serverOf, text } from "./support/decoding.ts"
+import { turns } from "./support/scripted.ts"
 
 const maxFrameBytes = 1 << 21
 const max = { maxFrameBytes }
@@ -171,3 +174,54 @@ it("a payload that does not fit a length is refused whatever its size", () => {
   assert.instanceOf(all, Protocol.Unencodable)
   assert.instanceOf(side.encode(payloadOf(70_000)), Protocol.Unencodable)
 })
+
+it("half of a line's end does not count, in whatever piece it comes", () => {
+  const side = serverOf(Protocol.lines({ maxFrameBytes: 20_000 }))
+  const line = "x".repeat(20_000)
+  assert.deepStrictEqual(decode(side, [`${line}\r`, "\n"]).messages, [line])
+  assert.strictEqual(decode(side, [`${line}x`, "\n"]).error?._tag, "FrameTooLarge")
+})
+
+it("what grows step by step is not copied again with each step", () => {
+  const copied = vi.spyOn(Uint8Array.prototype, "set")
+  const total = 2_000_000
+  const protocol = Protocol.framing({
+    name: "steps",
+    maxFrameBytes: 4 << 20,
+    decode: (input) =>
+      input.length < total ? Protocol.more(Math.min(total, input.length + 30_000)) : Protocol.frame(input, total),
+    encode: (payload) => payload
+  })
+  const { error, messages } = decode(serverOf(protocol), piecesOf(payloadOf(total), [16_384], true))
+  const bytes = copied.mock.calls.reduce((sum, [from]) => sum + from.length, 0)
+  copied.mockRestore()
+  assert.isUndefined(error)
+  assert.strictEqual(messages.length, 1)
+  assert.isAtMost(bytes, 4 * total)
+})
+
+it.effect("a large reply that waits for those before it is what it was when it was given", () =>
+  Effect.gen(function* () {
+    class Reused extends Server.Service<Reused>()("Reused", { protocol: Protocol.lengthPrefixed(max) }) {}
+    const latch = Latch.makeUnsafe()
+    const reply = payloadOf(100_000)
+    const layer = Layer.provideMerge(
+      Reused.serve(({ body }) =>
+        body.length === 1
+          ? Effect.as(latch.await, Response.make(body))
+          : Effect.tap(Effect.succeed(Response.make(reply)), Effect.yieldNow)
+      ),
+      MemoryServer.layer(Reused)
+    )
+    yield* Effect.gen(function* () {
+      const peer = yield* Network.connect(Reused)
+      yield* peer.write(join([length(4, 1), "a", length(4, 2), "bc"]))
+      yield* turns
+      reply.fill(33)
+      yield* latch.open
+      yield* peer.halfClose
+      const { received } = yield* peer.end
+      assert.strictEqual(received.slice(-100_000), text(payloadOf(100_000)))
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+)

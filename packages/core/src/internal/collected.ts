@@ -2,7 +2,7 @@ import type { Side } from "../Codec.ts"
 import type { Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { Unencodable } from "./unencodable.ts"
-import { type Encoded, type Frame, Framed, framerOf, Pieces } from "./writing.ts"
+import { type Encoded, encoderOf, Framed, framerOf, Pieces, type ToFrame } from "./writing.ts"
 
 /** What bounds an end of a connection. Looked at where it counts, since it may be changed. */
 export interface Bounds {
@@ -23,7 +23,8 @@ export class Collected<Out> {
   /** Whether each message is written by itself, as a datagram. */
   readonly separate: boolean
   private readonly wire: Wire.Wire
-  private readonly frameOf: (message: Out | Encoded | Framed) => Frame | Unencodable
+  private readonly side: Side<unknown, Out>
+  private readonly frameOf: ToFrame<Out>
   private readonly bounds: Bounds
   /** What was collected before `text`. */
   private pieces: Array<string | Uint8Array> = []
@@ -37,6 +38,7 @@ export class Collected<Out> {
     // Datagrams have their own.
     this.bounds = this.separate ? unbounded : bounds
     this.wire = wire
+    this.side = side
     this.frameOf = framerOf(side, wire.carries)
   }
 
@@ -61,7 +63,7 @@ export class Collected<Out> {
 
   /** Adds a message; says why if it cannot be encoded. */
   add(message: Out | Encoded | Framed): string | undefined {
-    const encoded = this.frameOf(message)
+    const encoded = typeof message === "object" && message instanceof Framed ? message.frame : this.frameOf(message)
     if (encoded instanceof Unencodable) return encoded.problem
     if (encoded.length > this.bounds.limits.maxReply) return this.tooLarge(encoded.length)
     if (this.separate) return this.addDatagram(encoded as Payload)
@@ -82,7 +84,8 @@ export class Collected<Out> {
 
   /** Makes the frame of a message that is added later, or says why it has none. */
   frame(message: Out | Encoded): Framed | Unencodable {
-    const encoded = this.frameOf(message)
+    // It may wait for long, and whoever has made it may change it meanwhile.
+    const encoded = encoderOf(this.side, this.wire.carries)(message)
     if (encoded instanceof Unencodable) return encoded
     return encoded.length > this.bounds.limits.maxReply
       ? new Unencodable(this.tooLarge(encoded.length))

@@ -62,7 +62,8 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   }
 
   override held(costs: boolean): number {
-    return super.held(costs) + this.wire.datagram.data.length + (this.dialogue?.input.bytes ?? 0)
+    // Until it is decoded, that is the same.
+    return super.held(costs) + Math.max(this.wire.datagram.data.length, this.dialogue?.input.bytes ?? 0)
   }
 
   /** Makes the request, or says why the datagram is none. */
@@ -71,9 +72,10 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const { context, outbox, wire } = this
     const { side } = context
     if (context.protocol.kind === "connection") {
-      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, maker: this })
+      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, holder: this })
       this.dialogue = dialogue
       dialogue.input.onRefused = () => this.overflow()
+      dialogue.input.onAwaited = () => this.account()
       dialogue.onData(wire.datagram.data)
       dialogue.onEnd()
       const request = this.line.add(dialogue as never, undefined)

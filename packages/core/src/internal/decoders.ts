@@ -16,10 +16,13 @@ export class Tail {
   declare private pieces: Array<Uint8Array> | undefined
   length = 0
 
-  /** Takes more. What is there is not looked at before it has so many bytes: until then large pieces stay as they came. */
+  /**
+   * Takes more. What is there is not looked at before it has so many bytes. Until then large pieces stay as they came,
+   * where much is missing: all are copied when it is looked at.
+   */
   append(chunk: Uint8Array, needed: number): void {
     this.length += chunk.length
-    if ((this.length < needed || this.pieces !== undefined) && isLarge(chunk)) {
+    if (isLarge(chunk) && (this.pieces !== undefined || (this.length < needed && needed >= this.used * 2))) {
       const pieces = (this.pieces ??= [])
       if (this.used > 0) pieces.push(this.bytes.subarray(0, this.used))
       pieces.push(chunk)

@@ -1,6 +1,7 @@
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
+import type { Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { Heard, type Incoming } from "./incoming.ts"
@@ -24,7 +25,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       outbox: this.outbox as Outbox<never> as Outbox<Out>,
       info: this,
       holds: true,
-      maker: this
+      holder: this
     })
     this.dialogue.input.onRefused = () => this.overflow()
     this.dialogue.input.onReading = this.onReading
@@ -71,11 +72,18 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     if (this.dialogue.input.isHandedOn) this.dialogue.input.onTaken = this.stopWaiting
     else this.stopWaiting()
     this.decoding(() => this.dialogue.input.deliver())
+    this.account()
   }
 
   override goOn(): void {
     this.decoding(() => this.dialogue.input.goOn())
     super.goOn()
+  }
+
+  /** As what is in its inbox counts: by its bytes, whatever is in them. */
+  override weigh(payload: Payload): number {
+    const { budget, side } = this.context
+    return budget.looks ? payload.length + side.weight(payload.length) : 0
   }
 
   protected readonly hasInput = false

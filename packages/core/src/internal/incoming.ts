@@ -157,6 +157,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       )
     }
     on.started()
+    // What came before it may be more than it may hold.
+    if (this.settled !== undefined) {
+      on.ended(this, interrupted)
+      return done
+    }
     const fiber = run(this.running(effect), this)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
@@ -323,6 +328,7 @@ const noEffect = (given: unknown): TypeError =>
 export const leaving = new WeakMap<object, () => void>()
 
 const done: Fiber.Fiber<unknown> = Effect.runFork(Effect.void)
+const interrupted = Exit.interrupt()
 
 /** What a middleware has found out of a request that is logged when it has its outcome. */
 export interface Told {

@@ -1,12 +1,12 @@
 import * as Exit from "effect/Exit"
 import type * as Cause from "effect/Cause"
-import type { Maker, Side } from "../Codec.ts"
+import type { Side } from "../Codec.ts"
 import * as Connection from "../Connection.ts"
 import type * as Outcome from "../Outcome.ts"
 import type { DecodeError } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { BatchQueue } from "./batchQueue.ts"
-import { Reader } from "./reading.ts"
+import { Reader, type ValueHolder } from "./reading.ts"
 import type { InputEnd, Relay } from "./relay.ts"
 
 /** Who takes messages before those who read: a client, whose answers they may be. */
@@ -62,9 +62,15 @@ export class Input<In> {
   /** Called when it is taken that was handed on. */
   onTaken: () => void = noop
 
-  constructor(wire: Wire.Wire, side: Side<In, never>, holds: boolean, taker: Taker<In> | undefined, maker?: Maker) {
+  constructor(
+    wire: Wire.Wire,
+    side: Side<In, never>,
+    holds: boolean,
+    taker: Taker<In> | undefined,
+    holder?: ValueHolder
+  ) {
     this.wire = wire
-    this.reader = new Reader(side, wire.carries, maker)
+    this.reader = new Reader(side, wire.carries, holder)
     this.held = holds ? [] : undefined
     this.taker = taker
   }

@@ -6,6 +6,14 @@ import type * as Wire from "../Wire.ts"
 import { messageOf } from "./errors.ts"
 import { withPayload } from "./undecoded.ts"
 
+/** Whoever holds what is made of payloads. */
+export interface ValueHolder {
+  /** What one takes as a value. */
+  readonly weigh: (payload: Payload) => number
+  /** Whether so much more may be held. */
+  readonly mayHold: (bytes: number) => boolean
+}
+
 /**
  * From the chunks of a wire to messages, as many as whoever takes them has room
  * for: the one place that looks at what a wire carries when it is read, and that
@@ -24,32 +32,39 @@ export class Reader<Read> implements Maker {
   private ending = false
   /** What the decoder said last: it is asked once a chunk, not for each answer. */
   private behind = false
-  private readonly maker: Maker | undefined
+  private readonly holder: ValueHolder | undefined
+  /** What those values take that were made in this call, without what they were made of. */
+  private making = 0
   /** Whether what was to be made may not be held. Nothing is decoded any more. */
   isRefused = false
 
-  constructor(side: Side<Read, never>, carries: Wire.Wire["carries"], maker?: Maker) {
+  constructor(side: Side<Read, never>, carries: Wire.Wire["carries"], holder?: ValueHolder) {
     this.side = side
     this.carries = carries
     this.separate = carries !== "stream"
-    this.maker = maker
+    this.holder = holder
     this.decoder = this.newDecoder()
     this.payloads = side.plain ? (this.messages as Array<never>) : []
   }
 
   private newDecoder(): Decoder<Read> | undefined {
-    const { maker, separate, side } = this
+    const { holder, separate, side } = this
     if (separate) return undefined
     const decoder = side.decoder()
-    if (maker !== undefined && !side.plain) decoder.maker = this
+    if (holder !== undefined && !side.plain) decoder.maker = this
     return decoder
   }
 
-  weigh(payload: Payload, before: number): number {
-    if (this.isRefused || this.maker === undefined) return -1
-    const weight = this.maker.weigh(payload, before)
-    if (weight < 0) this.isRefused = true
-    return weight
+  mayMake(payload: Payload): boolean {
+    if (this.isRefused || this.holder === undefined) return false
+    this.making += this.holder.weigh(payload)
+    if (!this.holder.mayHold(this.making)) this.isRefused = true
+    return !this.isRefused
+  }
+
+  /** What was held of a frame is let go of for what is made of it. */
+  private begins(): void {
+    if (this.holder !== undefined) this.making = this.restBytes * -2
   }
 
   /** What a chunk of so many bytes takes, and at most what is made of it. */
@@ -84,6 +99,7 @@ export class Reader<Read> implements Maker {
     }
     const { decoder } = this
     const payloads = this.side.plain ? undefined : this.payloads
+    this.begins()
     // oxlint-disable-next-line socketserver/no-try -- a decoder is user code, and what it throws must not reach the event loop
     try {
       return decoder === undefined
@@ -99,6 +115,7 @@ export class Reader<Read> implements Maker {
   more(bytesRead: number, max: number): DecodeError | undefined {
     const { decoder, messages } = this
     const payloads = this.side.plain ? undefined : this.payloads
+    this.begins()
     // oxlint-disable-next-line socketserver/no-try -- as above
     try {
       if (decoder === undefined) {
@@ -132,7 +149,7 @@ export class Reader<Read> implements Maker {
     const { datagram, payload, plain } = this.side
     const unframed = this.carries === "datagrams" ? datagram.unframe(chunk) : Result.succeed(chunk)
     if (Result.isFailure(unframed)) return withPayload(unframed.failure, chunk)
-    if (this.maker !== undefined && !plain && this.weigh(unframed.success, 0) < 0) return undefined
+    if (this.holder !== undefined && !plain && !this.mayMake(unframed.success)) return undefined
     const decoded = payload.decode(unframed.success)
     if (Result.isFailure(decoded)) return withPayload(decoded.failure, unframed.success)
     this.messages.push(decoded.success)
@@ -147,7 +164,7 @@ export class Reader<Read> implements Maker {
 
   /** Whether a part of a message has been read that its rest has not followed. It cannot be read on afterwards. */
   hasRest(): boolean {
-    return this.isBehind || this.read(undefined, 0) !== undefined || this.messages.length > 0
+    return this.isBehind || this.read(undefined, 0) !== undefined || this.isRefused || this.messages.length > 0
   }
 
   /** Reads on from the start of a message, as after a change of what carries the connection. */

@@ -31,6 +31,8 @@ export const requestSide = <In, Out, Send, Receive>({
   return {
     ...client,
     encode: (message) => fits(client.encode(message), readStream),
+    // What is written in pieces nobody has looked at.
+    pieces: undefined,
     datagram: { ...client.datagram, encode: (message) => fits(client.datagram.encode(message), readDatagram) }
   }
 }

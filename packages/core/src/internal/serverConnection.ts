@@ -5,7 +5,6 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
-import type { Maker } from "../Codec.ts"
 import type { Payload } from "../Protocol.ts"
 import type { Holder } from "./budget.ts"
 import { Activity } from "./activity.ts"
@@ -18,6 +17,7 @@ import { CurrentRequest, type Incoming } from "./incoming.ts"
 import { Line, requestCost } from "./line.ts"
 import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
+import type { ValueHolder } from "./reading.ts"
 import type { Occupant } from "./room.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { WireEnd } from "./wireEnd.ts"
@@ -30,7 +30,7 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
-  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Holder, Maker
+  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Holder, ValueHolder
 {
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
@@ -109,12 +109,15 @@ export abstract class ServerConnection<In, Out>
     this.context.budget.change(held - charged)
   }
 
-  /** Nothing is made of what comes that would be thrown away at once, since nobody holds more. */
-  weigh(payload: Payload, before: number): number {
+  weigh(payload: Payload): number {
     const { budget, side } = this.context
-    if (!budget.looks) return before
-    const weight = before + requestCost + payload.length + side.weight(payload.length, payload)
-    return budget.mayHold(this, weight) ? weight : -1
+    return budget.looks ? requestCost + payload.length + side.weight(payload.length, payload) : 0
+  }
+
+  /** Nothing is made of what comes that would be thrown away at once, since nobody holds more. */
+  mayHold(bytes: number): boolean {
+    const { budget } = this.context
+    return !budget.looks || budget.mayHold(this, bytes)
   }
 
   /** It is reset, and nothing is made of what it has sent. */

@@ -170,9 +170,8 @@ class Mapped<A, B> implements Decoder<B> {
   ): DecodeError | undefined {
     this.passed = undefined
     const { asked } = this
-    let weight = 0
     for (let i = 0; i < messages.length; i++) {
-      if (asked !== undefined && (weight = asked.weigh(messages[i] as Payload & A, weight)) < 0) return undefined
+      if (asked?.mayMake(messages[i] as Payload & A) === false) return undefined
       let converted: B | Undecodable | typeof nothing
       // oxlint-disable-next-line socketserver/no-try -- a conversion is user code, and the message at fault is known only here
       try {

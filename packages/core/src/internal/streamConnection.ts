@@ -168,7 +168,10 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
         return this.shut()
       }
     }
-    this.line.settle(incoming, response.outcome ?? this.verdict)
+    const outcome = response.outcome ?? this.verdict
+    // What has come for it may have been too much.
+    if (incoming.settled !== undefined) return
+    this.line.settle(incoming, outcome)
     if (response.close) this.shut()
   }
 
@@ -185,6 +188,12 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.line.cancelAll(Outcome.cancelled("NotReading"))
     this.outbox.close()
     this.wire.reset()
+  }
+
+  /** Nothing of it begins any more. */
+  override evict(): void {
+    this.closing.enter("shut")
+    super.evict()
   }
 
   /** Something of what was written has not left. */

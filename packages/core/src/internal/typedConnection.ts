@@ -5,11 +5,12 @@ import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type { Maker, Side } from "../Codec.ts"
+import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { unguarded } from "./guardedWire.ts"
 import { Input, type Taker } from "./input.ts"
 import type { Outbox } from "./outbox.ts"
+import type { ValueHolder } from "./reading.ts"
 import { type Relay, relayKey } from "./relay.ts"
 import { WireEnd } from "./wireEnd.ts"
 
@@ -34,11 +35,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     /** Whether what arrives is held until it is delivered. */
     readonly holds?: boolean
     readonly taker?: Taker<In>
-    readonly maker?: Maker
+    readonly holder?: ValueHolder
   }) {
     super(options.wire, options.outbox, options.info.id, options.info.openedAt)
-    const { holds = false, maker, side, taker, wire } = options
-    this.input = new Input(wire, side, holds, taker, maker)
+    const { holder, holds = false, side, taker, wire } = options
+    this.input = new Input(wire, side, holds, taker, holder)
     this.info = options.info
     this.take = Effect.andThen(
       this.readMore,

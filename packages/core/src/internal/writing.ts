@@ -27,8 +27,8 @@ export type Frame = Payload | Pieces
 
 /** A message whose frame was made before its turn. */
 export class Framed {
-  readonly frame: Frame
-  constructor(frame: Frame) {
+  readonly frame: Payload
+  constructor(frame: Payload) {
     this.frame = frame
   }
 }
@@ -70,36 +70,36 @@ const encoderFor = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carri
   }
 }
 
+/** Makes what goes over a connection of a message, or says why there is none. */
+export type ToFrame<Write> = (message: Write | Encoded) => Frame | Unencodable
+
 /** The same for what leaves in its turn, where large payloads need not be copied. */
-export const framerOf = <Write>(
-  side: Side<unknown, Write>,
-  carries: Wire.Wire["carries"]
-): ((message: Write | Encoded | Framed) => Frame | Unencodable) => {
+export const framerOf = <Write>(side: Side<unknown, Write>, carries: Wire.Wire["carries"]): ToFrame<Write> => {
   const known = framers[carries].get(side)
-  if (known !== undefined) return known as never
+  if (known !== undefined) return known as ToFrame<Write>
   const encode = encoderOf(side, carries)
   const pieces = carries === "stream" ? side.pieces : undefined
-  const framer = (message: Write | Encoded | Framed): Frame | Unencodable => {
-    if (typeof message !== "object") return encode(message)
-    if (message instanceof Framed) return message.frame
-    if (pieces === undefined) return encode(message)
-    const payload = message instanceof Encoded ? message.payload : side.plain ? message : undefined
-    if (!(payload instanceof Uint8Array) || payload.length < large) return encode(message)
-    const all = pieces(payload)
-    return all instanceof Unencodable ? all : new Pieces(all)
-  }
+  const framer: ToFrame<Write> =
+    pieces === undefined
+      ? encode
+      : (message) => {
+          const payload = message instanceof Encoded ? message.payload : side.plain ? message : undefined
+          if (!(payload instanceof Uint8Array) || !isLarge(payload)) return encode(message)
+          const all = pieces(payload)
+          return all instanceof Unencodable ? all : new Pieces(all)
+        }
   framers[carries].set(side, framer as never)
   return framer
 }
 
-const framers: Record<Wire.Wire["carries"], WeakMap<object, never>> = {
+const framers: Record<Wire.Wire["carries"], WeakMap<object, ToFrame<never>>> = {
   stream: new WeakMap(),
   datagrams: new WeakMap(),
   payloads: new WeakMap()
 }
 
-// What is smaller is joined with others before it leaves.
-const large = 65_536
+/** Smaller ones are joined with others before they leave, and a view of much more would keep all of that. */
+const isLarge = ({ buffer, length }: Uint8Array): boolean => length >= 65_536 && length * 2 >= buffer.byteLength
 
 /** Says of a message that was not encoded that it is none, where that is known. */
 const notTaken = (takes: Side<unknown, never>["takes"], message: unknown): string | undefined => {

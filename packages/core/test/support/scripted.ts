@@ -80,7 +80,9 @@ export class Scripted implements Wire.Wire {
 
   /** The peer sends. */
   data(text: string): void {
-    const bytes = utf8.encode(text)
+    this.bytes(utf8.encode(text))
+  }
+  bytes(bytes: Uint8Array): void {
     this.bytesRead += bytes.length
     this.receiver?.onData(bytes)
   }

@@ -89,7 +89,9 @@ export class RequestCall<Out> extends Call {
         if (outcome?._tag === "Malformed" || outcome?._tag === "FrameTooLarge") {
           return this.fail(new Error(`The request did not cross to the worker: ${Outcome.describe(outcome)}`))
         }
-        return this.end(close, outcome)
+        // As here: what is not answered would take the next one's answer for its own.
+        const isReset = outcome?._tag === "Cancelled" && outcome.reason === "OutOfMemory"
+        return this.end(close || isReset, outcome)
       }
       case Tell.failed:
         return this.fail(readDefect(body))
