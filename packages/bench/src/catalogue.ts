@@ -365,7 +365,10 @@ export const benches: ReadonlyArray<Bench> = [
   {
     name: "worker",
     ...against(other("node:net and a child, by hand", "servers/hand-worker.ts"), work("thread:1"), work("pool:1")),
-    cases: cases("worker", [1, 16], { connections: 16 }, "CPU per request, worker included"),
+    cases: cases("worker", [1, 16], { connections: 16 }, "CPU per request, worker included").map((which) => ({
+      ...which,
+      programs: 3
+    })),
     open: load()
   },
   idleBench("tcp"),

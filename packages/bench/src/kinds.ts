@@ -38,8 +38,8 @@ export const load =
       ...task({ ...(which["load"] as Partial<Task>), depth: which.depth }),
       target,
       warmUp: effort.warmUp + ((which["warmUp"] as number) ?? 0),
-      // Another depth takes other ways, which are compiled as well.
-      cold: warm++ === 0 ? effort.cold : effort.cold / 3,
+      // Another depth takes other ways, which are compiled as well; of several programs each has to be.
+      cold: (warm++ === 0 ? effort.cold : effort.cold / 3) * ((which["programs"] as number) ?? 1),
       // What takes long for each request has few of them in a turn.
       seconds: effort.seconds * ((which["times"] as number) ?? 1),
       pids: family(server.pid)

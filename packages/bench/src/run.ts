@@ -89,11 +89,9 @@ export const measure = async (
     }
   }
   /** All of them in turns: their loads are open at once, and one of them runs at a time. */
-  const inTurns = async (which: Case, some: ReadonlyArray<Variant>, round: number, isFirst: boolean) => {
-    const { cold, turns } = plan.effort
-    // What one case has compiled, the next one needs for the most part.
-    const effort = isFirst ? plan.effort : { ...plan.effort, cold: cold / 3 }
-    const tasks = some.map(({ id }) => alive.get(id)!.task!(which, effort))
+  const inTurns = async (which: Case, some: ReadonlyArray<Variant>, round: number) => {
+    const { turns } = plan.effort
+    const tasks = some.map(({ id }) => alive.get(id)!.task!(which, plan.effort))
     const patience = tasks.reduce((sum, { cold, seconds, warmUp }) => sum + warmUp + 5 * cold + 4 * seconds + 10, 60)
     const reports = await loader<ReadonlyArray<Turned | Broken>>({ tasks, turns }, patience)
     for (const [index, { id }] of some.entries()) {
@@ -111,19 +109,17 @@ export const measure = async (
   const together = async (order: ReadonlyArray<Variant>, round: number) => {
     // Two at a time, since there are two cores.
     for (let i = 0; i < order.length; i += 2) await Promise.all(order.slice(i, i + 2).map(open))
-    let isFirst = true
     for (const which of cases) {
       const some = order.filter(({ id, program }) => alive.has(id) && wanted(which, program))
       if (some.length === 0) continue
       if (some.every(({ id }) => alive.get(id)!.task !== undefined)) {
-        await inTurns(which, some, round, isFirst)
+        await inTurns(which, some, round)
       } else {
         for (const variant of some) {
           const one = await sample(which, variant)
           if (one !== undefined) of(which, variant.id).set(round, one)
         }
       }
-      isFirst = false
     }
     if (plan.fresh) for (const { id } of order) await stop(id)
   }
