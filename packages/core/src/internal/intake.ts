@@ -52,8 +52,8 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private stride = 1
   private unlooked = 0
   private lookedAt = 0
-  /** When all places were taken last, as far as it was seen, and whether they were free again at once. */
-  private fullAt = 0
+  /** When the last ones were taken, as far as it was seen, and whether some of their places were free again at once. */
+  private takenAt = 0
   private placesPass = false
 
   constructor(context: ServerContext<In, Out>) {
@@ -98,7 +98,6 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
         const share = isPlaced ? this.quickShare : this.context.limits.turnShare
         this.ring.settle(isQuick ? share : 1)
         if (isPlaced) this.arm()
-        else this.fullAt = this.context.now()
       } else if (this.exit !== undefined) this.dismiss(this.exit)
       this.inTurn = this.left === 0 && this.ring.size > 0
     })
@@ -132,14 +131,14 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     if (now >= this.until) this.left = 0
     const quick = now - this.lookedAt < this.context.limits.turnMillis / 50
     this.stride = this.unlooked = quick ? Math.min(mostUnlooked, this.stride * 2) : 1
-    this.lookedAt = now
+    this.lookedAt = this.takenAt = now
   }
 
   /** The next request whose turn it is. */
   readonly next = (): Incoming<In, Out> | undefined => {
     if (!this.inTurn) {
       this.begin()
-      this.placesPass = this.lookedAt - this.fullAt <= 1
+      this.placesPass = this.lookedAt - this.takenAt <= 1
       this.arm()
     }
     if (this.unlooked === 0 && this.left > 0) this.look()
