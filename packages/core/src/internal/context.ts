@@ -26,6 +26,7 @@ import { Reflection } from "./reflection.ts"
 import { Shares } from "./shares.ts"
 import { StopClock } from "./loop.ts"
 import { ServerLog } from "./serverLog.ts"
+import { Resuming } from "./resuming.ts"
 import { Tick } from "./tick.ts"
 import { Traffic } from "./traffic.ts"
 import { Troubles } from "./troubles.ts"
@@ -68,6 +69,7 @@ export class ServerContext<In, Out> {
   limits: Limits
   readonly events: Events<In, Out>
   readonly tick: Tick
+  readonly resuming: Resuming
   readonly ledger: Ledger
   /** What has come to each of its listeners. */
   readonly traffic: Traffic
@@ -114,7 +116,8 @@ export class ServerContext<In, Out> {
     this.origin = Math.floor(elapsed(this.clock))
     this.stopClock = Context.get(services, StopClock)
     this.tick = new Tick(Context.get(services, Scheduler.Scheduler))
-    this.run = this.runner(services as Context.Context<unknown>)
+    this.resuming = new Resuming(this)
+    this.run = runner(services, this.tick)
     this.minimumLogLevel = Context.get(services, References.MinimumLogLevel)
     this.log = new ServerLog(this)
     this.limitLog = new LimitLog(this)
@@ -151,17 +154,9 @@ export class ServerContext<In, Out> {
     return ++this.requestIds
   }
 
-  /** Starts effects with `services`, all in the ticks of this server. */
-  runner<R>(services: Context.Context<R>): Runner {
-    const ticked = Context.add(services, Scheduler.Scheduler, this.tick) as Context.Context<unknown>
-    const run = Effect.runForkWith(ticked)
-    return (effect, request) =>
-      request === undefined ? run(effect) : Effect.runForkWith(Context.add(ticked, CurrentRequest, request))(effect)
-  }
-
   /** Starts handlers with `services`: what runs in them knows whose handlers they are. */
   handlerRunner<R>(services: Context.Context<R>): Runner {
-    return this.runner(Context.add(services, CurrentServer, this))
+    return runner(Context.add(services, CurrentServer, this), this.resuming)
   }
 
   /** Does something later, unless it is cancelled before. */
@@ -175,6 +170,16 @@ export class ServerContext<In, Out> {
   afterTick(f: () => void, ticks: 1 | 2 = 1): void {
     this.run(ticks === 1 ? aTick : Effect.andThen(aTick, aTick)).addObserver(() => this.tick.run(f))
   }
+}
+
+/** Starts effects with `services`, as `scheduler` has them go on. */
+const runner = <R>(services: Context.Context<R>, scheduler: Scheduler.Scheduler): Runner => {
+  // Flat: behind eight that were added one by one, each request's own would copy them all.
+  const { mapUnsafe } = Context.add(services, Scheduler.Scheduler, scheduler)
+  const scheduled = Context.makeUnsafe<unknown>(new Map(mapUnsafe))
+  const run = Effect.runForkWith(scheduled)
+  return (effect, request) =>
+    request === undefined ? run(effect) : Effect.runForkWith(Context.add(scheduled, CurrentRequest, request))(effect)
 }
 
 const aTick = Effect.andThen(Effect.yieldNow, Effect.yieldNow)

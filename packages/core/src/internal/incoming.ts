@@ -162,7 +162,10 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       on.ended(this, interrupted)
       return done
     }
+    const { resuming } = on.context
+    const before = resuming.enter(on)
     const fiber = run(this.running(effect), this)
+    resuming.leave(before)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
       on.ended(this, exit)
@@ -253,6 +256,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   ): Effect.Effect<Response.Response<Out>, never, unknown> {
     return Effect.withFiber((fiber) => {
       this.fiber = fiber as Fiber.Fiber<never>
+      // Asked for now, it is that of its connection, whatever it resumes from.
+      void fiber.currentDispatcher
       return effect
     })
   }

@@ -10,6 +10,7 @@ import type { Incoming } from "./incoming.ts"
 import type { Line } from "./line.ts"
 import { Ring } from "./ring.ts"
 import { type Source, streamed } from "./source.ts"
+import { Turn } from "./turn.ts"
 import { Waiters } from "./waiters.ts"
 
 type Ended = Exit.Exit<never, ServerError | Cause.Done>
@@ -44,21 +45,16 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   /** The server stops: what nobody takes has nobody to wait for. */
   private stopping = false
   private armed = false
-  /** Whether a turn is counted, how many requests may still begin in it, and until when. */
+  /** What begins in a turn of the event loop, and whether one is counted. */
+  private readonly turn: Turn
   private inTurn = false
-  private left = 0
-  private until = 0
-  /** Of how many begun requests the clock is looked at, how many are left until then, and when that was last. */
-  private stride = 1
-  private unlooked = 0
-  private lookedAt = 0
-  /** When the last ones were taken, as far as it was seen, and whether some of their places were free again at once. */
-  private takenAt = 0
+  /** Whether some of the places of those that were taken last were free again at once. */
   private placesPass = false
 
   constructor(context: ServerContext<In, Out>) {
     this.context = context
     this.ring = new Ring(context.limits.turnShare)
+    this.turn = new Turn(() => context.now())
   }
 
   /**
@@ -86,20 +82,20 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   private readonly deliver = (): void =>
     this.context.tick.run(() => {
       this.armed = false
-      const wasQuick = this.stride === mostUnlooked
+      const wasQuick = this.turn.isQuick
       this.begin()
       if (this.isDeserted && this.ring.size > 0) this.context.afterTick(() => this.dropDeserted(), 2)
       // Answers given at once make room for what their connections have over the pipelining limit.
-      while (this.left > 0 && this.takers.length > 0 && this.ring.size > 0) this.serve()
+      while (this.turn.left > 0 && this.takers.length > 0 && this.ring.size > 0) this.serve()
       if (this.ring.size > 0) {
         // Who is still there to take them has found the turn over; the others wait for places.
         const isPlaced = this.takers.length > 0
-        const isQuick = isPlaced ? this.stride === mostUnlooked : wasQuick && this.placesPass
+        const isQuick = isPlaced ? this.turn.isQuick : wasQuick && this.placesPass
         const share = isPlaced ? this.quickShare : this.context.limits.turnShare
         this.ring.settle(isQuick ? share : 1)
         if (isPlaced) this.arm()
       } else if (this.exit !== undefined) this.dismiss(this.exit)
-      this.inTurn = this.left === 0 && this.ring.size > 0
+      this.inTurn = this.turn.left === 0 && this.ring.size > 0
     })
 
   /** How many requests of a connection begin one after the other where all are quick, in a turn that many share. */
@@ -117,37 +113,22 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   }
 
   private begin(): void {
-    const { limits } = this.context
+    const { turnMillis, turnRequests } = this.context.limits
     this.inTurn = true
-    this.left = limits.turnRequests
-    this.lookedAt = this.context.now()
-    this.until = this.lookedAt + limits.turnMillis
-    this.stride = this.unlooked = 1
-  }
-
-  /** Looks whether the turn is over. As long as they are quick, that costs too much for each. */
-  private look(): void {
-    const now = this.context.now()
-    if (now >= this.until) this.left = 0
-    const quick = now - this.lookedAt < this.context.limits.turnMillis / 50
-    this.stride = this.unlooked = quick ? Math.min(mostUnlooked, this.stride * 2) : 1
-    this.lookedAt = this.takenAt = now
+    this.turn.begin(turnRequests, turnMillis)
   }
 
   /** The next request whose turn it is. */
   readonly next = (): Incoming<In, Out> | undefined => {
+    const { turn } = this
     if (!this.inTurn) {
       this.begin()
-      this.placesPass = this.lookedAt - this.takenAt <= 1
+      this.placesPass = turn.beganAt - turn.spentAt <= 1
       this.arm()
     }
-    if (this.unlooked === 0 && this.left > 0) this.look()
-    if (this.left === 0) return undefined
+    if (turn.isOver) return undefined
     const incoming = this.ring.next()
-    if (incoming !== undefined) {
-      this.left--
-      this.unlooked--
-    }
+    if (incoming !== undefined) turn.spend()
     return incoming
   }
 
@@ -293,6 +274,3 @@ const ended: Ended = Exit.fail(Cause.Done())
 
 // For how many turns of the event loop a server that stops before anybody has served it waits for that.
 const turnsToServe = 32
-
-// How many requests begin between two looks at the clock, at most.
-const mostUnlooked = 16

@@ -18,6 +18,7 @@ import { Line, requestCost } from "./line.ts"
 import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
 import type { ValueHolder } from "./reading.ts"
+import type { Resumptions } from "./resuming.ts"
 import type { Occupant } from "./room.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { WireEnd } from "./wireEnd.ts"
@@ -43,6 +44,8 @@ export abstract class ServerConnection<In, Out>
   declare private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined
   // A field from the start: one that is added at the end takes more.
   private endsBy: Connection.EndedBy | undefined = undefined
+  /** What its handlers have left to do. */
+  resumptions: Resumptions | undefined = undefined
   /** Called once, where others wait until it has sent its first byte. Not initialised: few are waited for. */
   declare onHeard: (() => void) | undefined
   /** Below 0 once it holds nothing any more. */

@@ -10,14 +10,13 @@ export interface Flushable {
  * One turn of the event loop ("tick"): what is written during it leaves in one write per
  * connection, at its end.
  *
- * It is also the scheduler of the handlers' fibers, over the one that the
- * program uses. All of them share one dispatcher, so that handlers that yield
- * resume together, and their replies leave together. With a dispatcher for each
- * fiber, which is what Effect does, each would be a write of its own: four times
- * the CPU per request at 16 outstanding (`pnpm bench`, "yields once").
+ * It is also the scheduler of the server's own fibers, over the one that the
+ * program uses: all of them share one dispatcher. That of its handlers is
+ * `Resuming`.
  */
 export class Tick implements Scheduler.Scheduler {
-  private readonly base: Scheduler.Scheduler
+  /** The scheduler that the program uses. */
+  readonly base: Scheduler.Scheduler
   private readonly dispatcher: Scheduler.SchedulerDispatcher
   private readonly shared: Scheduler.SchedulerDispatcher
   private dirty: Array<Flushable> = []

@@ -1,0 +1,58 @@
+/** What may be done in a turn of the event loop: so many pieces of work, and so much time. */
+export class Turn {
+  /** How many may still be done. */
+  left = 0
+  /** When it began. */
+  beganAt = 0
+  /** When something was last done, as far as it was seen. */
+  spentAt = 0
+  private readonly now: () => number
+  private until = 0
+  /** Of how many pieces the clock is looked at, how many are left until then, and when that was last. */
+  private stride = 1
+  private unlooked = 0
+  private lookedAt = 0
+  /** What counts as quick, in milliseconds for all that lies between two looks. */
+  private quick = 0
+
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  begin(most: number, millis: number): void {
+    this.left = most
+    this.beganAt = this.lookedAt = this.now()
+    this.until = this.beganAt + millis
+    this.quick = millis / 50
+    this.stride = this.unlooked = 1
+  }
+
+  /** Whether it has had its share. */
+  get isOver(): boolean {
+    if (this.unlooked === 0 && this.left > 0) this.look()
+    return this.left === 0
+  }
+
+  /** Another piece is done. */
+  spend(): void {
+    this.left--
+    this.unlooked--
+  }
+
+  /** Looks at the clock. As long as the pieces are quick, that costs too much for each. */
+  private look(): void {
+    const now = this.now()
+    if (now >= this.until) this.left = 0
+    const isQuick = now - this.lookedAt < this.quick
+    this.stride = this.unlooked = isQuick ? Math.min(mostUnlooked, this.stride * 2) : 1
+    this.lookedAt = this.spentAt = now
+  }
+
+  /** Whether what it does takes hardly any time. */
+  get isQuick(): boolean {
+    return this.stride === mostUnlooked
+  }
+}
+
+// How many pieces of work lie between two looks at the clock, at most.
+const mostUnlooked = 16

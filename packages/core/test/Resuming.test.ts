@@ -1,0 +1,272 @@
+import { assert, describe, it, vi } from "@effect/vitest"
+import { MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scheduler from "effect/Scheduler"
+import * as Stream from "effect/Stream"
+import type * as Resumings from "../src/internal/resuming.ts"
+import type * as Ticks from "../src/internal/tick.ts"
+
+// Not exported, as it should be: a test alone looks at them.
+const { Resuming } = await vi.importActual<typeof Resumings>("../src/internal/resuming.ts")
+const { Tick } = await vi.importActual<typeof Ticks>("../src/internal/tick.ts")
+
+/** What handlers of connections have left to do, on a clock that passes by hand. */
+const make = (turnRequests = 4_096) => {
+  let now = 0
+  const done: Array<string> = []
+  const tick = new Tick(new Scheduler.MixedScheduler())
+  const resuming = new Resuming({ tick, now: () => now, limits: { turnMillis: 5, turnRequests } as never })
+  const owners = new Map<string, Resumings.Owner>()
+  const dispatcherOf = (name: string) => {
+    const owner = owners.get(name) ?? {}
+    owners.set(name, owner)
+    const before = resuming.enter(owner)
+    const dispatcher = resuming.makeDispatcher()
+    resuming.leave(before)
+    return dispatcher
+  }
+  return {
+    tick,
+    resuming,
+    dispatcherOf,
+    done,
+    /** Has a handler of `name` go on `count` times, each for so many milliseconds. */
+    yields: (name: string, count: number, millis = 0, then?: () => void) => {
+      const dispatcher = dispatcherOf(name)
+      for (let i = 0; i < count; i++) {
+        dispatcher.scheduleTask(() => {
+          now += millis
+          done.push(name)
+          then?.()
+        }, 0)
+      }
+    },
+    passes: (millis: number) => {
+      now += millis
+    }
+  }
+}
+
+/** A turn of the event loop. */
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+const counted = (names: ReadonlyArray<string>) => {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
+
+describe("what goes on once it has yielded", () => {
+  it.effect("goes on in the next turn, all of it where that is quick", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      yields("a", 1_000)
+      yields("b", 1_000)
+      assert.deepStrictEqual(done, [])
+      yield* turn
+      assert.deepStrictEqual(counted(done), { a: 1_000, b: 1_000 })
+    })
+  )
+
+  it.effect("takes half of a turn, the rest the next ones, in order", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      yields("a", 20, 1)
+      let turns = 0
+      for (; done.length < 20; turns++) {
+        const before = done.length
+        yield* turn
+        // The clock says so after three milliseconds.
+        assert.isAtMost(done.length - before, 4)
+      }
+      assert.isAtLeast(turns, 5)
+      assert.isAtMost(turns, 12)
+    })
+  )
+
+  it.effect("is bounded in number where no time passes", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make(100)
+      yields("a", 1_000)
+      yield* turn
+      assert.strictEqual(done.length, 100)
+      for (let i = 0; i < 9; i++) yield* turn
+      assert.strictEqual(done.length, 1_000)
+    })
+  )
+
+  it.effect("goes on first where its connection had nothing to do, however much others have left", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      for (let i = 0; i < 64; i++) yields(`hog ${i}`, 16, 0.01)
+      // Each has had a little.
+      for (let i = 0; i < 3; i++) yield* turn
+      const before = done.length
+      assert.isBelow(before, 64 * 16)
+      yields("a", 1)
+      yield* turn
+      // Not behind the hundreds that came before it.
+      assert.strictEqual(done.indexOf("a"), before)
+    })
+  )
+
+  it.effect("is not kept waiting by those who come anew in each turn", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      yields("many", 100, 0.1)
+      let turns = 0
+      for (; counted(done)["many"] !== 100; turns++) {
+        assert.isBelow(turns, 200)
+        for (let i = 0; i < 100; i++) yields(`${turns} ${i}`, 1, 0.1)
+        yield* turn
+      }
+    })
+  )
+
+  it.effect("ends its connection's turn with the turn: others have the next one", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      yields("a", 100, 3)
+      yields("b", 100, 3)
+      for (let i = 0; i < 8; i++) yield* turn
+      const { a, b } = counted(done)
+      assert.isAtMost(Math.abs((a ?? 0) - (b ?? 0)), 2, `${a} and ${b}`)
+    })
+  )
+
+  it.effect("and yields again goes on in the turn after, and only then", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      const again = (left: number): void => yields("a", 1, 0, () => left > 1 && again(left - 1))
+      again(5)
+      // Another that had nothing to do, out of the same turn.
+      yields("b", 1, 0, () => yields("c", 1))
+      for (let i = 1; i <= 5; i++) {
+        yield* turn
+        assert.strictEqual(counted(done)["a"], i)
+        assert.strictEqual(counted(done)["c"], i === 1 ? undefined : 1)
+      }
+    })
+  )
+
+  it.effect("and throws ends neither its turn nor those after it", () =>
+    Effect.gen(function* () {
+      const { done, resuming, yields } = make()
+      yields("a", 1, 0, () => {
+        throw new Error("an observer threw")
+      })
+      yields("a", 1)
+      yields("b", 1)
+      const run = (resuming as unknown as { readonly run: () => void }).run
+      assert.throws(run, "an observer threw")
+      assert.deepStrictEqual(done, ["a"])
+      yield* turn
+      assert.deepStrictEqual(done, ["a", "b", "a"])
+      yields("a", 1)
+      yield* turn
+      assert.deepStrictEqual(done, ["a", "b", "a", "a"])
+    })
+  )
+
+  it.effect("leaves with what others write in the same turn", () =>
+    Effect.gen(function* () {
+      const { done, tick, yields } = make()
+      let flushed = 0
+      const output = { flush: () => void flushed++ }
+      yields("a", 1, 0, () => tick.mark(output))
+      yields("b", 3)
+      yields("b", 1, 0, () => assert.strictEqual(flushed, 0))
+      yield* turn
+      assert.strictEqual(done.length, 5)
+      assert.strictEqual(flushed, 1)
+    })
+  )
+
+  it.effect("belongs to its connection also where it is started by what goes on", () =>
+    Effect.gen(function* () {
+      const { dispatcherOf, resuming, yields } = make()
+      let started: unknown
+      yields("a", 1, 0, () => {
+        started = resuming.makeDispatcher()
+      })
+      yield* turn
+      assert.strictEqual(started, dispatcherOf("a"))
+      assert.notStrictEqual(resuming.makeDispatcher(), started)
+    })
+  )
+
+  it.effect("does all of it at once where it is flushed, and nothing twice", () =>
+    Effect.gen(function* () {
+      const { dispatcherOf, done, yields } = make()
+      yields("a", 3)
+      yields("b", 1, 0, () => dispatcherOf("a").flush())
+      dispatcherOf("a").flush()
+      assert.deepStrictEqual(done, ["a", "a", "a"])
+      yields("a", 2)
+      yield* turn
+      yield* turn
+      assert.deepStrictEqual(counted(done), { a: 5, b: 1 })
+    })
+  )
+})
+
+describe("a handler that yields", () => {
+  class Words extends Server.Service<Words>()("Words", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
+
+  const ways: Record<string, (works: Effect.Effect<void>) => Effect.Effect<Response.Response<string>>> = {
+    once: (works) => Effect.as(works, Response.make("x")),
+    "three times": (works) => Effect.as(Effect.andThen(Effect.andThen(works, works), works), Response.make("x")),
+    "after it has slept": (works) => Effect.as(Effect.andThen(Effect.sleep(1), works), Response.make("x")),
+    "in a child": (works) => Effect.as(Effect.flatMap(Effect.forkChild(works), Fiber.join), Response.make("x")),
+    "in a stream": (works) => Effect.succeed(Response.stream(Stream.fromEffect(Effect.as(works, "x"))))
+  }
+  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection(), Policy.keyed()]) {
+    for (const [way, respond] of Object.entries(ways)) {
+      it.effect(`${way} does not wait for all of those that ask for much (${policy.name})`, () =>
+        Effect.gen(function* () {
+          let nanos = 0n
+          const clock: Clock.Clock = {
+            sleep: () => turn,
+            currentTimeMillisUnsafe: () => Number(nanos / 1_000_000n),
+            currentTimeNanosUnsafe: () => nanos,
+            monotonicTimeNanosUnsafe: () => nanos,
+            currentTimeMillis: Effect.sync(() => Number(nanos / 1_000_000n)),
+            currentTimeNanos: Effect.sync(() => nanos),
+            monotonicTimeNanos: Effect.sync(() => nanos)
+          }
+          let begun = 0
+          const works = Effect.andThen(
+            Effect.yieldNow,
+            Effect.sync(() => void (nanos += 100_000n))
+          )
+          const live = Words.serve(
+            () => {
+              begun++
+              return respond(works)
+            },
+            { policy }
+          )
+          yield* Effect.gen(function* () {
+            const hogs = yield* Effect.forEach(Array.from({ length: 10 }), () => Words.rawClient)
+            const other = yield* Words.rawClient
+            for (const [i, hog] of hogs.entries()) {
+              yield* hog.write(new TextEncoder().encode(Array.from({ length: 100 }, (_, j) => `${i} ${j}\n`).join("")))
+            }
+            while (begun < 5) yield* turn
+            const from = nanos
+            yield* other.write(new TextEncoder().encode("other\n"))
+            yield* Stream.runHead(other.stream)
+            // All that has a place takes 100 ms, or 300.
+            assert.isAtMost(Number(nanos - from) / 1e6, 25)
+          }).pipe(
+            Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Words))),
+            Effect.provideService(Clock.Clock, clock)
+          )
+        })
+      )
+    }
+  }
+})
