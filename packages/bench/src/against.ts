@@ -62,9 +62,24 @@ const git = (root: string, ...args: ReadonlyArray<string>) => run({ program: "gi
 const now = (name: string) => `now: ${name}`
 const then = (name: string) => `then: ${name}`
 
+/**
+ * V8 collects with some threads and decides by what it sees survive where it allocates from then on. On one core the
+ * threads stand in each other's way, and in one process of some it takes what passes for what lasts, and costs twice as
+ * much: chance, which is the same for both trees, and which no number of rounds is enough for.
+ */
+const steady = ["--single-threaded-gc", "--no-allocation-site-pretenuring"]
+
+const steadied = (program: Program): Program => ({
+  ...program,
+  command: (root) => {
+    const command = program.command(root)
+    return command.program === process.execPath ? { ...command, args: [...steady, ...command.args] } : command
+  }
+})
+
 /** Each of ours twice, and the first program where it is not ours. Two that are measured together share what is in the caches. */
 const groupsOf = (bench: Bench, root: string, old: string): ReadonlyArray<ReadonlyArray<Variant>> =>
-  bench.programs.flatMap((program, index) =>
+  bench.programs.map(steadied).flatMap((program, index) =>
     program.ours
       ? [
           [

@@ -189,7 +189,8 @@ const against = async (commit: string): Promise<boolean> => {
   console.log(
     Report.header(card(root), [
       `Beside ${commit}: × is what it costs now as a multiple of what it cost then, with the range that holds its median with 95 %.`,
-      "A row is slower or quicker where it was twice, each time with all of that range."
+      "A row is slower or quicker where it was twice, each time with all of that range.",
+      "V8 collects on one thread, and does not guess what lasts: both are chance here."
     ])
   )
   console.log(`\n${Report.comparedHead}`)
@@ -199,7 +200,7 @@ const against = async (commit: string): Promise<boolean> => {
   try {
     const all = chosen().filter(({ bench }) => bench.repeats !== true)
     // Few rows are looked at for longer: with five rounds first, and then where little was seen.
-    const stretch = Math.min(4, allRounds / all.reduce((sum, { bench }) => sum + share(bench), 0))
+    const stretch = Math.min(6, allRounds / all.reduce((sum, { bench }) => sum + share(bench), 0))
     const secondsOf = (bench: Bench) => share(bench) * stretch
     for (const [index, one] of all.entries()) {
       const now = performance.now()
