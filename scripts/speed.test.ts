@@ -40,6 +40,10 @@ describe("the page of figures", () => {
   it("says that a short run is rough", () => {
     assert.include(pageBlocks({ ...results, mode: "quick" })["machine"], "A short run, whose figures are rough,")
   })
+  it("names the programs beside with their numbers alone", () => {
+    const card = { ...results.card, node: "v26.1.0", programs: { python: "3.11.7", go: "go1.19.8" } }
+    assert.include(pageBlocks({ ...results, card })["machine"], "Node 26.1.0, Python 3.11.7, Go 1.19.8.")
+  })
   it("fails for a row that no table has", () => {
     const rows = [{ ...results.rows[0]!, row: "carrier pigeons" }]
     assert.throws(() => pageBlocks({ ...results, rows }), "carrier pigeons")

@@ -66,7 +66,7 @@ const picture = [
 const machine = ({ card, mode, rows }: Results): string => {
   const { programs } = card
   const others = Object.entries(programs).flatMap(([name, version]) =>
-    version === undefined ? [] : [`${name[0]!.toUpperCase()}${name.slice(1)} ${version}`]
+    version === undefined ? [] : [`${name[0]!.toUpperCase()}${name.slice(1)} ${version.replace(/^\D+/, "")}`]
   )
   const rounds = rows.filter(({ ratio }) => ratio !== null).map((row) => row.rounds)
   const [least, most] = [Math.min(...rounds), Math.max(...rounds)]
