@@ -1,13 +1,16 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { MemoryServer, Policy, Protocol, Response, Server } from "@socketserver/core"
+import { MemoryServer, Policy, Protocol, Response, Server, Session } from "@socketserver/core"
+import type * as Handler from "@socketserver/core/Handler"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type * as Resumings from "../src/internal/resuming.ts"
 import type * as Ticks from "../src/internal/tick.ts"
+import { SpentClock, turn } from "./support/turns.ts"
 
 // Not exported, as it should be: a test alone looks at them.
 const { Resuming } = await vi.importActual<typeof Resumings>("../src/internal/resuming.ts")
@@ -49,9 +52,6 @@ const make = (turnRequests = 4_096) => {
     }
   }
 }
-
-/** A turn of the event loop. */
-const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 const counted = (names: ReadonlyArray<string>) => {
   const counts: Record<string, number> = {}
@@ -214,59 +214,124 @@ describe("what goes on once it has yielded", () => {
 })
 
 describe("a handler that yields", () => {
-  class Words extends Server.Service<Words>()("Words", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
+  const declared = (protocol: Protocol.Protocol<string, string, string, string>) => {
+    class Words extends Server.Service<Words>()("Words", { protocol, key: ({ body }) => body }) {}
+    return Words
+  }
+  const Words = declared(Protocol.lines())
+  const Ids = declared(Protocol.correlated(Protocol.lines(), { id: (line) => line }))
 
-  const ways: Record<string, (works: Effect.Effect<void>) => Effect.Effect<Response.Response<string>>> = {
-    once: (works) => Effect.as(works, Response.make("x")),
+  type Respond = (works: Effect.Effect<void>) => Effect.Effect<Response.Response<string>>
+  const once: Respond = (works) => Effect.as(works, Response.make("x"))
+  const ways: Record<string, Respond> = {
+    once,
     "three times": (works) => Effect.as(Effect.andThen(Effect.andThen(works, works), works), Response.make("x")),
     "after it has slept": (works) => Effect.as(Effect.andThen(Effect.sleep(1), works), Response.make("x")),
     "in a child": (works) => Effect.as(Effect.flatMap(Effect.forkChild(works), Fiber.join), Response.make("x")),
     "in a stream": (works) => Effect.succeed(Response.stream(Stream.fromEffect(Effect.as(works, "x"))))
   }
-  for (const policy of [Policy.sequential, Policy.fiber(), Policy.connection(), Policy.keyed()]) {
-    for (const [way, respond] of Object.entries(ways)) {
-      it.effect(`${way} does not wait for all of those that ask for much (${policy.name})`, () =>
-        Effect.gen(function* () {
-          let nanos = 0n
-          const clock: Clock.Clock = {
-            sleep: () => turn,
-            currentTimeMillisUnsafe: () => Number(nanos / 1_000_000n),
-            currentTimeNanosUnsafe: () => nanos,
-            monotonicTimeNanosUnsafe: () => nanos,
-            currentTimeMillis: Effect.sync(() => Number(nanos / 1_000_000n)),
-            currentTimeNanos: Effect.sync(() => nanos),
-            monotonicTimeNanos: Effect.sync(() => nanos)
+
+  /** Ten ask for a hundred each, then another for one. */
+  const isFair = (options: {
+    readonly what: string
+    readonly tag: typeof Words
+    readonly layer?: typeof MemoryServer.layer
+    readonly policy: Policy.Policy
+    readonly respond: Respond
+    readonly work?: (
+      handler: Handler.Handler<string, string>
+    ) => Handler.Handler<string, string> | Session.Session<string, string, never>
+  }) => {
+    const { layer = MemoryServer.layer, policy, respond, tag, what, work = (handler) => handler } = options
+    it.effect(`${what} does not wait for all of those that ask for much (${policy.name})`, () =>
+      Effect.gen(function* () {
+        const clock = new SpentClock()
+        let begun = 0
+        const works = Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => clock.spend(0.1))
+        )
+        const handler = () => {
+          begun++
+          return respond(works)
+        }
+        const ask = (client: Effect.Success<typeof tag.rawClient>, name: string, count: number) => {
+          const lines = Array.from({ length: count }, (_, i) => new TextEncoder().encode(`${name} ${i}\n`))
+          return layer === MemoryServer.layer
+            ? client.write(Buffer.concat(lines))
+            : Effect.forEach(lines, client.write, { discard: true })
+        }
+        yield* Effect.gen(function* () {
+          const hogs = yield* Effect.forEach(Array.from({ length: 10 }), () => tag.rawClient)
+          const other = yield* tag.rawClient
+          for (const [i, hog] of hogs.entries()) yield* ask(hog, `hog ${i}`, 100)
+          while (begun < 5) yield* turn
+          const from = clock.spent
+          yield* ask(other, "other", 1)
+          yield* Stream.runHead(other.stream)
+          // All that has a place takes 100 ms, or 300.
+          assert.isAtMost(clock.spent - from, 25)
+        }).pipe(
+          Effect.provide(Layer.provideMerge(tag.serve(work(handler), { policy }), layer(tag))),
+          Effect.provideService(Clock.Clock, clock)
+        )
+      })
+    )
+  }
+
+  for (const [over, layer] of [
+    ["connections", MemoryServer.layer],
+    ["datagrams", MemoryServer.layerDatagrams]
+  ] as const) {
+    it.effect(`has its turn among those of its peer also where an event has them all go on: ${over}`, () =>
+      Effect.gen(function* () {
+        const clock = new SpentClock()
+        const latch = yield* Latch.make()
+        let begun = 0
+        const handler = () => {
+          begun++
+          return once(
+            Effect.andThen(
+              Effect.andThen(latch.await, Effect.yieldNow),
+              Effect.sync(() => clock.spend(0.1))
+            )
+          )
+        }
+        yield* Effect.gen(function* () {
+          const hogs = yield* Effect.forEach(Array.from({ length: 10 }), () => Words.rawClient)
+          const other = yield* Words.rawClient
+          for (const [i, hog] of hogs.entries()) {
+            for (let k = 0; k < 40; k++) yield* hog.write(new TextEncoder().encode(`hog ${i} ${k}\n`))
           }
-          let begun = 0
-          const works = Effect.andThen(
-            Effect.yieldNow,
-            Effect.sync(() => void (nanos += 100_000n))
-          )
-          const live = Words.serve(
-            () => {
-              begun++
-              return respond(works)
-            },
-            { policy }
-          )
-          yield* Effect.gen(function* () {
-            const hogs = yield* Effect.forEach(Array.from({ length: 10 }), () => Words.rawClient)
-            const other = yield* Words.rawClient
-            for (const [i, hog] of hogs.entries()) {
-              yield* hog.write(new TextEncoder().encode(Array.from({ length: 100 }, (_, j) => `${i} ${j}\n`).join("")))
-            }
-            while (begun < 5) yield* turn
-            const from = nanos
-            yield* other.write(new TextEncoder().encode("other\n"))
-            yield* Stream.runHead(other.stream)
-            // All that has a place takes 100 ms, or 300.
-            assert.isAtMost(Number(nanos - from) / 1e6, 25)
-          }).pipe(
-            Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Words))),
-            Effect.provideService(Clock.Clock, clock)
-          )
-        })
-      )
+          yield* other.write(new TextEncoder().encode("other\n"))
+          while (begun < 401) yield* turn
+          yield* latch.open
+          yield* Stream.runHead(other.stream)
+          // All of them take 40 ms.
+          assert.isAtMost(clock.spent, 12)
+        }).pipe(
+          Effect.provide(Layer.provideMerge(Words.serve(handler), layer(Words))),
+          Effect.provideService(Clock.Clock, clock)
+        )
+      })
+    )
+  }
+
+  const policies = [Policy.sequential, Policy.fiber(), Policy.connection(), Policy.keyed()]
+  for (const policy of policies) {
+    for (const [what, respond] of Object.entries(ways)) isFair({ what, tag: Words, policy, respond })
+    isFair({ what: "with an identity", tag: Ids, policy, respond: once })
+    isFair({
+      what: "in a session",
+      tag: Words,
+      policy,
+      respond: once,
+      work: (handler) => Session.make<string, string>(() => Effect.succeed(handler))
+    })
+    // In memory all are one peer, and for one place its datagrams wait as they have come.
+    if (policy.name === "sequential") continue
+    for (const [what, respond] of Object.entries(ways)) {
+      isFair({ what: `over datagrams ${what}`, tag: Words, layer: MemoryServer.layerDatagrams, policy, respond })
     }
   }
 })

@@ -13,6 +13,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type * as PeerKey from "../src/internal/peerKey.ts"
 import type * as Rings from "../src/internal/ring.ts"
 import { listener, Scripted } from "./support/scripted.ts"
+import { SpentClock, turn } from "./support/turns.ts"
 
 // Not exported, as it should be: a test alone looks at them.
 const { peerKeyOf } = await vi.importActual<typeof PeerKey>("../src/internal/peerKey.ts")
@@ -29,9 +30,6 @@ const inet = (host: string) =>
     name: host.includes(":") ? `[${host}]:5` : `${host}:5`,
     address: () => NetAddress.inetAddressFromNativeUnsafe(host, 5)
   })
-
-/** A turn of the event loop. */
-const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 const turns = (count: number) => Effect.forEach(Array.from({ length: count }), () => turn, { discard: true })
 
@@ -92,22 +90,13 @@ describe("a turn of the event loop", () => {
 
   it.effect("begins no request when five milliseconds have passed in it", () =>
     Effect.gen(function* () {
-      let nanos = 0n
       const real = yield* Clock.Clock
+      const clock = new SpentClock((duration) => real.sleep(duration))
       // Each handler takes a millisecond.
-      const clock: Clock.Clock = {
-        sleep: (duration) => real.sleep(duration),
-        currentTimeMillisUnsafe: () => Number(nanos / 1_000_000n),
-        currentTimeNanosUnsafe: () => nanos,
-        monotonicTimeNanosUnsafe: () => nanos,
-        currentTimeMillis: Effect.sync(() => Number(nanos / 1_000_000n)),
-        currentTimeNanos: Effect.sync(() => nanos),
-        monotonicTimeNanos: Effect.sync(() => nanos)
-      }
       let begun = 0
       const live = Lines.serve(() => {
         begun++
-        nanos += 1_000_000n
+        clock.spend(1)
         return Effect.succeed(Response.empty)
       })
       yield* Effect.gen(function* () {

@@ -49,6 +49,11 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     return this.sender ?? this
   }
 
+  /** Its handler has its turn among those of all that its peer has sent. */
+  get flow(): string {
+    return this.peer.name
+  }
+
   /** Each push is a datagram of its own, also after the answer. */
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>

@@ -2,6 +2,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
 import { Deque } from "./deque.ts"
 import type { Limits } from "./limits.ts"
+import { Passing } from "./passing.ts"
 import type { Tick } from "./tick.ts"
 import { Turn } from "./turn.ts"
 
@@ -9,6 +10,8 @@ import { Turn } from "./turn.ts"
 export interface Owner {
   /** What its handlers have left to do, since one of them yielded for the first time. */
   resumptions?: Resumptions | undefined
+  /** All with the same one are as one connection: the datagrams of a sender. */
+  readonly flow?: string | undefined
 }
 
 /**
@@ -34,6 +37,8 @@ export class Resuming implements Scheduler.Scheduler {
   private readonly others: Owner = {}
   private readonly fresh = new Deque<Resumptions>()
   private readonly older = new Deque<Resumptions>()
+  /** Those that wait longer than a turn, by their flow. */
+  private readonly flows = new Passing<string, Resumptions>()
   private visited: Resumptions | undefined = undefined
   private armed = false
 
@@ -54,6 +59,26 @@ export class Resuming implements Scheduler.Scheduler {
   makeDispatcher(): Scheduler.SchedulerDispatcher {
     const owner = this.current ?? this.others
     return (owner.resumptions ??= new Resumptions(this, owner))
+  }
+
+  /** Where that waits which is left to do of `resumptions`: with what else there is of its flow. */
+  queueOf(resumptions: Resumptions): Resumptions {
+    const { flow } = resumptions
+    return flow === undefined || this.flows.size === 0 ? resumptions : (this.flows.get(flow) ?? resumptions)
+  }
+
+  /** Whatever waits longer than a turn waits with what else there is of its flow. Most does not, and to look is not for nothing. */
+  private join(): void {
+    const { flows, fresh } = this
+    for (const resumptions of fresh.clear()) {
+      const { flow } = resumptions
+      const queue = flow === undefined ? resumptions : (flows.get(flow) ?? resumptions)
+      if (queue !== resumptions) queue.takeOver(resumptions)
+      else {
+        if (flow !== undefined) flows.set(flow, queue)
+        fresh.push(queue)
+      }
+    }
   }
 
   /** From here to {@link leave} what starts belongs to `owner`. Returns who it belonged to before. */
@@ -93,6 +118,7 @@ export class Resuming implements Scheduler.Scheduler {
     } finally {
       this.current = undefined
       if (this.visited !== undefined) this.leaveOff(this.visited)
+      if (this.fresh.size > 0) this.join()
       if (this.fresh.size + this.older.size > 0) this.arm()
     }
   }
@@ -124,30 +150,54 @@ export class Resuming implements Scheduler.Scheduler {
   private leaveOff(resumptions: Resumptions): void {
     this.visited = undefined
     if (resumptions.isBehind) this.older.push(resumptions)
-    else if (resumptions.isEmpty) resumptions.queued = false
+    else if (resumptions.isEmpty) this.rest(resumptions)
     else this.fresh.push(resumptions)
+  }
+
+  /** It has nothing left to do. */
+  private rest(resumptions: Resumptions): void {
+    resumptions.queued = false
+    const { flow } = resumptions
+    if (flow !== undefined && this.flows.size > 0 && this.flows.get(flow) === resumptions) this.flows.delete(flow)
   }
 }
 
 /** What is left to do of the handlers of one connection that have yielded. */
 export class Resumptions implements Scheduler.SchedulerDispatcher {
   readonly owner: Owner
+  readonly flow: string | undefined
   queued = false
   private readonly resuming: Resuming
   /** What may go on in this turn, from `head` on; and what has yielded in it. */
-  private due: Array<() => void> = []
+  private due: Array<() => void> = none
   private head = 0
-  private later: Array<() => void> = []
+  private later: Array<() => void> = none
 
   constructor(resuming: Resuming, owner: Owner) {
     this.resuming = resuming
     this.owner = owner
+    this.flow = owner.flow
   }
 
   scheduleTask(task: () => void, priority: number): void {
     if (priority !== 0) return this.resuming.aside(task, priority)
-    this.later.push(task)
-    if (!this.queued) this.resuming.add(this)
+    const queue = this.resuming.queueOf(this)
+    queue.put(task)
+    if (!queue.queued) this.resuming.add(queue)
+  }
+
+  /** What is left to do of `other` is done when all has gone on that is here. */
+  takeOver(other: Resumptions): void {
+    for (; other.isBehind; other.head++) this.put(other.due[other.head] as () => void)
+    for (const task of other.later) this.put(task)
+    other.due = other.later = none
+    other.head = 0
+    other.queued = false
+  }
+
+  private put(task: () => void): void {
+    if (this.later === none) this.later = [task]
+    else this.later.push(task)
   }
 
   /** Does some of it, as far as the turn allows. */
@@ -185,13 +235,18 @@ export class Resumptions implements Scheduler.SchedulerDispatcher {
     return !this.isBehind && this.later.length === 0
   }
 
+  /** Does all of it at once. */
   flush(): void {
-    while (!this.isEmpty) {
-      if (!this.isBehind) this.swap()
-      this.next()
+    const queue = this.resuming.queueOf(this)
+    while (!queue.isEmpty) {
+      if (!queue.isBehind) queue.swap()
+      queue.next()
     }
   }
 }
+
+/** A list of one that has nothing to do, as most have; nothing is ever put into it. */
+const none: Array<() => void> = []
 
 // How many go on of a connection that had nothing left to do, before the next has its turn; and of one that had more.
 const few = 4
