@@ -213,6 +213,97 @@ describe("what goes on once it has yielded", () => {
   )
 })
 
+describe("what is to be sent", () => {
+  /** An output that has nothing to say but how often it was sent, or waits for more. */
+  const output = (resuming: Resumings.Resuming) => ({
+    turnsWaited: 0,
+    sent: 0,
+    flush() {
+      if (resuming.gather(this)) return
+      this.turnsWaited = 0
+      this.sent++
+    }
+  })
+
+  it.effect("waits three turns for more, where handlers are quick", () =>
+    Effect.gen(function* () {
+      const { resuming, tick, yields } = make()
+      const waits = output(resuming)
+      yields("a", 100, 0, () => {})
+      yields("b", 1, 0, () => tick.mark(waits))
+      for (let i = 0; i < 3; i++) {
+        yield* turn
+        assert.strictEqual(waits.sent, 0, `turn ${i}`)
+        yields("a", 100)
+      }
+      yield* turn
+      assert.strictEqual(waits.sent, 1)
+      // And then anew.
+      yields("a", 100)
+      yields("b", 1, 0, () => tick.mark(waits))
+      yield* turn
+      assert.strictEqual(waits.sent, 1)
+    })
+  )
+
+  it.effect("waits no longer when nothing goes on, and the turns pass", () =>
+    Effect.gen(function* () {
+      const { resuming, tick, yields } = make()
+      const waits = output(resuming)
+      yields("a", 100)
+      yields("b", 1, 0, () => tick.mark(waits))
+      yield* turn
+      assert.strictEqual(waits.sent, 0)
+      yield* turn
+      yield* turn
+      assert.strictEqual(waits.sent, 1)
+    })
+  )
+
+  for (const [why, count, millis] of [
+    ["few go on", 8, 0],
+    ["handlers take their time", 100, 0.1]
+  ] as const) {
+    it.effect(`leaves at once where ${why}`, () =>
+      Effect.gen(function* () {
+        const { resuming, tick, yields } = make()
+        const waits = output(resuming)
+        yields("a", count, millis)
+        yields("b", 1, 0, () => tick.mark(waits))
+        yield* turn
+        assert.strictEqual(waits.sent, 1)
+      })
+    )
+  }
+
+  it.effect("leaves at once where it is written outside of such a turn", () =>
+    Effect.gen(function* () {
+      const { resuming, tick, yields } = make()
+      const waits = output(resuming)
+      yields("a", 100)
+      yield* turn
+      tick.run(() => tick.mark(waits))
+      assert.strictEqual(waits.sent, 1)
+    })
+  )
+
+  it.effect("leaves where something throws", () =>
+    Effect.gen(function* () {
+      const { resuming, tick, yields } = make()
+      const waits = output(resuming)
+      yields("a", 100)
+      yields("b", 1, 0, () => tick.mark(waits))
+      yield* turn
+      assert.strictEqual(waits.sent, 0)
+      yields("a", 1, 0, () => {
+        throw new Error("an observer threw")
+      })
+      assert.throws((resuming as unknown as { readonly run: () => void }).run, "an observer threw")
+      assert.strictEqual(waits.sent, 1)
+    })
+  )
+})
+
 describe("a handler that yields", () => {
   const declared = (protocol: Protocol.Protocol<string, string, string, string>) => {
     class Words extends Server.Service<Words>()("Words", { protocol, key: ({ body }) => body }) {}
@@ -334,4 +425,34 @@ describe("a handler that yields", () => {
       isFair({ what: `over datagrams ${what}`, tag: Words, layer: MemoryServer.layerDatagrams, policy, respond })
     }
   }
+})
+
+describe("replies of handlers that yield", () => {
+  class Words extends Server.Service<Words>()("Words", { protocol: Protocol.lines(), key: ({ body }) => body }) {}
+
+  it.effect("leave together where their connection has more waiting", () =>
+    Effect.gen(function* () {
+      const live = Words.serve(({ body }) => Effect.as(Effect.yieldNow, Response.make(body)))
+      yield* Effect.gen(function* () {
+        const clients = yield* Effect.forEach(Array.from({ length: 50 }), () => Words.rawClient)
+        const pipeline = new TextEncoder().encode("x\n".repeat(128))
+        for (const client of clients) yield* client.write(pipeline)
+        let writes = 0
+        for (const client of clients) {
+          let bytes = 0
+          yield* Stream.runForEachWhile(client.stream, (chunk) =>
+            Effect.sync(() => {
+              writes++
+              return (bytes += chunk.length) < pipeline.length
+            })
+          )
+        }
+        // Of each connection 32 have a place in its turn.
+        assert.isAtMost(writes, 2 * clients.length)
+      }).pipe(
+        Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Words))),
+        Effect.provideService(Clock.Clock, new SpentClock())
+      )
+    })
+  )
 })

@@ -3,21 +3,32 @@ import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { Backpressure } from "./backpressure.ts"
 import { type Bounds, Collected } from "./collected.ts"
-import type { Flushable, Tick } from "./tick.ts"
+import type { Gathered } from "./resuming.ts"
+import type { Tick } from "./tick.ts"
 import type { Unencodable } from "./unencodable.ts"
 import type { Encoded, Framed } from "./writing.ts"
+
+/** Whose output it is. */
+export interface Owner {
+  /** Something was sent, or is not because the peer does not keep up. */
+  readonly account: () => void
+  /** Not all that was written has left at once. */
+  readonly unsent?: () => void
+  /** Whether what is collected waits for more that is about to follow. */
+  readonly gathers?: (output: Gathered) => boolean
+}
 
 /**
  * The writing half of a connection: when what is {@link Collected} may be sent,
  * and whether the peer keeps up. While it does not, what is added stays here.
  */
-export class Outbox<Out> implements Flushable {
+export class Outbox<Out> implements Gathered {
   private readonly wire: Wire.Wire
   private readonly tick: Tick
   private readonly collected: Collected<Out>
   private readonly pressure = new Backpressure()
-  /** Told when something was sent, or is not because the peer does not keep up; and of each write that has not left at once. */
-  owner: { readonly account: () => void; readonly unsent?: () => void } | undefined = undefined
+  owner: Owner | undefined = undefined
+  turnsWaited = 0
   private marked = false
   /** The transport is being changed: nothing is handed to it. */
   private held = false
@@ -65,7 +76,7 @@ export class Outbox<Out> implements Flushable {
     const { collected } = this
     const problem = collected.add(message)
     if (problem !== undefined) return problem
-    if (collected.isFull && !collected.separate) this.flush()
+    if (collected.isFull && !collected.separate) this.sendOn()
     else if (!this.marked) {
       this.marked = true
       this.tick.mark(this)
@@ -89,12 +100,18 @@ export class Outbox<Out> implements Flushable {
   end(): void {
     if (this.state !== "open") return
     this.state = "ending"
-    this.flush()
+    this.sendOn()
+  }
+
+  /** At the end of a turn. */
+  flush(): void {
+    if (!this.marked || this.owner?.gathers?.(this) !== true) this.sendOn()
   }
 
   /** Sends what the transport takes. */
-  flush(): void {
+  private sendOn(): void {
     this.marked = false
+    this.turnsWaited = 0
     if (!this.held && (!this.blocked || this.collected.separate)) this.send()
     else this.owner?.account()
   }
@@ -102,6 +119,7 @@ export class Outbox<Out> implements Flushable {
   /** Hands all that there is to the transport, whether the peer keeps up or not. */
   handOver(): void {
     this.marked = false
+    this.turnsWaited = 0
     this.send(true)
   }
 
@@ -127,7 +145,7 @@ export class Outbox<Out> implements Flushable {
   room(waiting: (wait: Effect.Effect<void>) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const full = !this.blocked && this.full
-      if (full) this.flush()
+      if (full) this.sendOn()
       const drained = this.blocked ? waiting(this.pressure.off) : Effect.void
       // Datagrams may be taken at once, again and again: others want their turn, too.
       return this.collected.separate && (full || drained !== Effect.void)

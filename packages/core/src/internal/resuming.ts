@@ -3,7 +3,7 @@ import type * as Scheduler from "effect/Scheduler"
 import { Deque } from "./deque.ts"
 import type { Limits } from "./limits.ts"
 import { Passing } from "./passing.ts"
-import type { Tick } from "./tick.ts"
+import type { Flushable, Tick } from "./tick.ts"
 import { Turn } from "./turn.ts"
 
 /** Whose handlers they are: a connection. */
@@ -12,6 +12,12 @@ export interface Owner {
   resumptions?: Resumptions | undefined
   /** All with the same one are as one connection: the datagrams of a sender. */
   readonly flow?: string | undefined
+}
+
+/** Output that may wait for more of the same connection. */
+export interface Gathered extends Flushable {
+  /** For how many turns it has waited. */
+  turnsWaited: number
 }
 
 /**
@@ -25,7 +31,9 @@ export interface Owner {
  *
  * All that resume together reply together. With a dispatcher for each fiber, which
  * is what Effect does, each reply would be a write of its own: four times the CPU
- * per request at 16 outstanding (`pnpm bench`, "yields once").
+ * per request at 16 outstanding (`pnpm bench`, "yields once"). Where a connection
+ * has more requests than begin in a turn, and handlers are quick, its replies wait a
+ * few turns for those that follow: a write costs as much as several of them.
  */
 export class Resuming implements Scheduler.Scheduler {
   private readonly context: { readonly now: () => number; readonly limits: Limits; readonly tick: Tick }
@@ -40,6 +48,9 @@ export class Resuming implements Scheduler.Scheduler {
   /** Those that wait longer than a turn, by their flow. */
   private readonly flows = new Passing<string, Resumptions>()
   private visited: Resumptions | undefined = undefined
+  private gathered: Array<Gathered> = []
+  /** Whether what has been done in this turn was quick, and it ends. */
+  private gathering = false
   private armed = false
 
   constructor(context: Resuming["context"]) {
@@ -104,6 +115,14 @@ export class Resuming implements Scheduler.Scheduler {
     this.context.tick.makeDispatcher().scheduleTask(task, priority)
   }
 
+  /** Asked at the end of a turn: whether an output waits for the next one. */
+  gather(output: Gathered): boolean {
+    if (!this.gathering || output.turnsWaited >= mostTurnsWaited) return false
+    output.turnsWaited++
+    this.gathered.push(output)
+    return true
+  }
+
   private arm(): void {
     if (this.armed) return
     this.armed = true
@@ -114,16 +133,25 @@ export class Resuming implements Scheduler.Scheduler {
     this.armed = false
     // oxlint-disable-next-line socketserver/no-try -- what throws ends neither this turn nor all later ones
     try {
-      this.context.tick.run(this.goOn)
+      this.context.tick.run(this.takeTurn)
     } finally {
+      this.gathering = false
       this.current = undefined
       if (this.visited !== undefined) this.leaveOff(this.visited)
       if (this.fresh.size > 0) this.join()
-      if (this.fresh.size + this.older.size > 0) this.arm()
+      if (this.fresh.size + this.older.size + this.gathered.length > 0) this.arm()
     }
   }
 
-  private readonly goOn = (): void => {
+  private readonly takeTurn = (): void => {
+    const { gathered } = this
+    this.gathered = []
+    for (const output of gathered) this.context.tick.mark(output)
+    this.goOn()
+    this.gathering = this.turn.isQuick
+  }
+
+  private goOn(): void {
     const { fresh, older, turn } = this
     const { turnMillis, turnRequests } = this.context.limits
     turn.begin(turnRequests, turnMillis / 2)
@@ -251,3 +279,6 @@ const none: Array<() => void> = []
 // How many go on of a connection that had nothing left to do, before the next has its turn; and of one that had more.
 const few = 4
 const many = 128
+
+// For how many turns replies wait for those that follow, at most.
+const mostTurnsWaited = 3

@@ -8,6 +8,7 @@ import type { ServerContext } from "./context.ts"
 import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
+import type { Gathered } from "./resuming.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import { Unencodable } from "./unencodable.ts"
 
@@ -31,6 +32,11 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
         this.activity.pushed = true
         return this.sent(message)
       })
+  }
+
+  /** More of its requests wait, and their replies may leave with those that are there. */
+  gathers(output: Gathered): boolean {
+    return this.line.queued && this.context.resuming.gather(output)
   }
 
   abstract onData(chunk: Uint8Array): void
