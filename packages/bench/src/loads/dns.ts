@@ -2,10 +2,9 @@
  * Queries of DNS over UDP, as `dnsperf` asks them: each socket has so many outstanding, of names in turn, and asks the
  * next when one is answered. Every answer is compared: its id, its question, its code, and its address.
  */
-import * as Dgram from "node:dgram"
-import { once } from "node:events"
 import { addresses } from "../names.ts"
 import { counting, type Open } from "./load.ts"
+import { connecting } from "./udpSocket.ts"
 
 const queries = addresses.map(([name, address]) => {
   const labels = name.split(".").flatMap((label) => [label.length, ...Buffer.from(label)])
@@ -15,7 +14,9 @@ const queries = addresses.map(([name, address]) => {
 
 export const open: Open = async ({ connections, depth, target }, giveUp) => {
   let closing = false
+  const socketOf = connecting(target)
   const connect = async (index: number) => {
+    const socket = await socketOf()
     let number = 0
     const outstanding = new Map<number, (typeof queries)[number]>()
     const send = () => {
@@ -26,7 +27,6 @@ export const open: Open = async ({ connections, depth, target }, giveUp) => {
       query.writeUInt16BE(id)
       socket.send(query)
     }
-    const socket = Dgram.createSocket("udp4")
     socket.on("message", (answer) => {
       const id = answer.readUInt16BE(0)
       const asked = outstanding.get(id)
@@ -44,8 +44,6 @@ export const open: Open = async ({ connections, depth, target }, giveUp) => {
     })
     socket.on("error", (error) => !closing && giveUp(`socket ${index}: ${error.message}`))
     const client = { completed: 0, send }
-    socket.connect(Number(target), "127.0.0.1")
-    await once(socket, "connect")
     return { client, socket }
   }
   const all = await Promise.all(Array.from({ length: connections }, (_, index) => connect(index)))

@@ -2,15 +2,16 @@
  * Datagrams that come back. Each has a number; a reply that was not asked for, or came twice, is an error. One that is
  * lost leaves a place empty for good, so a server that loses all of a socket's starves it, which is an error too.
  */
-import * as Dgram from "node:dgram"
-import { once } from "node:events"
 import { counting, type Open } from "./load.ts"
+import { connecting } from "./udpSocket.ts"
 
 const text = (index: number, number: number): string => `${index}`.padStart(4, "0") + `${number}`.padStart(27, ".")
 
 export const open: Open = async ({ connections, depth, target }, giveUp) => {
   let closing = false
+  const socketOf = connecting(target)
   const connect = async (index: number) => {
+    const socket = await socketOf()
     let number = 0
     const outstanding = new Set<string>()
     const send = () => {
@@ -18,7 +19,6 @@ export const open: Open = async ({ connections, depth, target }, giveUp) => {
       outstanding.add(message)
       socket.send(message)
     }
-    const socket = Dgram.createSocket("udp4")
     socket.on("message", (data) => {
       const message = data.toString("latin1")
       if (!outstanding.delete(message)) return giveUp(`socket ${index}: nobody asked for ${JSON.stringify(message)}`)
@@ -27,8 +27,6 @@ export const open: Open = async ({ connections, depth, target }, giveUp) => {
     })
     socket.on("error", (error) => !closing && giveUp(`socket ${index}: ${error.message}`))
     const client = { socket, completed: 0, send }
-    socket.connect(Number(target), "127.0.0.1")
-    await once(socket, "connect")
     return client
   }
   const clients = await Promise.all(Array.from({ length: connections }, (_, index) => connect(index)))
