@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startOf } from "./support/bundles.ts"
-import { descriptors, eventually, mark } from "./support/marked.ts"
+import { accepted, descriptors, eventually, mark } from "./support/marked.ts"
 import { seeded } from "./support/random.ts"
 import { example, listening, missing, node, printed, python, script, serving, start } from "./support/programs.ts"
 
@@ -171,6 +171,7 @@ os.execve(sys.argv[1], sys.argv[1:],
       const { port, server } = yield* serving("whoami", { ...env, POLICY: "pool:4", DELAY: "10 millis" })
       yield* eventually(() => pids().length === 6)
       yield* askAll(port, 20)
+      yield* eventually(() => accepted(Number(port)) === 0)
       const before = descriptors(server.pid)
       const load = yield* python(
         port,

@@ -58,6 +58,17 @@ const parentOf = (pid: number): number => {
 /** How many descriptors a process has open. */
 export const descriptors = (pid: number | "self" = "self"): number => readdirSync(`/proc/${pid}/fd`).length
 
+/** How many connections that came to a port of this machine are open at that end. */
+export const accepted = (port: number): number => {
+  const [, ...rows] = readFileSync("/proc/net/tcp", "utf8").trim().split("\n")
+  return rows.filter((row) => {
+    const [, local, , state, , , , , , inode] = row.trim().split(/\s+/)
+    return Number.parseInt(local?.split(":")[1] ?? "", 16) === port && state !== listening && inode !== "0"
+  }).length
+}
+
+const listening = "0A"
+
 /**
  * Waits for what has no event, looking at it again and again. How long that takes
  * says nothing on a machine that is busy; it dies where it does not come at all.
