@@ -130,10 +130,10 @@ export const lines = (options: {
 
 const notALine = "a line cannot contain a newline or end with a carriage return"
 
-/** A framing whose payloads are found by looking at the front of the input. */
+/** A framing whose payloads are found by looking at the front of the input; `own` is what it does in another way than most. */
 export const stepping = <State>(
   options: FramingFormat<State> & { readonly maxFrameBytes: number },
-  datagram?: Partial<Pick<Parameters<typeof ofBytes>[0], "unframe" | "frameDatagram" | "pieces">>
+  own?: Partial<Pick<Parameters<typeof ofBytes>[0], "unframe" | "frameDatagram" | "pieces">>
 ): Framing => {
   const { decode, encode, maxFrameBytes } = options
   return ofBytes({
@@ -142,7 +142,7 @@ export const stepping = <State>(
     frame: encode,
     unframe: (input) => decoders.wholeFrame(input, decode, maxFrameBytes),
     frameDatagram: encode,
-    ...datagram
+    ...own
   })
 }
 
