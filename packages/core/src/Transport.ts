@@ -125,7 +125,9 @@ export interface Limits extends Resolved {}
 /**
  * What a transport has found that there is room for, where its program does not
  * say so: how many connections, and for what they can be no more
- * (`"64 descriptors are enough for no more"`); how many bytes for all of them.
+ * (`"64 descriptors are enough for no more"`); how many bytes for all of them. And
+ * how the engine is told to collect garbage, where a server has reset what was over
+ * `maxMemory`.
  *
  * @category models
  * @since 0.1.0

@@ -24,7 +24,7 @@ interface Holders {
 
 interface Surroundings {
   readonly now: () => number
-  readonly limits: { readonly maxMemory: number }
+  readonly limits: { readonly maxMemory: number; readonly collectGarbage: (() => void) | undefined }
   readonly limitLog: LimitLog
   readonly tick: { readonly soon: (f: () => void) => void; readonly run: (f: () => void) => void }
   readonly afterTick: (f: () => void) => void
@@ -54,6 +54,9 @@ export class Budget {
   private looksAgainAt = 0
   /** Whether it looks again in a while. */
   private looksLater = false
+  /** How much has been reset since garbage was collected, and when that may be again. */
+  private garbage = 0
+  private collectsAt = 0
   /** Whether it is known how many hold anything in this turn. */
   private isCounted = false
 
@@ -122,8 +125,8 @@ export class Budget {
 
   /** One has sent what it may not hold. */
   refuse(holder: Holder): void {
-    this.tell("reset")
-    holder.evict()
+    this.breakOff(holder)
+    this.collect()
   }
 
   /** Somebody new comes: of those that do not read, who hold most give way. Otherwise they would keep everybody out. */
@@ -221,10 +224,31 @@ export class Budget {
   /** Resets some, until there is room, a bounded number in a turn. */
   private reset(largest: ReadonlyArray<Holder>): void {
     for (const holder of largest.slice(0, mostEvicted)) {
-      if (this.sum <= this.max * 0.9) return
-      this.tell("reset")
-      holder.evict()
+      if (this.sum <= this.max * 0.9) break
+      this.breakOff(holder)
     }
+    this.collect()
+  }
+
+  private breakOff(holder: Holder): void {
+    this.tell("reset")
+    this.garbage += Math.max(0, holder.charged)
+    holder.evict()
+  }
+
+  /**
+   * What was reset is garbage, and no less memory before that is collected. Left to itself V8 does so late: a peer that
+   * comes again and again would have a server take several times as much as it may hold.
+   */
+  private collect(): void {
+    const { collectGarbage } = this.context.limits
+    const began = this.context.now()
+    if (collectGarbage === undefined || this.garbage <= this.max / 2 || began < this.collectsAt) return
+    this.garbage = 0
+    collectGarbage()
+    const now = this.context.now()
+    const took = now - began
+    this.collectsAt = now + took * (took > longMillis ? longRest : 1)
   }
 
   private tell(did?: string): void {
@@ -245,6 +269,10 @@ const stuckMillis = 1_000
 
 // How soon those are looked at that wait for room.
 const waitMillis = 100
+
+// Garbage is collected for half of the time at most, and where that takes longer than this for a tenth.
+const longMillis = 50
+const longRest = 9
 
 // How long nobody is looked at after a look in vain.
 const restMillis = 10

@@ -29,6 +29,8 @@ export interface Limits {
   readonly maxBuffered: number
   /** What is held for all, in bytes. */
   readonly maxMemory: number
+  /** Has the engine collect what was reset to stay below that. */
+  readonly collectGarbage: (() => void) | undefined
   /** The largest message that is written, in bytes. */
   readonly maxReply: number
   readonly firstByteMillis: number
@@ -71,27 +73,29 @@ export interface TurnLimits {
 
 /** What a transport has found that there is room for. */
 export interface Found {
-  readonly maxConnections: number
+  readonly maxConnections?: number
   /** What there is room for no more by, if that is what bounds them. */
-  readonly connectionsBy: string | undefined
-  readonly maxMemory: number
+  readonly connectionsBy?: string | undefined
+  readonly maxMemory?: number
+  /** Has the engine collect all garbage, where it can be asked to. */
+  readonly collectGarbage?: (() => void) | undefined
 }
 
 const foundKey = Symbol.for("@socketserver/core/Transport/found")
 
 interface WithFound {
-  readonly [foundKey]?: Partial<Found>
+  readonly [foundKey]?: Found
 }
 
-const none: Partial<Found> = {}
+const none: Found = {}
 
 /** Options whose defaults are what was found. */
 export const withFound = <Options extends ServerOptions>(options: Options, found: Found): Options & WithFound => ({
   ...options,
   maxConnections: options.maxConnections ?? found.maxConnections,
   maxMemory: options.maxMemory ?? found.maxMemory,
-  // One that is given and is the same by chance is not found.
-  ...(options.maxConnections === undefined && { [foundKey]: found })
+  // A number that is given and is the same by chance is not found.
+  [foundKey]: options.maxConnections === undefined ? found : { collectGarbage: found.collectGarbage }
 })
 
 /** The options of a server with their defaults, or what is wrong with one of them. `largest` is its largest frame. */
@@ -148,6 +152,7 @@ export const resolve = (
       maxConnections,
       maxConnectionsPerPeer,
       boundsLocalPeers: options.maxConnectionsPerPeer !== undefined,
+      collectGarbage: found.collectGarbage,
       connectionsBy: options.maxConnections === found.maxConnections ? found.connectionsBy : undefined,
       peerWaitMillis,
       maxOpening,

@@ -1,6 +1,7 @@
 import * as Transport from "@socketserver/core/Transport"
 import * as os from "node:os"
 import { getHeapStatistics } from "node:v8"
+import { collectGarbage } from "./collectGarbage.ts"
 import * as openFiles from "./openFiles.ts"
 import { takeCopies } from "./prefork/copies.ts"
 
@@ -18,7 +19,10 @@ export interface Machine {
 }
 
 /** The limits that follow from a machine. */
-export const limitsOf = ({ descriptors, freeBytes }: Machine, perConnection: number): Transport.Found => {
+export const limitsOf = (
+  { descriptors, freeBytes }: Machine,
+  perConnection: number
+): Required<Pick<Transport.Found, "maxConnections" | "connectionsBy" | "maxMemory">> => {
   const { limit, used } = descriptors
   const room = openFiles.roomFor(limit, used)
   const memory = Math.max(1, Math.floor(freeBytes / 4 / perConnection))
@@ -41,9 +45,12 @@ export const bounded = <Options extends Transport.ServerOptions>(
   options: Options,
   perConnection: number = connectionBytes.plain
 ): Options =>
-  options.maxConnections !== undefined && options.maxMemory !== undefined
-    ? options
-    : Transport.withFound(options, limitsOf(machine(), perConnection))
+  Transport.withFound(options, {
+    collectGarbage,
+    ...(options.maxConnections === undefined || options.maxMemory === undefined
+      ? limitsOf(machine(), perConnection)
+      : undefined)
+  })
 
 const machine = (): Machine => {
   const total = os.totalmem()
