@@ -64,7 +64,8 @@ export interface Completed {
 
 /**
  * The handler died, or its response could not be encoded. The connection closes
- * once earlier replies have left; a datagram is not answered.
+ * once earlier replies have left, and where replies have ids those of all that are
+ * in flight; a datagram is not answered.
  *
  * @category models
  * @since 0.1.0

@@ -96,6 +96,11 @@ export class Closing {
     })
   }
 
+  /** Does something once others have had their time, unless it closes before. */
+  later(f: () => void): void {
+    this.after(this.context.limits.closeMillis, f)
+  }
+
   /** Does something later, instead of what was to be done before. */
   private after(millis: number, f: () => void): void {
     this.cancelTimer?.()

@@ -171,14 +171,24 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
       const problem = this.outbox.add(response.value)
       if (problem !== undefined) {
         this.line.settle(incoming, unencodable(problem))
-        return this.shut()
+        return this.endAfterOthers()
       }
     }
     const outcome = response.outcome ?? this.verdict
     // What has come for it may have been too much.
     if (incoming.settled !== undefined) return
     this.line.settle(incoming, outcome)
-    if (response.close) this.shut()
+    if (response.close) this.endAfterOthers()
+  }
+
+  /**
+   * Closes it, after a reply. In order none is before it; of those that have ids, all that are in flight may still leave,
+   * for as long as at a stop: one may have no end.
+   */
+  private endAfterOthers(): void {
+    if (this.context.protocol.correlation === undefined || this.line.inFlight === 0) return this.shut()
+    this.endsWith("self")
+    if (this.closing.enter("faulty")) this.closing.later(() => this.shut())
   }
 
   /** The turn passes, however the one that had it ended. */
