@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { startOf } from "./support/bundles.ts"
 import { eventually, mark } from "./support/marked.ts"
-import { type Environment, listening, missing, node, printed, python, serving } from "./support/programs.ts"
+import { type Environment, listening, missing, node, printed, python, script, serving } from "./support/programs.ts"
 
 const odd = (env: Environment) => listening(node("packages/node/test/support/odd.ts", env))
 
@@ -230,5 +230,55 @@ describe.skipIf(missing("python3"))("a program whose output nobody reads any mor
       yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
     })
+  )
+})
+
+/** Runs a program whose stderr is a full pipe, which stays open, and passes signals on to it. */
+const full = `
+import fcntl, os, signal, subprocess, sys
+r, w = os.pipe()
+os.set_blocking(w, False)
+try:
+    while True: os.write(w, b"." * 4096)
+except BlockingIOError: pass
+os.set_blocking(w, True)
+p = subprocess.Popen(sys.argv[1:], stderr=w)
+for n in (signal.SIGTERM, signal.SIGHUP): signal.signal(n, lambda n, frame: p.send_signal(n))
+sys.exit(p.wait())
+`
+
+describe.skipIf(missing("python3"))("a program whose output is a full pipe that nobody reads", () => {
+  it.live.each([
+    { placed: "in process", env: {} },
+    { placed: "with threads", env: { POLICY: "thread:1" } },
+    { placed: "with processes", env: { POLICY: "pool:1,recycle=1" } },
+    { placed: "with a process for each request", env: { POLICY: "process:1" } },
+    { placed: "as copies", env: { PREFORK: "2" } },
+    { placed: "as copies that are restarted", env: { PREFORK: "2" }, restarts: true }
+  ] as ReadonlyArray<{ readonly placed: string; readonly env: Environment; readonly restarts?: boolean }>)(
+    "serves and stops in time ($placed)",
+    ({ env, restarts = false }) =>
+      Effect.gen(function* () {
+        const set = Object.entries({ ...env, LISTEN: "tcp://127.0.0.1:0", DRAIN_TIMEOUT: "1s" })
+        const { env: marks, pids } = mark()
+        const { port, server } = yield* listening(
+          script(full, [
+            "env",
+            ...[...set, ...Object.entries(marks)].map(([name, value]) => `${name}=${value}`),
+            process.execPath,
+            startOf("packages/node/test/support/odd.ts")
+          ])
+        )
+        if (restarts) {
+          const before = pids()
+          yield* server.signal("SIGHUP")
+          // The supervisor alone is left of them, and the shell that guards it.
+          yield* eventually(() => pids().filter((pid) => before.includes(pid)).length <= 2)
+        }
+        const lines = ["log", "print", "log"]
+        assert.strictEqual(yield* ask(port, lines), `${lines.join("\n")}\n`)
+        yield* server.signal("SIGTERM")
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      })
   )
 })

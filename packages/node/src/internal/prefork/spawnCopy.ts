@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { activated } from "../activation.ts"
 import { compiledOf } from "../compiled.ts"
 import { isAsked } from "../onlyParent.ts"
+import { outputs } from "../outputs.ts"
 import { directoryOf, flagsOf } from "../startedAs.ts"
 import type { End } from "../worker/parent/child.ts"
 import * as guard from "../worker/parent/guard.ts"
@@ -13,10 +14,11 @@ import { copyVariable, type Said, type Standing } from "./messages.ts"
 const lastWordsMillis = 1_000
 
 export const spawnCopy = (standing: Standing): CopyChild => {
+  const { release, stdio } = outputs()
   const child = spawn(process.execPath, [...flagsOf(), ...process.argv.slice(1)], {
     cwd: directoryOf(),
     // Sockets that were handed to this program are every copy's, under the same numbers.
-    stdio: ["ignore", "inherit", "inherit", ...activated().map(({ fd }) => fd), "ipc"],
+    stdio: ["ignore", ...stdio, ...activated().map(({ fd }) => fd), "ipc"],
     // A Ctrl-C is for the supervisor alone.
     detached: true,
     env: {
@@ -26,6 +28,7 @@ export const spawnCopy = (standing: Standing): CopyChild => {
       [copyVariable]: isAsked() ? `${standing} beside` : standing
     }
   })
+  release()
   const { pid } = child
   if (pid !== undefined) guard.watch(pid)
   return {

@@ -10,6 +10,7 @@ import { bytesOf, Claims, memoryCells } from "../channel/claims.ts"
 import { descriptors, type Given, type Role, roleVariable } from "../channel/given.ts"
 import { pipeLink, portLink } from "../channel/nodeLinks.ts"
 import { compiledOf } from "../../compiled.ts"
+import { outputs } from "../../outputs.ts"
 import { directoryOf, flagsOf, threadFlagsOf } from "../../startedAs.ts"
 import { type Child, type End, NoRoom } from "./child.ts"
 import * as guard from "./guard.ts"
@@ -32,12 +33,16 @@ export const Starter: Context.Reference<typeof spawnChild> = Context.Reference("
 const startProcess = (program: Program, role: Role, options: PoolOptions): Child => {
   const memory = options.memoryMb === undefined ? [] : [`--max-old-space-size=${options.memoryMb}`]
   const shared = openFile(slotsOf(options))
-  const release = () => shared !== undefined && fs.closeSync(shared)
+  const own = outputs()
+  const release = () => {
+    own.release()
+    if (shared !== undefined) fs.closeSync(shared)
+  }
   const spawned = Result.try(() =>
     spawn(process.execPath, [...flagsOf(), ...memory, program.entry, ...program.args], {
       cwd: directoryOf(),
       // Its logs are this program's. A session of its own: a Ctrl-C is for the parent alone.
-      stdio: ["ignore", "inherit", "inherit", "pipe", "pipe", ...(shared === undefined ? [] : [shared])],
+      stdio: ["ignore", ...own.stdio, "pipe", "pipe", ...(shared === undefined ? [] : [shared])],
       detached: true,
       env: { ...process.env, ...compiledOf(program.entry), [roleVariable]: JSON.stringify(role) }
     })
