@@ -6,10 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import type * as Resumings from "../src/internal/resuming.ts"
 import type * as Ticks from "../src/internal/tick.ts"
+import { logs } from "./support/serving.ts"
 import { SpentClock, turn } from "./support/turns.ts"
 
 // Not exported, as it should be: a test alone looks at them.
@@ -121,6 +125,18 @@ describe("what goes on once it has yielded", () => {
       for (; counted(done)["many"] !== 100; turns++) {
         assert.isBelow(turns, 200)
         for (let i = 0; i < 100; i++) yields(`${turns} ${i}`, 1, 0.1)
+        yield* turn
+      }
+    })
+  )
+
+  it.effect("is not kept waiting where no time passes either", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make(100)
+      yields("many", 500)
+      for (let turns = 0; counted(done)["many"] !== 500; turns++) {
+        assert.isBelow(turns, 20)
+        for (let i = 0; i < 200; i++) yields(`${turns} ${i}`, 1)
         yield* turn
       }
     })
@@ -275,6 +291,24 @@ describe("what is to be sent", () => {
       })
     )
   }
+
+  it.effect("leaves at once where turns come late, since something else takes its time", () =>
+    Effect.gen(function* () {
+      const { passes, resuming, tick, yields } = make()
+      const waits = output(resuming)
+      yields("a", 100)
+      yield* turn
+      passes(10)
+      yields("a", 100)
+      yields("b", 1, 0, () => tick.mark(waits))
+      yield* turn
+      assert.strictEqual(waits.sent, 0)
+      passes(11)
+      yields("a", 100)
+      yield* turn
+      assert.strictEqual(waits.sent, 1)
+    })
+  )
 
   it.effect("leaves at once where it is written outside of such a turn", () =>
     Effect.gen(function* () {
@@ -455,4 +489,89 @@ describe("replies of handlers that yield", () => {
       )
     })
   )
+
+  it.effect("leave where a stop ends before those that follow have gone on", () =>
+    Effect.gen(function* () {
+      const live = Words.serve(({ body }) => Effect.as(Effect.yieldNow, Response.make(body)))
+      yield* Effect.gen(function* () {
+        const clients = yield* Effect.forEach(Array.from({ length: 200 }), () => Words.rawClient)
+        let answers = 0
+        for (const client of clients) {
+          const reading = Stream.runForEach(client.stream, (chunk) => Effect.sync(() => (answers += chunk.length / 2)))
+          yield* Effect.forkScoped(Effect.exit(reading))
+        }
+        const pipeline = new TextEncoder().encode("x\n".repeat(128))
+        for (const client of clients) yield* client.write(pipeline)
+        const server = yield* Words
+        const stopping = yield* Effect.forkScoped(server.shutdown)
+        while ((yield* server.counts).Completed === 0) yield* turn
+        yield* TestClock.adjust("10 seconds")
+        const { counts, interrupted } = yield* Fiber.join(stopping)
+        assert.isAbove(interrupted, 0)
+        for (let i = 0; i < 20; i++) yield* turn
+        assert.strictEqual(answers, counts.Completed)
+      }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Words))))
+    })
+  )
+})
+
+describe("what an observer of a handler throws", () => {
+  class Words extends Server.Service<Words>()("Words", { protocol: Protocol.lines() }) {}
+
+  it.effect("ends nothing else that is done in the turn", () =>
+    Effect.gen(function* () {
+      const base = new Scheduler.MixedScheduler()
+      const tick = new Tick(base)
+      const thrown: Array<unknown> = []
+      vi.spyOn(base, "makeDispatcher").mockReturnValue({
+        scheduleTask: (task: () => void) => {
+          const ended = Result.try(task)
+          if (Result.isFailure(ended)) thrown.push(ended.failure)
+        },
+        flush: () => {}
+      } as never)
+      const bad = () => {
+        throw new Error("an observer threw")
+      }
+      const did: Array<string> = []
+      tick.soon(bad)
+      tick.soon(() => did.push("soon"))
+      tick.makeDispatcher().scheduleTask(bad, 0)
+      tick.makeDispatcher().scheduleTask(() => did.push("scheduled"), 0)
+      tick.mark({ flush: bad })
+      tick.mark({ flush: () => did.push("flushed") })
+      yield* turn
+      assert.deepStrictEqual(did, ["soon", "scheduled", "flushed"])
+      assert.deepStrictEqual(
+        thrown.map((error) => (error as Error).cause ?? error),
+        Array.from({ length: 3 }, () => new Error("an observer threw"))
+      )
+    })
+  )
+
+  it.effect("ends its request, and not the server, where the handler ends at once", () => {
+    const [, logging] = logs()
+    return Effect.gen(function* () {
+      const live = Words.serve(({ body }) =>
+        Effect.withFiber((fiber) => {
+          if (body === "bad") {
+            fiber.addObserver(() => {
+              throw new Error("an observer threw")
+            })
+          }
+          return Effect.succeed(Response.make(body))
+        })
+      )
+      yield* Effect.gen(function* () {
+        const [bad, good] = [yield* Words.rawClient, yield* Words.rawClient]
+        yield* bad.write(new TextEncoder().encode("bad\n"))
+        assert.strictEqual(yield* Stream.runCount(bad.stream), 0)
+        yield* good.write(new TextEncoder().encode("good\n"))
+        const chunk = yield* Stream.runHead(good.stream)
+        assert.strictEqual(new TextDecoder().decode(Option.getOrThrow(chunk)), "good\n")
+        const { Completed, Failed } = yield* (yield* Words).counts
+        assert.deepStrictEqual([Completed, Failed], [1, 1])
+      }).pipe(Effect.provide(Layer.provideMerge(live, MemoryServer.layer(Words))))
+    }).pipe(Effect.provide(logging))
+  })
 })

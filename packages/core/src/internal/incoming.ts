@@ -71,6 +71,24 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare private askedAt: number | undefined
   /** Whether a line is logged of it, however it ends. */
   declare told: Told | undefined
+  /** Its handler's fiber; none where an observer of it has thrown as it ended at once. */
+  private run(
+    effect: Effect.Effect<Response.Response<Out>, never, unknown>,
+    run: Runner
+  ): Fiber.Fiber<Response.Response<Out>> | undefined {
+    const { resuming } = this.on.context
+    const before = resuming.enter(this.on)
+    // oxlint-disable-next-line socketserver/no-try -- it would end the policy that all requests are under
+    try {
+      return run(this.running(effect), this)
+    } catch (error) {
+      this.on.ended(this, Exit.die(error))
+      return undefined
+    } finally {
+      resuming.leave(before)
+    }
+  }
+
   /** The control messages that concern it, and what is said to those that came after it. */
   declare controls: Controls<unknown> | undefined
   declare answers: Array<Framed> | undefined
@@ -162,10 +180,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
       on.ended(this, interrupted)
       return done
     }
-    const { resuming } = on.context
-    const before = resuming.enter(on)
-    const fiber = run(this.running(effect), this)
-    resuming.leave(before)
+    const fiber = this.run(effect, run)
+    if (fiber === undefined) return done
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
       on.ended(this, exit)

@@ -76,7 +76,7 @@ export class Outbox<Out> implements Gathered {
     const { collected } = this
     const problem = collected.add(message)
     if (problem !== undefined) return problem
-    if (collected.isFull && !collected.separate) this.sendOn()
+    if (collected.isFull && !collected.separate) this.sendNow()
     else if (!this.marked) {
       this.marked = true
       this.tick.mark(this)
@@ -100,16 +100,16 @@ export class Outbox<Out> implements Gathered {
   end(): void {
     if (this.state !== "open") return
     this.state = "ending"
-    this.sendOn()
+    this.sendNow()
   }
 
   /** At the end of a turn. */
   flush(): void {
-    if (!this.marked || this.owner?.gathers?.(this) !== true) this.sendOn()
+    if (!this.marked || this.owner?.gathers?.(this) !== true) this.sendNow()
   }
 
   /** Sends what the transport takes. */
-  private sendOn(): void {
+  sendNow(): void {
     this.marked = false
     this.turnsWaited = 0
     if (!this.held && (!this.blocked || this.collected.separate)) this.send()
@@ -145,7 +145,7 @@ export class Outbox<Out> implements Gathered {
   room(waiting: (wait: Effect.Effect<void>) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const full = !this.blocked && this.full
-      if (full) this.sendOn()
+      if (full) this.sendNow()
       const drained = this.blocked ? waiting(this.pressure.off) : Effect.void
       // Datagrams may be taken at once, again and again: others want their turn, too.
       return this.collected.separate && (full || drained !== Effect.void)

@@ -49,7 +49,7 @@ export class Resuming implements Scheduler.Scheduler {
   private readonly flows = new Passing<string, Resumptions>()
   private visited: Resumptions | undefined = undefined
   private gathered: Array<Gathered> = []
-  /** Whether what has been done in this turn was quick, and it ends. */
+  /** Whether turns come soon, and what has been done in this one was quick, and it ends. */
   private gathering = false
   private armed = false
 
@@ -144,11 +144,13 @@ export class Resuming implements Scheduler.Scheduler {
   }
 
   private readonly takeTurn = (): void => {
-    const { gathered } = this
+    const { gathered, turn } = this
+    const last = turn.beganAt
     this.gathered = []
     for (const output of gathered) this.context.tick.mark(output)
     this.goOn()
-    this.gathering = this.turn.isQuick
+    // Something else, out of a timer or a socket, may take its time between turns: so long nothing waits.
+    this.gathering = turn.isQuick && turn.beganAt - last <= 2 * this.context.limits.turnMillis
   }
 
   private goOn(): void {
@@ -160,7 +162,7 @@ export class Resuming implements Scheduler.Scheduler {
     let anew = fresh.size
     do {
       // Who had more is not kept waiting for ever by those who come anew.
-      if (anew > 0 && (older.size === 0 || turn.spentAt < half)) {
+      if (anew > 0 && (older.size === 0 || (turn.spentAt < half && turn.left > turnRequests / 2))) {
         anew--
         this.visit(fresh.shift(), few)
       } else if (older.size > 0) this.visit(older.shift(), many)

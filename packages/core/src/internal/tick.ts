@@ -28,7 +28,7 @@ export class Tick implements Scheduler.Scheduler {
     this.dispatcher = base.makeDispatcher()
     this.shared = {
       scheduleTask: (task, priority) => {
-        this.dispatcher.scheduleTask(task, priority)
+        this.dispatcher.scheduleTask(() => this.guard(task), priority)
         this.arm()
       },
       flush: () => this.dispatcher.flush()
@@ -66,8 +66,35 @@ export class Tick implements Scheduler.Scheduler {
 
   /** Runs `f` at the end of the event loop's turn, before what is written leaves. */
   soon(f: () => void): void {
-    this.dispatcher.scheduleTask(f, 0)
+    this.dispatcher.scheduleTask(() => this.guard(f), 0)
     this.arm()
+  }
+
+  /** Runs `f`. What it throws is the program's, and ends nothing else that is done in this turn: with that a server would stand still. */
+  private guard(f: () => void): void {
+    // oxlint-disable-next-line socketserver/no-try -- see above
+    try {
+      f()
+    } catch (error) {
+      this.rethrow(error)
+    }
+  }
+
+  /** The same of an output, without a function for each. */
+  private send(output: Flushable): void {
+    // oxlint-disable-next-line socketserver/no-try -- see above
+    try {
+      output.flush()
+    } catch (error) {
+      this.rethrow(error)
+    }
+  }
+
+  /** Has something thrown where nobody else is. */
+  private rethrow(error: unknown): void {
+    this.base.makeDispatcher().scheduleTask(() => {
+      throw error
+    }, 0)
   }
 
   private arm(): void {
@@ -86,7 +113,7 @@ export class Tick implements Scheduler.Scheduler {
     while (this.dirty.length > 0) {
       const dirty = this.dirty
       this.dirty = []
-      for (const output of dirty) output.flush()
+      for (const output of dirty) this.send(output)
     }
   }
 }
