@@ -250,7 +250,7 @@ export interface ServiceClass<
     options?: HandleRequestOptions
   ): Effect.Effect<Option.Option<Outcome.Outcome>, ServerError, Self | R>
 
-  /** Prints `listening on <endpoint>` once a request can be answered: the server is bound, and somebody takes its requests. A line for each listener. */
+  /** Prints `listening on <endpoint>` once a request can be answered: the server is bound, somebody takes its requests, and a program that is launched is whole. A line for each listener. */
   readonly announce: Layer.Layer<never, never, Self>
 
   /**
@@ -317,12 +317,12 @@ export const Service: {
       run: <R>(work: serving.Work<In, Out, R>, options?: ServeOptions<In, Out>) => serving.run(tag, work, options),
       handleRequest: (handler, options) => serving.handleRequest(tag, handler, options),
       announce: Layer.effectDiscard(
-        Effect.flatMap(key, (server) =>
+        Effect.flatMap(Effect.zip(key, running.WhenBuilt), ([server, built]) =>
           Remote.isSilent()
             ? Effect.void
             : Effect.forkScoped(
                 Effect.andThen(
-                  engineOf(server).intake.taken,
+                  Effect.andThen(engineOf(server).intake.taken, built),
                   Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), {
                     discard: true
                   })

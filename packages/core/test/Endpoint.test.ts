@@ -59,18 +59,38 @@ describe("Endpoint.parse", () => {
 
   it.each([
     ["", "it is empty"],
-    ["unix:", "it must be an absolute path or an abstract name"],
-    ["unix:///", "it must be an absolute path or an abstract name"],
-    ["unix://run/echo.sock", "it must be an absolute path or an abstract name"],
-    ["unix:echo.sock", "it must be an absolute path or an abstract name"],
-    ["unix:@", "it must be an absolute path or an abstract name"],
+    ["tcp://user:secret@127.0.0.1:9", "a name or a password has no place in it; write tcp://HOST:PORT"],
+    ["tcp://127.0.0.1:0;udp://127.0.0.1:0", "a comma stands between several endpoints, not a semicolon"],
+    [
+      "unix:",
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    ],
+    [
+      "unix:///",
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    ],
+    [
+      "unix://run/echo.sock",
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    ],
+    [
+      "unix:echo.sock",
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    ],
+    [
+      "unix:@",
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    ],
     ["unix:///run/a%00b", "a path cannot have a zero byte"],
     ["unix:///run/a#b", "a # in a path is written as %23"],
     [
       "unix:///run/100%",
       '"/run/100%" has a % that is not followed by two hexadecimal digits of a UTF-8 text; write % as %25'
     ],
-    ["unixgram:echo", "it must be an absolute path or an abstract name"],
+    [
+      "unixgram:echo",
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    ],
     ["fd://", "it must be the number or the name of a descriptor, as in fd://3"],
     ["fd:3", "it must be the number or the name of a descriptor, as in fd://3"],
     ["fd://99999999999", "no descriptor has the number 99999999999"],

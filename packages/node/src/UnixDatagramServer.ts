@@ -130,7 +130,8 @@ export const listen =
   (options: UnixDatagramListenOptions): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const { mode = 0o600, path } = options
+      const { path } = options
+      const mode = yield* unixPath.modeOf(path, options.mode)
       const address = Endpoint.unixgram(path)
       const set = yield* unixgram.resolve(options)
       if (copy !== undefined) {

@@ -124,7 +124,8 @@ export const listen =
   (options: UnixListenOptions): Transport.Listen =>
   (sink) =>
     Effect.gen(function* () {
-      const { backlog = 511, mode = 0o600, path } = options
+      const { backlog = 511, path } = options
+      const mode = yield* unixPath.modeOf(path, options.mode)
       const accept = yield* accepting(options)
       const identify = yield* identifying(options.peers)
       const address = Endpoint.unix(path)

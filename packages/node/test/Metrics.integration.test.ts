@@ -154,4 +154,16 @@ describe.skipIf(missing("python3"))("the metrics of a program", () => {
       }
     })
   )
+
+  it.live("that cannot be told anywhere end the start before it is said that the server listens", () =>
+    Effect.gen(function* () {
+      const first = yield* listening(node("packages/node/test/support/metered.ts", { METRICS_LISTEN: "off" }))
+      const second = yield* node("packages/node/test/support/metered.ts", {
+        METRICS_LISTEN: `tcp://127.0.0.1:${first.port}`
+      })
+      assert.deepStrictEqual(yield* second.end, { code: 1, signal: null })
+      assert.strictEqual(second.stdout, "")
+      assert.include(second.stderr, "address in use")
+    })
+  )
 })

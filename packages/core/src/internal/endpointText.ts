@@ -62,6 +62,8 @@ const readInet = (
   scheme: string,
   rest: string
 ): Result.Result<{ readonly host: string; readonly port: number }, string> => {
+  if (rest.includes("@")) return Result.fail(`a name or a password has no place in it; write ${scheme}://HOST:PORT`)
+  if (rest.includes(";")) return Result.fail("a comma stands between several endpoints, not a semicolon")
   if (/^\/\/[^[/#]*:[^/#]*:[^/#]*/.test(rest)) {
     return Result.fail(`an IPv6 host is written in brackets, as in ${scheme}://[::1]:9000`)
   }
@@ -87,7 +89,10 @@ const readInet = (
 
 const readPath = (rest: string): Result.Result<string, string> => {
   const encoded = /^(?:\/\/(?=\/.)|(?=@.))(.+)$/.exec(rest)?.[1]
-  if (encoded === undefined) return Result.fail("it must be an absolute path or an abstract name")
+  if (encoded === undefined)
+    return Result.fail(
+      "it must be an absolute path after two slashes, as in unix:///run/echo.sock, or an abstract name, as in unix:@echo"
+    )
   if (encoded.includes("#")) return Result.fail("a # in a path is written as %23")
   return Result.flatMap(decoded(encoded), (path) =>
     path.includes("\0") ? Result.fail("a path cannot have a zero byte") : Result.succeed(path)

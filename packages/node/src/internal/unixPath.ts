@@ -53,6 +53,12 @@ interface Options<S> extends Kind<S> {
   readonly endpoint: string
 }
 
+/** The mode of a socket's file. An abstract name has none: who gives one believes that it keeps others out. */
+export const modeOf = (path: string, mode: number | undefined): Effect.Effect<number, ServerError> =>
+  mode !== undefined && isAbstract(path)
+    ? invalid("mode", `${path} is an abstract name, which every local user may use; take a path, or leave the mode out`)
+    : Effect.succeed(mode ?? 0o600)
+
 /**
  * Binds to a path. Binding itself is what decides between two servers that
  * start at once: it fails if the path exists. So a stale socket is moved away
