@@ -73,8 +73,6 @@ export class Closing {
   /** Closes it now. What is cut off must not look like a regular end. */
   cut(): void {
     this.state = "closed"
-    // What only waits for the end of the turn, or for what follows, has been answered.
-    this.outbox.sendNow()
     const { unsent } = this.outbox
     this.outbox.close()
     if (unsent > 0) this.wire.reset()

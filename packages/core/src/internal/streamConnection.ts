@@ -126,6 +126,8 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** The deadline of a stop has passed. */
   cut(): void {
     this.endsWith("stop")
+    // What only waits for the end of the turn, or for what follows, has been answered. What comes when the others end is out of place.
+    this.outbox.sendNow()
     this.abandonHandlers()
     this.closing.cut()
     this.release()
