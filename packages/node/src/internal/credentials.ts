@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import type * as net from "node:net"
 import * as tls from "node:tls"
 import type { Pem, TlsOptions } from "../TlsServer.ts"
-import { invalid, messageOf, type Pair, pathOf, readIdentity } from "./pem.ts"
+import { invalid, messageOf, type Pair, pathOf, readIdentity, subjectOf, untimely } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
 import * as reloads from "./reloads.ts"
 import { reasonOf } from "./tlsFailures.ts"
@@ -21,6 +21,8 @@ import { certificateOf, secured } from "./tlsPeer.ts"
 /** Everything that is in files, read once. */
 interface Material {
   readonly own: Pair
+  /** That, and those of other names. */
+  readonly pairs: ReadonlyArray<Pair>
   readonly options: tls.SecureContextOptions
   readonly names: ReadonlyMap<string, tls.SecureContext>
   readonly certificates: ReadonlyArray<Peer.Certificate>
@@ -52,7 +54,7 @@ export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerErro
       if (material.isInFiles) reloads.add(credentials)
       return credentials
     })
-    return yield* Effect.fromResult(made)
+    return yield* Effect.tap(Effect.fromResult(made), ({ tellUntimely }) => tellUntimely)
   })
 
 /**
@@ -107,6 +109,15 @@ export class Credentials {
     this.server.on("secureConnection", this.onSecure)
     this.server.on("tlsClientError", this.onFailed)
   }
+
+  /** Says so where clients will not take what it shows, for its time. */
+  readonly tellUntimely: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(
+      this.material.pairs.flatMap(({ certificate }) => untimely(certificate, Date.now()) ?? []),
+      (problem) => Effect.logWarning(`TLS: ${problem}: clients that verify it go away`),
+      { discard: true }
+    )
+  )
 
   /** What it shows: to clients that ask for no other name first. */
   get certificates(): ReadonlyArray<Peer.Certificate> {
@@ -198,7 +209,11 @@ export class Credentials {
       {
         onFailure: (error) =>
           Effect.logWarning(`The certificate stays as it was, as its new files cannot be used. ${error.message}`),
-        onSuccess: () => Effect.logInfo(`The certificate was read anew: ${namesOf(this.material)}`)
+        onSuccess: () =>
+          Effect.andThen(
+            Effect.logInfo(`The certificate was read anew: ${subjectOf(this.material.own.certificate)}`),
+            this.tellUntimely
+          )
       }
     )
   }
@@ -217,8 +232,6 @@ export class Credentials {
 }
 
 const left = Effect.fail(Outcome.refused("TLS: the client left before the handshake was done", "Opening"))
-
-const namesOf = ({ own }: Material): string => (own.certificate.subject as string | undefined) ?? "without a subject"
 
 const load = (options: TlsOptions): Result.Result<Material, ServerError> =>
   Result.gen(function* () {
@@ -244,6 +257,7 @@ const load = (options: TlsOptions): Result.Result<Material, ServerError> =>
       })
     yield* context(own, "")
     const names = new Map<string, tls.SecureContext>()
+    const pairs = [own]
     for (const [name, identity] of Object.entries(options.sni ?? {})) {
       if (!/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name)) {
         const problem = `${JSON.stringify(name)} is no host name, as in "example.org" or "*.example.org"`
@@ -252,9 +266,10 @@ const load = (options: TlsOptions): Result.Result<Material, ServerError> =>
       const at = `sni[${JSON.stringify(name)}].`
       const pair = yield* readIdentity(identity, at)
       names.set(name.toLowerCase(), yield* context(pair, at))
+      pairs.push(pair)
       certificates.push(certificateOf(pair.certificate.toLegacyObject() as tls.PeerCertificate) as Peer.Certificate)
     }
-    return { own, options: optionsOf(own), names, certificates, stamps, isInFiles: /[^,]/.test(stamps) }
+    return { own, pairs, options: optionsOf(own), names, certificates, stamps, isInFiles: /[^,]/.test(stamps) }
   })
 
 /** What can be seen of the files without reading them. */

@@ -124,7 +124,16 @@ const notOpened = (at: string, where: string, passphrase: string | undefined, ca
 
 const whereOf = (pem: Pem): string => pathOf(pem) ?? "the text"
 
-const subjectOf = ({ subject }: crypto.X509Certificate): string =>
+/** Why clients that look at a certificate do not take it at a time, by the wall clock. */
+export const untimely = (certificate: crypto.X509Certificate, now: number): string | undefined => {
+  const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
+  const what = `the certificate of ${subjectOf(certificate)}`
+  if (now > to) return `${what} expired on ${new Date(to).toISOString()}`
+  return now < from ? `${what} is not valid before ${new Date(from).toISOString()}` : undefined
+}
+
+/** Whose it is, in a line. */
+export const subjectOf = ({ subject }: crypto.X509Certificate): string =>
   (subject as string | undefined)?.replaceAll("\n", ", ") ?? "without a subject"
 
 export const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
