@@ -3,15 +3,17 @@ import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
+import { inspect } from "node:util"
 
 /**
  * How a program logs that names no logger of its own: as Effect does, but with what a
  * line is about in the same line, as `name=value`; and with nothing in it that a
- * terminal would obey, since it may be of what a peer has sent.
+ * terminal would obey, or a reader take for another line, since it may be of what a
+ * peer has sent.
  */
 const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
   const parts = (Array.isArray(message) ? message : [message]).map((part: unknown) =>
-    typeof part === "string" ? shown(part) : part
+    continued(shown(typeof part === "string" ? part : inspect(part)))
   )
   const spans = fiber
     .getRef(References.CurrentLogSpans)
@@ -19,7 +21,7 @@ const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, messa
     .join("")
   const facts = Object.entries(fiber.getRef(References.CurrentLogAnnotations))
   if (facts.length > 0) parts.push(facts.map(([name, value]) => `${name}=${valueOf(value)}`).join(" "))
-  if (cause.reasons.length > 0) parts.push(shown(Cause.pretty(cause)))
+  if (cause.reasons.length > 0) parts.push(continued(shown(Cause.pretty(cause))))
   const console = fiber.getRef(Console.Console)
   const print = fiber.getRef(References.LogToStderr) ? console.error : console.log
   print(`[${timeOf(date)}] ${logLevel.toUpperCase()} (#${fiber.id})${spans}:`, ...parts)
@@ -33,6 +35,9 @@ const shown = (text: string): string =>
     .split("\n")
     .map((line) => Outcome.printable(line, Infinity))
     .join("\n")
+
+/** What follows a line break is seen to be no line of its own: it may be what a peer has sent, made to look like one. */
+const continued = (text: string): string => text.replaceAll("\n", "\n  ")
 
 const valueOf = (value: unknown): string => {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
