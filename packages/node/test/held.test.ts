@@ -169,3 +169,44 @@ describe("a whole connection in a worker", () => {
     assert.strictEqual(test.on.held, 0)
   })
 })
+
+describe("a request in a worker", () => {
+  const asking = () => {
+    const on = connection()
+    const seen: { resumed: Effect.Effect<Response.Response<string>>; gone: () => void } = {
+      resumed: Effect.never,
+      gone: () => {}
+    }
+    const call = new RequestCall<string>({
+      request: { id: 1, receivedAt: 0, connection: on as unknown as Connection.Ref<never> } as never,
+      context: Context.empty(),
+      payload: "ask",
+      resume: (effect) => (seen.resumed = effect),
+      cancel: () => {},
+      atEnd: (f) => {
+        seen.gone = f
+        return () => {}
+      }
+    })
+    call.begin(line)
+    return { call, on, seen }
+  }
+
+  it("whose reply waits for its turn counts no more when its connection has ended", () => {
+    const { call, on, seen } = asking()
+    call.onFrame(Tell.stream, Buffer.from("0"))
+    call.onFrame(Tell.message, Buffer.alloc(10_000))
+    assert.isAtLeast(on.held, 10_000)
+    seen.gone()
+    assert.strictEqual(on.held, 0)
+  })
+
+  it("has the answer of the worker that has done it, and nothing of one that has crashed over it", async () => {
+    const { call, seen } = asking()
+    call.onFrame(Tell.message, Buffer.from("half an answer"))
+    assert.isTrue(call.mayRetry(1))
+    call.begin(line)
+    call.onFrame(Tell.done, Buffer.from("0"))
+    assert.strictEqual((await Effect.runPromise(seen.resumed))._tag, "Empty")
+  })
+})

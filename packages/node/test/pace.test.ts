@@ -95,3 +95,20 @@ describe("the pace of workers", () => {
     assert.isTrue(pace.isLate(one))
   })
 })
+
+describe("a worker that has ended", () => {
+  it("does not count among those that others are compared with", () => {
+    let now = 0
+    const pace = new Pace({ least: 4, most: 32 }, () => now)
+    const [slow, quick, ended] = [worker("slow"), worker("quick"), worker("ended")]
+    for (const one of [slow, quick, ended]) pace.begins(one)
+    for (const one of [quick, quick, quick, quick, quick, ended]) {
+      now += 10
+      pace.did(one)
+    }
+    // Two have done six.
+    assert.isFalse(pace.isLate(slow))
+    pace.drop(ended)
+    assert.isTrue(pace.isLate(slow))
+  })
+})

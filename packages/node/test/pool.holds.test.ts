@@ -222,3 +222,32 @@ describe("what a worker that is held had ahead", () => {
     assert.include(begun, "q")
   })
 })
+
+describe("a reply that is read a little again and again", () => {
+  it("costs its connection after just six times as long in all", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    await test.ask("b")
+    for (let i = 0; i < 7; i++) {
+      test.tick.advance(8_000)
+      call.waits(false)
+      test.tick.advance(1_000)
+      call.waits(true)
+    }
+    test.tick.advance(3_999)
+    assert.isFalse(call.wire.isReset)
+    test.tick.advance(1)
+    assert.isTrue(call.wire.isReset)
+  })
+
+  it("costs nothing while its worker goes on, whoever comes meanwhile", async () => {
+    const test = await setup()
+    const call = await unread(test)
+    await test.ask("b")
+    test.tick.advance(5_000)
+    call.waits(false)
+    await test.ask("c")
+    test.tick.advance(1_000_000)
+    assert.isFalse(call.wire.isReset)
+  })
+})

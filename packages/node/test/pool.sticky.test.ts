@@ -168,3 +168,53 @@ describe("a pool whose workers have the state of connections", () => {
     for (const { end } of [call, waiting]) assert.strictEqual((end as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
   })
 })
+
+describe("a connection that ends before a worker has it", () => {
+  it("is given to none any more", async () => {
+    const { connect, workers } = setup()
+    const { connection } = await connect("A")
+    connection.end()
+    const [one] = workers as [ScriptedWorker]
+    one.ready()
+    await told
+    assert.strictEqual(one.holds, "")
+  })
+
+  it("leaves nothing behind", async () => {
+    const { ask, connect, pool } = setup()
+    const { connection } = await connect("A")
+    await ask("1", connection)
+    connection.end()
+    const { affinity } = pool as never as { affinity: { held: Map<unknown, unknown> } }
+    assert.strictEqual(affinity.held.size, 0)
+  })
+})
+
+describe("a request that nobody waits for when its connection gets a worker", () => {
+  it("is given to none", async () => {
+    const { ask, connect, pool, workers } = setup({ each: 4 })
+    const { connection } = await connect("A")
+    const cancelled = await ask("1", connection)
+    await ask("2", connection)
+    pool.cancel(cancelled)
+    const [one] = workers as [ScriptedWorker]
+    one.ready()
+    await told
+    assert.strictEqual(one.holds, "A2")
+  })
+})
+
+describe("requests of a connection for which no worker can be started", () => {
+  it("make room in the queue when they are given up", async () => {
+    const { ask, connect, pass, pool, workers } = setup({ max: 1, queue: 1 })
+    const { connection } = await connect("A")
+    const call = await ask("1", connection)
+    assert.isTrue(pool.room.isFull())
+    for (let i = 0; i < 5; i++) {
+      workers.at(-1)!.crash()
+      pass(10_000)
+    }
+    assert.strictEqual((call.end as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
+    assert.isFalse(pool.room.isFull())
+  })
+})

@@ -3,6 +3,7 @@ import type { Outcome } from "@socketserver/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { Backoff } from "../src/internal/worker/parent/backoff.ts"
 import type { PoolOptions } from "../src/internal/worker/parent/options.ts"
 import { NoRoom } from "../src/internal/worker/parent/child.ts"
 import { Pool } from "../src/internal/worker/parent/pool.ts"
@@ -657,6 +658,109 @@ describe("a pool for which the system has no room", () => {
       assert.strictEqual(test.end(name), "answered")
     }
     assert.lengthOf(test.workers, 3)
+    await close(test)
+  })
+})
+
+describe("what a pool knows of connections and workers", () => {
+  type Known = { workers: Set<unknown> }
+  const known = (pool: Pool) =>
+    (pool as never as { connections: { known: { values: () => Iterable<Known> }; heard: Map<unknown, Set<unknown>> } })
+      .connections
+
+  it("is no worker that has ended, though a connection lasts", async () => {
+    const test = setup({ max: 1, recycle: 1 })
+    const connection = new AskedConnection(7)
+    for (let i = 0; i < 5; i++) {
+      const worker = test.workers.at(-1) as ScriptedWorker
+      worker.ready()
+      test.pool.submit(new Asked("a", connection))
+      await told
+      worker.answer("a")
+      worker.crash()
+      await told
+    }
+    for (const { workers } of known(test.pool).known.values()) assert.strictEqual(workers.size, 0)
+    await close(test)
+  })
+
+  it("is no connection that has ended, though a worker lasts", async () => {
+    const test = setup({ max: 1 })
+    const [worker] = test.workers as [ScriptedWorker]
+    worker.ready()
+    for (let i = 0; i < 5; i++) {
+      const connection = new AskedConnection(i)
+      test.pool.submit(new Asked("a", connection))
+      await told
+      worker.answer("a")
+      connection.end()
+    }
+    for (const heard of known(test.pool).heard.values()) assert.strictEqual(heard.size, 0)
+    await close(test)
+  })
+})
+
+describe("the wait before the next start", () => {
+  it("is doubled once for all that fail together", () => {
+    const tick = new ManualTick()
+    const backoff = new Backoff(tick)
+    const round = () => Array.from({ length: 4 }, () => backoff.failed("no", true, () => {}))
+    assert.deepStrictEqual(round(), [100, 100, 100, 100])
+    tick.advance(100)
+    assert.deepStrictEqual(round(), [200, 200, 200, 200])
+    assert.isFalse(backoff.isHopeless)
+  })
+})
+
+describe("a pool whose workers cannot all be started", () => {
+  it("starts the next soon where the last one has just ended, whose descriptors are not closed yet", async () => {
+    const test = setup({ fixed: false, max: 4, recycle: 1 }, 1)
+    const [first] = test.workers as [ScriptedWorker]
+    first.ready()
+    await test.ask("a")
+    first.answer("a")
+    first.crash()
+    first.hasEnded = false
+    await test.ask("b")
+    test.pass(850)
+    assert.lengthOf(test.workers, 1)
+    first.hasEnded = true
+    test.pass(100)
+    assert.lengthOf(test.workers, 2)
+    await close(test)
+  })
+
+  it("has what waits wait on where one is ready, however many starts fail", async () => {
+    const test = setup({ max: 2 })
+    const [one] = test.workers as [ScriptedWorker]
+    one.ready()
+    await test.ask("abcdefgh")
+    assert.isTrue(one.claim("a"))
+    for (let i = 0; i < 8; i++) {
+      test.workers.at(-1)!.crash()
+      test.pass(10_000)
+    }
+    assert.isAbove(test.workers.length, 6)
+    for (const name of "abcdefgh") assert.strictEqual(test.end(name), "nothing yet")
+    for (const name of "abcdefgh") {
+      one.answer(name)
+      await told
+      assert.strictEqual(test.end(name), "answered")
+    }
+    await close(test)
+  })
+})
+
+describe("a worker that has answered in time", () => {
+  it("is not killed over that request", async () => {
+    const test = setup({ max: 1, deadlineMillis: 20 })
+    const [one] = test.workers as [ScriptedWorker]
+    one.ready()
+    await test.ask("a")
+    test.pass(10)
+    one.answer("a")
+    test.pass(100)
+    assert.isFalse(one.isKilled)
     await close(test)
   })
 })
