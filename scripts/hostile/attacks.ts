@@ -93,6 +93,17 @@ export const attacks = {
     await pushAll(all, Buffer.from(text.repeat(times)), end)
   },
 
+  /** None at all: many connections of one peer, each of which asks for one thing at a time. */
+  asksOneByOne: async (address, { count = 1_000, text = "x\n", ...options }, end, ready) => {
+    const all = await openAll(address, count, options)
+    for (const { socket } of all) {
+      socket.on("data", () => still(end) && socket.write(text))
+      socket.write(text)
+    }
+    ready(all.length)
+    await hold(end)
+  },
+
   /** Says something so many times, and reads nothing of the answers. */
   asks: async (address, { count = 8, text = "stream\n", times = 128, ...options }, end, ready) => {
     const all = await openAll(address, count, options)

@@ -28,7 +28,7 @@ const make = (turnRequests = 4_096) => {
   const resuming = new Resuming({ tick, now: () => now, limits: { turnMillis: 5, turnRequests } as never })
   const owners = new Map<string, Resumings.Owner>()
   const dispatcherOf = (name: string) => {
-    const owner = owners.get(name) ?? {}
+    const owner = owners.get(name) ?? { peerKey: name.split("@")[1] ?? name }
     owners.set(name, owner)
     const before = resuming.enter(owner)
     const dispatcher = resuming.makeDispatcher()
@@ -150,6 +150,69 @@ describe("what goes on once it has yielded", () => {
       for (let i = 0; i < 8; i++) yield* turn
       const { a, b } = counted(done)
       assert.isAtMost(Math.abs((a ?? 0) - (b ?? 0)), 2, `${a} and ${b}`)
+    })
+  )
+
+  it.effect("has its peer's turn, however many connections another peer has", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      for (let i = 0; i < 1_000; i++) yields(`hog ${i}@them`, 1, 0.1)
+      yield* turn
+      yields("a@me", 1)
+      yields("b@me", 1)
+      for (let i = 0; i < 2; i++) yield* turn
+      assert.includeMembers(done, ["a@me", "b@me"])
+      assert.isBelow(done.length, 100)
+      // All others have their turn, in order, and each one once.
+      for (let i = 0; done.length < 1_002; i++) {
+        assert.isBelow(i, 100)
+        yield* turn
+      }
+      const hogs = done.filter((name) => name.startsWith("hog"))
+      assert.deepStrictEqual(
+        hogs,
+        Array.from({ length: 1_000 }, (_, i) => `hog ${i}@them`)
+      )
+    })
+  )
+
+  it.effect("has its peer's turn where all have more than a turn suffices for", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      for (let i = 0; i < 200; i++) yields(`hog ${i}@them`, 20, 0.1)
+      yields("a@me", 20, 0.1)
+      // Each has had its first four, which takes 80 ms; then peers have every other turn, of which this one needs one.
+      for (let i = 0; counted(done)["a@me"] !== 20; i++) {
+        assert.isBelow(i, 20)
+        yield* turn
+      }
+      assert.isBelow(done.length, 600)
+    })
+  )
+
+  it.effect("is not kept waiting by the many connections that another peer has anew in each turn", () =>
+    Effect.gen(function* () {
+      const { done, yields } = make()
+      const again = (name: string): void => yields(name, 1, 0.1, () => again(name))
+      for (let i = 0; i < 500; i++) again(`hog ${i}@them`)
+      for (let asked = 0; asked < 20; asked++) {
+        yields("a@me", 1, 0.1)
+        for (let i = 0; counted(done)["a@me"] !== asked + 1; i++) {
+          assert.isBelow(i, 3)
+          yield* turn
+        }
+      }
+    })
+  )
+
+  it.effect("has no priority over others", () =>
+    Effect.gen(function* () {
+      const { dispatcherOf, done, yields } = make(100)
+      const first = dispatcherOf("first")
+      for (let i = 0; i < 1_000; i++) first.scheduleTask(() => done.push("first"), i % 2 === 0 ? -1 : 10)
+      yields("a", 1)
+      yield* turn
+      assert.deepStrictEqual(counted(done), { first: 99, a: 1 })
     })
   )
 
@@ -352,6 +415,24 @@ describe("a handler that yields", () => {
     once,
     "three times": (works) => Effect.as(Effect.andThen(Effect.andThen(works, works), works), Response.make("x")),
     "after it has slept": (works) => Effect.as(Effect.andThen(Effect.sleep(1), works), Response.make("x")),
+    "in a race after it has slept": (works) =>
+      Effect.as(Effect.andThen(Effect.sleep(1), Effect.race(works, Effect.never)), Response.make("x")),
+    "in time after it has slept": (works) =>
+      Effect.as(Effect.andThen(Effect.sleep(1), Effect.timeoutOption(works, "1 hour")), Response.make("x")),
+    "with others after it has slept": (works) =>
+      Effect.as(
+        Effect.andThen(Effect.sleep(1), Effect.all([works, Effect.void], { concurrency: "unbounded" })),
+        Response.make("x")
+      ),
+    "in a fiber of its own after it has slept": (works) =>
+      Effect.as(
+        Effect.andThen(
+          Effect.sleep(1),
+          Effect.flatMap(Effect.forkDetach(works, { startImmediately: true }), Fiber.join)
+        ),
+        Response.make("x")
+      ),
+    "with a priority": (works) => Effect.as(Effect.andThen(Effect.yieldNowWith(1), works), Response.make("x")),
     "in a child": (works) => Effect.as(Effect.flatMap(Effect.forkChild(works), Fiber.join), Response.make("x")),
     "in a stream": (works) => Effect.succeed(Response.stream(Stream.fromEffect(Effect.as(works, "x"))))
   }

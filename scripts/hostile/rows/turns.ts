@@ -1,20 +1,24 @@
 /** How long a turn of the event loop is made by what peers send at once, beside `node:net` by hand that does the same work for each. */
-import type { AttackName } from "../attacks.ts"
+import type { AttackName, AttackOptions } from "../attacks.ts"
 import { after } from "../clients.ts"
 import { attack, behave, start } from "../programs.ts"
 import { type Attempt, formula, Judge, type Row } from "../row.ts"
 
-/** Microseconds for each request, of both. */
-const work = 10
+interface Flood extends AttackOptions {
+  readonly name: AttackName
+  readonly count: number
+  /** Microseconds for each request, of both. */
+  readonly work: number
+}
 const seconds = 4
 
-const besideFlood = async (program: "target" | "byHand", how: string, name: AttackName, count: number) => {
+const besideFlood = async (program: "target" | "byHand", how: string, { name, work, ...options }: Flood) => {
   const server = await start({ program, env: { HOW: how, WORK: work } })
   try {
     const base = await behave(server.endpoint, { seconds: 1, fresh: false })
     const before = server.memory().now
     server.forgetPeak()
-    const attacking = await attack(server.endpoint, name, seconds + 40, { count })
+    const attacking = await attack(server.endpoint, name, seconds + 40, options)
     const beside = await behave(server.endpoint, { seconds, fresh: false, millis: 30_000 })
     const peak = server.memory().peak - before
     const stopped = program === "target" ? await server.stop() : undefined
@@ -25,12 +29,12 @@ const besideFlood = async (program: "target" | "byHand", how: string, name: Atta
   }
 }
 
-const run = async (name: string, how: string, flood: AttackName, count: number): Promise<Row> => {
+const run = async (name: string, how: string, flood: Flood): Promise<Row> => {
   const judge = new Judge()
-  const hand = await besideFlood("byHand", how, flood, count)
+  const hand = await besideFlood("byHand", how, flood)
   await after(200)
-  const ours = await besideFlood("target", how, flood, count)
-  const bound = formula({ connections: count + 1 })
+  const ours = await besideFlood("target", how, flood)
+  const bound = formula({ connections: flood.count + 1 })
   judge.served(ours.beside)
   // By hand it may be that nobody else is answered at all.
   const byHand = hand.beside.asked === 0 ? Infinity : hand.beside.median
@@ -54,14 +58,15 @@ export const turns: ReadonlyArray<Attempt> = [
   ["sync", "at once"],
   ["gen", "a fiber that does not wait"],
   ["yield", "yields once"]
-].flatMap(([how, words]) => [
-  ...[1, 8, 64].map((count) => {
-    const name = `one turn of ${count}: ${words}`
-    return { name, transport: "tcp", run: () => run(name, how!, "floods", count) }
-  }),
-  {
-    name: `never reads (50) beside one by hand: ${words}`,
-    transport: "tcp",
-    run: () => run(`never reads (50) beside one by hand: ${words}`, how!, "neverReads", 50)
+].flatMap(([how, words]) => {
+  const attempt = (of: string, flood: Flood): Attempt => {
+    const name = `${of}: ${words}`
+    return { name, transport: "tcp", run: () => run(name, how!, flood) }
   }
-])
+  return [
+    ...[1, 8, 64].map((count) => attempt(`one turn of ${count}`, { name: "floods", count, work: 10 })),
+    attempt("never reads (50) beside one by hand", { name: "neverReads", count: 50, work: 10 }),
+    // All of them take 100 ms, and are one peer.
+    attempt("1,000 of one peer", { name: "asksOneByOne", count: 1_000, from: "127.0.0.2", work: 100 })
+  ]
+})

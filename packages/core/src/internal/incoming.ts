@@ -272,7 +272,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   ): Effect.Effect<Response.Response<Out>, never, unknown> {
     return Effect.withFiber((fiber) => {
       this.fiber = fiber as Fiber.Fiber<never>
-      // Asked for now, it is that of its connection, whatever it resumes from.
+      // Asked for now, it is that of its connection also where nothing asks whether it has to yield.
       void fiber.currentDispatcher
       return effect
     })

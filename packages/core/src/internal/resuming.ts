@@ -3,6 +3,7 @@ import type * as Scheduler from "effect/Scheduler"
 import { Deque } from "./deque.ts"
 import type { Limits } from "./limits.ts"
 import { Passing } from "./passing.ts"
+import { Rounds } from "./rounds.ts"
 import type { Flushable, Tick } from "./tick.ts"
 import { Turn } from "./turn.ts"
 
@@ -12,6 +13,8 @@ export interface Owner {
   resumptions?: Resumptions | undefined
   /** All with the same one are as one connection: the datagrams of a sender. */
   readonly flow?: string | undefined
+  /** Whose it is: those of one peer share its turns. */
+  readonly peerKey: string
 }
 
 /** Output that may wait for more of the same connection. */
@@ -27,7 +30,8 @@ export interface Gathered extends Flushable {
  *
  * Connections have turns in it: those that had nothing left to do a little each,
  * so that whoever asks for little does not wait behind who asks for much; then,
- * with what time is left, those that had more.
+ * with what time is left, those that had more. What a turn does not suffice for waits
+ * by peer: from then on peers have turns, and in those of a peer its connections.
  *
  * All that resume together reply together. With a dispatcher for each fiber, which
  * is what Effect does, each reply would be a write of its own: four times the CPU
@@ -39,14 +43,21 @@ export class Resuming implements Scheduler.Scheduler {
   private readonly context: { readonly now: () => number; readonly limits: Limits; readonly tick: Tick }
   private readonly base: Scheduler.Scheduler
   private readonly turn: Turn
-  /** Whose handler runs now: what it starts is its connection's. */
+  /** Whose handler runs now, or has run last: what it starts is its connection's. */
   private current: Owner | undefined = undefined
-  /** What handlers have started out of a timer or another event. */
-  private readonly others: Owner = {}
+  /** The fiber that is known of. */
+  private running: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** What something has started that is no handler. */
+  private readonly others: Owner = { peerKey: "" }
+  /** Those that had nothing left to do: of them those that have come since the last turn, and those that it did not suffice for. */
   private readonly fresh = new Deque<Resumptions>()
-  private readonly older = new Deque<Resumptions>()
+  private readonly waiting = new Rounds<Resumptions>()
+  /** Those that had more. */
+  private readonly older = new Rounds<Resumptions>()
   /** Those that wait longer than a turn, by their flow. */
   private readonly flows = new Passing<string, Resumptions>()
+  /** Whether a turn has not sufficed for all that had come before it. */
+  private isBehind = false
   private visited: Resumptions | undefined = undefined
   private gathered: Array<Gathered> = []
   /** Whether turns come soon, and what has been done in this one was quick, and it ends. */
@@ -63,8 +74,18 @@ export class Resuming implements Scheduler.Scheduler {
     return this.base.executionMode
   }
 
+  /**
+   * Asked before each operation of a fiber, so it is known whose runs, whatever it resumes from: a
+   * timer, a promise, or another's handler. One that starts now belongs to whom its parent does.
+   */
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    if (fiber !== this.running) this.runs(fiber)
     return this.base.shouldYield(fiber)
+  }
+
+  private runs(fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.running = fiber
+    this.current = (fiber.currentDispatcher as Resumptions).owner
   }
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
@@ -78,16 +99,17 @@ export class Resuming implements Scheduler.Scheduler {
     return flow === undefined || this.flows.size === 0 ? resumptions : (this.flows.get(flow) ?? resumptions)
   }
 
-  /** Whatever waits longer than a turn waits with what else there is of its flow. Most does not, and to look is not for nothing. */
+  /** Whatever waits longer than a turn waits among what is its peer's, and with what else there is of its flow. Most does not, and to look is not for nothing. */
   private join(): void {
-    const { flows, fresh } = this
-    for (const resumptions of fresh.clear()) {
+    const { flows, fresh, waiting } = this
+    while (fresh.size > 0) {
+      const resumptions = fresh.shift()
       const { flow } = resumptions
       const queue = flow === undefined ? resumptions : (flows.get(flow) ?? resumptions)
       if (queue !== resumptions) queue.takeOver(resumptions)
       else {
         if (flow !== undefined) flows.set(flow, queue)
-        fresh.push(queue)
+        waiting.push(queue)
       }
     }
   }
@@ -96,11 +118,13 @@ export class Resuming implements Scheduler.Scheduler {
   enter(owner: Owner): Owner | undefined {
     const before = this.current
     this.current = owner
+    this.running = undefined
     return before
   }
 
   leave(before: Owner | undefined): void {
     this.current = before
+    this.running = undefined
   }
 
   /** Something of it is to go on that had nothing to do. */
@@ -108,11 +132,6 @@ export class Resuming implements Scheduler.Scheduler {
     resumptions.queued = true
     this.fresh.push(resumptions)
     this.arm()
-  }
-
-  /** What has a priority of its own goes on with those of the server itself. */
-  aside(task: () => void, priority: number): void {
-    this.context.tick.makeDispatcher().scheduleTask(task, priority)
   }
 
   /** Asked at the end of a turn: whether an output waits for the next one. */
@@ -136,10 +155,9 @@ export class Resuming implements Scheduler.Scheduler {
       this.context.tick.run(this.takeTurn)
     } finally {
       this.gathering = false
-      this.current = undefined
+      this.current = this.running = undefined
       if (this.visited !== undefined) this.leaveOff(this.visited)
-      if (this.fresh.size > 0) this.join()
-      if (this.fresh.size + this.older.size + this.gathered.length > 0) this.arm()
+      if (this.fresh.size + this.waiting.size + this.older.size + this.gathered.length > 0) this.arm()
     }
   }
 
@@ -154,25 +172,31 @@ export class Resuming implements Scheduler.Scheduler {
   }
 
   private goOn(): void {
-    const { fresh, older, turn } = this
+    const { older, turn } = this
     const { turnMillis, turnRequests } = this.context.limits
     turn.begin(turnRequests, turnMillis / 2)
     const half = turn.beganAt + turnMillis / 4
+    if (this.isBehind) this.join()
+    const newcomers = this.isBehind ? this.waiting : this.fresh
+    // Also where something throws.
+    this.isBehind = true
     // Those that are added from now on wait for the next turn.
-    let anew = fresh.size
+    let anew = newcomers.size
     do {
       // Who had more is not kept waiting for ever by those who come anew.
       if (anew > 0 && (older.size === 0 || (turn.spentAt < half && turn.left > turnRequests / 2))) {
         anew--
-        this.visit(fresh.shift(), few)
+        this.visit(newcomers.shift(), few)
       } else if (older.size > 0) this.visit(older.shift(), many)
-      else return
+      else break
     } while (anew + older.size > 0 && !turn.isOver)
+    this.isBehind = anew > 0
   }
 
   private visit(resumptions: Resumptions, most: number): void {
     this.visited = resumptions
     this.current = resumptions.owner
+    this.running = undefined
     resumptions.goOn(this.turn, most)
     this.leaveOff(resumptions)
   }
@@ -196,6 +220,7 @@ export class Resuming implements Scheduler.Scheduler {
 export class Resumptions implements Scheduler.SchedulerDispatcher {
   readonly owner: Owner
   readonly flow: string | undefined
+  /** Whether it waits for its turn, or has it. */
   queued = false
   private readonly resuming: Resuming
   /** What may go on in this turn, from `head` on; and what has yielded in it. */
@@ -209,8 +234,12 @@ export class Resumptions implements Scheduler.SchedulerDispatcher {
     this.flow = owner.flow
   }
 
-  scheduleTask(task: () => void, priority: number): void {
-    if (priority !== 0) return this.resuming.aside(task, priority)
+  get peerKey(): string {
+    return this.owner.peerKey
+  }
+
+  /** No priority goes before another connection's turn, nor after it. */
+  scheduleTask(task: () => void): void {
     const queue = this.resuming.queueOf(this)
     queue.put(task)
     if (!queue.queued) this.resuming.add(queue)
