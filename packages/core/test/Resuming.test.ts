@@ -20,15 +20,17 @@ import { SpentClock, turn } from "./support/turns.ts"
 const { Resuming } = await vi.importActual<typeof Resumings>("../src/internal/resuming.ts")
 const { Tick } = await vi.importActual<typeof Ticks>("../src/internal/tick.ts")
 
-/** What handlers of connections have left to do, on a clock that passes by hand. */
+/** What handlers of connections have left to do, on a clock that passes by hand. One is called `name#flow@peer`. */
 const make = (turnRequests = 4_096) => {
   let now = 0
   const done: Array<string> = []
   const tick = new Tick(new Scheduler.MixedScheduler())
   const resuming = new Resuming({ tick, now: () => now, limits: { turnMillis: 5, turnRequests } as never })
   const owners = new Map<string, Resumings.Owner>()
+  const fibers = new Map<string, object>()
   const dispatcherOf = (name: string) => {
-    const owner = owners.get(name) ?? { peerKey: name.split("@")[1] ?? name }
+    const [, flow, peerKey = name] = /^[^#@]*(?:#([^@]*))?(?:@(.*))?$/.exec(name) ?? []
+    const owner = owners.get(name) ?? { peerKey, flow }
     owners.set(name, owner)
     const before = resuming.enter(owner)
     const dispatcher = resuming.makeDispatcher()
@@ -40,6 +42,16 @@ const make = (turnRequests = 4_096) => {
     resuming,
     dispatcherOf,
     done,
+    /** A handler's fiber of `name` does something. */
+    runs: (name: string) => {
+      const fiber = fibers.get(name) ?? {
+        currentDispatcher: dispatcherOf(name),
+        currentOpCount: 0,
+        cache: { maxOpsBeforeYield: 2_048 }
+      }
+      fibers.set(name, fiber)
+      assert.isFalse(resuming.shouldYield(fiber as never))
+    },
     /** Has a handler of `name` go on `count` times, each for so many milliseconds. */
     yields: (name: string, count: number, millis = 0, then?: () => void) => {
       const dispatcher = dispatcherOf(name)
@@ -72,6 +84,9 @@ describe("what goes on once it has yielded", () => {
       assert.deepStrictEqual(done, [])
       yield* turn
       assert.deepStrictEqual(counted(done), { a: 1_000, b: 1_000 })
+      // A little of each first, then much of each.
+      const turns = [4, 4, 128, 128, 128].map((count, i) => Array<string>(count).fill(i % 2 === 0 ? "a" : "b"))
+      assert.deepStrictEqual(done.slice(0, 392), turns.flat())
     })
   )
 
@@ -277,6 +292,70 @@ describe("what goes on once it has yielded", () => {
     })
   )
 
+  it.effect("belongs to whom the fiber does that starts it, whatever that resumes from", () =>
+    Effect.gen(function* () {
+      const { dispatcherOf, resuming, runs, yields } = make()
+      const started: Record<string, unknown> = {}
+      const starts = (what: string, name: string) => {
+        runs(name)
+        started[what] = resuming.makeDispatcher()
+      }
+      starts("out of an event", "a")
+      yields("a", 1, 0, () => starts("in its turn", "a"))
+      yields("b", 1, 0, () => starts("in another's turn", "a"))
+      yields("b", 1, 0, () => starts("in its turn after another's", "b"))
+      yields("a", 1, 0, () => starts("last in the turn", "a"))
+      yield* turn
+      const last = "out of an event, the last that ran"
+      starts(last, "b")
+      for (const [what, dispatcher] of Object.entries(started)) {
+        const of = ["in its turn after another's", last].includes(what) ? "b" : "a"
+        assert.strictEqual(dispatcher, dispatcherOf(of), what)
+      }
+      // One that begins inside of another, goes on as the next.
+      runs("a")
+      const before = resuming.enter({ peerKey: "c" })
+      runs("c")
+      resuming.leave(before)
+      starts("after it has begun", "c")
+      assert.strictEqual(started["after it has begun"], dispatcherOf("c"))
+      // Nobody runs.
+      yields("a", 1)
+      yield* turn
+      for (const name of ["a", "b", "c"]) assert.notStrictEqual(resuming.makeDispatcher(), dispatcherOf(name))
+    })
+  )
+
+  it.effect("waits with what else there is of its flow, and none of it is lost", () =>
+    Effect.gen(function* () {
+      const { dispatcherOf, done, resuming, yields } = make()
+      // Each datagram is a connection of its own.
+      for (let i = 0; i < 100; i++) yields(`hog ${i}#them@us`, 1, 0.1)
+      for (let i = 0; i < 3; i++) yields(`${i}#me@us`, 1, 0.1)
+      yield* turn
+      yields("3#me@us", 1, 0.1)
+      assert.isBelow(done.length, 100)
+      yield* turn
+      const mine = done.filter((name) => name.includes("#me"))
+      assert.deepStrictEqual(mine, ["0#me@us", "1#me@us", "2#me@us", "3#me@us"])
+      // Also where what comes later waits with it, and has its turn at once.
+      yields("again#them@us", 1)
+      dispatcherOf("again#them@us").flush()
+      for (let i = 0; done.length < 105; i++) {
+        assert.isBelow(i, 20)
+        yield* turn
+      }
+      const hogs = done.filter((name) => name.includes("#them"))
+      assert.deepStrictEqual(hogs, [...Array.from({ length: 100 }, (_, i) => `hog ${i}#them@us`), "again#them@us"])
+      yield* turn
+      // None is kept, and what has waited with another goes on by itself.
+      assert.strictEqual((resuming as unknown as { readonly flows: { readonly size: number } }).flows.size, 0)
+      yields("hog 90#them@us", 1)
+      yield* turn
+      assert.strictEqual(done.length, 106)
+    })
+  )
+
   it.effect("does all of it at once where it is flushed, and nothing twice", () =>
     Effect.gen(function* () {
       const { dispatcherOf, done, yields } = make()
@@ -477,6 +556,11 @@ describe("a handler that yields", () => {
           yield* Stream.runHead(other.stream)
           // All that has a place takes 100 ms, or 300.
           assert.isAtMost(clock.spent - from, 25)
+          const { counts } = yield* tag
+          for (let i = 0; (yield* counts).Completed < 1_001; i++) {
+            assert.isBelow(i, 10_000, "nothing is lost")
+            yield* turn
+          }
         }).pipe(
           Effect.provide(Layer.provideMerge(tag.serve(work(handler), { policy }), layer(tag))),
           Effect.provideService(Clock.Clock, clock)

@@ -118,7 +118,6 @@ export class Resuming implements Scheduler.Scheduler {
   enter(owner: Owner): Owner | undefined {
     const before = this.current
     this.current = owner
-    this.running = undefined
     return before
   }
 
@@ -178,8 +177,6 @@ export class Resuming implements Scheduler.Scheduler {
     const half = turn.beganAt + turnMillis / 4
     if (this.isBehind) this.join()
     const newcomers = this.isBehind ? this.waiting : this.fresh
-    // Also where something throws.
-    this.isBehind = true
     // Those that are added from now on wait for the next turn.
     let anew = newcomers.size
     do {
