@@ -341,10 +341,10 @@ export const layer = <Self, In, Out>(
         Effect.suspend(() => {
           let bound: Listening | undefined
           const sink: Sink = {
-            accept: (wire, scarcity) => gate.accept(wire, scarcity),
-            open: (opening) => gate.open(opening),
-            receive: (datagram) => gate.receive(datagram),
-            refuse: (peer, listener, refused, kind) => gate.refuse(peer, listener, refused, kind),
+            accept: (wire, scarcity) => gate.entry.accept(wire, scarcity),
+            open: (opening) => gate.entry.open(opening),
+            receive: (datagram) => gate.entry.receive(datagram),
+            refuse: (peer, listener, refused, kind) => gate.entry.refuse(peer, listener, refused, kind),
             lose: (cause, kind) => gate.lose(cause, kind, bound?.address),
             warn: (problem) => engine.context.log.say("Warn", "its listeners", problem),
             fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))

@@ -50,7 +50,7 @@ export const hosted = <Self, In, Out>(
     engine.context.log.silent = true
     if (mine) {
       host.open({
-        accept: (wire, id) => engine.gate.admit(wire, id),
+        accept: (wire, id) => engine.gate.admitting.connection(wire, id),
         stop: (id) => {
           if (tag.protocol.atStop === "told") engine.stop.tell()
           engine.gate.connections.get(id)?.stop()

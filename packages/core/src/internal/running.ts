@@ -67,7 +67,7 @@ export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
     leave: readiness.leave,
     totals: (): Outcome.Totals => ({
       // One that had to make room counts as refused.
-      connections: gate.admitted - context.displaced,
+      connections: gate.admitting.admitted - context.displaced,
       counts: { ...context.ledger.counts }
     })
   }

@@ -126,7 +126,7 @@ export class Stop<In, Out> {
       )
     })
     this.phase = "announced"
-    this.tally = new Tally(context, gate)
+    this.tally = new Tally(context, gate.admitting)
     gate.close()
     this.waiting.look()
     if (gate.hasQueue) this.takeIn(mostTurns, context.now() + longestTurns)
@@ -136,10 +136,10 @@ export class Stop<In, Out> {
   /** Takes in who waits in a queue of the system, until a turn of the event loop has brought nobody. */
   private takeIn(turns: number, until: number): void {
     const { context, gate } = this
-    const { arrivals } = gate
+    const { arrivals } = gate.entry
     context.afterTick(() => {
       if (this.phase !== "announced") return
-      if (gate.arrivals !== arrivals && turns > 1 && context.now() < until) return this.takeIn(turns - 1, until)
+      if (gate.entry.arrivals !== arrivals && turns > 1 && context.now() < until) return this.takeIn(turns - 1, until)
       gate.closeQueues()
       this.readRest()
     })

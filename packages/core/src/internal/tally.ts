@@ -6,15 +6,15 @@ export class Tally {
   private readonly context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">
   private readonly at: number
   private readonly before: Outcome.Counts
-  private readonly gate: Admitting
+  private readonly admitting: Admitting
   private readonly connections: number
 
-  constructor(context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">, gate: Admitting) {
+  constructor(context: Pick<ServerContext<never, never>, "ledger" | "now" | "troubles">, admitting: Admitting) {
     this.context = context
     this.at = context.now()
     this.before = { ...context.ledger.counts }
-    this.gate = gate
-    this.connections = gate.connections.size - gate.admitted
+    this.admitting = admitting
+    this.connections = admitting.connections.size - admitting.admitted
   }
 
   /** What has ended since. */
@@ -28,7 +28,7 @@ export class Tally {
       interrupted: counts.Drained - before.Drained,
       refused: counts.Refused - before.Refused,
       // With those who were taken in since.
-      connections: this.connections + this.gate.admitted,
+      connections: this.connections + this.admitting.admitted,
       counts: { ...counts },
       ...(problems.length > 0 && { problems })
     }
