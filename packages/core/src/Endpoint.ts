@@ -260,7 +260,12 @@ export const parse = (value: string): Result.Result<Endpoint, ServerError> =>
 export const parseAll = (value: string): Result.Result<readonly [Endpoint, ...Array<Endpoint>], ServerError> => {
   const all: Array<Endpoint> = []
   // A comma inside an option is one of the option: an endpoint starts with its scheme.
-  for (const text of value.split(/,(?=\s*(?:[a-z][a-z0-9+.-]*:(?:\/\/|@)|memory:)|\s*$|\s*,)/i)) {
+  const texts = value.split(/,(?=\s*(?:[a-z][a-z0-9+.-]*:(?:\/\/|@)|memory:)|\s*$|\s*,)/i)
+  for (const [index, text] of texts.entries()) {
+    if (text.trim() === "" && texts.length > 1) {
+      const problem = `the list has an empty entry at position ${index + 1} of ${texts.length}; leave out its comma`
+      return Result.fail(new ServerError({ reason: new InvalidEndpoint({ value, problem, accepted: [] }) }))
+    }
     const parsed = parse(text)
     if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
     all.push(parsed.success)

@@ -145,11 +145,13 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
 export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
   readonly value: string
   readonly problem: string
+  /** The forms that are accepted, where the problem does not say what to write. */
   readonly accepted: ReadonlyArray<string>
 }> {
   override get message(): string {
-    const dot = this.problem.endsWith("?") ? "" : "."
-    return `Invalid endpoint ${JSON.stringify(this.value)}: ${this.problem}${dot} Accepted: ${this.accepted.join(", ")}`
+    const { accepted, problem, value } = this
+    const said = `Invalid endpoint ${JSON.stringify(value)}: ${problem}`
+    return accepted.length === 0 ? said : `${said}${problem.endsWith("?") ? "" : "."} Accepted: ${accepted.join(", ")}`
   }
 }
 
@@ -162,10 +164,46 @@ export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
 export class InvalidOption extends Data.TaggedError("InvalidOption")<{
   readonly option: string
   readonly problem: string
+  /** Whose option it is: the endpoint of a listener, or the name of a server. Default: it is said where it is written. */
+  readonly of?: string | undefined
+  /** The variable that has set it, as it is called in the environment. Default: the program has. */
+  readonly variable?: string | undefined
 }> {
   override get message(): string {
-    return `Invalid option ${this.option}: ${this.problem}`
+    const { of, option, problem, variable } = this
+    const whose = of === undefined ? "" : ` of ${of}`
+    return `${variable === undefined ? "" : `${variable}: `}Invalid option ${option}${whose}: ${problem}`
   }
+}
+
+/**
+ * For authors of transports: says where an option that cannot be used was set. What
+ * is known of that already is kept, and any other error is left as it is.
+ *
+ * **Example** (Naming the listener)
+ *
+ * ```ts
+ * import { ServerError } from "@socketserver/core"
+ *
+ * const error = new ServerError.ServerError({
+ *   reason: new ServerError.InvalidOption({ option: "backlog", problem: "it must be an integer" })
+ * })
+ *
+ * ServerError.located(error, { of: "tcp://127.0.0.1:9000" }).message
+ * // => "Invalid option backlog of tcp://127.0.0.1:9000: it must be an integer"
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const located = (
+  error: ServerError,
+  where: { readonly of?: string | undefined; readonly variable?: string | undefined }
+): ServerError => {
+  const { reason } = error
+  if (reason._tag !== "InvalidOption") return error
+  const { of = where.of, option, problem, variable = where.variable } = reason
+  return new ServerError({ reason: new InvalidOption({ option, problem, of, variable }) })
 }
 
 /**

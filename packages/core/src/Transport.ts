@@ -40,7 +40,7 @@ import type * as Server from "./Server.ts"
 import type * as Settings from "./Settings.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
-import { InvalidOption, ListenerFailed, ServerError } from "./ServerError.ts"
+import { InvalidOption, ListenerFailed, located, ServerError } from "./ServerError.ts"
 import type * as Wire from "./Wire.ts"
 
 /**
@@ -367,7 +367,7 @@ export const layer = <Self, In, Out>(
         yield* Effect.forkScoped(running.missesServe(engine, listeners), { startImmediately: true })
       yield* Effect.addFinalizer(() => stop.shutdown)
       return makeServer(engine, listeners, controlOf(engine, options, limitsOf))
-    })
+    }).pipe(Effect.mapError((error) => located(error, { of: tag.key })))
   )
 
 /**

@@ -814,7 +814,7 @@ describe("durations that are none", () => {
     it.effect(`are refused with the mend: ${option}=${value}`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(Effect.scoped(Layer.build(MemoryServer.layer(Lines, { [option]: value }))))
-        assert.include(error.message, `${option}: it must be a positive time, not`)
+        assert.include(error.message, `${option} of Lines: it must be a positive time, not`)
         assert.include(error.message, 'write "30 seconds", or "off"')
       })
     )

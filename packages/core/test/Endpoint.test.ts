@@ -179,8 +179,10 @@ describe("Endpoint.parse", () => {
           `udp://h:1?${text}`
         ]) {
           const result = Endpoint.parse(value)
-          if (Result.isFailure(result)) assert.include(result.failure.message, JSON.stringify(value))
-          else assert.deepStrictEqual(parsed(String(result.success)), String(result.success))
+          if (Result.isFailure(result)) {
+            const { message } = result.failure
+            assert.isTrue(message.includes(JSON.stringify(value)) || message.includes("***"), message)
+          } else assert.deepStrictEqual(parsed(String(result.success)), String(result.success))
         }
       })
   )
@@ -204,12 +206,20 @@ describe("Endpoint.parseAll", () => {
     ])
   })
 
-  it.each(["", ",", "tcp://h:1,", ",tcp://h:1", "tcp://h:1,,tcp://h:2"])(
-    "refuses %j: one of them is empty",
-    (value) => {
-      assert.strictEqual(all(value), `Invalid endpoint "": it is empty. ${accepted}`)
-    }
-  )
+  it("refuses what is empty", () => {
+    assert.strictEqual(all(""), `Invalid endpoint "": it is empty. ${accepted}`)
+  })
+
+  it.each([
+    [",", 1, 2],
+    ["tcp://h:1,", 2, 2],
+    [",tcp://h:1", 1, 2],
+    ["tcp://h:1,,tcp://h:2", 2, 3],
+    ["tcp://h:1, memory:a , ", 3, 3]
+  ])("refuses %j: the entry %i of %i is empty", (value, position, entries) => {
+    const problem = `the list has an empty entry at position ${position} of ${entries}; leave out its comma`
+    assert.strictEqual(all(value), `Invalid endpoint ${JSON.stringify(value)}: ${problem}`)
+  })
 
   it("says which of them is wrong", () => {
     assert.strictEqual(all("tcp://h:1,foo://x"), `Invalid endpoint "foo://x": unknown scheme "foo". ${accepted}`)

@@ -357,7 +357,7 @@ describe("those that wait", () => {
   it.effect("wait at most 30 seconds", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(front({ maxPeerWait: "1 minute" })))
-      assert.match(error.message, /maxPeerWait: it must be a time of at most 30s/)
+      assert.match(error.message, /maxPeerWait of Lines: it must be a time of at most 30s/)
     })
   )
 })

@@ -9,27 +9,23 @@
 import * as Endpoint from "@socketserver/core/Endpoint"
 import { isSilent } from "@socketserver/core/Remote"
 import type * as Server from "@socketserver/core/Server"
-import type { ServerError } from "@socketserver/core/ServerError"
-import * as Settings from "@socketserver/core/Settings"
+import { located, type ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as launching from "./internal/launch/launch.ts"
 import { ofProvider, OnProgramSettings, programNames } from "./internal/launch/settings.ts"
-import { activated, numbered } from "./internal/activation.ts"
+import { numbered } from "./internal/activation.ts"
+import { endpoints, invalid, settings, variable } from "./internal/configuration.ts"
 import { listenerOf } from "./internal/listeners.ts"
 import { bounded, connectionBytes } from "./internal/machine.ts"
 import { tellMisspelt } from "./internal/misspelt.ts"
-import * as query from "./internal/query.ts"
 import * as reloads from "./internal/reloads.ts"
 import * as once from "./internal/onlyParent.ts"
 import { isInert, role } from "./internal/worker/child/role.ts"
 import type * as FdServer from "./FdServer.ts"
-import * as NodePolicy from "./NodePolicy.ts"
 import type * as TcpServer from "./TcpServer.ts"
 import type * as TlsServer from "./TlsServer.ts"
 import type * as UdpServer from "./UdpServer.ts"
@@ -307,35 +303,15 @@ export const layerConfig = <Self, In, Out>(
 ): Layer.Layer<Self, ServerError | Config.ConfigError> => {
   // What a worker could read of it was meant for its parent, such as sockets that were handed to that.
   if (role !== undefined) return layer(tag, Endpoint.memory(tag.key), options)
-  const { config, names } = settings(options)
+  const { config, names, told } = settings(options)
   const misspelt = Layer.effectDiscard(Effect.forkScoped(tellMisspelt([...programNames, ...names])))
   const placed = Layer.unwrap(
     Effect.map(Effect.andThen(ofProgram, config), (set) => {
-      const transport = layer(tag, set.listen, {
-        ...options,
-        maxConnections: set.maxConnections ?? options.maxConnections,
-        maxConnectionsPerPeer: set.maxConnectionsPerPeer ?? options.maxConnectionsPerPeer,
-        maxPeerWait: set.maxPeerWait ?? options.maxPeerWait,
-        maxOpening: set.maxOpening ?? options.maxOpening,
-        maxRequestsPerPeer: set.maxRequestsPerPeer ?? options.maxRequestsPerPeer,
-        maxPipelined: set.maxPipelined ?? options.maxPipelined,
-        maxBuffered: set.maxBuffered ?? options.maxBuffered,
-        maxMemory: set.maxMemory ?? options.maxMemory,
-        maxReply: set.maxReply ?? options.maxReply,
-        firstByteTimeout: set.firstByteTimeout ?? options.firstByteTimeout,
-        frameTimeout: set.frameTimeout ?? options.frameTimeout,
-        writeTimeout: set.writeTimeout ?? options.writeTimeout,
-        idleTimeout: set.idleTimeout ?? options.idleTimeout,
-        requestTimeout: set.requestTimeout ?? options.requestTimeout,
-        loginTimeout: set.loginTimeout ?? options.loginTimeout,
-        maxLifetime: set.maxLifetime ?? options.maxLifetime,
-        placeTimeout: set.placeTimeout ?? options.placeTimeout,
-        maxSenders: set.maxSenders ?? options.maxSenders,
-        senderTimeout: set.senderTimeout ?? options.senderTimeout,
-        drainTimeout: set.drainTimeout ?? options.drainTimeout,
-        drainDelay: set.drainDelay ?? options.drainDelay,
-        startTimeout: set.startTimeout ?? options.startTimeout
-      })
+      const transport = Layer.catchTag(
+        layer(tag, set.listen.endpoints, { ...options, ...set.limits }),
+        "ServerError",
+        (error) => Layer.effect(tag, Effect.fail(told(set, error)))
+      )
       return set.policy === undefined ? transport : Layer.merge(transport, Layer.succeed(tag.policy, set.policy))
     })
   )
@@ -400,15 +376,22 @@ export const metrics = (options: MetricsOptions = {}): Layer.Layer<never, Server
       if (isInert()) return Layer.empty
       yield* Effect.forkScoped(tellMisspelt([metricsVariable]))
       const parse = (text: string) => (text === "off" ? Result.succeed(undefined) : streams(text))
-      const set = yield* Config.mapEffect(Config.withDefault(Config.String(metricsVariable), ""), (text) =>
-        Effect.mapError(Effect.fromResult(parse(text || (options.listen ?? defaultMetrics))), (error) =>
-          invalid(`${text === "" ? "NodeServer.metrics" : metricsVariable}: ${error.message}`, error)
-        )
+      const { endpoints, variable } = yield* Config.mapEffect(
+        Config.withDefault(Config.String(metricsVariable), ""),
+        (text) => {
+          const variable = text === "" ? undefined : metricsVariable
+          return Effect.mapBoth(Effect.fromResult(parse(text || (options.listen ?? defaultMetrics))), {
+            onSuccess: (endpoints) => ({ endpoints, variable }),
+            onFailure: (error) => invalid(`${variable ?? "NodeServer.metrics"}: ${error.message}`, error)
+          })
+        }
       )
-      if (set === undefined) return Layer.empty
+      if (endpoints === undefined) return Layer.empty
       const { layer } = yield* Effect.promise(() => import("./internal/metrics/serve.ts"))
-      return layer(set, (where) =>
+      const said = (where: ReadonlyArray<string>) =>
         isSilent() ? Effect.void : Effect.logInfo(`metrics, readiness and health are told on ${where.join(" and ")}`)
+      return Layer.catchTag(layer(endpoints, said), "ServerError", (error) =>
+        Layer.effectDiscard(Effect.fail(located(error, { variable })))
       )
     })
   )
@@ -429,111 +412,8 @@ const streams = (
       : Result.fail({ message: `${datagrams} takes no connections; HTTP needs some` })
   })
 
-/** A variable, if it is set; `called` is its name for messages. */
-const variable = <A>(
-  name: string,
-  called: string,
-  parse: (text: string) => Result.Result<A, { readonly message: string }>
-): Config.Config<A | undefined> =>
-  Config.mapEffect(Config.withDefault(Config.String(name), undefined), (text) =>
-    text === undefined
-      ? Effect.succeed(undefined)
-      : Effect.mapError(Effect.fromResult(parse(text)), (error) => invalid(`${called}: ${error.message}`, error))
-  )
-
 /** What is set for the whole program is the business of who runs it, which may not read it of the environment alone. */
 const ofProgram: Effect.Effect<void, Config.ConfigError> = Effect.gen(function* () {
-  const set = yield* ofProvider((name, read) =>
-    variable(name, name, (text) => Result.mapError(read(text), (message) => ({ message })))
-  )
+  const set = yield* ofProvider((name, read) => variable(name, name, read))
   yield* (yield* OnProgramSettings)(set)
 })
-
-/** What is read of the configuration of a server, and what its variables are called. */
-const settings = (options: LayerConfigOptions) => {
-  // As the variable is called in the environment, for messages.
-  const called = (name: string) => (options.prefix === undefined ? name : `${options.prefix}_${name}`)
-
-  const names: Array<string> = []
-  const parsed = <A>(name: string, parse: (text: string) => Result.Result<A, { readonly message: string }>) => {
-    names.push(called(name))
-    return variable(name, called(name), parse)
-  }
-
-  const listen = Config.mapEffect(
-    parsed("LISTEN", (text) => endpoints(text, options)),
-    (set) => {
-      if (set !== undefined) return Effect.succeed(set)
-      const [first, ...others] = options.prefix === undefined ? activated().map(({ fd }) => Endpoint.fd(fd)) : []
-      if (first !== undefined) return Effect.succeed([first, ...others] as const)
-      if (options.listen === undefined) {
-        return Effect.fail(invalid(`${called("LISTEN")} is not set. Accepted: ${Endpoint.forms.join(", ")}`))
-      }
-      return Effect.mapError(Effect.fromResult(endpoints(options.listen, options)), (error) =>
-        invalid(error.message, error)
-      )
-    }
-  )
-
-  const all = Config.all({
-    listen,
-    policy: parsed("POLICY", NodePolicy.parse),
-    drainTimeout: parsed("DRAIN_TIMEOUT", duration({ zero: true })),
-    drainDelay: parsed("DRAIN_DELAY", duration({ zero: true })),
-    startTimeout: parsed("START_TIMEOUT", duration({})),
-    firstByteTimeout: parsed("FIRST_BYTE_TIMEOUT", duration({ off: true })),
-    frameTimeout: parsed("FRAME_TIMEOUT", duration({ off: true })),
-    writeTimeout: parsed("WRITE_TIMEOUT", duration({ off: true })),
-    idleTimeout: parsed("IDLE_TIMEOUT", duration({ off: true })),
-    requestTimeout: parsed("REQUEST_TIMEOUT", duration({ off: true })),
-    loginTimeout: parsed("LOGIN_TIMEOUT", duration({ off: true })),
-    maxLifetime: parsed("MAX_LIFETIME", duration({ off: true })),
-    placeTimeout: parsed("PLACE_TIMEOUT", duration({})),
-    maxSenders: parsed("MAX_SENDERS", positive),
-    senderTimeout: parsed("SENDER_TIMEOUT", duration({ off: true })),
-    maxConnections: parsed("MAX_CONNECTIONS", positive),
-    maxConnectionsPerPeer: parsed("MAX_CONNECTIONS_PER_PEER", positiveOrOff),
-    maxPeerWait: parsed("MAX_PEER_WAIT", duration({ zero: true })),
-    maxOpening: parsed("MAX_OPENING", positiveOrOff),
-    maxRequestsPerPeer: parsed("MAX_REQUESTS_PER_PEER", positiveOrOff),
-    maxPipelined: parsed("MAX_PIPELINED", positive),
-    maxBuffered: parsed("MAX_BUFFERED", size),
-    maxMemory: parsed("MAX_MEMORY", size),
-    maxReply: parsed("MAX_REPLY", size)
-  })
-  return { names, config: options.prefix === undefined ? all : Config.nested(all, options.prefix) }
-}
-
-/** Endpoints whose options are there, too. */
-const endpoints = (
-  text: string,
-  given: query.Given
-): Result.Result<readonly [Endpoint.Endpoint, ...Array<Endpoint.Endpoint>], ServerError> =>
-  Result.flatMap(Endpoint.parseAll(text), (endpoints) => {
-    for (const endpoint of endpoints) {
-      const usable = Result.flatMap(query.ofServer(endpoint), () => query.identified(endpoint, given))
-      if (Result.isFailure(usable)) return Result.fail(usable.failure)
-    }
-    return Result.succeed(endpoints)
-  })
-
-const duration =
-  (forms: Settings.DurationForms) =>
-  (text: string): Result.Result<Duration.Duration, { readonly message: string }> =>
-    Result.mapError(Settings.duration(text, forms), (problem) => ({ message: `it ${problem}` }))
-
-const size = (text: string): Result.Result<number, { readonly message: string }> =>
-  Result.mapError(Settings.size(text), (problem) => ({ message: `it ${problem}` }))
-
-const positive = (text: string): Result.Result<number, { readonly message: string }> =>
-  /^[1-9]\d*$/.test(text)
-    ? Result.succeed(Number(text))
-    : Result.fail({ message: `"${text}" is not a positive integer` })
-
-const positiveOrOff = (text: string): Result.Result<number | "off", { readonly message: string }> =>
-  text === "off"
-    ? Result.succeed(text)
-    : Result.mapError(positive(text), ({ message }) => ({ message: `${message}; "off" is off` }))
-
-const invalid = (message: string, cause?: unknown): Config.ConfigError =>
-  new Config.ConfigError(new ConfigProvider.SourceError({ message, cause }))

@@ -263,7 +263,7 @@ print(s.recv(100).decode(), s.version())
       assert.deepStrictEqual(yield* refused.end, { code: 1, signal: null })
       assert.strictEqual(
         refused.stderr,
-        "Invalid option tls: TLS is served on TCP sockets, and descriptor 3 is another; leave out cert and key\n"
+        `LISTEN: Invalid option tls of fd://3?cert=${cert}&key=${key}: TLS is served on TCP sockets, and descriptor 3 is another; leave out cert and key\n`
       )
     })
   )

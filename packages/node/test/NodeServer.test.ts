@@ -177,11 +177,11 @@ describe("NodeServer.layerConfig", () => {
       [{ LISTEN: "foo://x" }, `LISTEN: Invalid endpoint "foo://x": unknown scheme "foo". Accepted: ${places}`],
       [
         { LISTEN: "tls://127.0.0.1:9443?noDelay=true&cert=own.pem" },
-        `LISTEN: Invalid endpoint "tls://127.0.0.1:9443?noDelay=true&cert=own.pem": it has no key; write tls://127.0.0.1:9443?noDelay=true&cert=own.pem&key=FILE.`
+        `LISTEN: Invalid endpoint "tls://127.0.0.1:9443?noDelay=true&cert=own.pem": key is missing, and TLS needs it; write tls://127.0.0.1:9443?noDelay=true&cert=own.pem&key=FILE`
       ],
       [
         { LISTEN: "fd://3?minVersion=TLSv1.3" },
-        `LISTEN: Invalid endpoint "fd://3?minVersion=TLSv1.3": it has no certificate and no key; write fd://3?minVersion=TLSv1.3&cert=FILE&key=FILE.`
+        `LISTEN: Invalid endpoint "fd://3?minVersion=TLSv1.3": cert and key are missing, and TLS needs both; write fd://3?minVersion=TLSv1.3&cert=FILE&key=FILE`
       ],
       [{ LISTEN: "" }, `LISTEN is not set. Accepted: ${places}`],
       [{}, `LISTEN is not set. Accepted: ${places}`],

@@ -90,7 +90,11 @@ describe.each(takers)("$what", ({ option, take }) => {
     Effect.gen(function* () {
       for (const time of [...refused, ...(option === "reloadAfter" ? [] : [0, "0s" as const])]) {
         const { message } = yield* Effect.flip(Effect.scoped(take(time)))
-        assert.match(message, new RegExp(`^Invalid option ${option}: it must be a (positive )?time`), String(time))
+        assert.match(
+          message,
+          new RegExp(`^Invalid option ${option}( of Lines)?: it must be a (positive )?time`),
+          String(time)
+        )
       }
     })
   )

@@ -261,7 +261,7 @@ print("closed")
       assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
       assert.strictEqual(
         server.stderr,
-        `Invalid option key: ${other.key} is not the key of the certificate in ${own.cert} (CN=localhost, O=Test); ` +
+        `LISTEN: Invalid option key of tls://127.0.0.1:0?cert=${own.cert}&key=${other.key}: ${other.key} is not the key of the certificate in ${own.cert} (CN=localhost, O=Test); ` +
           "give the key that it was made with, and in a chain the server's own certificate first\n"
       )
     })

@@ -111,7 +111,7 @@ describe("binding", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, options))))
       assert(error.reason._tag === "InvalidOption")
       const [option] = Object.keys(options)
-      assert.include(error.message, `Invalid option ${option}: the system refuses ${problem}`)
+      assert.include(error.message, `Invalid option ${option} of Lines: the system refuses ${problem}`)
     })
   )
 
@@ -122,7 +122,10 @@ describe("binding", () => {
         const options = { host: "::", multicast: ["ff02::1:3"], multicastInterface: on }
         const error = yield* Effect.flip(Effect.scoped(Layer.build(UdpServer.layer(Lines, options))))
         assert(error.reason._tag === "InvalidOption")
-        assert.include(error.message, `Invalid option multicastInterface: there is no interface "${on}"; it must be`)
+        assert.include(
+          error.message,
+          `Invalid option multicastInterface of Lines: there is no interface "${on}"; it must be`
+        )
       })
   )
 

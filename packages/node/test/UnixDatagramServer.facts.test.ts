@@ -189,12 +189,21 @@ describe.skipIf(elsewhere)("the path of a Unix datagram server", () => {
       for (const { layer } of [UnixDatagramServer, UnixServer]) {
         for (const mode of [-1, 0.5, Number.NaN, 0o1000]) {
           const { message } = yield* failure(layer(Lines, { path: join(here, "s"), mode }))
-          assert.strictEqual(message, `Invalid option mode: it must be an integer from 0 to 0o777, not ${mode}`)
+          assert.strictEqual(
+            message,
+            `Invalid option mode of Lines: it must be an integer from 0 to 0o777, not ${mode}`
+          )
         }
         // Whoever gives it one believes that it keeps others out.
         const { message } = yield* failure(layer(Lines, { path: "@abstract", mode: 0o600 }))
-        assert.match(message, /^Invalid option mode: @abstract is an abstract name, which every local user may use/)
-        assert.include((yield* failure(layer(Lines, { path: "" }))).message, "Invalid option path: it is empty")
+        assert.match(
+          message,
+          /^Invalid option mode of Lines: @abstract is an abstract name, which every local user may use/
+        )
+        assert.include(
+          (yield* failure(layer(Lines, { path: "" }))).message,
+          "Invalid option path of Lines: it is empty"
+        )
       }
       assert.isAtMost(yield* descriptors, before)
       assert.deepStrictEqual(fs.readdirSync(here), [])

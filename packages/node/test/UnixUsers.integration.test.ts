@@ -107,7 +107,7 @@ describe("without koffi", () => {
           KOFFI
         })
         assert.deepStrictEqual(yield* asking.end, { code: 1, signal: null })
-        assert.include(asking.stderr, `Invalid option peers: ${problem}`)
+        assert.include(asking.stderr, `LISTEN: Invalid option peers of unix://${path}?peers=any: ${problem}`)
       }
       const silent = yield* start(process.execPath, [...preload, startOf(program)], {
         LISTEN: `unix://${path}`,

@@ -101,11 +101,11 @@ describe.skipIf(process.platform !== "linux")("users of a Unix socket", () => {
       assert.include(yield* message("unix:@a?peers="), `${form} ""`)
       assert.include(
         yield* message("unix:@a?peers=5000000000"),
-        'Invalid option peers: it must be "any", "same-user" or numbers'
+        'Invalid option peers of unix:@a?peers=5000000000: it must be "any", "same-user" or numbers'
       )
       assert.include(yield* message("tcp://127.0.0.1:0?peers=any"), "peers is no option of this transport")
       const none = Effect.scoped(Layer.build(UnixServer.layer(Users, { path: "@a", peers: [] })))
-      assert.include((yield* Effect.flip(none)).message, "Invalid option peers: ")
+      assert.include((yield* Effect.flip(none)).message, "Invalid option peers of Users: ")
     })
   )
 })

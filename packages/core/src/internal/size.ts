@@ -12,9 +12,12 @@ export interface Accepts {
 /** Reads `65536`, `64KiB`, `1MiB`, `2GiB`; fails with what follows the name of a setting: `must be …`. */
 export const read = (text: string, accepts: Accepts = {}): Result.Result<number, string> => {
   if (accepts.off === true && text === "off") return Result.succeed(Infinity)
-  const found = /^(\d{1,15}(?:\.\d+)?)(KiB|MiB|GiB)?$/.exec(text)
+  const found = /^(\d+(?:\.\d+)?)(KiB|MiB|GiB)?$/.exec(text)
   const bytes = found === null ? NaN : Number(found[1]) * units[(found[2] ?? "B") as keyof typeof units]
   if (isSize(bytes)) return Result.succeed(bytes)
+  if (bytes > Number.MAX_SAFE_INTEGER) {
+    return Result.fail(`must be a size of at most ${Number.MAX_SAFE_INTEGER} bytes, not "${text}"`)
+  }
   return Result.fail(`must be a size, not "${text}"; write "64KiB"${accepts.off === true ? ', or "off"' : ""}`)
 }
 

@@ -1,10 +1,11 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
-import type { ServerError } from "@socketserver/core/ServerError"
+import { located, type ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { NodeServerOptions } from "../NodeServer.ts"
+import { defined } from "./defined.ts"
 import * as query from "./query.ts"
 
 /**
@@ -17,8 +18,14 @@ export const listenerOf = (
 ): Effect.Effect<Transport.Listen, ServerError> =>
   Effect.flatMap(
     Effect.fromResult(Result.flatMap(query.ofServer(endpoint), () => query.identified(endpoint, options))),
-    () => ofKind(endpoint, options)
+    () => Effect.map(ofKind(endpoint, options), (listen) => saying(String(endpoint), listen))
   )
+
+/** What is wrong with an option of a listener is said with its endpoint. */
+const saying =
+  (of: string, listen: Transport.Listen): Transport.Listen =>
+  (sink) =>
+    Effect.mapError(listen(sink), (error) => located(error, { of }))
 
 const ofKind = (
   endpoint: Endpoint.Endpoint,
@@ -79,7 +86,3 @@ const using = <Set, Module>(
   listen: (module: Module, set: Set) => Transport.Listen
 ): Effect.Effect<Transport.Listen, ServerError> =>
   Effect.flatMap(Effect.fromResult(set), (set) => Effect.map(Effect.promise(load), (module) => listen(module, set)))
-
-/** The options that are set: one that is not must not hide that of the program. */
-const defined = <A extends object>(options: A): { readonly [K in keyof A]?: Exclude<A[K], undefined> } =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never

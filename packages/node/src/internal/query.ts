@@ -129,7 +129,9 @@ const reading =
     for (const [name, text] of Object.entries(endpoint.query)) {
       const reader = Object.hasOwn(table, name) ? table[name] : undefined
       const value = reader?.(text) ?? Result.fail(`is no option of ${whose}`)
-      if (Result.isFailure(value)) return invalid(endpoint, `${name} ${value.failure}`, forms)
+      if (Result.isFailure(value)) {
+        return invalid(endpoint, `${name} ${value.failure}`, forms.length === 0 ? ["no options"] : forms)
+      }
       values[name] = value.success
     }
     return Result.succeed(values as Values<T[E["_tag"]]>)
@@ -141,7 +143,7 @@ const invalid = (endpoint: Endpoint.Endpoint, problem: string, accepted: Readonl
       reason: new InvalidEndpoint({
         value: String(endpoint),
         problem,
-        accepted: accepted.length === 0 ? ["no options"] : accepted
+        accepted
       })
     })
   )
@@ -161,9 +163,14 @@ export const identified = (endpoint: Endpoint.Endpoint, given: Given): Result.Re
   if (!encrypts || missing.length === 0) return Result.succeed(undefined)
   const others = String(endpoint).replaceAll(/[?&](cert|key)=(?=&|$)/g, "")
   const mend = `${others}${others.includes("?") ? "&" : "?"}${missing.map((name) => `${name}=FILE`).join("&")}`
-  const problem = `it has no ${missing.map((name) => (name === "cert" ? "certificate" : "key")).join(" and no ")}; write ${mend}`
-  return invalid(endpoint, problem, ["cert=FILE", "key=FILE"])
+  const what =
+    missing.length === 2 ? "cert and key are missing, and TLS needs both" : `${missing[0]} is missing, and TLS needs it`
+  return invalid(endpoint, `${what}; write ${mend}`, [])
 }
+
+/** Whether an option is what it is by the endpoint's URL. */
+export const sets = ({ query }: Endpoint.Endpoint, option: string): boolean =>
+  Object.hasOwn(query, option) || (option === "tls" && Object.keys(query).some(isForTls))
 
 const isForTls = (option: string): boolean => Object.hasOwn(secured, option)
 

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { positive, type Read } from "../positive.ts"
 import type { CopyLimits } from "../prefork/copyHandle.ts"
 
 /** What is set for a program as a whole, and not for one of its servers. */
@@ -22,12 +23,8 @@ export const copyLimitsOf = ({ hangMillis, startMillis }: ProgramSettings): Copy
   hangMillis: hangMillis ?? 10_000
 })
 
-type Read<A> = (text: string) => Result.Result<A, string>
-
-const copiesOf: Read<number> = (text) =>
-  /^[1-9]\d{0,3}$/.test(text)
-    ? Result.succeed(Number(text))
-    : Result.fail(`${JSON.stringify(text)} is not a positive integer`)
+/** More than any machine runs. */
+const mostCopies = 9_999
 
 const timeOf =
   (forms: Settings.DurationForms): Read<number> =>
@@ -49,7 +46,7 @@ const nobodyElse: Read<never> = () =>
 /** The variables, and how each is read. */
 const variables = {
   runAs: { name: "RUN_AS", read: nobodyElse },
-  copies: { name: "PREFORK", read: copiesOf },
+  copies: { name: "PREFORK", read: positive(mostCopies) },
   silenceMillis: { name: "WATCHDOG", read: silenceOf },
   startMillis: { name: "START_TIMEOUT", read: timeOf({}) },
   hangMillis: { name: "HANG_TIMEOUT", read: timeOf({ off: true }) }

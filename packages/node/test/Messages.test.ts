@@ -1,0 +1,133 @@
+/** What an operator is told of a setting that cannot be used: what is wrong, by which variable and option it came, and how to mend it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Protocol, Server } from "@socketserver/core"
+import { NodeServer } from "@socketserver/node"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { settings } from "../src/internal/configuration.ts"
+import { ofEnvironment, programNames } from "../src/internal/launch/settings.ts"
+import { lineOf } from "../src/internal/startError.ts"
+
+class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
+
+/** The line that a program prints which does not start. */
+const line = (env: Record<string, string>, options?: NodeServer.LayerConfigOptions) =>
+  Layer.build(NodeServer.layerConfig(Echo, options)).pipe(
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
+    Effect.scoped,
+    Effect.flip,
+    Effect.map(lineOf)
+  )
+
+const listen = "memory:messages"
+
+describe("a variable whose value cannot be used", () => {
+  const { names } = settings({})
+
+  it.effect.each(names)("is named with it, and with the prefix of its server: %s", (name) =>
+    Effect.gen(function* () {
+      const plain = yield* line({ [name]: "no: such" }, { listen })
+      assert.match(plain, new RegExp(`^${name}: .*"no: such"`))
+      const prefixed = yield* line({ [`ECHO_${name}`]: "no: such" }, { listen, prefix: "ECHO" })
+      assert.strictEqual(prefixed, `ECHO_${plain}`)
+    })
+  )
+
+  it.each(programNames)("is named with it where it is of the program: %s", (name) => {
+    const read = ofEnvironment({ [name]: "no: such" })
+    assert(Result.isFailure(read))
+    assert.match(read.failure, new RegExp(`^${name}: .*(?:"no: such"|a program does not change its user)`))
+  })
+
+  const tooLarge = "is too large; write 9007199254740991 or less"
+
+  it.effect.each([
+    ["MAX_CONNECTIONS", "9007199254740993", `"9007199254740993" ${tooLarge}`],
+    ["MAX_PIPELINED", "9007199254740992", `"9007199254740992" ${tooLarge}`],
+    ["MAX_SENDERS", "99999999999999999999", `"99999999999999999999" ${tooLarge}`],
+    ["MAX_CONNECTIONS_PER_PEER", "9007199254740993", `"9007199254740993" ${tooLarge}; "off" is off`],
+    ["MAX_OPENING", "9007199254740993", `"9007199254740993" ${tooLarge}; "off" is off`],
+    ["MAX_REQUESTS_PER_PEER", "9007199254740993", `"9007199254740993" ${tooLarge}; "off" is off`],
+    ["MAX_MEMORY", "8388608GiB", 'it must be a size of at most 9007199254740991 bytes, not "8388608GiB"'],
+    [
+      "MAX_PEER_WAIT",
+      "31s",
+      'Invalid option maxPeerWait of Echo: it must be a time of at most 30s, not "31s"; write "30 seconds"'
+    ]
+  ])("shows what was typed, and the bound: %s=%s", ([name, text, problem]) =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* line({ [name]: text }, { listen }), `${name}: ${problem}`)
+      const prefixed = yield* line({ [`ECHO_${name}`]: text }, { listen, prefix: "ECHO" })
+      assert.strictEqual(prefixed, `ECHO_${name}: ${problem}`)
+    })
+  )
+
+  it.each([
+    ["0", '"0" is not a positive integer'],
+    ["10000", '"10000" is too large; write 9999 or less'],
+    ["9007199254740993", '"9007199254740993" is too large; write 9999 or less']
+  ])("says how many copies there may be: PREFORK=%s", (text, problem) => {
+    assert.deepStrictEqual(ofEnvironment({ PREFORK: text }), Result.fail(`PREFORK: ${problem}`))
+  })
+})
+
+describe("an option of a URL that cannot be used", () => {
+  const nope = "there is no file /nope; give the path of a PEM file, or its text"
+
+  const urls: ReadonlyArray<readonly [url: string, option: string, problem: string]> = [
+    ["tcp://127.0.0.1:0?allow=10.0.0.0/33", "allow", '"10.0.0.0/33" is no network'],
+    ["tcp://127.0.0.1:0?proxyProtocol=balancer", "proxyProtocol", '"balancer" is no network'],
+    ["tcp://127.0.0.1:0?keepAlive=1ms", "keepAlive", "it must be a positive time of at least 1s and of at most 9h"],
+    ["tls://127.0.0.1:0?cert=/nope&key=/nope", "cert", nope],
+    [`tls://127.0.0.1:0?cert=${import.meta.filename}&key=/nope`, "cert", `${import.meta.filename} has no certificate`],
+    ["udp://127.0.0.1:0?allow=x", "allow", '"x" is no network'],
+    ["udp://127.0.0.1:0?multicast=127.0.0.1", "multicast", 'the system refuses the group "127.0.0.1"'],
+    ["udp://127.0.0.1:0?multicastInterface=nope", "multicastInterface", 'the system refuses "nope"'],
+    ["unix:@messages?peers=5000000000", "peers", 'it must be "any", "same-user" or numbers'],
+    ["unixgram:@messages?mode=600", "mode", "@messages is an abstract name"]
+  ]
+
+  it.live.each(urls)("is named with the URL and the variable: %s", ([url, option, problem]) =>
+    Effect.gen(function* () {
+      const said = `Invalid option ${option} of ${url}: ${problem}`
+      const begins = (text: string, start: string) => assert.strictEqual(text.slice(0, start.length), start)
+      begins(yield* line({ LISTEN: url }), `LISTEN: ${said}`)
+      begins(yield* line({ LISTEN: `memory:messages,${url}` }), `LISTEN: ${said}`)
+      begins(yield* line({ ECHO_LISTEN: url }, { prefix: "ECHO" }), `ECHO_LISTEN: ${said}`)
+      // No variable has said so.
+      begins(yield* line({}, { listen: url }), said)
+    })
+  )
+
+  it.live("is not named where the program has it", () =>
+    Effect.gen(function* () {
+      const LISTEN = "tcp://127.0.0.1:0?noDelay=true"
+      assert.match(
+        yield* line({ LISTEN }, { tcp: { allow: ["x"] } }),
+        /^Invalid option allow of tcp:\/\/127\.0\.0\.1:0\?noDelay=true: "x" is no network/
+      )
+      assert.match(
+        yield* line({ LISTEN }, { maxPeerWait: "31s" }),
+        /^Invalid option maxPeerWait of Echo: it must be a time of at most 30s, not "31s"/
+      )
+    })
+  )
+
+  it.live("is named where metrics are asked for", () =>
+    Effect.gen(function* () {
+      const told = Layer.build(NodeServer.metrics()).pipe(
+        Effect.provide(
+          ConfigProvider.layer(ConfigProvider.fromEnv({ env: { METRICS_LISTEN: "tcp://127.0.0.1:0?allow=x" } }))
+        ),
+        Effect.scoped,
+        Effect.flip
+      )
+      assert.match(
+        lineOf(yield* told),
+        /^METRICS_LISTEN: Invalid option allow of tcp:\/\/127\.0\.0\.1:0\?allow=x: "x" is no network/
+      )
+    })
+  )
+})
