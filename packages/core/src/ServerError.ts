@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { withoutSecrets } from "./internal/secrets.ts"
 
 /**
  * The error of a server, with its reason.
@@ -143,11 +144,15 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
  * @since 0.1.0
  */
 export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
+  /** As it was written, but for what nobody should read: a name with a password, a passphrase, a key. */
   readonly value: string
   readonly problem: string
   /** The forms that are accepted, where the problem does not say what to write. */
   readonly accepted: ReadonlyArray<string>
 }> {
+  constructor(props: { readonly value: string; readonly problem: string; readonly accepted: ReadonlyArray<string> }) {
+    super({ ...props, value: withoutSecrets(props.value), problem: withoutSecrets(props.problem) })
+  }
   override get message(): string {
     const { accepted, problem, value } = this
     const said = `Invalid endpoint ${JSON.stringify(value)}: ${problem}`
@@ -202,7 +207,7 @@ export const located = (
 ): ServerError => {
   const { reason } = error
   if (reason._tag !== "InvalidOption") return error
-  const { of = where.of, option, problem, variable = where.variable } = reason
+  const { of = where.of && withoutSecrets(where.of), option, problem, variable = where.variable } = reason
   return new ServerError({ reason: new InvalidOption({ option, problem, of, variable }) })
 }
 

@@ -59,7 +59,6 @@ describe("Endpoint.parse", () => {
 
   it.each([
     ["", "it is empty"],
-    ["tcp://user:secret@127.0.0.1:9", "a name or a password has no place in it; write tcp://HOST:PORT"],
     ["tcp://127.0.0.1:0;udp://127.0.0.1:0", "a comma stands between several endpoints, not a semicolon"],
     [
       "unix:",
@@ -143,6 +142,37 @@ describe("Endpoint.parse", () => {
 
   it("says nothing of IPv6 where there is none", () => {
     assert.notInclude(parsed("tcp:127.0.0.1:9000"), "IPv6")
+  })
+
+  it.each([
+    ["tcp://bob:hunter2@127.0.0.1:9", "tcp://***@127.0.0.1:9"],
+    ["tcp://:hunter2@127.0.0.1:9", "tcp://***@127.0.0.1:9"],
+    ["tcp://hunter2@127.0.0.1:9", "tcp://***@127.0.0.1:9"],
+    ["tcp://bob:hunter2/a?b#c@d@127.0.0.1:9?backlog=1", "tcp://***@127.0.0.1:9?backlog=1"],
+    ["tls://bob:hunter2 and 9@[::1]:9?cert=a&key=b", "tls://***@[::1]:9?cert=a&key=b"],
+    ["redis://bob:hunter2@h:1", "redis://***@h:1"],
+    ["bob:hunter2@h:1", "***@h:1"],
+    ["tcp://h:1 udp://bob:hunter2@h:1", "tcp://h:1 udp://***@h:1"],
+    ["tcp://bob:hunter2@h:1 udp://h:1", "tcp://***@h:1 udp://h:1"],
+    ["tls://h:x?passphrase=hunter2&cert=a", "tls://h:x?passphrase=***&cert=a"],
+    ["tls://h:x?cert=a&PassWord=hunter2, or so", "tls://h:x?cert=a&PassWord=***"],
+    ["tls://h:x?token=hunter2&client_secret=hunter2", "tls://h:x?token=***&client_secret=***"],
+    ["tls://h:x?key=-----BEGIN PRIVATE KEY-----hunter2&cert=a", "tls://h:x?key=***&cert=a"],
+    // What is no secret stays, however it looks.
+    ["tcp://[::1]:9?ca=a@b&ca=a@b", "tcp://[::1]:9?ca=a@b&ca=a@b"],
+    ["tcp://h:99999?allow=a@b", "tcp://h:99999?allow=a@b"],
+    ["tcp://h?ca=a:b@c", "tcp://h?ca=a:b@c"],
+    ["unix://a@b:c", "unix://***@b:c"],
+    ["unix:@a:b@c?x", "unix:@a:b@c?x"],
+    ["unix:///a:b@c#", "unix:///a:b@c#"],
+    ["tls://h:x?key=/etc/key.pem", "tls://h:x?key=/etc/key.pem"],
+    ["tcp://h:x\n\u001b[2J", "tcp://h:x\n\u001b[2J"]
+  ])("shows of %j what may be shown", (value, shown) => {
+    const result = Endpoint.parse(value)
+    assert(Result.isFailure(result) && result.failure.reason._tag === "InvalidEndpoint")
+    assert.strictEqual(result.failure.reason.value, shown)
+    assert.isTrue(result.failure.message.startsWith(`Invalid endpoint ${JSON.stringify(shown)}: `))
+    assert.notInclude(JSON.stringify(result.failure) + result.failure.message, "hunter2")
   })
 
   it("carries the value, the problem and what is accepted, for programs", () => {

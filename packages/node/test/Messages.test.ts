@@ -131,3 +131,20 @@ describe("an option of a URL that cannot be used", () => {
     })
   )
 })
+
+describe("what nobody should read", () => {
+  it.effect.each([
+    ["tcp://bob:hunter2@127.0.0.1:9000", "tcp://***@127.0.0.1:9000"],
+    ["tls://127.0.0.1:0?cert=a&key=b&passphrase=hunter2", "tls://127.0.0.1:0?cert=a&key=b&passphrase=***"]
+  ])("is in no line and in no cause: %s", ([url, shown]) =>
+    Effect.gen(function* () {
+      const built = Layer.build(NodeServer.layerConfig(Echo)).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { LISTEN: url } }))),
+        Effect.scoped
+      )
+      const error = yield* Effect.flip(built)
+      assert.include(lineOf(error), `LISTEN: Invalid endpoint "${shown}": `)
+      assert.notInclude(JSON.stringify(error), "hunter2")
+    })
+  )
+})

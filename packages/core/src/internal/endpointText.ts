@@ -1,6 +1,7 @@
 import * as Result from "effect/Result"
 import type { Endpoint, Query } from "../Endpoint.ts"
 import { nearest } from "./nearest.ts"
+import { hasUser } from "./secrets.ts"
 import { fd, memory, tcp, tls, udp, unix, unixgram } from "./endpoints.ts"
 
 /** How endpoints are read: the endpoint of a URL, or what is wrong with it. */
@@ -16,6 +17,9 @@ export const read = (text: string): Read => {
   const meant = isKnown ? undefined : meantBy(text)
   if (meant !== undefined) return Result.fail(`it has no scheme; write ${meant}`)
   if (scheme === undefined) return Result.fail(text === "" ? "it is empty" : "it has no scheme")
+  if (/^(?:tcp|tls|udp)$/.test(scheme) && (hasUser(text) || /^[^?]*@/.test(text))) {
+    return Result.fail(`a name or a password has no place in it; write ${scheme}://HOST:PORT`)
+  }
   const at = text.indexOf("?")
   const rest = text.slice(scheme.length + 1, at === -1 ? undefined : at)
   if (scheme === "memory") {
@@ -62,7 +66,6 @@ const readInet = (
   scheme: string,
   rest: string
 ): Result.Result<{ readonly host: string; readonly port: number }, string> => {
-  if (rest.includes("@")) return Result.fail(`a name or a password has no place in it; write ${scheme}://HOST:PORT`)
   if (rest.includes(";")) return Result.fail("a comma stands between several endpoints, not a semicolon")
   if (/^\/\/[^[/#]*:[^/#]*:[^/#]*/.test(rest)) {
     return Result.fail(`an IPv6 host is written in brackets, as in ${scheme}://[::1]:9000`)
