@@ -742,7 +742,7 @@ describe("examples/redis", () => {
       const problem = yield* Effect.flip(Effect.scoped(started))
       assert.strictEqual(
         problem.message,
-        `Cannot run handlers under the policy "${name}": each worker would have keys, subscriptions and transactions of its own; take a policy without workers, as fiber`
+        `Cannot run handlers of Redis under the policy "${name}": each worker would have keys, subscriptions and transactions of its own; take a policy without workers, as fiber`
       )
     })
   )

@@ -337,7 +337,7 @@ print(rest(t).decode().replace("\\r", ""), end="")
       const MAILDIR = yield* folder
       const server = yield* example("smtp", { ...env, MAILDIR, POLICY: "pool:2" })
       assert.strictEqual((yield* server.end).code, 1)
-      assert.include(server.stderr, 'Cannot run handlers under the policy "pool:2": STARTTLS needs')
+      assert.include(server.stderr, 'POLICY: Cannot run handlers of Mail under the policy "pool:2": STARTTLS needs')
     })
   )
 })

@@ -66,15 +66,15 @@ describe.skipIf(missing("python3", "python3"))("examples/statsd", () => {
   it.live.each([
     [
       { POLICY: "pool:2" },
-      /^Cannot run handlers under the policy "pool:2": each worker would have counts of its own; take a policy without workers, as fiber\n$/
+      /^POLICY: Cannot run handlers of Statsd under the policy "pool:2": each worker would have counts of its own; take a policy without workers, as fiber\n$/
     ],
     [
       { POLICY: "thread:1" },
-      /^Cannot run handlers under the policy "thread:1": each worker would have counts of its own; take a policy without workers, as fiber\n$/
+      /^POLICY: Cannot run handlers of Statsd under the policy "thread:1": each worker would have counts of its own; take a policy without workers, as fiber\n$/
     ],
     [
       { PREFORK: "2" },
-      /^Cannot run handlers under the policy "PREFORK=2": each copy would have counts of its own; leave PREFORK out\n$/
+      /^Cannot run handlers of Statsd under the policy "PREFORK=2": each copy would have counts of its own; leave PREFORK out\n$/
     ],
     [{ FLUSH: "10" }, /FLUSH must be a positive time, not "10"; write "30s"\n$/]
   ] as const)("%j ends the start with one line", ([env, line]) =>

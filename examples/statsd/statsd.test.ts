@@ -88,7 +88,7 @@ describe("examples/statsd", () => {
       const start = Effect.provide(send("a:1|c"), Layer.provide(served(), Policy.layer(pool)))
       assert.strictEqual(
         (yield* Effect.flip(start)).message,
-        'Cannot run handlers under the policy "pool:2": each worker would have counts of its own; take a policy without workers, as fiber'
+        'Cannot run handlers of Statsd under the policy "pool:2": each worker would have counts of its own; take a policy without workers, as fiber'
       )
     })
   )

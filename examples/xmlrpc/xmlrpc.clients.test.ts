@@ -156,7 +156,7 @@ describe("examples/xmlrpc", () => {
       const server = yield* example("xmlrpc", { POLICY: "pool:2" })
       assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
       assert.strictEqual(server.stdout, "")
-      assert.match(server.all, /^Cannot run handlers under the policy "pool:2"[^\n]*\n$/)
+      assert.match(server.all, /^POLICY: Cannot run handlers of Calls under the policy "pool:2"[^\n]*\n$/)
     })
   )
 })

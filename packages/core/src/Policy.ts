@@ -61,6 +61,8 @@ export { PolicyError }
 export interface Policy {
   /** As it is written in configuration: `"fiber:64"`. */
   readonly name: string
+  /** The variable that has chosen it, as it is called in the environment, for messages. Default: the program has. */
+  readonly variable?: string | undefined
   /** How its workers are named (`Worker.name`). */
   readonly worker: Worker.Worker["kind"]
   /**

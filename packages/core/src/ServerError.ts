@@ -126,11 +126,19 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   readonly problem: string
   /** The forms that are accepted, where the text was none. Default: none, the policy exists and cannot run the handler. */
   readonly accepted?: ReadonlyArray<string> | undefined
+  /** The server whose handlers they are, by its name. Default: none, the text is no policy. */
+  readonly service?: string | undefined
+  /** The variable that has chosen the policy, as it is called in the environment. Default: the program has. */
+  readonly variable?: string | undefined
 }> {
   override get message(): string {
-    const { accepted = [], problem } = this
+    const { accepted = [], problem, service, variable } = this
     const policy = JSON.stringify(this.policy)
-    if (accepted.length === 0) return `Cannot run handlers under the policy ${policy}: ${problem}`
+    if (accepted.length === 0) {
+      const handlers = service === undefined ? "handlers" : `handlers of ${service}`
+      const by = variable === undefined ? "" : `${variable}: `
+      return `${by}Cannot run ${handlers} under the policy ${policy}: ${problem}`
+    }
     const said = `Invalid policy ${policy}: ${problem}`
     // Where one is nearly right, the others are beside the point.
     return problem.endsWith("?") ? said : `${said}. Accepted: ${accepted.join(", ")}`

@@ -170,7 +170,7 @@ describe("Policy constructors", () => {
           connection: Policy.connection,
           keyed: Policy.keyed
         })) {
-          const message = `Cannot run handlers under the policy "${name}:${max}": ${problem}`
+          const message = `Cannot run handlers of Lines under the policy "${name}:${max}": ${problem}`
           assert.strictEqual(yield* refusal(make({ max })), message)
           assert.include(yield* refusal(Policy.finishing(make({ max }))), problem)
           assert.include(yield* refusal(Policy.timeout(make({ max }), "5 seconds")), problem)
@@ -184,7 +184,7 @@ describe("Policy constructors", () => {
       Effect.gen(function* () {
         assert.strictEqual(
           yield* refusal(Policy.timeout(Policy.fiber(), time)),
-          `Cannot run handlers under the policy "fiber,timeout=${time}": timeout must be a positive time that ends, not ${JSON.stringify(time)}; leave it out for none`
+          `Cannot run handlers of Lines under the policy "fiber,timeout=${time}": timeout must be a positive time that ends, not ${JSON.stringify(time)}; leave it out for none`
         )
       })
   )
@@ -199,7 +199,7 @@ describe("Policy constructors", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(served)))
       assert.strictEqual(
         error.message,
-        'Cannot run handlers under the policy "keyed:2": Keyless declares no key to keep requests in order by; declare one: Server.Service<…>()("Keyless", { protocol, key: (request) => … })'
+        'Cannot run handlers of Keyless under the policy "keyed:2": Keyless declares no key to keep requests in order by; declare one: Server.Service<…>()("Keyless", { protocol, key: (request) => … })'
       )
     })
   )

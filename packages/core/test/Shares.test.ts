@@ -52,7 +52,7 @@ describe("a server whose handlers share what is in memory", () => {
       ] as const) {
         assert.strictEqual(
           yield* problem({ shares: "counts", policy: elsewhere(kind, name) }),
-          `Cannot run handlers under the policy "${name}": each worker would have counts of its own; take a policy without workers, as fiber`
+          `Cannot run handlers of Count under the policy "${name}": each worker would have counts of its own; take a policy without workers, as fiber`
         )
       }
       assert.strictEqual(placed, 0)
@@ -67,7 +67,7 @@ describe("a server whose handlers share what is in memory", () => {
         Effect.gen(function* () {
           assert.strictEqual(
             yield* problem({ shares: "counts" }),
-            'Cannot run handlers under the policy "PREFORK=2": each copy would have counts of its own; leave PREFORK out'
+            'Cannot run handlers of Count under the policy "PREFORK=2": each copy would have counts of its own; leave PREFORK out'
           )
           assert.strictEqual(yield* ask({}), "one")
         }),

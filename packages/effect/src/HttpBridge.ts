@@ -190,7 +190,9 @@ const checked = <Self>(
     const policy = (yield* tag.policy) ?? (yield* Policy.Policy)
     if (policy === undefined || policy.worker === "fiber" || policy.worker === "sequential") return
     const problem = "HTTP runs where its layer is, and not in workers; PREFORK=4 runs four copies of the program"
-    return yield* Effect.fail(new PolicyError({ policy: policy.name, problem }))
+    return yield* Effect.fail(
+      new PolicyError({ policy: policy.name, problem, service: tag.key, variable: policy.variable })
+    )
   })
 
 const invalid = (option: string, problem: string): ServerError =>

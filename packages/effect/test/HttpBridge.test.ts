@@ -472,7 +472,7 @@ describe("a start", () => {
         Layer.provide(all.memory()),
         Layer.provide(Policy.layer(WorkerPolicy.thread()))
       ),
-      says: /Cannot run handlers under the policy "thread[^"]*": HTTP runs where its layer is/
+      says: /Cannot run handlers of \w+ under the policy "thread[^"]*": HTTP runs where its layer is/
     },
     {
       what: "datagrams",

@@ -397,7 +397,7 @@ describe("a policy that cannot run", () => {
         const server = yield* example("whoami", env)
         assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
         assert.strictEqual(server.stdout, "")
-        assert.match(server.stderr, /Cannot run handlers under the policy "pool:1,memory=1": /)
+        assert.match(server.stderr, /POLICY: Cannot run handlers of Whoami under the policy "pool:1,memory=1": /)
       })
   )
 })

@@ -1,10 +1,11 @@
 /** What an operator is told of a setting that cannot be used: what is wrong, by which variable and option it came, and how to mend it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Protocol, Server } from "@socketserver/core"
-import { NodeServer } from "@socketserver/node"
+import { Policy, Protocol, Response, Server, Session } from "@socketserver/core"
+import { NodePolicy, NodeServer } from "@socketserver/node"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import { settings } from "../src/internal/configuration.ts"
 import { ofEnvironment, programNames } from "../src/internal/launch/settings.ts"
@@ -127,6 +128,58 @@ describe("an option of a URL that cannot be used", () => {
       assert.match(
         lineOf(yield* told),
         /^METRICS_LISTEN: Invalid option allow of tcp:\/\/127\.0\.0\.1:0\?allow=x: "x" is no network/
+      )
+    })
+  )
+})
+
+describe("a policy that cannot run the handlers", () => {
+  const handler: Server.HandlerOf<typeof Echo> = () => Effect.succeed(Response.empty)
+
+  const refused = [
+    ["process", Echo.serve(Session.make(() => Effect.succeed(handler))), "a Session keeps state for each connection"],
+    ["pool:2", Echo.serve(handler, { shares: "counts" }), "each worker would have counts of its own"],
+    ["keyed", Echo.serve(handler), "Echo declares no key to keep requests in order by"],
+    ["thread:1", Echo.serve(handler), "a worker is this program started again"]
+  ] as const
+
+  it.live.each(refused)("is named with the server and the variable: %s", ([policy, served, problem]) =>
+    Effect.gen(function* () {
+      const said = (env: Record<string, string>, options: NodeServer.LayerConfigOptions = {}) =>
+        Layer.build(Layer.provide(served, NodeServer.layerConfig(Echo, { listen, ...options }))).pipe(
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
+          Effect.scoped,
+          Effect.flip,
+          Effect.map(lineOf)
+        )
+      const expected = `POLICY: Cannot run handlers of Echo under the policy "${policy}": ${problem}`
+      assert.strictEqual((yield* said({ POLICY: policy })).slice(0, expected.length), expected)
+      const prefixed = yield* said({ ECHO_POLICY: policy }, { prefix: "ECHO" })
+      assert.strictEqual(prefixed.slice(0, expected.length + 5), `ECHO_${expected}`)
+      // Where the program has chosen it no variable is to blame.
+      const chosen = Result.getOrThrow(NodePolicy.parse(policy))
+      const own = yield* Effect.provideService(said({}), Echo.policy, chosen)
+      assert.strictEqual(`POLICY: ${own}`.slice(0, expected.length), expected)
+    })
+  )
+
+  it.effect("is named with its variable where it has no effect", () =>
+    Effect.gen(function* () {
+      const said: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void said.push(...[message].flat()))
+      yield* Layer.build(
+        Layer.provide(
+          Echo.serve(handler, { policy: Policy.sequential }),
+          NodeServer.layerConfig(Echo, { listen, prefix: "ECHO" })
+        )
+      ).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { ECHO_POLICY: "fiber:8" } }))),
+        Effect.scoped,
+        Effect.provide(Logger.layer([logger]))
+      )
+      assert.include(
+        said,
+        "Echo: it is served under sequential, the policy that its program names; the configured fiber:8 (ECHO_POLICY) has no effect"
       )
     })
   )

@@ -166,7 +166,7 @@ describe("WorkerPolicy", () => {
         )
         const error = yield* Effect.flip(Effect.scoped(Layer.build(served)))
         assert.strictEqual(error._tag, "PolicyError")
-        assert.strictEqual(error.message, `Cannot run handlers under the policy "${name}": ${problem}`)
+        assert.strictEqual(error.message, `Cannot run handlers of Lines under the policy "${name}": ${problem}`)
       })
   )
 

@@ -186,7 +186,7 @@ describe("connections whose state is in a worker", () => {
   it.live("need a worker that stays", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(on(WorkerPolicy.process({ entry })))))
-      assert.match(error.message, /a process for each request has none to keep it in. Take pool or thread/)
+      assert.match(error.message, /a process for each request has none to keep it in; take pool or thread/)
     })
   )
 })
@@ -266,7 +266,7 @@ describe("a policy of workers", () => {
     Effect.gen(function* () {
       assert.strictEqual(
         yield* problem(WorkerPolicy.pool({ size: 1 })),
-        'Cannot run handlers under the policy "pool:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
+        'Cannot run handlers of Suspect under the policy "pool:1": a worker is this program started again, and it is Vitest that runs it. Name a module that places the server: { entry: new URL("./worker.ts", import.meta.url) }'
       )
     })
   )

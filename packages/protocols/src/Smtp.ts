@@ -305,7 +305,9 @@ export const serve = <Self, Id extends string, R = never>(
       const policy = serving.policy ?? (yield* tag.policy) ?? (yield* Policy.Policy)
       if (options.startTls !== undefined && policy !== undefined && policy.worker !== "fiber") {
         const problem = "STARTTLS needs the connection's socket, which stays in the process that accepted it"
-        return yield* Effect.fail(new Policy.PolicyError({ policy: policy.name, problem }))
+        return yield* Effect.fail(
+          new Policy.PolicyError({ policy: policy.name, problem, service: tag.key, variable: policy.variable })
+        )
       }
       return tag.serve(yield* handler(options), { onTurnedAway: () => Response.make(busy), ...serving })
     })

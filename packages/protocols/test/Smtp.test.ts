@@ -514,7 +514,7 @@ describe("STARTTLS", () => {
       const error = yield* Effect.flip(Effect.provideService(start, Mail.policy, elsewhere))
       assert.strictEqual(
         (error as Error).message,
-        'Cannot run handlers under the policy "pool:2": STARTTLS needs the connection\'s socket, which stays in the process that accepted it'
+        'Cannot run handlers of Mail under the policy "pool:2": STARTTLS needs the connection\'s socket, which stays in the process that accepted it'
       )
     })
   )

@@ -46,7 +46,18 @@ const prepare = <Self, In, Out, R>(
     const host = yield* Remote.host
     const mine = host?.service === tag.key
     const policy = yield* policyOf(tag, isSession(work), options?.policy, mine ? host : undefined)
-    if (host === undefined) yield* together(policy, options?.shares)
+    const refused = Effect.mapError(
+      ({ accepted, policy: name, problem }: PolicyError) =>
+        // Copies are no policy of the server.
+        new PolicyError({
+          accepted,
+          policy: name,
+          problem,
+          service: tag.key,
+          variable: name === policy.name ? policy.variable : undefined
+        })
+    )
+    if (host === undefined) yield* refused(together(policy, options?.shares))
     const placement = {
       service: tag.key,
       protocol: tag.protocol,
@@ -66,7 +77,7 @@ const prepare = <Self, In, Out, R>(
       : { handler: work as Handler.Handler<In, Out, R>, onConnect: undefined }
     const arrived = intake.expect()
     yield* Effect.addFinalizer(() => Effect.sync(arrived))
-    const placed = yield* placing(policy.place(served, placement), context.run, stop.shutdown, restore)
+    const placed = yield* placing(refused(policy.place(served, placement)), context.run, stop.shutdown, restore)
     const handler = whenCrashed(placed.handler, options?.onWorkerCrashed) as Handler.Handler<In, Out, unknown>
     const worker = mine ? host.worker : inProcess(policy.worker, context)
     const run = context.handlerRunner(Context.add(yield* Effect.context<R>(), Worker.Worker, worker))
@@ -149,7 +160,9 @@ const policyOf = <Self, In, Out>(
     const configured = yield* tag.policy
     if (chosen !== undefined && configured !== undefined && !Remote.isSilent()) {
       // An operator who sets the variable would see nothing change.
-      const text = `it is served under ${chosen.name}, the policy that its program names; the configured ${configured.name} has no effect`
+      const { name, variable } = configured
+      const by = variable === undefined ? "" : ` (${variable})`
+      const text = `it is served under ${chosen.name}, the policy that its program names; the configured ${name}${by} has no effect`
       engineOf(yield* tag).context.log.say("Warn", "its policy", text)
     }
     return (

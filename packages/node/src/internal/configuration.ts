@@ -120,7 +120,10 @@ export const settings = (options: LayerConfigOptions) => {
 
   const all: Config.Config<Set> = Config.all({
     listen,
-    policy: parsed("POLICY", NodePolicy.parse),
+    policy: Config.map(
+      parsed("POLICY", NodePolicy.parse),
+      (policy) => policy && { ...policy, variable: called("POLICY") }
+    ),
     limits: Config.map(
       Config.all(
         Object.entries(limits).map(([option, read]) =>

@@ -29,7 +29,7 @@ export const place = <In, Out, R>(
   Effect.gen(function* () {
     if (served.onConnect !== undefined && !options.fixed) {
       return yield* Effect.fail(
-        "a Session keeps state for each connection, and a process for each request has none to keep it in. Take pool or thread, which give each connection to one worker, or PREFORK"
+        "a Session keeps state for each connection, and a process for each request has none to keep it in; take pool or thread, which give each connection to one worker, or PREFORK"
       )
     }
     const found = yield* Effect.fromResult(programOf(options.entry))
