@@ -76,8 +76,11 @@ export class BindFailed extends Data.TaggedError("BindFailed")<{
     | "InvalidOption"
     | "Other"
   readonly cause: unknown
+  /** What is wrong and how to mend it, where more is known than its kind: another server of this program has the address. Default: what the kind says. */
+  readonly problem?: string | undefined
 }> {
   override get message(): string {
+    if (this.problem !== undefined) return `Cannot bind ${this.endpoint}: ${this.problem}`
     const elsewhere = this.kind === "AddressInUse" && /^\w+:\/\/.*:\d+$/.test(this.endpoint) ? freePort : ""
     return `Cannot bind ${this.endpoint}: ${bindProblems[this.kind] ?? describe(this.cause)}${elsewhere}`
   }

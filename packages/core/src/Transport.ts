@@ -33,6 +33,7 @@ import { SimulatedLoop } from "./internal/loop.ts"
 import { declarationOf, makeServer } from "./internal/face.ts"
 import { boundariesOf } from "./internal/handling.ts"
 import * as running from "./internal/running.ts"
+import { holding } from "./internal/held.ts"
 import { register } from "./internal/series.ts"
 import { TypedConnection } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
@@ -337,6 +338,7 @@ export const layer = <Self, In, Out>(
         durations
       })
       const { gate, stop } = engine
+      const holder = { service: tag.key, listens: () => !stop.hasBegun }
       const bind = (listen: Listen) =>
         Effect.suspend(() => {
           let bound: Listening | undefined
@@ -349,7 +351,7 @@ export const layer = <Self, In, Out>(
             warn: (problem) => engine.context.log.say("Warn", "its listeners", problem),
             fail: (cause) => stop.fail(new ListenerFailed({ endpoint: String(bound?.address ?? tag.key), cause }))
           }
-          return Effect.tap(listen(sink), (listening) => Effect.sync(() => void (bound = listening)))
+          return Effect.tap(holding(listen(sink), holder), (listening) => Effect.sync(() => void (bound = listening)))
         })
       const [first, ...others] = typeof listen === "function" ? [listen] : listen
       const bindAll = Effect.gen(function* () {

@@ -110,7 +110,7 @@ describe("several listeners", () => {
       )
       assert.strictEqual(
         failure.message,
-        `Cannot bind ${taken}: address in use; stop what listens there, or choose another (port 0 takes any free one)`
+        `Cannot bind ${taken}: address in use by this very program, which provides Lines twice; make its layer once, and provide that one`
       )
       assert.isFalse(fs.existsSync(path))
       assert.strictEqual((yield* Effect.flip(Effect.scoped(MemoryServer.wire("first")))).kind, "Refused")

@@ -3,13 +3,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { Policy, Protocol, Response, Server, Session } from "@socketserver/core"
 import { NodePolicy, NodeServer } from "@socketserver/node"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
+import * as net from "node:net"
 import { settings } from "../src/internal/configuration.ts"
 import { ofEnvironment, programNames } from "../src/internal/launch/settings.ts"
 import { lineOf } from "../src/internal/startError.ts"
+import { directory } from "./support/certificates.ts"
 
 class Echo extends Server.Service<Echo>()("Echo", { protocol: Protocol.lines() }) {}
 
@@ -182,6 +185,101 @@ describe("a policy that cannot run the handlers", () => {
         "Echo: it is served under sequential, the policy that its program names; the configured fiber:8 (ECHO_POLICY) has no effect"
       )
     })
+  )
+})
+
+describe("an address that this very program has", () => {
+  class Other extends Server.Service<Other>()("Other", { protocol: Protocol.lines() }) {}
+
+  const first = (url: string) =>
+    Effect.map(Layer.build(NodeServer.layer(Echo, url)), (context) => String(Context.get(context, Echo).address))
+
+  const failing = <Self>(tag: Server.Tag<Self, string, string>, url: string) =>
+    Effect.map(Effect.flip(Effect.scoped(Layer.build(NodeServer.layer(tag, url)))), lineOf)
+
+  const portOf = (address: string) => address.slice(address.lastIndexOf(":") + 1)
+
+  const twice =
+    "address in use by this very program, which provides Echo twice; make its layer once, and provide that one"
+
+  it.live.each([
+    "tcp://127.0.0.1:0",
+    "tcp://[::1]:0",
+    "tcp://0.0.0.0:0",
+    "tcp://localhost:0",
+    "udp://127.0.0.1:0",
+    "udp://localhost:0",
+    `unix://${directory()}/s`,
+    `unix:@messages-${process.pid}`,
+    "memory:held"
+  ])("is said to be its own: %s", (url) =>
+    Effect.gen(function* () {
+      const address = yield* first(url)
+      // Where a name is two addresses, it may be the one that is in use.
+      const bound = (text: string) =>
+        text.replace(
+          /^(Cannot bind udp:\/\/)127\.0\.0\.1/,
+          address.startsWith("udp://localhost") ? "$1localhost" : "$&"
+        )
+      assert.strictEqual(bound(yield* failing(Echo, address)), `Cannot bind ${address}: ${twice}`)
+      assert.strictEqual(
+        bound(yield* failing(Other, address)),
+        `Cannot bind ${address}: address in use by Echo of this very program; choose another one for Other (with a prefix, each server has its own variables)`
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.each([
+    ["tcp://127.0.0.1:0", "tcp://0.0.0.0"],
+    ["tcp://0.0.0.0:0", "tcp://127.0.0.1"],
+    ["tcp://[::]:0", "tcp://[::1]"],
+    ["tcp://127.0.0.1:0", "tcp://localhost"]
+  ])("is said to be its own where two are not the same and overlap: %s, %s", ([one, other]) =>
+    Effect.gen(function* () {
+      const port = portOf(yield* first(one))
+      assert.strictEqual(yield* failing(Echo, `${other}:${port}`), `Cannot bind ${other}:${port}: ${twice}`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is said to be its own where one of them is still being bound", () =>
+    Effect.gen(function* () {
+      const address = yield* Effect.scoped(first("tcp://localhost:0"))
+      const both = Effect.all([Effect.scoped(Effect.flip(first(address))), first(address)], { concurrency: 2 })
+      // Either of them may be the first.
+      const said = Effect.raceFirst(
+        Effect.map(both, ([error]) => lineOf(error)),
+        Effect.map(Effect.flip(both), (error) => lineOf(error))
+      )
+      assert.include(yield* said, twice)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is said to be that of the same server", () =>
+    Effect.gen(function* () {
+      const port = portOf(yield* Effect.scoped(first("tcp://127.0.0.1:0")))
+      assert.strictEqual(
+        yield* failing(Echo, `tcp://0.0.0.0:${port},tcp://127.0.0.1:${port}`),
+        `Cannot bind tcp://127.0.0.1:${port}: address in use by another endpoint of Echo, tcp://0.0.0.0:${port}; leave one of them out`
+      )
+    })
+  )
+
+  it.live("is nobody's any more when its server has stopped, and never one of another kind", () =>
+    Effect.gen(function* () {
+      const address = yield* Effect.scoped(first("tcp://127.0.0.1:0"))
+      yield* Effect.acquireRelease(
+        Effect.callback<net.Server>((resume) => {
+          const server = net.createServer()
+          server.listen({ host: "127.0.0.1", port: Number(portOf(address)) }, () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      yield* first(`udp://127.0.0.1:${portOf(address)}`)
+      assert.strictEqual(
+        yield* failing(Echo, address),
+        `Cannot bind ${address}: address in use; stop what listens there, or choose another (port 0 takes any free one)`
+      )
+    }).pipe(Effect.scoped)
   )
 })
 

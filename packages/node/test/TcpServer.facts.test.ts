@@ -94,14 +94,14 @@ describe("binding", () => {
     }).pipe(Effect.scoped)
   })
 
-  it.live("says which address is in use, and what to do", () =>
+  it.live("says which address is in use, and by whom", () =>
     Effect.gen(function* () {
       const taken = yield* port
       const { endpoint, kind, message } = yield* bindFailure({ port: taken })
       assert.deepStrictEqual([endpoint, kind], [`tcp://127.0.0.1:${taken}`, "AddressInUse"])
       assert.strictEqual(
         message,
-        `Cannot bind tcp://127.0.0.1:${taken}: address in use; stop what listens there, or choose another (port 0 takes any free one)`
+        `Cannot bind tcp://127.0.0.1:${taken}: address in use by this very program, which provides Lines twice; make its layer once, and provide that one`
       )
     }).pipe(Effect.provide(served()))
   )

@@ -98,7 +98,7 @@ describe("a Unix socket", () => {
         assert.strictEqual(failed.kind, "AddressInUse")
         assert.match(
           failed.message,
-          /^Cannot bind unix:\/\/.*\/s: address in use; stop what listens there, or choose another$/
+          /^Cannot bind unix:\/\/.*\/s: address in use by this very program, which provides Lines twice; /
         )
         assert.strictEqual(yield* ask("still here"), "still here")
       }).pipe(Effect.provide(served(path)))
