@@ -21,6 +21,7 @@ import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as net from "node:net"
+import { activated } from "./internal/activation.ts"
 import * as descriptors from "./internal/descriptors.ts"
 import * as netServer from "./internal/netServer.ts"
 import * as netSocket from "./internal/netSocket.ts"
@@ -29,6 +30,7 @@ import { accepting, allowing, identifying } from "./internal/streamListener.ts"
 import type { Securing } from "./internal/tlsListener.ts"
 import * as udp from "./internal/udp.ts"
 import { keepAliveOf } from "./internal/times.ts"
+import { copy } from "./internal/prefork/copy.ts"
 import { receiving } from "./internal/udpListener.ts"
 import * as unixStream from "./internal/unixStream.ts"
 import type { AdmissionOptions } from "./TcpServer.ts"
@@ -116,6 +118,7 @@ export const listen =
   (sink) =>
     Effect.gen(function* () {
       const { fd, tls, unixgram } = options
+      if (copy !== undefined && !activated().some((handed) => handed.fd === fd)) return yield* Effect.fail(noCopys(fd))
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!descriptors.isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
       const securing =
@@ -182,6 +185,17 @@ const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): 
 
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
+
+/** A copy of a program that was not handed a socket: under its number there is another descriptor, or none. */
+const noCopys = (fd: number): ServerError =>
+  new ServerError({
+    reason: new BindFailed({
+      endpoint: String(Endpoint.fd(fd)),
+      kind: "InvalidDescriptor",
+      cause: new Error(`descriptor ${fd} is none of LISTEN_FDS`),
+      problem: `copies (PREFORK) are handed only the sockets that LISTEN_FDS counts, and descriptor ${fd} is none of them; hand it over by socket activation, or leave PREFORK out`
+    })
+  })
 
 const noUsers = (fd: number): ServerError =>
   new ServerError({

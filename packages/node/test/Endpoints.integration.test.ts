@@ -268,6 +268,22 @@ print(s.recv(100).decode(), s.version())
     })
   )
 
+  it.live.each([
+    { kind: "SOCK_STREAM", fd: 3, given: 1 },
+    { kind: "SOCK_STREAM", fd: 5, given: 3 },
+    { kind: "SOCK_DGRAM", fd: 3, given: 1 }
+  ])("fd://$fd of a $kind that was not handed over is no copy's", ({ fd, given, kind }) =>
+    Effect.gen(function* () {
+      const sockets = `give(socket.${kind}, ("127.0.0.1", 0)); `.repeat(given)
+      const server = yield* python(`${sockets}become(False, LISTEN="fd://${fd}", PREFORK="2")`)
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.strictEqual(
+        server.stderr,
+        `Cannot bind fd://${fd}: copies (PREFORK) are handed only the sockets that LISTEN_FDS counts, and descriptor ${fd} is none of them; hand it over by socket activation, or leave PREFORK out\n`
+      )
+    })
+  )
+
   it.live("fd://3 serves one on a path, and leaves the path to who made it", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
