@@ -293,10 +293,13 @@ export interface ServiceClass<
  * @since 0.1.0
  */
 export const Service: {
-  <Self>(): <const Id extends string, In, Out, Send, Receive>(
-    id: Id,
-    options: Declared<In, Out, Send, Receive>
-  ) => ServiceClass<Self, Id, In, Out, Send, Receive>
+  <Self = never>(): [Self] extends [never]
+    ? /** What is missing here is the class itself: `class Echo extends Server.Service<Echo>()("Echo", { protocol }) {}`. */
+      (id: string, options: object) => "write Server.Service<Self>()(id, options): Self is the class that is declared"
+    : <const Id extends string, In, Out, Send, Receive>(
+        id: Id,
+        options: Declared<In, Out, Send, Receive>
+      ) => ServiceClass<Self, Id, In, Out, Send, Receive>
   /** What is missing here is an empty call: `Server.Service<Echo>()("Echo", { protocol })`. */
   <_Self>(id: string, options: object): "write Server.Service<Self>()(id, options): the type comes in a call of its own"
 } = (<Self>() =>

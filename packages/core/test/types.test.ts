@@ -56,6 +56,11 @@ class OneWay extends Server.Service<OneWay>()("OneWay", { protocol: oneWay }) {}
 
 const text = (request: Request.Request<string>) => Effect.succeed(Response.make(request.body))
 
+// A declaration without its class.
+// @ts-expect-error
+class NoSelf extends Server.Service()("NoSelf", { protocol: Protocol.lines() }) {}
+export { NoSelf }
+
 export const handlers = (): void => {
   Lines.serve(text)
   Calculator.serve(({ body }) => Effect.succeed(Response.make({ sum: body.add.length })))
