@@ -11,7 +11,7 @@ import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Server from "@socketserver/core/Server"
-import { InvalidOption, PolicyError, ServerError } from "@socketserver/core/ServerError"
+import { InvalidOption, PolicyError, located, ServerError } from "@socketserver/core/ServerError"
 import * as Settings from "@socketserver/core/Settings"
 import type * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { NodeServices } from "@effect/platform-node/NodeServices"
@@ -133,9 +133,12 @@ type Make = (typeof NodeHttpServer)["make"]
 
 const make = <Self>(tag: Declared<Self>, options: Options, makeServer: Make) =>
   Effect.gen(function* () {
-    const limits = yield* Effect.fromResult(limitsOf(options))
+    const said = Effect.mapError((error: ServerError | PolicyError) =>
+      error._tag === "ServerError" ? located(error, { of: tag.key }) : error
+    )
+    const limits = yield* said(Effect.fromResult(limitsOf(options)))
     const server = yield* tag
-    yield* checked(tag, server)
+    yield* said(checked(tag, server))
     const own = yield* Effect.context<Self>()
     const fork = Effect.runForkWith(own)
     const clock = yield* Clock.Clock
@@ -181,7 +184,7 @@ const checked = <Self>(
   Effect.gen(function* () {
     if ((yield* Remote.host) !== undefined) return
     if (tag.protocol.atStop !== "told") {
-      return yield* Effect.fail(invalid(`protocol of ${tag.key}`, "declare the server with HttpBridge.protocol"))
+      return yield* Effect.fail(invalid("protocol", "declare the server with HttpBridge.protocol"))
     }
     const datagrams = server.addresses.find(({ _tag }) => _tag === "Udp" || _tag === "Unixgram")
     if (datagrams !== undefined) {
@@ -209,8 +212,10 @@ const limitsOf = (options: Options) =>
     const requestMillis = yield* time("requestTimeout", options.requestTimeout ?? "5 minutes", true)
     const keepAliveMillis = yield* time("keepAliveTimeout", options.keepAliveTimeout ?? "5 seconds")
     const { maxHeaderBytes = 16_384 } = options
-    const bytes = typeof maxHeaderBytes === "number" ? Result.succeed(maxHeaderBytes) : Settings.size(maxHeaderBytes)
-    const maxHeaderSize = yield* Result.mapError(bytes, (problem) => invalid("maxHeaderBytes", problem))
+    const maxHeaderSize = yield* Result.mapError(
+      Settings.bytes("maxHeaderBytes", maxHeaderBytes),
+      (reason) => new ServerError({ reason })
+    )
     const requestTimeout = requestMillis === Infinity ? 0 : requestMillis
     const headersTimeout = requestTimeout === 0 ? headersMillis : Math.min(headersMillis, requestTimeout)
     const connectionsCheckingInterval = Math.max(50, Math.min(2_000, Math.floor(headersTimeout / 4)))

@@ -482,7 +482,7 @@ describe("a start", () => {
     {
       what: "an option that cannot be",
       layer: app.pipe(Layer.provide(HttpBridge.layer(Web, { headersTimeout: 0 })), Layer.provide(all.memory())),
-      says: /headersTimeout/
+      says: /^Invalid option headersTimeout of Web: it must be/
     }
   ])("fails and says why: $what", ({ layer, says }) =>
     Effect.map(failing(Layer.provide(layer as Layer.Layer<never, unknown>, Logger.layer([]))), (message) =>

@@ -19,7 +19,7 @@ import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import type * as Server from "@socketserver/core/Server"
-import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
+import { located, ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
 import type * as Settings from "@socketserver/core/Settings"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -309,7 +309,8 @@ export const serve = <Self, Id extends string, R = never>(
           new Policy.PolicyError({ policy: policy.name, problem, service: tag.key, variable: policy.variable })
         )
       }
-      return tag.serve(yield* handler(options), { onTurnedAway: () => Response.make(busy), ...serving })
+      const said = Effect.mapError((error: ServerError) => located(error, { of: tag.key }))
+      return tag.serve(yield* said(handler(options)), { onTurnedAway: () => Response.make(busy), ...serving })
     })
   )
 

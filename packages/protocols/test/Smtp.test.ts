@@ -532,7 +532,7 @@ describe("Smtp", () => {
       const { live } = mailbox({ [option]: value })
       const start = Layer.build(live).pipe(Effect.provide(MemoryServer.layer(Mail)), Effect.scoped)
       const error = yield* Effect.flip(start)
-      assert.include((error as Error).message, `Invalid option ${option}: it must be`)
+      assert.include((error as Error).message, `Invalid option ${option} of Mail: it must be`)
     })
   )
 
