@@ -45,12 +45,17 @@ export const holding = <A extends { readonly address: Endpoint }, R>(
       isInUse(error)
         ? // One of them may have the address already, and not all of what it asks for.
           Effect.andThen(
-            Effect.suspend(() => Effect.forEach([...binding], Deferred.await, { discard: true })),
+            Effect.timeoutOption(Effect.suspend(othersAreBound), longest),
             Effect.suspend(() => Effect.fail(explained(error, who)))
           )
         : Effect.fail(error)
     )
   })
+
+const othersAreBound = () => Effect.forEach([...binding], Deferred.await, { discard: true })
+
+/** A transport may take its time, and what is said of an address is worth no more. */
+const longest = "1 second"
 
 const isInUse = ({ reason }: ServerError): boolean => reason._tag === "BindFailed" && reason.kind === "AddressInUse"
 
