@@ -1,16 +1,16 @@
-import { assert, describe, it, vi } from "@effect/vitest"
+/**
+ * `docs/reference/limits.md` says who waits for whom, and for how long, as the code does.
+ */
 import { readFileSync } from "node:fs"
-import type * as Waits from "../src/internal/waits.ts"
+import { assert, describe, it } from "vitest"
+import { type Wait, waits } from "../packages/core/src/internal/waits.ts"
 
-// Not exported, as it should be: a test alone looks at it.
-const { waits } = await vi.importActual<typeof Waits>("../src/internal/waits.ts")
-
-const page = readFileSync(new URL("../../../docs/reference/limits.md", import.meta.url), "utf8")
+const page = readFileSync("docs/reference/limits.md", "utf8")
 
 describe("who waits, and for how long", () => {
   it("is bounded by a limit that the reference names, or by something that is no limit", () => {
     const others: ReadonlyArray<string> = ["turns", "author", "room", "rate", "opening"]
-    for (const { atMost, bound } of waits as ReadonlyArray<Waits.Wait>) {
+    for (const { atMost, bound } of waits as ReadonlyArray<Wait>) {
       if (others.includes(bound)) continue
       assert.include(page, `\`${bound}\``)
       // One row says that it is as the one before.
@@ -32,7 +32,7 @@ describe("who waits, and for how long", () => {
   })
 })
 
-const nouns: Readonly<Record<Waits.Wait["waitsFor"], string>> = {
+const nouns: Readonly<Record<Wait["waitsFor"], string>> = {
   place: "a place",
   handler: "its handler",
   turn: "its turn",
