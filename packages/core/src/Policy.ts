@@ -221,7 +221,8 @@ export const fiber = (options?: ConcurrencyOptions): Policy => policies.fiber(op
 export const connection = (options?: ConcurrencyOptions): Policy => policies.connection(options)
 
 /**
- * Requests with the same key one after the other, keys side by side. The key is
+ * Requests with the same key one after the other, keys side by side. Those of a connection
+ * are in their order; connections with the same key take turns. The key is
  * the server's, declared with its protocol; keys are compared as those of a `Map`.
  *
  * **Gotchas**

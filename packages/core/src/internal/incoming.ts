@@ -65,6 +65,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare private undecoded: Payload | undefined
   /** How long others have waited for its place while its peer did not read. */
   declare heldMillis: number | undefined
+  /** Where it waits until others with its key have ended: told when it has its outcome before. */
+  declare waitsIn: { left(): void } | undefined
   /** Whether its handler waits for what its peer says about it. */
   declare awaitsPeer: boolean | undefined
   /** Since when a stream is asked for its next element, where that is timed. */
@@ -218,6 +220,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
 
   settle(outcome: Outcome.Outcome): void {
     this.settled = outcome
+    this.waitsIn?.left()
     if (this.observers === undefined) return
     for (const observer of this.observers) observer(outcome)
   }

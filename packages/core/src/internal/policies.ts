@@ -7,6 +7,7 @@ import type { Drained, Policy, ConcurrencyOptions } from "../Policy.ts"
 import type * as Request from "../Request.ts"
 import { PolicyError } from "../ServerError.ts"
 import { taking } from "./source.ts"
+import { Lane, Queue, type Waiting } from "./lanes.ts"
 import { Passing } from "./passing.ts"
 
 /** The policies themselves, apart from their configuration, which loads `effect/Config`. */
@@ -142,14 +143,14 @@ const inLanes = <A extends Request.Request<unknown>, E>(
 ): Effect.Effect<void, E> =>
   Effect.suspend(() => {
     // The keys in work, with what waits behind each.
-    const lanes = new Passing<unknown, Lane<A>>()
+    const lanes = new Passing<unknown, Waiting<A>>()
     const slots = new Slots(
       max,
       server,
       shared ? (request: A) => lanes.get(keyOf(request))?.othersWait(request) === true : undefined
     )
     // Those that may begin, and wait for a place.
-    const ready = new Passing<A, Lane<A>>()
+    const ready = new Passing<A, Waiting<A>>()
     const each = taking(requests, ({ back, next }) => {
       while (!slots.full) {
         const request = next()
@@ -170,46 +171,19 @@ const inLanes = <A extends Request.Request<unknown>, E>(
       return slots.free
     })
     /** The lane of a request that has come, unless it waits in it. */
-    const laneOf = (request: A): Lane<A> | undefined => {
+    const laneOf = (request: A): Waiting<A> | undefined => {
       const key = keyOf(request)
       const lane = lanes.get(key)
-      if (lane !== undefined) return lane.push(request)
-      const own = new Lane<A>(key)
-      lanes.set(key, own)
-      return own
+      if (lane === undefined) {
+        const own = shared ? new Lane<A>(key) : new Queue<A>(key)
+        lanes.set(key, own)
+        return own
+      }
+      lane.push(request)
+      return undefined
     }
     return Effect.andThen(each, slots.idle)
   })
-
-/** What waits behind a key; those whose peers have left are let go of before it grows. */
-class Lane<A extends Request.Request<unknown>> {
-  readonly key: unknown
-  private waiting: Array<A> = []
-  private limit = 1_024
-
-  constructor(key: unknown) {
-    this.key = key
-  }
-
-  push(request: A): undefined {
-    if (this.waiting.length >= this.limit) {
-      this.waiting = this.waiting.filter((request) => !isSettled(request))
-      this.limit = Math.max(1_024, this.waiting.length * 2)
-    }
-    this.waiting.push(request)
-  }
-
-  /** Whether requests of other connections wait. */
-  othersWait({ connection }: A): boolean {
-    return this.waiting.some((request) => request.connection !== connection && !isSettled(request))
-  }
-
-  shift(): A | undefined {
-    return this.waiting.shift()
-  }
-}
-
-const isSettled = (request: object): boolean => (request as { readonly settled?: unknown }).settled !== undefined
 
 export const reference: Context.Reference<Policy | undefined> = Context.Reference<Policy | undefined>(
   "@socketserver/core/Policy",
