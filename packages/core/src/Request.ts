@@ -147,9 +147,12 @@ export const controls = <Control = unknown>(): Stream.Stream<Control> =>
  * @category running
  * @since 0.1.0
  */
-export const awaitPeer = <A, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const awaitPeer = <A, E, R>(
+  wait: Effect.Effect<A, E, R>,
+  options?: { readonly bytes?: number | undefined }
+): Effect.Effect<A, E, R> =>
   Effect.flatMap(internal.CurrentRequest, (request) =>
-    request instanceof internal.Incoming ? request.awaitPeer(wait) : wait
+    request instanceof internal.Incoming ? request.awaitPeer(wait, options?.bytes) : wait
   )
 
 /**

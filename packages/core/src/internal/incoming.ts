@@ -13,7 +13,7 @@ import * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
 import { kindOf } from "./errors.ts"
 import { never } from "./deadlines.ts"
-import { waiting } from "./place.ts"
+import { waiting, waitingCost } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
 import { factsOf, nameOf } from "./ledger.ts"
 import type { Controls } from "./controls.ts"
@@ -199,8 +199,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   }
 
   /** Waits for what its peer says about it. */
-  awaitPeer<A, E, R>(wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return this.on.awaitPeer(this, wait)
+  awaitPeer<A, E, R>(wait: Effect.Effect<A, E, R>, bytes?: number): Effect.Effect<A, E, R> {
+    return this.on.awaitPeer(this, wait, bytes)
   }
 
   /** Whether others of its connection wait. */
@@ -257,11 +257,13 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   /** It waits for its turn, or for a reader; says whether others wait for its place, if it keeps one. */
   park(reader: ServerConnection<In, Out> | undefined): (() => boolean) | undefined {
     if (this.isOwn(reader)) this.on.line.park()
+    this.on.waits(waitingCost)
     return this.on.context.events.parked(this)
   }
 
   unpark(reader: ServerConnection<In, Out> | undefined): void {
     if (this.isOwn(reader)) this.on.line.unpark()
+    this.on.waits(-waitingCost)
   }
 
   /** A handler may also push to the connection of another. */

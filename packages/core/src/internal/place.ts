@@ -6,6 +6,12 @@ import { Progress } from "./progress.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 
 /**
+ * What a handler takes that waits, in bytes: its fiber, and what that goes on with. Those that wait
+ * for a peer have no place, so that nothing but what they take bounds how many there are.
+ */
+export const waitingCost = 4_096
+
+/**
  * Bounds how long a connection that is one request waits for its handler to
  * begin: a peer that was accepted is greeted, or refused and told. Calls `refuse`
  * unless the returned function is called before.
@@ -49,16 +55,19 @@ export const waiting = <In, Out>(
 export const waitingForPeer = <In, Out, A, E, R>(
   request: Incoming<In, Out>,
   reader: ServerConnection<In, Out>,
-  wait: Effect.Effect<A, E, R>
+  wait: Effect.Effect<A, E, R>,
+  bytes = waitingCost
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const othersWait = reader.context.events.parked(request)
+    reader.waits(bytes)
     const stop = othersWait === undefined ? noop : watchReader(request, reader, othersWait)
     request.awaitsPeer = true
     return Effect.ensuring(
       wait,
       Effect.sync(() => {
         request.awaitsPeer = false
+        reader.waits(-bytes)
         stop()
       })
     )

@@ -52,6 +52,8 @@ export abstract class ServerConnection<In, Out>
   charged = 0
   // Only where a policy has its requests handled elsewhere.
   declare private aside: number | undefined
+  // Only where handlers wait for a peer.
+  declare private waitingCost: number | undefined
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(wire, new Outbox(wire, context.side, context.tick, context), id, context.date())
@@ -80,7 +82,8 @@ export abstract class ServerConnection<In, Out>
 
   /** How many bytes it holds: what has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
   held(costs: boolean): number {
-    return this.line.bytes(costs) + this.outbox.unsent + (this.aside ?? 0)
+    const held = this.line.bytes(costs) + this.outbox.unsent + (this.aside ?? 0)
+    return costs ? held + (this.waitingCost ?? 0) : held
   }
 
   /** Whether a request may begin: its peer keeps up, and not too many replies wait for one before them. */
@@ -131,6 +134,16 @@ export abstract class ServerConnection<In, Out>
   /** So much more is held for it elsewhere, or less. */
   charge(bytes: number): void {
     this.aside = (this.aside ?? 0) + bytes
+    this.add(bytes)
+  }
+
+  /** Handlers that wait for a peer take so much more, or less: beside what was received, and what is sent. */
+  waits(bytes: number): void {
+    this.waitingCost = (this.waitingCost ?? 0) + bytes
+    this.add(bytes)
+  }
+
+  private add(bytes: number): void {
     // One that has ended counts no more. It still says what was not let go of.
     if (this.charged < 0) return
     this.charged += bytes
@@ -312,8 +325,12 @@ export abstract class ServerConnection<In, Out>
   }
 
   /** Waits for what its peer says about a request, without keeping others waiting. */
-  awaitPeer<A, E, R>(incoming: Incoming<In, Out>, wait: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return waitingForPeer(incoming, this, wait)
+  awaitPeer<A, E, R>(
+    incoming: Incoming<In, Out>,
+    wait: Effect.Effect<A, E, R>,
+    bytes?: number
+  ): Effect.Effect<A, E, R> {
+    return waitingForPeer(incoming, this, wait, bytes)
   }
 
   /** Nobody will take a request, since the server stops. */

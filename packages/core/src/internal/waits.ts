@@ -53,7 +53,7 @@ export const waits = [
     waitsFor: "peer",
     bound: "room",
     atMost:
-      "as long as there is room: where all of its connection waits so, that makes room for others as a silent one does"
+      "as long as there is room, in `maxConnections` and in `maxMemory`: where all of its connection waits so, that makes room for others as a silent one does"
   },
   {
     who: "the same where its place is for one at a time, or in a worker, while others wait for that",

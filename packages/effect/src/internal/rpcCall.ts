@@ -172,7 +172,8 @@ export class RpcCall {
     return Effect.suspend(() => {
       const { said } = this
       if (said.length === 0) {
-        if (this.isUnacknowledged) return Effect.andThen(Request.awaitPeer(this.something), this.pull)
+        if (this.isUnacknowledged)
+          return Effect.andThen(Request.awaitPeer(this.something, { bytes: streamBytes }), this.pull)
         if (!this.hasExit || this.isRunning) return Effect.andThen(this.something, this.pull)
         this.end()
         return done
@@ -235,3 +236,6 @@ export class RpcCall {
 
 const noop = () => {}
 const done = Exit.fail(Cause.Done())
+
+/** What Effect's server takes for a stream whose client is waited for, as measured: its fibers, and what it reads from. */
+const streamBytes = 49_152
