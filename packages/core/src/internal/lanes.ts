@@ -74,9 +74,9 @@ export class Queue<A extends Request.Request<unknown>> implements Waiting<A> {
 /** Requests of several connections that wait: connections have turns, peer by peer, and each has its own in their order. */
 export class Lane<A extends Request.Request<unknown>> implements Waiting<A> {
   readonly key: unknown
-  // Most keys have nothing that waits.
+  // Made when something waits: behind most keys nothing does.
   private queues: Passing<unknown, Queue<A>> | undefined = undefined
-  private rounds = new Rounds<Queue<A>>()
+  private rounds: Rounds<Queue<A>> | undefined = undefined
   private size = 0
   /** How many have a turn to come, and nothing left for it. */
   private empty = 0
@@ -92,6 +92,7 @@ export class Lane<A extends Request.Request<unknown>> implements Waiting<A> {
     if (queue === undefined) {
       queue = new Queue<A>(whose, peerKeyOf(request.peer), this.left)
       queues.set(whose, queue)
+      this.rounds ??= new Rounds()
       this.rounds.push(queue)
     }
     queue.push(request)
@@ -100,7 +101,7 @@ export class Lane<A extends Request.Request<unknown>> implements Waiting<A> {
 
   shift(): A | undefined {
     const { rounds } = this
-    while (rounds.size > 0) {
+    while (rounds !== undefined && rounds.size > 0) {
       const queue = rounds.shift()
       const request = queue.shift()
       if (request === undefined) {
@@ -124,14 +125,15 @@ export class Lane<A extends Request.Request<unknown>> implements Waiting<A> {
     if (queue.size > 0) return
     this.queues?.delete(queue.key)
     this.empty++
-    if (this.empty <= mostEmpty || this.empty < this.rounds.size / 2) return
     const { rounds } = this
-    this.rounds = new Rounds()
-    this.empty = 0
+    if (rounds === undefined || this.empty <= mostEmpty || this.empty < rounds.size / 2) return
+    const left = new Rounds<Queue<A>>()
     while (rounds.size > 0) {
       const each = rounds.shift()
-      if (each.size > 0) this.rounds.push(each)
+      if (each.size > 0) left.push(each)
     }
+    this.rounds = left
+    this.empty = 0
   }
 }
 
