@@ -18,12 +18,13 @@ const { printable, printableLines } = await vi.importActual<typeof PrintableModu
 const { ServerLog } = await vi.importActual<typeof ServerLogModule>("../src/internal/serverLog.ts")
 
 /** A log by itself, with a time of its own. */
-const scripted = (minimumLogLevel: LogLevel.LogLevel = "Info") => {
+const scripted = (minimumLogLevel: LogLevel.LogLevel = "Info", { tick = 0 } = {}) => {
   const [entries, layer] = logs()
   let now = 0
   let due: { readonly at: number; readonly f: () => void } | undefined
   const time = {
-    now: () => now,
+    // A clock may go on between two looks at it.
+    now: () => (now += tick),
     after: (millis: number, f: () => void) => {
       due = { at: now + millis, f }
       return () => (due = undefined)
@@ -199,6 +200,14 @@ describe("what is told of a limit", () => {
       "Echo: maxMemory (64MiB) was reached for 0 ms",
       "Echo: maxConnections (4) was reached for 0 ms: 1 refused"
     ])
+  })
+
+  it("was never reached for less than no time", () => {
+    const { limitLog, said } = scripted("Info", { tick: 1 })
+    limitLog.reached("maxSenders", 4096, "forgotten")
+    said()
+    limitLog.end()
+    assert.deepStrictEqual(said(), ["Echo: maxSenders (4096) was reached for 0 ms: 1 forgotten"])
   })
 
   it("is told at the end of the server, and in no worker", () => {

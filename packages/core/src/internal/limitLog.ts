@@ -41,7 +41,7 @@ export class LimitLog {
     const now = context.now()
     let episode = this.open.get(limit)
     if (episode === undefined) {
-      episode = new Episode(limit, value, context, () => this.open.delete(limit))
+      episode = new Episode(limit, value, now, context, () => this.open.delete(limit))
       this.open.set(limit, episode)
       context.deadlines.by(episode, now + quietMillis)
       episode.begin(did, whom)
@@ -70,12 +70,12 @@ class Episode implements Timed {
   private last: number
   private readonly done = new Map<string, number>()
 
-  constructor(limit: string, value: number | string, context: Surroundings, onEnd: () => void) {
+  constructor(limit: string, value: number | string, now: number, context: Surroundings, onEnd: () => void) {
     this.limit = limit
     this.value = value
     this.context = context
     this.onEnd = onEnd
-    this.from = this.last = context.now()
+    this.from = this.last = now
   }
 
   begin(did: string | undefined, whom: string | undefined): void {
