@@ -57,7 +57,7 @@ export interface ServerOptions {
   readonly maxConnectionsPerPeer?: number | "off" | undefined
   /** How long one more of a peer that has `maxConnectionsPerPeer` may wait until one of those has ended: it is accepted, and not read, and its handshake does not begin. Default: 0, it is refused at once. At most 30 seconds; after it, it is refused as above. They wait as they have come, each for its own peer alone: 64 at a time, and 16 of a peer. One more is refused at once; so is the one that came last where the server is full otherwise. Not for datagrams. */
   readonly maxPeerWait?: Settings.Time | undefined
-  /** TLS handshakes and PROXY headers at a time, of all listeners; with a `firstByteTimeout` also connections that have not sent their first byte. Default: 256. At the limit a newcomer waits for its turn: it is accepted, and not read. Those that wait get their turns peer by peer. After as long as its handshake, header or first byte itself may take, it is closed, and counted as `Refused` (`MaxOpening`). `"off"` is off. */
+  /** TLS handshakes and PROXY headers at a time, of all listeners; with a `firstByteTimeout` also connections that have not sent their first byte. Default: 256. At the limit a newcomer waits for its turn: it is accepted, and not read. Those that wait get their turns peer by peer; while they do, one that has sent nothing for a second gives its turn up, and waits behind them. After as long as its handshake, header or first byte itself may take, it is closed, and counted as `Refused` (`MaxOpening`). `"off"` is off. */
   readonly maxOpening?: number | "off" | undefined
   /** How many of them one peer may have; loopback and Unix sockets, too. Default: an eighth of `maxOpening`, so 32. At the limit its next one waits, as above. What a balancer brings is of no peer until its header has been read. */
   readonly maxOpeningPerPeer?: number | "off" | undefined
@@ -226,6 +226,12 @@ export interface Opening {
   readonly hold?: (() => () => void) | undefined
   /** Whether the peer has sent anything yet. At a stop whoever has not is closed, and the others have a second to become ready. Default: it has. */
   readonly begun?: (() => boolean) | undefined
+  /**
+   * How many bytes of the peer `introduce` and `secure` have taken in, without what still waits for them. One that
+   * has sent none for its step in a second gives its turn to others that wait (`maxOpening`), is held, and goes on when
+   * it is its turn again. Needs `hold`. Default: it is not known, and it keeps its turn.
+   */
+  readonly taken?: (() => number) | undefined
   /** Makes the wire of a peer that may come in: a handshake, or nothing. */
   readonly secure: (peer: Peer.Peer) => Effect.Effect<Wire.Wire, Outcome.Refused>
   /** What the system has too little of for another peer, which is turned away for it. Default: there is enough. */

@@ -12,7 +12,7 @@ import { logs } from "./support/serving.ts"
 const [, quiet] = logs()
 
 /** Peers in handshakes that take as long as the test says, by name, and what has happened to them. */
-const handshakes = (sink: Transport.Sink, step: "header" | "handshake" = "handshake") => {
+const handshakes = (sink: Transport.Sink, step: "header" | "handshake" = "handshake", { tells = false } = {}) => {
   const log: Array<string> = []
   const open = (name: string, host: string) => {
     const done = Deferred.makeUnsafe<void, Outcome.Refused>()
@@ -22,7 +22,9 @@ const handshakes = (sink: Transport.Sink, step: "header" | "handshake" = "handsh
         log.push(`${name} begins`)
         return Effect.as(Deferred.await(done), result)
       })
+    const sent = { bytes: 0 }
     const { opening: entrance, wire } = opening(peer, {
+      ...(tells && { taken: () => sent.bytes }),
       ...(step === "header" && { introduce: takes(inet(`203.0.113.${host.split(".")[3]}`)), headerMillis: 5_000 }),
       ...(step === "handshake" && { handshakeMillis: 10_000, secure: () => takes(wire) }),
       hold: () => {
@@ -37,6 +39,8 @@ const handshakes = (sink: Transport.Sink, step: "header" | "handshake" = "handsh
     sink.open(entrance)
     return {
       wire,
+      /** It sends a part of what is waited for. */
+      begin: () => void sent.bytes++,
       succeed: Effect.andThen(Deferred.succeed(done, undefined), turns),
       fail: Effect.andThen(Deferred.fail(done, Outcome.refused("no", "Opening")), turns)
     }
@@ -200,7 +204,262 @@ describe("handshakes", () => {
   })
 })
 
+describe("those that send nothing", () => {
+  /** One turn in all, which is given up for others where that is known. */
+  const alone = { maxOpening: 1 } as const
+  const tells = { tells: true }
+
+  it.effect("keep their turn where nobody waits for it, and are served when they do", () =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const slow = open("slow", "192.0.2.1")
+      yield* TestClock.adjust("3 seconds")
+      slow.begin()
+      yield* slow.succeed
+      assert.isTrue(slow.wire.started)
+      assert.deepStrictEqual(logged(), ["slow begins"])
+      assert.deepStrictEqual(yield* refusals, {})
+      slow.wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("give their turn to others after a second, are not read meanwhile, and go on behind them", () =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const slow = open("slow", "192.0.2.1")
+      yield* TestClock.adjust("500 millis")
+      const other = open("other", "192.0.2.2")
+      yield* TestClock.adjust("499 millis")
+      assert.deepStrictEqual(logged(), ["slow begins", "other waits"])
+      yield* TestClock.adjust("1 millis")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["slow waits", "other is read", "other begins"])
+      other.begin()
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(logged(), [])
+      yield* other.succeed
+      assert.deepStrictEqual(logged(), ["slow is read"])
+      slow.begin()
+      yield* slow.succeed
+      assert.deepStrictEqual([slow.wire.started, other.wire.started], [true, true])
+      assert.deepStrictEqual(yield* refusals, {})
+      for (const { wire } of [slow, other]) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect.each([
+    { who: "have begun", begins: true, tells },
+    { who: "may have begun, for all that is known", begins: false, tells: {} }
+  ])("and those that $who are not the same: these keep their turn", ({ begins, tells }) =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const one = open("one", "192.0.2.1")
+      open("other", "192.0.2.2")
+      yield* TestClock.adjust("900 millis")
+      if (begins) one.begin()
+      yield* TestClock.adjust("9 seconds")
+      assert.deepStrictEqual(logged(), ["one begins", "other waits"])
+      yield* TestClock.adjust("100 millis")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["other is closed"])
+      assert.deepStrictEqual(yield* refusals, { MaxOpening: 1 })
+      yield* one.succeed
+      one.wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("give it to those alone that could have it: at their own share to others of their peer", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpening: 8, maxOpeningPerPeer: 1 })
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      open("elsewhere", "192.0.2.2")
+      open("one", "192.0.2.1")
+      open("two", "192.0.2.1")
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(logged(), [
+        "elsewhere begins",
+        "one begins",
+        "two waits",
+        "one waits",
+        "two is read",
+        "two begins"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("come after all that have had no turn, and take turns a second each", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      for (const name of ["a", "b"]) open(name, `192.0.2.${name.charCodeAt(0)}`)
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["a begins", "b waits", "a waits", "b is read", "b begins"])
+      // Who has had to wait for a second has said by then what it has to say.
+      open("c", "192.0.2.1")
+      yield* TestClock.adjust("50 millis")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["c waits", "b waits", "c is read", "c begins"])
+      const order: Array<string> = []
+      for (let second = 0; second < 4; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* turns
+        order.push(logged().join(", "))
+      }
+      assert.deepStrictEqual(order, [
+        "c waits, a is read",
+        "a waits, b is read",
+        "b waits, c is read",
+        "c waits, a is read"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("cost a newcomer a second, however many they are and however often they come again", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpening: 4, maxConnectionsPerPeer: "off" })
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const flood = (round: number) => {
+        for (let n = 0; n < 40; n++) open("silent", `10.${round}.0.${n}`)
+      }
+      for (let round = 0; round < 5; round++) {
+        flood(round)
+        yield* TestClock.adjust("1 second")
+      }
+      yield* turns
+      logged()
+      const newcomer = open("newcomer", "192.0.2.1")
+      newcomer.begin()
+      flood(5)
+      yield* TestClock.adjust("1500 millis")
+      yield* turns
+      assert.include(logged(), "newcomer begins")
+      yield* newcomer.succeed
+      assert.isTrue(newcomer.wire.started)
+      newcomer.wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("have all their turns within their own time: without one at its end they are refused for that", () =>
+    Effect.gen(function* () {
+      const { refusals, refused, sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const slow = open("slow", "192.0.2.1")
+      const other = open("other", "192.0.2.2")
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      other.begin()
+      logged()
+      yield* slow.fail
+      assert.deepStrictEqual(logged(), ["slow is read", "slow is closed"])
+      assert.match(
+        refused().join(),
+        /: no second turn for its handshake within 10000 ms: it had sent nothing while others waited$/
+      )
+      assert.deepStrictEqual(yield* refusals, { MaxOpening: 1 })
+      // Its place among those that wait is nobody's.
+      yield* other.succeed
+      const third = open("third", "192.0.2.3")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["third begins"])
+      yield* third.fail
+      assert.deepStrictEqual(yield* refusals, { MaxOpening: 1, Opening: 1 })
+      other.wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("and have given their turn up are closed by a stop, and make room in a full server", () =>
+    Effect.gen(function* () {
+      const { refusals, server, sink } = yield* front({ ...alone, maxConnections: 3, maxConnectionsPerPeer: "off" })
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      for (const name of ["one", "two", "three"]) {
+        open(name, "192.0.2.1")
+        yield* TestClock.adjust("1 millis")
+      }
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(logged().slice(-3), ["one waits", "two is read", "two begins"])
+      const wire = wireOf(inet("192.0.2.2"))
+      sink.accept(wire)
+      yield* turns
+      assert.include(logged(), "one is closed")
+      assert.deepStrictEqual(yield* refusals, { MadeRoom: 1 })
+      wire.gone()
+      yield* server.shutdown
+      yield* turns
+      assert.sameMembers(
+        logged().filter((line) => line.endsWith("closed")),
+        ["two is closed", "three is closed"]
+      )
+      assert.deepStrictEqual(yield* refusals, { MadeRoom: 1 })
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("after their PROXY header send nothing: the header is no part of a handshake", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front(alone)
+      const log: Array<string> = []
+      const open = (name: string, host: string) => {
+        let taken = 0
+        const peer = inet("10.0.0.1")
+        sink.open(
+          opening(peer, {
+            headerMillis: 5_000,
+            introduce: Effect.sync(() => {
+              taken += 40
+              return inet(host)
+            }),
+            handshakeMillis: 10_000,
+            secure: () =>
+              Effect.suspend(() => {
+                log.push(`${name} begins`)
+                return Effect.never
+              }),
+            taken: () => taken,
+            hold: () => {
+              log.push(`${name} waits`)
+              return () => void log.push(`${name} is read`)
+            }
+          }).opening
+        )
+      }
+      open("slow", "192.0.2.1")
+      yield* turns
+      open("other", "192.0.2.2")
+      yield* TestClock.adjust("1050 millis")
+      yield* turns
+      // Its header waits for a turn, too, and is read in one of its own.
+      assert.deepStrictEqual(log.slice(0, 4), ["slow begins", "other waits", "slow waits", "other is read"])
+      assert.include(log, "other begins")
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+})
+
 describe("PROXY headers", () => {
+  it.effect("that do not come give their turn to others", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front({ maxOpening: 1 })
+      const { logged, open } = handshakes(sink, "header", { tells: true })
+      const slow = open("slow", "10.0.0.1")
+      const other = open("other", "10.0.0.1")
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["slow begins", "other waits", "slow waits", "other is read", "other begins"])
+      other.begin()
+      yield* other.succeed
+      assert.deepStrictEqual(logged(), ["slow is read"])
+      yield* slow.succeed
+      for (const { wire } of [slow, other]) {
+        assert.isTrue(wire.started)
+        wire.gone()
+      }
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
   it.effect("are bounded in all, and by no share of the balancer that brings them", () =>
     Effect.gen(function* () {
       const { sink } = yield* front({ maxOpening: 2, maxOpeningPerPeer: 1 })
@@ -234,6 +493,30 @@ describe("first bytes", () => {
       wires[1]!.gone()
       yield* turns
       assert.deepStrictEqual(started(wires), [true, true, true])
+      for (const wire of wires) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("that do not come hold others up for a second, and may come until their own time is over", () =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front({ ...options, firstByteTimeout: "10 seconds" })
+      const wires = [1, 2, 3].map(() => wireOf(inet("192.0.2.1")))
+      for (const wire of wires) sink.accept(wire)
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(started(wires), [true, false, false])
+      yield* TestClock.adjust("1 millis")
+      yield* turns
+      assert.deepStrictEqual(started(wires), [true, true, false])
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(started(wires), [true, true, true])
+      for (const wire of wires) wire.data("hello\n")
+      yield* turns
+      assert.deepStrictEqual(
+        wires.map((wire) => wire.asked()),
+        wires.map(() => ["write hello"])
+      )
+      assert.deepStrictEqual(yield* refusals, {})
       for (const wire of wires) wire.gone()
     }).pipe(Effect.scoped, Effect.provide(quiet))
   )

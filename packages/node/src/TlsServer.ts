@@ -79,8 +79,9 @@ export interface TlsOptions extends Identity {
   /** The oldest version that is accepted. Default: `"TLSv1.2"`; there is no older one. */
   readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
   /**
-   * How long a handshake may take, from its first byte to its last. Default: 10
-   * seconds; then the connection is closed and counts as `Refused`.
+   * How long a handshake may take, from its turn to its last byte. Default: 10
+   * seconds; then the connection is closed and counts as `Refused`. While others wait for
+   * a turn (`maxOpening`), who sends nothing for a second waits for another one meanwhile.
    */
   readonly handshakeTimeout?: Settings.Time | undefined
   /**

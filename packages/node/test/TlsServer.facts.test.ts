@@ -122,18 +122,46 @@ describe("a handshake", () => {
     Effect.gen(function* () {
       const server = yield* Lines
       const reasons = yield* refusals
-      const silent = yield* socketTo(yield* port)
+      const slow = yield* socketTo(yield* port)
+      // Without a byte it would let others go first.
+      slow.write(Buffer.from([0x16]))
       const waits = yield* Effect.forkScoped(speak({}))
       // Who comes after it from elsewhere is served before it.
       const elsewhere = { localAddress: "127.0.0.2" } as tls.ConnectionOptions
       yield* speak(elsewhere)
       yield* speak(elsewhere)
       assert.isUndefined(waits.pollUnsafe())
-      silent.destroy()
+      slow.destroy()
       assert.match(yield* Queue.take(reasons), /the client left/)
       yield* Fiber.join(waits)
       assert.strictEqual((yield* server.counts).Completed, 3)
     }).pipe(Effect.scoped, Effect.provide(served({ maxOpeningPerPeer: 1 })))
+  )
+
+  it.live.each([
+    { what: "sends nothing", header: "", proxied: {} },
+    {
+      what: "sends nothing but its PROXY header",
+      header: "PROXY TCP4 192.0.2.7 192.0.2.1 4000 443\r\n",
+      proxied: { proxyProtocol: ["127.0.0.1"] }
+    }
+  ])("that $what lets others go first, and is served when it does", ({ header, proxied }) =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const silent = yield* socketTo(yield* port)
+      silent.write(header)
+      const other = yield* socketTo(yield* port)
+      other.write(header)
+      for (const raw of [other, silent]) {
+        const hello = yield* helloOf
+        raw.write(hello.bytes)
+        hello.to(raw)
+        hello.socket.write("hello\n")
+        assert.strictEqual(yield* lineOf(hello.socket), "hello\n")
+      }
+      const { Completed, Refused } = yield* server.counts
+      assert.deepStrictEqual({ Completed, Refused }, { Completed: 2, Refused: 0 })
+    }).pipe(Effect.scoped, Effect.provide(served({ maxOpening: 1, handshakeTimeout: "2 minutes", ...proxied })))
   )
 
   const { handler, peers } = known()

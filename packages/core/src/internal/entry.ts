@@ -86,7 +86,8 @@ export class Entry<In, Out> {
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
     this.arrivals++
-    const { allow, begun, handshakeMillis, headerMillis, hold, introduce, listener, peer, scarcity, secure } = opening
+    const { allow, begun, handshakeMillis, headerMillis, hold, introduce, listener, peer, scarcity, secure, taken } =
+      opening
     // Without a handshake its wire is there at once.
     const speak = (known: Peer.Peer) => {
       const secured = handshakeMillis === undefined ? secure(known) : undefined
@@ -97,7 +98,7 @@ export class Entry<In, Out> {
     const over = introduce === undefined ? this.capacity.ofPeer(peer, 0, "connections") : undefined
     if (over !== undefined && !this.mayWait(entrance, peer, 0)) return this.turnAway(entrance, peer, over)
     const step = (name: string, millis: number | undefined, keeps: boolean): Step | undefined =>
-      millis === undefined ? undefined : { name, millis, hold, keeps }
+      millis === undefined ? undefined : { name, millis, hold, taken, keeps }
     const header = step("header", headerMillis, false)
     const last = step("handshake", handshakeMillis, this.boundsFirstBytes) ?? this.firstByte(hold)
     const ready = (arrival: Arrival) =>
@@ -136,7 +137,7 @@ export class Entry<In, Out> {
   /** Where the first byte has to come in time, those that wait for it are bounded, too. */
   private firstByte(hold: Transport.Opening["hold"]): Step | undefined {
     const { firstByteMillis: millis } = this.context.limits
-    return this.boundsFirstBytes ? { name: "first byte", millis, hold, keeps: true } : undefined
+    return this.boundsFirstBytes ? { name: "first byte", millis, hold, taken: undefined, keeps: true } : undefined
   }
 
   private get boundsFirstBytes(): boolean {

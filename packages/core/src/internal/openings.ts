@@ -9,8 +9,12 @@ import type { PeerQueue } from "./peerQueue.ts"
 import type { Occupant } from "./room.ts"
 import { anybody, type Slot, Slots } from "./slots.ts"
 import { Passing } from "./passing.ts"
+import { Silent } from "./silent.ts"
 
-type Surroundings = Pick<ServerContext<never, never>, "after" | "afterTick" | "limitLog" | "limits" | "now" | "run">
+type Surroundings = Pick<
+  ServerContext<never, never>,
+  "after" | "afterTick" | "deadlines" | "limitLog" | "limits" | "now" | "run"
+>
 
 /** What comes before a connection, of which only so much happens at a time. */
 export interface Step {
@@ -20,6 +24,8 @@ export interface Step {
   readonly millis: number
   /** Stops reading; returns what reads on. */
   readonly hold: (() => () => void) | undefined
+  /** How many bytes were taken in of its peer, where that is known: without any it keeps its turn only while nobody else wants it. */
+  readonly taken: (() => number) | undefined
   /** Whether the turn is kept for what comes after it. */
   readonly keeps: boolean
 }
@@ -31,6 +37,7 @@ export interface Step {
 export class Openings {
   private readonly context: Surroundings
   private readonly slots: Slots
+  private readonly silent: Silent
   private readonly onChange: () => void
   private readonly census: Census
   /** Each, and how it is broken off; whether it is closed, too. */
@@ -42,6 +49,7 @@ export class Openings {
   constructor(context: Surroundings, census: Census, onChange: () => void) {
     this.context = context
     this.slots = new Slots(context)
+    this.silent = new Silent(context, this.slots)
     this.census = census
     this.onChange = onChange
   }
@@ -98,17 +106,51 @@ export class Openings {
     return Effect.suspend(() => {
       const slot = this.slots.ask(key)
       arrival.slot = slot
+      const cameAt = this.context.now()
       const turn = slot.state === "taken" ? Effect.void : this.turn(slot, step)
-      return Effect.onExit(Effect.andThen(turn, use), (exit) =>
+      const used = Effect.suspend(() => {
+        this.listen(slot, step, cameAt)
+        return Effect.mapError(use, (refused) => (slot.state === "waiting" ? this.turnless(step) : refused))
+      })
+      return Effect.onExit(Effect.andThen(turn, used), (exit) =>
         Effect.sync(() => {
-          if (exit._tag === "Failure" || !step.keeps) this.slots.leave(slot)
+          this.silent.forget(slot)
+          slot.readOn?.()
+          if (exit._tag === "Failure" || !step.keeps || slot.state === "waiting") this.slots.leave(slot)
         })
       )
     })
   }
 
+  /** While it says nothing, others that wait may have its turn. Then it is not read, and waits behind them. */
+  private listen(slot: Slot, { hold, taken }: Step, cameAt: number): void {
+    if (hold === undefined || taken === undefined) return
+    const before = taken()
+    const listened = {
+      from: cameAt,
+      isSilent: () => taken() === before,
+      giveWay: () => {
+        slot.readOn = hold()
+        slot.onTaken = () => {
+          slot.readOn?.()
+          slot.readOn = undefined
+          this.silent.listen(slot, listened)
+        }
+        this.slots.giveUp(slot)
+      }
+    }
+    this.silent.listen(slot, listened)
+  }
+
+  /** It has given its turn up, and its time is over before it has another. */
+  private turnless({ millis, name }: Step): Outcome.Refused {
+    const silence = "it had sent nothing while others waited"
+    return Outcome.refused(`no second turn for its ${name} within ${millis} ms: ${silence}`, "MaxOpening")
+  }
+
   private turn(slot: Slot, { hold, millis, name }: Step): Effect.Effect<void, Outcome.Refused> {
     const { maxOpening, maxOpeningPerPeer } = this.context.limits
+    this.silent.awaited()
     const who = slot.key === anybody ? "behind a balancer" : slot.key
     // A peer that is over its own share is in nobody else's way.
     if (this.slots.isFull) this.context.limitLog.reached("maxOpening", maxOpening, "held back", who)
@@ -135,7 +177,7 @@ export class Openings {
   keep(arrival: Arrival): (() => void) | undefined {
     const { slot } = arrival
     arrival.slot = undefined
-    const leaves = slot?.state === "taken" ? () => this.slots.leave(slot) : undefined
+    const leaves = slot?.state === "taken" ? this.kept(slot) : undefined
     if (this.onFinished === undefined) return leaves
     this.unheard.add(arrival)
     return () => {
@@ -143,6 +185,16 @@ export class Openings {
       this.unheard.delete(arrival)
       this.look()
     }
+  }
+
+  /** It waits for a first byte, and may do so without a turn where others want that. */
+  private kept(slot: Slot): () => void {
+    const leaves = () => {
+      this.silent.forget(slot)
+      this.slots.leave(slot)
+    }
+    this.silent.listen(slot, { from: this.context.now(), isSilent: () => true, giveWay: leaves })
+    return leaves
   }
 
   /** Other limits hold. */
@@ -165,7 +217,9 @@ export class Openings {
 
   /** Its turn is another's, also where its fiber was ended before it could say so. */
   private letGo({ slot }: Arrival): void {
-    if (slot !== undefined) this.slots.leave(slot)
+    if (slot === undefined) return
+    this.silent.forget(slot)
+    this.slots.leave(slot)
   }
 
   /** It is known now who one is. */
@@ -233,6 +287,7 @@ export class Openings {
   /** Nothing of them is waited for any more. */
   end(): void {
     this.breakOff()
+    this.silent.end()
     this.onFinished?.()
   }
 }

@@ -172,6 +172,14 @@ export const waits = [
     atMost: "`handshakeTimeout` and `proxyTimeout`, twice where it waits for its turn, and a minute in all"
   },
   {
+    who: "a connection that is being opened and whose peer has sent nothing for that, while others wait for a turn",
+    holds: "its turn, one of `maxOpening`",
+    waitsFor: "peer",
+    bound: "opening",
+    atMost:
+      "a second; then it waits for another turn behind them, within its `handshakeTimeout` or `proxyTimeout`; one that waits for its first byte needs none"
+  },
+  {
     who: "a connection over what its peer may have",
     holds: "its place among `maxConnections`, which goes to whoever needs it",
     waitsFor: "place",

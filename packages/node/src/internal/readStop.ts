@@ -1,7 +1,7 @@
 import type * as net from "node:net"
 
 /**
- * Stops reading a socket that nobody has read from; returns what reads on. Node
+ * Stops reading a socket, whoever listens to it, also TLS; returns what reads on. Node
  * reads ahead of whoever listens, and its own `pause` lets it.
  */
 export const hold = (socket: net.Socket): (() => void) => {

@@ -53,6 +53,8 @@ export const accepting = (
         secure: (peer) => (secure?.wire ?? plain)(socket, peer, listener),
         hold: () => hold(socket),
         begun: () => socket.bytesRead > 0,
+        // What came with a PROXY header is there for the handshake.
+        taken: () => socket.bytesRead - socket.readableLength,
         destroy: () => void socket.destroy()
       })
     }

@@ -1,0 +1,91 @@
+import type { ServerContext } from "./context.ts"
+import { never, type Timed } from "./deadlines.ts"
+import type { Slot, Slots } from "./slots.ts"
+
+/** One that has a slot, and may have nothing to say. */
+interface Listened {
+  /** When it had come. */
+  readonly from: number
+  readonly isSilent: () => boolean
+  /** Gives its slot to others. */
+  readonly giveWay: () => void
+}
+
+/**
+ * Those that have a slot and have sent nothing: after a second of silence each gives
+ * it up, if others wait that could have it. Whoever has sent something keeps it.
+ *
+ * One that has waited for its slot has been silent for as long, or what it has sent is
+ * read in a moment: so a flood of silent peers costs a newcomer about a second, however
+ * many they are. Nobody is looked at while nobody waits.
+ */
+export class Silent implements Timed {
+  dueAt = never
+  queuedAt = never
+  private readonly context: Pick<ServerContext<never, never>, "afterTick" | "deadlines" | "now">
+  private readonly slots: Slots
+  /** Each, and since when it has its slot, the longest first. */
+  private readonly all = new Map<Slot, Listened & { readonly since: number }>()
+
+  constructor(context: Silent["context"], slots: Slots) {
+    this.context = context
+    this.slots = slots
+  }
+
+  /** One has its slot from now on. */
+  listen(slot: Slot, listened: Listened): void {
+    const since = this.context.now()
+    this.all.delete(slot)
+    this.all.set(slot, { ...listened, since })
+    if (this.slots.isAwaited) this.awaited()
+  }
+
+  /** It has said something, or has its slot no more. */
+  forget(slot: Slot): void {
+    this.all.delete(slot)
+  }
+
+  /** Somebody waits. */
+  awaited(): void {
+    this.context.deadlines.by(this, this.context.now() + readMillis)
+  }
+
+  look(): number {
+    // Where the loop was held up, what has arrived is read first.
+    if (this.slots.isAwaited) this.context.afterTick(() => this.context.deadlines.by(this, this.giveWay()))
+    return Infinity
+  }
+
+  /** Those whose second is over give way; when the next may have to. */
+  private giveWay(): number {
+    if (!this.slots.isAwaited) return Infinity
+    const now = this.context.now()
+    let next = now + silentMillis
+    for (const [slot, { from, giveWay, isSilent, since }] of this.all) {
+      if (!isSilent()) {
+        this.all.delete(slot)
+        continue
+      }
+      const heir = this.slots.heirOf(slot)
+      if (heir === undefined) continue
+      // Among those that were silent once before, none is in more of a hurry.
+      const until = heir === "first" ? Math.max(from + silentMillis, since + readMillis) : since + silentMillis
+      if (now < until) next = Math.min(next, until)
+      else {
+        this.all.delete(slot)
+        giveWay()
+      }
+    }
+    return next
+  }
+
+  end(): void {
+    this.all.clear()
+    this.context.deadlines.forget(this)
+  }
+}
+
+/** For how long one may say nothing while others wait. */
+const silentMillis = 1_000
+/** What has arrived by then was read. */
+const readMillis = 50
