@@ -143,6 +143,21 @@ export const attacks = {
     await hold(end)
   },
 
+  /** Connections that send nothing, two of each of many addresses; one that is closed comes again. */
+  silences: async (address, { count = 800 }, end, ready) => {
+    const from = (n: number): string => `127.1.${(n >> 1) >> 8}.${(n >> 1) & 255}`
+    const come = async (n: number): Promise<void> => {
+      if (!still(end)) return
+      const one = await open(address, { raw: true, from: from(n) }).catch(() => undefined)
+      if (one === undefined) return void after(100).then(() => come(n))
+      one.raw.resume().once("close", () => void after(10).then(() => come(n)))
+      one.raw.once("end", () => one.raw.destroy())
+    }
+    for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => come(n + i)))
+    ready(count)
+    await hold(end)
+  },
+
   drips: dripping(false, "a"),
   dripsBelowTls: dripping(true, "\x16"),
 

@@ -150,6 +150,16 @@ const cases: ReadonlyArray<Case> = [
     attack: "holds",
     options: { count: 1_100, raw: true },
     waits: 1_500
+  },
+  {
+    // They have 256 turns for a handshake, and each would have 10 s of its own.
+    name: "all turns no handshake (800)",
+    start: { program: "whoami", kind: "tls" },
+    attack: "silences",
+    options: { count: 800 },
+    settles: 100,
+    waits: 2_500,
+    times: 20
   }
 ]
 
