@@ -13,7 +13,7 @@ import type { Target } from "./target.ts"
 const gelf = protocol()
 const server = gelf.server as Codec.Side<Part, never>
 
-const bounds = { maxOpen: 8, maxBytes: 20_000, maxMessageBytes: 10_000 }
+const bounds = { maxOpen: 8, maxBytes: 20_000, maxMessageBytes: 10_000, maxRatio: 20, maxDepth: 4, maxValues: 20 }
 const { counts, handler } = Effect.runSync(Scope.provide(assembler(bounds), Scope.makeUnsafe()))
 const take = handler(() => Effect.void)
 

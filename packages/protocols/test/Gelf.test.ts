@@ -98,20 +98,86 @@ describe("a message", () => {
     assert.deepStrictEqual(read(json), Result.fail({ _tag: "Malformed", offset: 0, reason }))
   })
 
-  it("is none where it is no UTF-8, or nested without an end", () => {
-    const reasonOf = (input: string | Uint8Array) => {
-      const result = read(input)
-      return Result.isFailure(result) && result.failure._tag === "Malformed" ? result.failure.reason : result
-    }
-    assert.strictEqual(reasonOf(Uint8Array.of(0x7b, 0xff)), "it is not valid UTF-8")
-    // Whether that is too deep depends on the version of V8: it is a message, or none.
-    const nested = `${"[".repeat(500_000)}${"]".repeat(500_000)}`
-    const deep = read(`{"version":"1.1","host":"vm","short_message":"hello","_a":${nested}}`)
-    const malformed = { _tag: "Malformed", offset: 0, reason: "a field of it is nested too deeply" } as const
+  it("is none where it is no UTF-8", () => {
+    const malformed = { _tag: "Malformed", offset: 0, reason: "it is not valid UTF-8" } as const
+    assert.deepStrictEqual(read(Uint8Array.of(0x7b, 0xff)), Result.fail(malformed))
+  })
+})
+
+/** How often JSON is parsed and made while something runs. */
+const countingJson = <A>(run: () => A): readonly [result: A, parsed: number, made: number] => {
+  const { parse, stringify } = JSON
+  let parsed = 0
+  let made = 0
+  JSON.parse = (...of: Parameters<typeof parse>) => (parsed++, parse(...of) as unknown)
+  JSON.stringify = ((...of: Parameters<typeof stringify>) => (made++, stringify(...of))) as typeof stringify
+  const result = Result.try(run)
+  JSON.parse = parse
+  JSON.stringify = stringify
+  return [Result.getOrThrow(result), parsed, made]
+}
+
+const withField = (json: string, name = "_x") => `{"host":"vm","short_message":"hello","${name}":${json}}`
+const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
+const listOf = (length: number) => `[${Array.from({ length }, () => 1).join(",")}]`
+
+describe("what a message may cost", () => {
+  const tooDeep = "it is nested more than 32 levels deep"
+  const tooMany = "it has more than 4096 values"
+  const reasonOf = (input: string, of = side) => {
+    const result = of.datagram.decode(utf8(input))
+    return Result.isFailure(result) && result.failure._tag === "Malformed" ? result.failure.reason : result._tag
+  }
+  // Its host, its text, the list, and what is in that.
+  const most = 4_096 - 3
+
+  it.each([
+    ["as deep as may be", withField(nested(32)), "Success"],
+    ["of objects", withField(`${'{"a":'.repeat(32)}1${"}".repeat(32)}`), "Success"],
+    ["as many as may be", withField(listOf(most)), "Success"],
+    ["whose texts only look like that", withField(`"\\\\${'[{,\\"'.repeat(9_000)}"`), "Success"],
+    ["whose names only look like that", withField("1", '[{,\\"'.repeat(9_000)), "Success"],
+    ["many one beside another", withField(`[${"[[]],".repeat(1_000)}1]`), "Success"]
+  ])("is no more than it may: %s", (_, json, expected) => {
+    assert.strictEqual(reasonOf(json), expected)
+  })
+
+  it.each([
+    ["a level too deep", withField(nested(33)), tooDeep],
+    ["an object too deep", withField(`${'{"a":'.repeat(33)}1${"}".repeat(33)}`), tooDeep],
+    ["half a million levels", withField(nested(500_000)), tooDeep],
+    ["levels without an end", "[".repeat(1_000_000), tooDeep],
+    ["a value too many", withField(listOf(most + 1)), tooMany],
+    ["many fields", `{${Array.from({ length: 100_000 }, (_, i) => `"${i}":1`).join(",")}}`, tooMany],
+    ["many empty lists", withField(`[${"[],".repeat(300_000)}[]]`), tooMany],
+    ["many of one name", `{${'"":1,'.repeat(200_000)}"":1}`, tooMany]
+  ])("is refused before anything of it is parsed: %s", (_, json, expected) => {
     assert.deepStrictEqual(
-      deep,
-      Result.isSuccess(deep) ? Result.succeed({ ...base, fields: { _a: nested } }) : Result.fail(malformed)
+      countingJson(() => reasonOf(json)),
+      [expected, 0, 0]
     )
+  })
+
+  it("is what its options say", () => {
+    const small = serverOf(Gelf.protocol({ maxDepth: 2, maxValues: 9 }))
+    assert.strictEqual(reasonOf(withField(nested(2)), small), "Success")
+    assert.strictEqual(reasonOf(withField(nested(3)), small), "it is nested more than 2 levels deep")
+    assert.strictEqual(reasonOf(withField(listOf(6)), small), "Success")
+    assert.strictEqual(reasonOf(withField(listOf(7)), small), "it has more than 9 values")
+    assert.strictEqual(reasonOf(withField(nested(1_000)), serverOf(Gelf.protocol({ maxDepth: 1_000 }))), "Success")
+  })
+
+  it("is checked where the protocol is made", () => {
+    assert.isUndefined(protocol.problem)
+    assert.strictEqual(Gelf.protocol({ maxDepth: 0 }).problem, "maxDepth must be a positive integer, not 0")
+    assert.strictEqual(Gelf.protocol({ maxValues: 1.5 }).problem, "maxValues must be a positive integer, not 1.5")
+    assert.include(Gelf.protocol({ maxFrameBytes: 0, maxDepth: 0 }).problem, "maxFrameBytes")
+  })
+
+  it("holds for a stream, whose connection ends", () => {
+    const { error, messages } = decode(side, [`${withField("1")}\0${withField(nested(33))}\0${withField("1")}\0`])
+    assert.lengthOf(messages, 1)
+    assert.strictEqual(error?._tag === "Malformed" && error.reason, tooDeep)
   })
 })
 
@@ -233,7 +299,7 @@ describe("what a client writes", () => {
     [{ ...base, fields: { host: "another" } }, another],
     [{ ...base, fields: { _a: Number.NaN } }, another],
     [{ ...base, level: 9 }, another],
-    [{ ...base, host: "" }, another],
+    [{ ...base, host: "" }, "it would not arrive: its host is no text"],
     [{ _tag: "Compressed", bytes: utf8("{}") }, "it is neither gzip nor zlib"],
     [chunk(0, 1, "", "0"), "the id of a message is eight bytes in hexadecimal"],
     [chunk(1, 1, ""), "a message has 1 to 128 chunks, which have the numbers from 0"],
@@ -241,6 +307,12 @@ describe("what a client writes", () => {
     [chunk(256, 2, ""), "a message has 1 to 128 chunks, which have the numbers from 0"]
   ])("%j is %s", (part, expected) => {
     assert.strictEqual(written(part), expected)
+  })
+
+  it("has no more fields than a server takes", () => {
+    const fields = (length: number) => Object.fromEntries(Array.from({ length }, (_, i) => [`_${i}`, i]))
+    assert.strictEqual(written({ ...base, fields: fields(4_094) }), "it would not arrive: it has more than 4096 values")
+    assert.include(written({ ...base, fields: fields(4_093) }), '"_4092":4092}')
   })
 
   it("chunks arrive as they were", () => {
@@ -425,6 +497,95 @@ describe("an assembler", () => {
     })
   )
 
+  /** What inflates to much of what costs much. */
+  const bombs: ReadonlyArray<readonly [string, string]> = [
+    ["deep", withField(nested(500_000))],
+    ["wide", withField(`[${"[],".repeat(300_000)}[]]`)],
+    ["many of one name", `{"host":"vm","short_message":"hello"${',"":1'.repeat(150_000)}}`],
+    ["one text", withField(`"${"m".repeat(1_000_000)}"`)]
+  ]
+
+  it.effect.each(bombs)("refuses what inflates to a thousand times its size, before it is text: %s", ([, json]) =>
+    Effect.gen(function* () {
+      const { counts, seen, take } = yield* assembling()
+      const malformed = Outcome.malformed(0, "it inflates to more than 100 times its size")
+      for (const bytes of [gzipSync(json, { level: 9 }), deflateSync(json, { level: 9 })]) {
+        assert.isBelow(bytes.length, 3_000)
+        const parts = [{ _tag: "Compressed", bytes } as const, ...Gelf.chunksOf(bytes, { id })]
+        const [outcomes, parsed, made] = countingJson(() => Effect.runSync(Effect.forEach(parts, (part) => take(part))))
+        assert.deepStrictEqual([outcomes[0], outcomes.at(-1), parsed, made], [malformed, malformed, 0, 0])
+      }
+      assert.deepStrictEqual(seen, [])
+      assert.deepStrictEqual(yield* counts, none)
+    })
+  )
+
+  it.effect.each(bombs.slice(0, 3))("parses nothing of it either where it may inflate so: %s", ([, json]) =>
+    Effect.gen(function* () {
+      const { take } = yield* assembling({ maxRatio: 2_000 })
+      const [outcome, parsed, made] = countingJson(() =>
+        Effect.runSync(take({ _tag: "Compressed", bytes: gzipSync(json) }))
+      )
+      assert.match(outcome?._tag === "Malformed" ? outcome.reason : "", /^it is nested more|^it has more than/)
+      assert.deepStrictEqual([parsed, made], [0, 0])
+    })
+  )
+
+  it.effect("inflates what honest senders send", () =>
+    Effect.gen(function* () {
+      const { seen, take } = yield* assembling()
+      // A thousand frames of a stack that has overflowed are one line: far over the ratio, and small.
+      const overflow = jsonOf("overflow", { full_message: "\tat com.example.Tree.walk(Tree.java:42)\n".repeat(1_024) })
+      assert.isBelow(gzipSync(overflow).length * 100, overflow.length)
+      yield* take({ _tag: "Compressed", bytes: gzipSync(overflow) })
+      // A dump of the threads of a large program.
+      const thread = (i: number) =>
+        `"worker-${i}" #${i} prio=5 tid=0x${(i * 7_919).toString(16)} nid=${i * 31}\n${frames}`
+      const frames = Array.from({ length: 20 }, (_, i) => `\tat com.example.Pool.run${i}(Pool.java:${i * 37})\n`).join(
+        ""
+      )
+      const dump = jsonOf("dump", { full_message: Array.from({ length: 700 }, (_, i) => thread(i)).join("") })
+      assert.isAbove(dump.length, 500_000)
+      yield* take({ _tag: "Compressed", bytes: gzipSync(dump) })
+      assert.deepStrictEqual(seen, ["overflow", "dump"])
+    })
+  )
+
+  it.effect("bounds inflation by its ratio from 64 KiB on, and by the size of a message", () =>
+    Effect.gen(function* () {
+      const takes = (options: Gelf.AssemblerOptions, length: number) =>
+        Effect.gen(function* () {
+          const { take } = yield* assembling(options)
+          const text = jsonOf("", { _x: "" })
+          const bytes = gzipSync(jsonOf("", { _x: "m".repeat(length - text.length) }))
+          const outcome = yield* take({ _tag: "Compressed", bytes })
+          return outcome?._tag === "Malformed" ? outcome.reason : outcome
+        })
+      const beyond = (ratio: number) => `it inflates to more than ${ratio} times its size`
+      assert.isUndefined(yield* takes({}, 65_536))
+      assert.strictEqual(yield* takes({}, 65_537), beyond(100))
+      assert.isUndefined(yield* takes({ maxRatio: 1_000 }, 65_537))
+      assert.isUndefined(yield* takes({ maxRatio: 1 }, 65_536))
+      assert.strictEqual(yield* takes({ maxRatio: 1 }, 65_537), beyond(1))
+      assert.deepStrictEqual(yield* takes({ maxMessageBytes: 1_000 }, 1_001), Outcome.frameTooLarge(1_000, 0))
+      assert.deepStrictEqual(
+        yield* takes({ maxRatio: 2_000, maxMessageBytes: 100_000 }, 100_001),
+        Outcome.frameTooLarge(100_000, 0)
+      )
+    })
+  )
+
+  it.effect("has the bounds of its options for what was put together", () =>
+    Effect.gen(function* () {
+      const { take } = yield* assembling({ maxDepth: 2, maxValues: 9 })
+      const reasonOf = (json: string) =>
+        Effect.map(take(chunk(0, 1, json)), (outcome) => (outcome?._tag === "Malformed" ? outcome.reason : outcome))
+      assert.isUndefined(yield* reasonOf(withField(nested(2))))
+      assert.strictEqual(yield* reasonOf(withField(nested(3))), "it is nested more than 2 levels deep")
+      assert.strictEqual(yield* reasonOf(withField(listOf(7))), "it has more than 9 values")
+    })
+  )
+
   const nth = (i: number) => i.toString(16).padStart(16, "0")
 
   it.effect("stays within its bounds whoever sends what, and serves the others", () =>
@@ -451,6 +612,9 @@ describe("an assembler", () => {
   it.effect.each([
     [{ maxOpen: 0 }, "Invalid option maxOpen: it must be a positive integer, not 0"],
     [{ maxMessageBytes: 1.5 }, "Invalid option maxMessageBytes: it must be a positive integer, not 1.5"],
+    [{ maxRatio: 0 }, "Invalid option maxRatio: it must be a positive integer, not 0"],
+    [{ maxDepth: -1 }, "Invalid option maxDepth: it must be a positive integer, not -1"],
+    [{ maxValues: Number.NaN }, "Invalid option maxValues: it must be a positive integer, not NaN"],
     [{ timeout: "0s" }, "Invalid option timeout:"]
   ] as const)("does not start with %j", ([options, message]) =>
     Effect.scoped(Effect.map(Effect.flip(Gelf.assembler(options)), (error) => assert.include(error.message, message)))
@@ -482,7 +646,7 @@ describe("a server of GELF", () => {
         const raw = yield* Log.rawClient
         for (const part of Gelf.chunksOf(gzipSync(jsonOf("chunks")), { id, sizeBytes: 30 })) yield* client.write(part)
         yield* raw.write(utf8("no GELF"))
-        yield* raw.write(gzipSync(Buffer.alloc(2_000_000)))
+        yield* raw.write(gzipSync(Buffer.alloc(20_000_000)))
         yield* raw.write(jsonOf("bug"))
         yield* raw.write(deflateSync(jsonOf("last")))
         const count = Gelf.chunksOf(gzipSync(jsonOf("chunks")), { id, sizeBytes: 30 }).length

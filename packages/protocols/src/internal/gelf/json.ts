@@ -1,12 +1,15 @@
 import * as Result from "effect/Result"
-import { textOf } from "../text.ts"
+import { bytesOf, textOf } from "../text.ts"
 import type { Message } from "./model.ts"
+import { problemOf, type Shape } from "./shape.ts"
 
 /** A message as JSON, and back. */
 
-export const read = (bytes: Uint8Array): Result.Result<Message, string> => {
+export const read = (bytes: Uint8Array, shape: Shape): Result.Result<Message, string> => {
   const text = textOf(bytes)
   if (text === undefined) return Result.fail("it is not valid UTF-8")
+  const problem = problemOf(text, shape)
+  if (problem !== undefined) return Result.fail(problem)
   const parsed = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "it is not JSON" })
   return Result.flatMap(parsed, (value) =>
     typeof value === "object" && value !== null && !Array.isArray(value)
@@ -23,9 +26,7 @@ const ofObject = (object: Readonly<Record<string, unknown>>): Result.Result<Mess
   const fields: Array<readonly [string, string | number | boolean]> = []
   for (const [name, value] of Object.entries(object)) {
     if (own.has(name) || value === null) continue
-    const field = fieldOf(value)
-    if (field === undefined) return Result.fail("a field of it is nested too deeply")
-    fields.push([name, field])
+    fields.push([name, fieldOf(value)])
   }
   const severity = numberOf(level)
   return Result.succeed({
@@ -43,11 +44,9 @@ const ofObject = (object: Readonly<Record<string, unknown>>): Result.Result<Mess
 /** What has a place of its own in a message. */
 const own: ReadonlySet<string> = new Set(["version", "host", "short_message", "full_message", "timestamp", "level"])
 
-/** GELF has texts and numbers; of what is built of others the text of its JSON is taken, as Graylog does. */
-const fieldOf = (value: unknown): string | number | boolean | undefined => {
-  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value
-  return Result.getOrUndefined(Result.try(() => JSON.stringify(value)))
-}
+/** GELF has texts and numbers; of what is built of others the text of its JSON is taken, as Graylog does. It is no deeper than it may be. */
+const fieldOf = (value: unknown): string | number | boolean =>
+  typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : JSON.stringify(value)
 
 /** Some senders write numbers as texts. */
 const numberOf = (value: unknown): number | undefined => {
@@ -57,7 +56,7 @@ const numberOf = (value: unknown): number | undefined => {
 
 const decimal = /^\d{1,20}(?:\.\d{1,20})?$/
 
-export const write = (message: Message): Result.Result<string, string> => {
+export const write = (message: Message, shape: Shape): Result.Result<string, string> => {
   const { fields, fullMessage, host, level, shortMessage, timestamp, version } = message
   const text = JSON.stringify({
     version,
@@ -68,8 +67,9 @@ export const write = (message: Message): Result.Result<string, string> => {
     level,
     ...fields
   })
-  const arrives = Result.flatMap(Result.succeed(new TextEncoder().encode(text)), read)
-  return Result.isSuccess(arrives) && isSame(message, arrives.success)
+  const arrives = read(bytesOf(text), shape)
+  if (Result.isFailure(arrives)) return Result.fail(`it would not arrive: ${arrives.failure}`)
+  return isSame(message, arrives.success)
     ? Result.succeed(text)
     : Result.fail("it would not arrive as it is: a field has the name of another, or what is no text and no number")
 }

@@ -2,11 +2,12 @@ import * as Result from "effect/Result"
 import { bytesOf } from "../text.ts"
 import * as json from "./json.ts"
 import { type Chunk, chunkHeader, mostChunks, type Part } from "./model.ts"
+import type { Shape } from "./shape.ts"
 
 /** What a datagram is, by its first two bytes. */
-export const read = (bytes: Uint8Array): Result.Result<Part, string> => {
+export const read = (bytes: Uint8Array, shape: Shape): Result.Result<Part, string> => {
   if (bytes[0] === 0x1e && bytes[1] === 0x0f) return readChunk(bytes)
-  return isCompressed(bytes) ? Result.succeed({ _tag: "Compressed", bytes }) : json.read(bytes)
+  return isCompressed(bytes) ? Result.succeed({ _tag: "Compressed", bytes }) : json.read(bytes, shape)
 }
 
 /** Gzip, or a stream of zlib: its method is 8, and its first two bytes are a multiple of 31. */
@@ -27,10 +28,10 @@ const readChunk = (bytes: Uint8Array): Result.Result<Chunk, string> => {
   return Result.succeed({ _tag: "Chunk", id, index, count, bytes: bytes.subarray(chunkHeader) })
 }
 
-export const write = (part: Part): Result.Result<Uint8Array, string> => {
+export const write = (part: Part, shape: Shape): Result.Result<Uint8Array, string> => {
   switch (part._tag) {
     case "Message":
-      return Result.map(json.write(part), bytesOf)
+      return Result.map(json.write(part, shape), bytesOf)
     case "Compressed":
       return isCompressed(part.bytes) ? Result.succeed(part.bytes) : Result.fail("it is neither gzip nor zlib")
     case "Chunk":
