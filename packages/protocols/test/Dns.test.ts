@@ -373,6 +373,64 @@ describe("a response", () => {
     )
   })
 
+  /** A response whose first record has bytes that the names of the others point at, and how many of them were looked at to read it. */
+  const reading = (data: ReadonlyArray<number>, targets: (at: number) => ReadonlyArray<number>) => {
+    const opaque = [0xff, 0, 0, 1, 0, 0, 0, 1]
+    const records = targets(23).flatMap((target) => [0xc0 | (target >> 8), target & 255, ...opaque, 0, 0])
+    const first = [0, ...opaque, data.length >> 8, data.length & 255, ...data]
+    const bytes = message(header(0, 1 + records.length / 12, 0, 0, isResponse), first, records)
+    let looks = 0
+    const counted = new Proxy(bytes, {
+      get: (of, key) => {
+        if (typeof key === "string" && /^\d+$/.test(key)) looks++
+        const value: unknown = Reflect.get(of, key)
+        return typeof value === "function" ? (value.bind(of) as unknown) : value
+      }
+    })
+    const names = Result.map(decodeResponse(counted), ({ answers }) => answers.slice(1).map(({ name }) => name))
+    return { names, looks, size: bytes.length }
+  }
+  /** Where the pointer before stands, or the root. */
+  const prior = (i: number) => (i === 0 ? 0 : 2 * i - 1)
+  const upTo = (length: number, of: (i: number) => number) => Array.from({ length }, (_, i) => of(i))
+
+  it("is read by looking at each byte a few times, whatever names point at", () => {
+    // 126 labels of a byte, as many as a name may have: at their start, and each at another place.
+    const labels = upTo(252, (i) => (i % 2 === 0 ? 1 : 97))
+    const many = [...labels, 0].concat(...upTo(60, () => 0).map(() => [...labels, 0]))
+    // Pointers, each at the one before.
+    const chain = [0].concat(
+      ...upTo(8_000, (i) => i).map((i) => [0xc0 | ((23 + prior(i)) >> 8), (23 + prior(i)) & 255])
+    )
+    const whole = Array.from({ length: 126 }, () => "a").join(".")
+    for (const [data, targets, longest] of [
+      [[...labels, 0], (at: number) => upTo(4_000, () => at), whole],
+      [[...labels, 0], (at: number) => upTo(4_000, (i) => at + 2 * (i % 126)), whole],
+      [many, (at: number) => upTo(4_000, (i) => at + 253 * (i % 60) + 2 * (i % 126)), whole],
+      [chain, (at: number) => upTo(4_000, () => at + 15_999), "."],
+      [chain, (at: number) => upTo(4_000, (i) => at + 1 + 2 * (7_999 - i)), "."]
+    ] as const) {
+      const { looks, names, size } = reading(data, targets)
+      assert.strictEqual(Result.getOrThrow(names)[0], longest)
+      assert.isAtMost(looks, 4 * size)
+    }
+  })
+
+  it.each([
+    // Where labels begin decides what the pointer at their end may point at.
+    ["a pointer at a name before", [1, 97, 0, 1, 98, 0xc0, 23], [26]],
+    ["a pointer at a label of its own", [1, 97, 1, 98, 0xc0, 25], [27, 25]],
+    ["a pointer at its own label, and that alone", [1, 97, 0xc0, 23], [25, 23]]
+  ])("is read the same, whichever of its names was read before: %s", (_, data, targets) => {
+    const alone = targets.map((target) => reading(data, () => [target]).names)
+    const failed = alone.find(Result.isFailure)
+    for (const order of [targets, [...targets].reverse()]) {
+      const { names } = reading(data, () => order)
+      if (failed !== undefined) assert.isTrue(Result.isFailure(names))
+      else assert.deepStrictEqual(Result.getOrThrow(names), ["b.a"])
+    }
+  })
+
   it("is cut at whole records, with what EDNS says, and says so", () =>
     each(150, (from) => {
       const sent = response(from)
