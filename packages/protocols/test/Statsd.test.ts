@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import { bytewise, cut, decode, join, many, pieces, sizes, text, utf8 } from "../../core/test/support/decoding.ts"
 import { cpuSince } from "./support/cpu.ts"
 import { serverOf } from "./support/sides.ts"
+import { undecoded } from "./support/thrown.ts"
 
 const protocol = Statsd.protocol()
 const side = serverOf(protocol)
@@ -90,6 +91,15 @@ describe("what is malformed is counted, and the others are kept", () => {
   it("also where a line is no text", () => {
     const packet = join(["a:1|c\r\n", Uint8Array.of(0xff), "\na:1|c"])
     assert.deepStrictEqual(of(packet), { metrics: [counter, counter], malformed: ["it is not valid UTF-8"] })
+  })
+
+  it("costs no more where each line is no text", () => {
+    const packet = Uint8Array.from({ length: 60_000 }, (_, i) => (i % 2 === 0 ? 0xff : 10))
+    // That the packet is none.
+    assert.strictEqual(
+      undecoded(() => assert.lengthOf(of(packet).malformed, 30_000)),
+      1
+    )
   })
 
   it("and what is beyond 4,096 metrics", () => {

@@ -18,6 +18,7 @@ import {
 } from "../../core/test/support/decoding.ts"
 import { cpuSince } from "./support/cpu.ts"
 import { serverOf } from "./support/sides.ts"
+import { undecoded } from "./support/thrown.ts"
 
 const protocol = Syslog.protocol()
 const side = serverOf(protocol)
@@ -131,6 +132,15 @@ describe("a message of RFC 5424", () => {
     ["<13>1 - - a - - - in\0side", { rfc, app: "a", text: "in\0side" }]
   ])("%j", (input, expected) => {
     assert.deepStrictEqual(parts(input), expected)
+  })
+
+  it("costs no more where it is not UTF-8", () => {
+    const lines = Uint8Array.from({ length: 60_000 }, (_, i) => (i % 2 === 0 ? 0xff : 10))
+    const thrown = undecoded(() => {
+      const { error, messages } = decode(side, [join(["<13>a\n", lines])])
+      assert.deepStrictEqual([error, messages.length, messages.at(-1)?.text], [undefined, 30_001, "\u00ff"])
+    })
+    assert.strictEqual(thrown, 0)
   })
 
   it("is read as Latin-1 where it is not UTF-8, with the mark before it or without", () => {

@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer"
+
 /** Bytes as text, and text as bytes. */
 
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -13,8 +15,11 @@ export const textOf = (bytes: Uint8Array): string | undefined => {
   }
 }
 
+/** The same of one of many short pieces. They are asked first: what is thrown of a byte costs as much as thousands of them. */
+export const shortTextOf = (bytes: Uint8Array): string | undefined => (isUtf8(bytes) ? textOf(bytes) : undefined)
+
 /** The text of bytes of which nothing is known: UTF-8, or else a character for each byte. */
-export const anyTextOf = (bytes: Uint8Array): string => textOf(bytes) ?? latin1Of(bytes)
+export const anyTextOf = (bytes: Uint8Array): string => shortTextOf(bytes) ?? latin1Of(bytes)
 
 // By hand: what `TextDecoder` calls Latin-1 is another table, of Windows.
 const latin1Of = (bytes: Uint8Array): string => {

@@ -1,5 +1,5 @@
 import * as Result from "effect/Result"
-import { textOf } from "../text.ts"
+import { shortTextOf, textOf } from "../text.ts"
 import { letters, longestText, type Metric, mostMetrics, mostTags, type Packet } from "./model.ts"
 
 /** From the bytes of a packet to its metrics. One that is none costs no other. Time is linear: each part is looked at once. */
@@ -28,7 +28,7 @@ function* linesOf(bytes: Uint8Array): Iterable<string | undefined> {
   for (let at = 0; at <= bytes.length;) {
     const newline = bytes.indexOf(10, at)
     const end = newline === -1 ? bytes.length : newline
-    yield textOf(bytes.subarray(at, bytes[end - 1] === 13 && end > at ? end - 1 : end))
+    yield shortTextOf(bytes.subarray(at, bytes[end - 1] === 13 && end > at ? end - 1 : end))
     at = end + 1
   }
 }
