@@ -201,7 +201,7 @@ export interface Assembler {
  * It is state: in several workers or copies each would see some of the chunks. So serve
  * its handler with `shares: "chunks"`.
  *
- * A message of 1 MiB takes some 10 milliseconds in which nothing else runs.
+ * A message of 1 MiB takes 5 to 20 milliseconds in which nothing else runs.
  *
  * **Example** (Collecting messages)
  *

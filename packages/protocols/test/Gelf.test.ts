@@ -85,8 +85,8 @@ describe("a message", () => {
   })
 
   it.each([
-    ["", "it is not JSON"],
-    ["{", "it is not JSON"],
+    ["", "it is not JSON: it ends too early"],
+    ["{", "it is not JSON, from character 1 on"],
     ["[]", "it is no JSON object"],
     ["null", "it is no JSON object"],
     ['"text"', "it is no JSON object"],
@@ -96,6 +96,14 @@ describe("a message", () => {
     ['{"host":"vm","short_message":7}', "its short_message is no text"]
   ])("%j is none", (json, reason) => {
     assert.deepStrictEqual(read(json), Result.fail({ _tag: "Malformed", offset: 0, reason }))
+  })
+
+  it("has the names that its sender has written, whatever others have sent", () => {
+    // After the first one V8 reads the name of the second as a backslash (https://github.com/nodejs/node/issues/63785).
+    for (const name of ["\\", '"', "\n", "\\", "/"]) {
+      const result = read(JSON.stringify({ host: "vm", short_message: "hello", [name]: 2 }))
+      assert.deepStrictEqual(Result.getOrThrow(result), { ...base, version: undefined, fields: { [name]: 2 } })
+    }
   })
 
   it("is none where it is no UTF-8", () => {
@@ -221,7 +229,7 @@ describe("over a stream", () => {
     [`${json("a")}\0${json("b\n")}\0`, ["a", "b\n"]],
     ["", []],
     [`${json("a")}\0{`, ["a", "the input ended inside a frame (after 1 bytes of it)"]],
-    [`${json("a")}\0\0${json("b")}\0`, ["a", "it is not JSON"]],
+    [`${json("a")}\0\0${json("b")}\0`, ["a", "it is not JSON: it ends too early"]],
     [`${json("a")}\0[]\0${json("b")}\0`, ["a", "it is no JSON object"]]
   ])("%j", (input, expected) => {
     for (const chunks of [[input], bytewise(input)]) {
@@ -471,7 +479,7 @@ describe("an assembler", () => {
       const bomb = deflateSync(Buffer.alloc(1_000_000))
       const twice = deflateSync(deflateSync(jsonOf("twice")))
       for (const [bytes, expected] of [
-        [utf8("{"), Outcome.malformed(0, "it is not JSON")],
+        [utf8("{"), Outcome.malformed(0, "it is not JSON, from character 1 on")],
         [truncated, Outcome.malformed(0, "it cannot be inflated")],
         [Uint8Array.of(0x1f, 0x8b), Outcome.malformed(0, "it cannot be inflated")],
         [bomb, Outcome.frameTooLarge(10_000, 0)],

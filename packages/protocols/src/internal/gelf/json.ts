@@ -1,16 +1,20 @@
+import * as Protocol from "@socketserver/core/Protocol"
 import * as Result from "effect/Result"
-import { bytesOf, textOf } from "../text.ts"
+import { bytesOf } from "../text.ts"
 import type { Message } from "./model.ts"
 import { problemOf, type Shape } from "./shape.ts"
 
 /** A message as JSON, and back. */
 
+/** Core's JSON: what `JSON.parse` makes of the names of one message may depend on those of another. */
+const values = Protocol.json(Protocol.lengthPrefixed({ maxFrameBytes: Number.MAX_SAFE_INTEGER })).server.datagram
+
 export const read = (bytes: Uint8Array, shape: Shape): Result.Result<Message, string> => {
-  const text = textOf(bytes)
-  if (text === undefined) return Result.fail("it is not valid UTF-8")
-  const problem = problemOf(text, shape)
+  const problem = problemOf(bytes, shape)
   if (problem !== undefined) return Result.fail(problem)
-  const parsed = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "it is not JSON" })
+  const parsed = Result.mapError(values.decode(bytes), (error) =>
+    error._tag === "Malformed" ? error.reason : error._tag
+  )
   return Result.flatMap(parsed, (value) =>
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? ofObject(value as Readonly<Record<string, unknown>>)

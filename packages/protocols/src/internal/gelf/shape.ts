@@ -8,17 +8,17 @@ export interface Shape {
 export const defaults: Shape = { maxDepth: 32, maxValues: 4_096 }
 
 /**
- * Why a text of JSON is not parsed: how deep and how many its values are, as its
- * brackets and commas tell. Each character is looked at once, up to the first that is
- * too much. An empty array or object counts as two values.
+ * Why JSON is not parsed: how deep and how many its values are, as its brackets and
+ * commas tell. Each byte is looked at once, up to the first that is too much. An empty
+ * array or object counts as two values.
  */
-export const problemOf = (text: string, { maxDepth, maxValues }: Shape): string | undefined => {
+export const problemOf = (json: Uint8Array, { maxDepth, maxValues }: Shape): string | undefined => {
   let depth = 0
   let values = 0
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
+  for (let at = 0; at < json.length; at++) {
+    switch (json[at]) {
       case quote:
-        at = endOfString(text, at + 1)
+        at = endOfString(json, at + 1)
         break
       case openBracket:
       case openBrace:
@@ -41,13 +41,13 @@ export const problemOf = (text: string, { maxDepth, maxValues }: Shape): string 
 const tooMany = (maxValues: number): string => `it has more than ${maxValues} values`
 
 /** Where the quote is that ends a string. */
-const endOfString = (text: string, from: number): number => {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code === quote) return at
-    if (code === backslash) at++
+const endOfString = (json: Uint8Array, from: number): number => {
+  for (let at = from; at < json.length; at++) {
+    const byte = json[at]
+    if (byte === quote) return at
+    if (byte === backslash) at++
   }
-  return text.length
+  return json.length
 }
 
 const quote = 34
