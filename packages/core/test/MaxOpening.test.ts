@@ -236,8 +236,10 @@ describe("those that send nothing", () => {
       yield* TestClock.adjust("1 millis")
       yield* turns
       assert.deepStrictEqual(logged(), ["slow waits", "other is read", "other begins"])
-      other.begin()
-      yield* TestClock.adjust("2 seconds")
+      for (let i = 0; i < 4; i++) {
+        other.begin()
+        yield* TestClock.adjust("900 millis")
+      }
       assert.deepStrictEqual(logged(), [])
       yield* other.succeed
       assert.deepStrictEqual(logged(), ["slow is read"])
@@ -250,7 +252,7 @@ describe("those that send nothing", () => {
   )
 
   it.effect.each([
-    { who: "have begun", begins: true, tells },
+    { who: "say more each second", begins: true, tells },
     { who: "may have begun, for all that is known", begins: false, tells: {} }
   ])("and those that $who are not the same: these keep their turn", ({ begins, tells }) =>
     Effect.gen(function* () {
@@ -258,9 +260,10 @@ describe("those that send nothing", () => {
       const { logged, open } = handshakes(sink, "handshake", tells)
       const one = open("one", "192.0.2.1")
       open("other", "192.0.2.2")
-      yield* TestClock.adjust("900 millis")
-      if (begins) one.begin()
-      yield* TestClock.adjust("9 seconds")
+      for (let i = 0; i < 11; i++) {
+        if (begins) one.begin()
+        yield* TestClock.adjust("900 millis")
+      }
       assert.deepStrictEqual(logged(), ["one begins", "other waits"])
       yield* TestClock.adjust("100 millis")
       yield* turns
@@ -268,6 +271,23 @@ describe("those that send nothing", () => {
       assert.deepStrictEqual(yield* refusals, { MaxOpening: 1 })
       yield* one.succeed
       one.wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("are the same as those that have begun, and say no more", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const one = open("one", "192.0.2.1")
+      open("other", "192.0.2.2")
+      yield* TestClock.adjust("900 millis")
+      one.begin()
+      yield* TestClock.adjust("100 millis")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["one begins", "other waits"])
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(logged(), ["one waits", "other is read", "other begins"])
     }).pipe(Effect.scoped, Effect.provide(quiet))
   )
 
@@ -358,7 +378,7 @@ describe("those that send nothing", () => {
       assert.deepStrictEqual(logged(), ["slow is read", "slow is closed"])
       assert.match(
         refused().join(),
-        /: no second turn for its handshake within 10000 ms: it had sent nothing while others waited$/
+        /: no second turn for its handshake within 10000 ms: it sent nothing more while others waited$/
       )
       assert.deepStrictEqual(yield* refusals, { MaxOpening: 1 })
       // Its place among those that wait is nobody's.

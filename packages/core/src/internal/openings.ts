@@ -122,13 +122,17 @@ export class Openings {
     })
   }
 
-  /** While it says nothing, others that wait may have its turn. Then it is not read, and waits behind them. */
+  /** While it says nothing more, others that wait may have its turn. Then it is not read, and waits behind them. */
   private listen(slot: Slot, { hold, taken }: Step, cameAt: number): void {
     if (hold === undefined || taken === undefined) return
-    const before = taken()
+    let before = taken()
     const listened = {
       from: cameAt,
-      isSilent: () => taken() === before,
+      isSilent: () => {
+        const last = before
+        before = taken()
+        return last === before
+      },
       giveWay: () => {
         slot.readOn = hold()
         slot.onTaken = () => {
@@ -144,7 +148,7 @@ export class Openings {
 
   /** It has given its turn up, and its time is over before it has another. */
   private turnless({ millis, name }: Step): Outcome.Refused {
-    const silence = "it had sent nothing while others waited"
+    const silence = "it sent nothing more while others waited"
     return Outcome.refused(`no second turn for its ${name} within ${millis} ms: ${silence}`, "MaxOpening")
   }
 

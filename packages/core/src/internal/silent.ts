@@ -4,16 +4,17 @@ import type { Slot, Slots } from "./slots.ts"
 
 /** One that has a slot, and may have nothing to say. */
 interface Listened {
-  /** When it had come. */
+  /** When it had come, or was last heard. */
   readonly from: number
+  /** Whether nothing has come since it was last asked. */
   readonly isSilent: () => boolean
   /** Gives its slot to others. */
   readonly giveWay: () => void
 }
 
 /**
- * Those that have a slot and have sent nothing: after a second of silence each gives
- * it up, if others wait that could have it. Whoever has sent something keeps it.
+ * Those that have a slot and send nothing: after a second of silence each gives
+ * it up, if others wait that could have it. Whoever sends more keeps it.
  *
  * One that has waited for its slot has been silent for as long, or what it has sent is
  * read in a moment: so a flood of silent peers costs a newcomer about a second, however
@@ -63,7 +64,7 @@ export class Silent implements Timed {
     let next = now + silentMillis
     for (const [slot, { from, giveWay, isSilent, since }] of this.all) {
       if (!isSilent()) {
-        this.all.delete(slot)
+        this.all.set(slot, { from: now, since: now, isSilent, giveWay })
         continue
       }
       const heir = this.slots.heirOf(slot)

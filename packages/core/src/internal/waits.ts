@@ -172,7 +172,7 @@ export const waits = [
     atMost: "`handshakeTimeout` and `proxyTimeout`, twice where it waits for its turn, and a minute in all"
   },
   {
-    who: "a connection that is being opened and whose peer has sent nothing for that, while others wait for a turn",
+    who: "a connection that is being opened and whose peer sends nothing more for that, while others wait for a turn",
     holds: "its turn, one of `maxOpening`",
     waitsFor: "peer",
     bound: "opening",
