@@ -38,7 +38,11 @@ const protocols: Readonly<Record<string, () => unknown>> = {
 }
 
 type Lines = ReturnType<typeof Protocol.lines>
-class Target extends Server.Service<Target>()("Target", { protocol: protocols[PROTOCOL]!() as Lines }) {}
+class Target extends Server.Service<Target>()("Target", {
+  protocol: protocols[PROTOCOL]!() as Lines,
+  // Under `keyed` all ask for the same.
+  key: () => "all"
+}) {}
 
 const work = Number(WORK) / 1_000
 const text = REPLY === undefined ? undefined : "r".repeat(Number(REPLY))

@@ -9,11 +9,16 @@ interface Flood extends AttackOptions {
   readonly count: number
   /** Microseconds for each request, of both. */
   readonly work: number
+  readonly policy?: string
 }
 const seconds = 4
 
-const besideFlood = async (program: "target" | "byHand", how: string, { name, work, ...options }: Flood) => {
-  const server = await start({ program, env: { HOW: how, WORK: work } })
+const besideFlood = async (
+  program: "target" | "byHand",
+  how: string,
+  { name, policy = "fiber", work, ...options }: Flood
+) => {
+  const server = await start({ program, env: { HOW: how, WORK: work, POLICY: policy } })
   try {
     const base = await behave(server.endpoint, { seconds: 1, fresh: false })
     const before = server.memory().now
@@ -67,6 +72,13 @@ export const turns: ReadonlyArray<Attempt> = [
     ...[1, 8, 64].map((count) => attempt(`one turn of ${count}`, { name: "floods", count, work: 10 })),
     attempt("never reads (50) beside one by hand", { name: "neverReads", count: 50, work: 10 }),
     // All of them take 100 ms, and are one peer.
-    attempt("1,000 of one peer", { name: "asksOneByOne", count: 1_000, from: "127.0.0.2", work: 100 })
+    attempt("1,000 of one peer", { name: "asksOneByOne", count: 1_000, from: "127.0.0.2", work: 100 }),
+    attempt("1,000 of one peer, one key", {
+      name: "asksOneByOne",
+      count: 1_000,
+      from: "127.0.0.2",
+      work: 100,
+      policy: "keyed"
+    })
   ]
 })
