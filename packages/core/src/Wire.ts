@@ -40,12 +40,6 @@ export interface Wire {
   readonly bytesUnsent: number
   /** Of what was written, what the system has taken, in any measure that grows with it. Default: `bytesWritten` without `bytesUnsent`. */
   readonly bytesTaken?: number | undefined
-  /**
-   * What has come, and what waits to leave, below what it carries: of TLS its records, of
-   * which some carry nothing and are answered all the same. Looked at about once a
-   * second, once `onBelow` was told. Default: nothing is below it.
-   */
-  readonly below?: (() => { readonly read: number; readonly unsent: number }) | undefined
   /** Whether closing while the peer still sends may cost the peer what was written before, as with TCP. */
   readonly resetsOnClose: boolean
   /** Says that the handler of its request waits for what the peer says about that, or goes on: where another program has the place. */
@@ -107,8 +101,6 @@ export interface Receiver {
   onData(chunk: Uint8Array): void
   /** A control message that concerns the request that this carries, where another program has read it; `undefined` says that no more come. */
   onControl?(payload: Uint8Array | undefined): void
-  /** It has something `below` it, from the start or from now on. */
-  onBelow?(): void
   /** The peer has half-closed: it sends no more, and may still read. */
   onEnd(): void
   /** What was written has left; writing may go on. */

@@ -80,10 +80,6 @@ export class GuardedWire implements Wire.Wire {
   resume(): void {
     this.call("resume")
   }
-  get below(): Wire.Wire["below"] {
-    const { inner } = this
-    return inner.below === undefined ? undefined : () => inner.below?.() ?? nothing
-  }
   /** Only where the transport has one: nobody looks at the others. */
   get probe(): (() => void) | undefined {
     return this.inner.probe === undefined ? undefined : () => this.call("probe")
@@ -119,8 +115,6 @@ export class GuardedWire implements Wire.Wire {
     tick.soon(() => tick.run(() => receiver?.onClose(error)))
   }
 }
-
-const nothing = { read: 0, unsent: 0 }
 
 /** The transport's own wire, for what only the transport can do with it. */
 export const unguarded = (wire: Wire.Wire): Wire.Wire => (wire instanceof GuardedWire ? wire.inner : wire)

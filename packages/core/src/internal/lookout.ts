@@ -4,8 +4,7 @@ import type { ServerConnection } from "./serverConnection.ts"
 
 /**
  * Looks after connections that are not read: a platform may not say of them
- * that the peer is gone, since it would say so to a read. And after those over TLS, of
- * which records come that carry nothing. While there are any,
+ * that the peer is gone, since it would say so to a read. While there are any,
  * each is looked at once a second; while there is none, nothing happens.
  */
 export class Lookout<In, Out> {
@@ -22,7 +21,7 @@ export class Lookout<In, Out> {
     this.connections = connections
   }
 
-  /** There is one of them. */
+  /** There is one that is not read. */
   arm(): void {
     if (this.state !== "idle") return
     this.state = "armed"
@@ -41,12 +40,10 @@ export class Lookout<In, Out> {
     for (let next = rest.next(); next.done !== true; next = rest.next()) {
       if (this.state === "ended") return
       const { isUnread, wire } = next.value
-      const isSilent = isUnread && wire.probe !== undefined
       // Of the others events say it all, and virtual time need not pass for them.
-      if (!isSilent && wire.below === undefined) continue
+      if (!isUnread || wire.probe === undefined) continue
       found = true
-      if (isSilent) wire.probe?.()
-      if (wire.below !== undefined) next.value.lookBelow()
+      wire.probe()
       if (++looked === perTurn) return this.context.afterTick(() => this.look(rest, found))
     }
     if (this.state === "ended") return

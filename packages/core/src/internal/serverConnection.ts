@@ -158,9 +158,6 @@ export abstract class ServerConnection<In, Out>
     if (charged > 0) context.budget.change(-charged)
   }
 
-  /** Looks at what comes and leaves below what its wire carries. */
-  lookBelow(): void {}
-
   get isStuck(): boolean {
     return this.outbox.blocked
   }

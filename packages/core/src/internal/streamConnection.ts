@@ -9,7 +9,6 @@ import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Gathered } from "./resuming.ts"
-import { Overhead } from "./overhead.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import { Unencodable } from "./unencodable.ts"
 
@@ -19,8 +18,6 @@ import { Unencodable } from "./unencodable.ts"
  */
 export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out> implements Wire.Receiver {
   protected readonly closing: Closing
-  // Only over TLS.
-  declare private overhead: Overhead | undefined
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
@@ -40,20 +37,6 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** More of its requests wait, and their replies may leave with those that are there. */
   gathers(output: Gathered): boolean {
     return this.line.queued && this.context.resuming.gather(output)
-  }
-
-  onBelow(): void {
-    this.context.events.unread()
-  }
-
-  override lookBelow(): void {
-    if (this.isOver) return
-    const overhead = (this.overhead ??= new Overhead())
-    const { unsent } = overhead
-    const isTooMuch = overhead.look(this.wire)
-    if (overhead.unsent !== unsent) this.waits(overhead.unsent - unsent)
-    if (!isTooMuch) return
-    this.reset(Outcome.malformed(this.wire.bytesRead, "more records of TLS came that carry nothing than anybody needs"))
   }
 
   abstract onData(chunk: Uint8Array): void

@@ -32,8 +32,6 @@ export class SocketWire implements Wire.Wire {
   /** What was moved before an upgrade. */
   private readBefore = 0
   private writtenBefore = 0
-  /** What had come below TLS when it had shaken hands. */
-  declare private shookHands: number | undefined
   /** What was written when TLS was seen to be stuck. Not initialised: few connections ever are. */
   declare private stuckAt: number | undefined
   declare private takenBefore: number | undefined
@@ -49,7 +47,6 @@ export class SocketWire implements Wire.Wire {
     // reports it. After a reset an error follows `close`, on either of them.
     socket.on("error", noop)
     if (raw !== socket) raw.on("error", noop)
-    if (raw !== socket) this.shookHands = raw.bytesRead
   }
 
   private get isInet(): boolean {
@@ -104,14 +101,6 @@ export class SocketWire implements Wire.Wire {
     socket.on("error", this.onError)
     if (socket.closed) queueMicrotask(this.onClose)
     else socket.on("close", this.onClose)
-    if (this.isEncrypted) receiver.onBelow?.()
-  }
-
-  /** Node asks nobody before it answers a new key, and says nothing of what it has queued for that. */
-  get below(): Wire.Wire["below"] {
-    const { raw, shookHands = 0, socket } = this
-    if (raw === socket) return undefined
-    return () => ({ read: raw.bytesRead - shookHands, unsent: (queueOf(socket) ?? 0) + (queueOf(raw) ?? 0) })
   }
 
   /**
@@ -168,7 +157,6 @@ export class SocketWire implements Wire.Wire {
         raw.off("error", this.onError).off("close", this.onClose)
         this.socket = socket
         this.peer = peer
-        this.shookHands = raw.bytesRead
         socket.on("error", noop)
         if (receiver !== undefined) this.start(receiver)
       })
