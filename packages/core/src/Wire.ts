@@ -107,6 +107,8 @@ export interface Receiver {
   onDrain(): void
   /** Everything written before `end`, and the half-close itself, have been handed to the system. */
   onFinish(): void
+  /** The peer has done more of something than it may, below what it sends: it is to be reset, and nothing is read until then. Default: the wire resets it. */
+  onMisuse?(limit: string, most: number, reason: string): void
   /** The connection is gone, with the platform's error if there was one. Called once. */
   onClose(error: unknown): void
 }

@@ -111,6 +111,15 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.release()
   }
 
+  onMisuse(limit: string, most: number, reason: string): void {
+    const { context, wire } = this
+    if (this.isOver) return wire.reset()
+    context.tick.run(() => {
+      context.limitLog.reached(limit, most, "reset", this.peer.name)
+      this.reset(Outcome.malformed(wire.bytesRead, reason))
+    })
+  }
+
   /** The server stops: what was received is answered, then the connection closes. */
   stop(): void {
     this.endsWith("stop")

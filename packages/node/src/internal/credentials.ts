@@ -12,6 +12,7 @@ import * as tls from "node:tls"
 import type { Pem, TlsOptions } from "../TlsServer.ts"
 import { invalid, messageOf, type Pair, pathOf, readIdentity, subjectOf, untimely } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
+import { NewKeys } from "./newKeys.ts"
 import * as reloads from "./reloads.ts"
 import { reasonOf } from "./tlsFailures.ts"
 import { time } from "./times.ts"
@@ -173,6 +174,7 @@ export class Credentials {
     }
     socket.allowHalfOpen = true
     socket.disableRenegotiation()
+    new NewKeys(socket, below(socket), "client")
     // Here TLS is in the middle of its work: what was written now would be counted late.
     setImmediate(() => settle(Effect.succeed(socket)))
   }
@@ -180,9 +182,9 @@ export class Credentials {
   private readonly onFailed = (error: Error, socket: tls.TLSSocket): void =>
     this.take(socket)?.(Effect.fail(Outcome.refused(reasonOf(error, socket), "Opening")))
 
-  /** Who waits for a socket, which Node keeps as the one below. If it did not, every handshake would time out. */
+  /** Who waits for a socket. */
   private take(socket: tls.TLSSocket): Settle | undefined {
-    const { _parent: parent } = socket as never as { readonly _parent: net.Socket }
+    const parent = below(socket)
     const settle = this.waiting.get(parent)
     this.waiting.delete(parent)
     return settle
@@ -230,6 +232,9 @@ export class Credentials {
     )
   }
 }
+
+/** The one that Node keeps as the one below. If it did not, every handshake would time out. */
+const below = (socket: tls.TLSSocket): net.Socket => (socket as never as { readonly _parent: net.Socket })._parent
 
 const left = Effect.fail(Outcome.refused("TLS: the client left before the handshake was done", "Opening"))
 

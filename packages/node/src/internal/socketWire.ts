@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as net from "node:net"
 import { acknowledged, socketOf, type Unacknowledged } from "./acknowledged.ts"
 import { hold } from "./readStop.ts"
+import { mostKeys, newKeysOf } from "./newKeys.ts"
 import { introduce } from "./peers.ts"
 import { isGone, isStuck, queueOf, reset, takenOf } from "./presence.ts"
 import { resetSocket } from "./resetting.ts"
@@ -99,8 +100,17 @@ export class SocketWire implements Wire.Wire {
     const { socket } = this
     this.listen()
     socket.on("error", this.onError)
+    this.boundKeys()
     if (socket.closed) queueMicrotask(this.onClose)
     else socket.on("close", this.onClose)
+  }
+
+  /** It may have been too many before anybody had it. */
+  private boundKeys(): void {
+    const keys = newKeysOf(this.socket)
+    if (keys === undefined) return
+    keys.onTooMany = this.onTooManyKeys
+    if (keys.isTooMany) queueMicrotask(this.onTooManyKeys)
   }
 
   /**
@@ -211,6 +221,13 @@ export class SocketWire implements Wire.Wire {
   }
 
   private readonly onData = (chunk: Buffer): void => this.receiver?.onData(chunk)
+  private readonly onTooManyKeys = (): void => {
+    const { receiver } = this
+    if (this.gone) return
+    if (receiver?.onMisuse !== undefined) return receiver.onMisuse("newKeys", mostKeys, tooManyKeys)
+    this.failure = new Error(tooManyKeys)
+    this.reset()
+  }
   private readonly onEnd = (): void => {
     // A reset may look like a half-close, see `presence.ts`; no answer can leave then.
     this.probe()
@@ -234,5 +251,7 @@ export class SocketWire implements Wire.Wire {
 
 /** The part of Node's streams that is not documented. */
 type Stateful = net.Socket & { readonly _readableState: object }
+
+const tooManyKeys = `TLS: the peer has taken more than ${mostKeys} new keys, and sent next to nothing with them`
 
 const noop = () => {}
