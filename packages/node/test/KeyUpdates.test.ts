@@ -149,6 +149,24 @@ describe("a flood of new keys", () => {
     }).pipe(Effect.provide(served()))
   )
 
+  it.live("on many connections of a peer takes a turn of the event loop for each", () =>
+    Effect.gen(function* () {
+      const bad = yield* Effect.all(Array.from({ length: 8 }, () => peer()))
+      for (const one of bad) one.raw.write(one.records.updates(1_000))
+      const server = yield* Lines
+      let [most, before] = [0, 0]
+      yield* until(
+        Effect.map(server.counts, ({ Malformed }) => {
+          most = Math.max(most, Malformed - before)
+          before = Malformed
+          return Malformed === 8
+        })
+      )
+      // The test may miss a turn.
+      assert.isAtMost(most, 2)
+    }).pipe(Effect.provide(served()))
+  )
+
   it.live("keeps no server from stopping", () =>
     Effect.gen(function* () {
       const one = yield* Effect.scoped(

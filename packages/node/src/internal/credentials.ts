@@ -35,6 +35,12 @@ interface Material {
 
 type Settle = (result: Effect.Effect<tls.TLSSocket, Outcome.Refused>) => void
 
+/** Who waits for a handshake, and whose it is. */
+interface Waiting {
+  readonly settle: Settle
+  readonly peer: Peer.Peer
+}
+
 /** Reads the credentials of a server, or says what is wrong with them. */
 export const make = (options: TlsOptions): Effect.Effect<Credentials, ServerError> =>
   Effect.gen(function* () {
@@ -71,7 +77,7 @@ export class Credentials {
   private readonly reloadMillis: number
   private readonly server: tls.Server
   private readonly optional: boolean
-  private readonly waiting = new Map<net.Socket, Settle>()
+  private readonly waiting = new Map<net.Socket, Waiting>()
   private material: Material
   /** The files of the last look, which may have been of no use. */
   private seen: string
@@ -132,7 +138,7 @@ export class Credentials {
 
   /** Puts TLS over a connected socket, as its server, within the handshake's time. */
   readonly secure = (socket: net.Socket, peer: Peer.Peer): Effect.Effect<Secured, Outcome.Refused> =>
-    Effect.andThen(this.refresh, this.handshake(socket)).pipe(
+    Effect.andThen(this.refresh, this.handshake(socket, peer)).pipe(
       Effect.map((done) => ({ socket: done, peer: secured(peer, done, true) })),
       Effect.timeoutOrElse({
         duration: this.handshakeMillis,
@@ -140,7 +146,7 @@ export class Credentials {
       })
     )
 
-  private handshake(socket: net.Socket): Effect.Effect<tls.TLSSocket, Outcome.Refused> {
+  private handshake(socket: net.Socket, peer: Peer.Peer): Effect.Effect<tls.TLSSocket, Outcome.Refused> {
     return Effect.callback((resume) => {
       if (socket.destroyed) return resume(left)
       // Node may have more to say about it, which comes next.
@@ -153,7 +159,7 @@ export class Credentials {
         stop()
         resume(result)
       }
-      this.waiting.set(socket, settle)
+      this.waiting.set(socket, { settle, peer })
       socket.on("close", closed)
       // Where it has been read before, TLS does not see its end.
       socket.on("end", closed)
@@ -166,28 +172,29 @@ export class Credentials {
   }
 
   private readonly onSecure = (socket: tls.TLSSocket): void => {
-    const settle = this.take(socket)
-    if (settle === undefined) return void socket.destroy()
+    const waiting = this.take(socket)
+    if (waiting === undefined) return void socket.destroy()
+    const { peer, settle } = waiting
     // Who may leave the certificate out may not show one that is not trusted.
     if (this.optional && !socket.authorized && socket.getPeerX509Certificate() !== undefined) {
       return settle(Effect.fail(Outcome.refused(reasonOf(undefined, socket), "Opening")))
     }
     socket.allowHalfOpen = true
     socket.disableRenegotiation()
-    new NewKeys(socket, below(socket), "client")
+    new NewKeys(socket, below(socket), "client", peer)
     // Here TLS is in the middle of its work: what was written now would be counted late.
     setImmediate(() => settle(Effect.succeed(socket)))
   }
 
   private readonly onFailed = (error: Error, socket: tls.TLSSocket): void =>
-    this.take(socket)?.(Effect.fail(Outcome.refused(reasonOf(error, socket), "Opening")))
+    this.take(socket)?.settle(Effect.fail(Outcome.refused(reasonOf(error, socket), "Opening")))
 
   /** Who waits for a socket. */
-  private take(socket: tls.TLSSocket): Settle | undefined {
+  private take(socket: tls.TLSSocket): Waiting | undefined {
     const parent = below(socket)
-    const settle = this.waiting.get(parent)
+    const waiting = this.waiting.get(parent)
     this.waiting.delete(parent)
-    return settle
+    return waiting
   }
 
   private contextOf(name: string): tls.SecureContext | undefined {

@@ -1,3 +1,5 @@
+import type * as Peer from "@socketserver/core/Peer"
+import * as Remote from "@socketserver/core/Remote"
 import type * as net from "node:net"
 import { performance } from "node:perf_hooks"
 import type * as tls from "node:tls"
@@ -25,12 +27,26 @@ export class NewKeys {
   private lastAt = performance.now()
   private lastRead = 0
 
-  constructor(socket: tls.TLSSocket, raw: net.Socket, from: "client" | "server") {
+  /** Those of the same peer, where it is a client. */
+  private readonly siblings: Set<NewKeys> | undefined
+
+  constructor(socket: tls.TLSSocket, raw: net.Socket, from: "client" | "server", peer: Peer.Peer) {
     this.socket = socket
     this.raw = raw
     this.first = (from === "client" ? "C" : "S").charCodeAt(0)
     all.set(socket, this)
     socket.on("keylog", this.onLine)
+    this.siblings = from === "client" ? this.join(Remote.peerKey(peer)) : undefined
+  }
+
+  private join(peerKey: string): Set<NewKeys> {
+    const siblings = byPeer.get(peerKey) ?? new Set()
+    byPeer.set(peerKey, siblings.add(this))
+    this.socket.once("close", () => {
+      siblings.delete(this)
+      if (siblings.size === 0 && byPeer.get(peerKey) === siblings) byPeer.delete(peerKey)
+    })
+    return siblings
   }
 
   // CLIENT_TRAFFIC_SECRET_N, or SERVER_.
@@ -49,10 +65,34 @@ export class NewKeys {
     this.isTooMany = true
     // What has been read is worked off, 16 KiB at most: TLS is in the middle of it.
     hold(this.raw)
+    this.holdSiblings()
     setImmediate(() => {
       if (this.onTooMany !== undefined) this.onTooMany()
       else resetSocket(this.socket, this.raw)
     })
+  }
+
+  /**
+   * Its peer may have as much on each of its connections, which would all be worked off before anybody else's: they
+   * are read again in the next turn of the event loop.
+   */
+  private holdSiblings(): void {
+    const held: Array<() => void> = []
+    for (const each of this.siblings ?? []) if (each.reads) held.push(each.wait())
+    if (held.length > 0) setImmediate(() => held.forEach((goOn) => goOn()))
+  }
+
+  private get reads(): boolean {
+    const { _handle: handle } = this.socket as { readonly _handle?: { readonly reading?: boolean } | null }
+    return !this.isTooMany && handle?.reading === true
+  }
+
+  private wait(): () => void {
+    const goOn = hold(this.raw)
+    // Whoever has it may not want to read any more.
+    return () => {
+      if (this.reads) goOn()
+    }
   }
 }
 
@@ -60,6 +100,7 @@ export class NewKeys {
 export const newKeysOf = (socket: net.Socket): NewKeys | undefined => all.get(socket)
 
 const all = new WeakMap<net.Socket, NewKeys>()
+const byPeer = new Map<string, Set<NewKeys>>()
 
 const letterN = "N".charCodeAt(0)
 

@@ -94,7 +94,7 @@ const handshake =
       const closed = () => failed(new Error("the server has closed the connection"))
       const secure = () => {
         client.disableRenegotiation()
-        new NewKeys(client, socket, "server")
+        new NewKeys(client, socket, "server", peer)
         // Here TLS is in the middle of its work: what was written now would be counted late.
         setImmediate(() => {
           stop()
