@@ -4,6 +4,7 @@ import * as dgram from "node:dgram"
 import { performance } from "node:perf_hooks"
 import { Duplex } from "node:stream"
 import * as tls from "node:tls"
+import { KeyPeer } from "../../packages/node/test/support/keyPeer.ts"
 import { type Address, after, leave, open, openAll, type OpenOptions, type Opened } from "./clients.ts"
 
 export interface AttackOptions extends OpenOptions {
@@ -221,6 +222,26 @@ export const attacks = {
     while (still(end)) {
       const one = await open(address, { version, millis: 5_000 }).catch(() => undefined)
       one?.socket.destroy()
+    }
+  },
+
+  /** New keys of TLS 1.3, all at once on all connections, and again. Nothing is read. */
+  newKeys: async ({ port }, { count = 40, times = 4_000 }, end, ready) => {
+    for (let isFirst = true; still(end); isFirst = false) {
+      const all: Array<readonly [KeyPeer, Buffer]> = []
+      while (all.length < count && still(end)) {
+        const one = await KeyPeer.connect(port)
+        one.raw.pause()
+        all.push([one, one.records.updates(times)])
+      }
+      if (isFirst) {
+        ready(all.length)
+        // Whoever is beside it has to be there.
+        await after(2_000)
+      }
+      for (const [{ raw }, data] of all) raw.write(data)
+      await after(500)
+      for (const [{ raw }] of all) raw.destroy()
     }
   },
 

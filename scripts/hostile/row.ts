@@ -44,6 +44,15 @@ export const formula = (of: {
 /** How far a growth may be above the formula: it counts by estimates. */
 export const slack = 1.25
 
+/** What one beside may see at most. */
+export interface Bounds {
+  readonly median?: number
+  readonly p99?: number
+  /** For who holds others up seldom, and long. */
+  readonly max?: number
+  readonly lost?: number
+}
+
 /** Collects what is outside of its bounds. */
 export class Judge {
   readonly misses: Array<string> = []
@@ -58,8 +67,8 @@ export class Judge {
   }
 
   /** It was served all the time, and soon. */
-  served(seen: Seen, bounds: { readonly median?: number; readonly p99?: number; readonly lost?: number } = {}): void {
-    const { lost = 0, median = 15, p99 = 75 } = bounds
+  served(seen: Seen, bounds: Bounds = {}): void {
+    const { lost = 0, max = Infinity, median = 15, p99 = 75 } = bounds
     const bad = Object.entries(seen.bad)
     const count = bad.reduce((sum, [, count]) => sum + count, 0)
     this.expect(count <= lost, `not answered: ${bad.map(([why, count]) => `${count} × ${why}`).join(", ")}`)
@@ -67,6 +76,7 @@ export class Judge {
     if (seen.asked === 0) return
     this.most("median", seen.median, median, "ms")
     this.most("p99", seen.p99, p99, "ms")
+    this.most("the longest wait", seen.max, max, "ms")
   }
 
   memory(grown: number, bound: number): void {

@@ -2,7 +2,7 @@
 import type { AttackName, AttackOptions } from "../attacks.ts"
 import { after } from "../clients.ts"
 import { attack, behave, inContainer, type Kind, start, type StartOptions, warm } from "../programs.ts"
-import { type Attempt, formula, Judge, type Row } from "../row.ts"
+import { type Attempt, type Bounds, formula, Judge, type Row } from "../row.ts"
 import type { Seen } from "../victim.ts"
 
 export interface Adversary {
@@ -11,7 +11,7 @@ export interface Adversary {
   readonly options?: AttackOptions
   readonly kinds?: ReadonlyArray<Kind>
   /** What the one beside may see at most: what the system itself delays is none of the server's. */
-  readonly bounds?: { readonly median?: number; readonly p99?: number; readonly lost?: number }
+  readonly bounds?: Bounds
   readonly start?: StartOptions
   readonly maxMemory?: number
   /** How much all of the program may take, in MiB. */
@@ -42,6 +42,13 @@ const adversaries: ReadonlyArray<Adversary> = [
   { name: "garbage (300/s)", attack: "garbage", options: { rate: 300 }, kinds: ["tls"] },
   { name: "handshakes of TLS 1.3", attack: "handshakes", options: { version: "TLSv1.3" }, kinds: ["tls"] },
   { name: "handshakes of TLS 1.2", attack: "handshakes", options: { version: "TLSv1.2" }, kinds: ["tls"] },
+  {
+    name: "new keys without end (40)",
+    attack: "newKeys",
+    options: { count: 40 },
+    kinds: ["tls"],
+    bounds: { p99: 250, max: 500 }
+  },
   { name: "greetings of TLS (2000/s)", attack: "greetings", options: { rate: 2_000 }, kinds: ["tls"], bounds: crowded },
   {
     name: "datagrams (5000/s from 200 ports)",
