@@ -73,6 +73,30 @@ describe("handlers that wait for a peer", () => {
       }).pipe(Effect.provide(silent))
   )
 
+  it.effect("keep nobody out: those that have most of them give way to who comes anew", () =>
+    Effect.gen(function* () {
+      const waits: LineHandler = ({ body }) =>
+        body === "hello"
+          ? Effect.succeed(Response.make(body))
+          : Effect.as(Request.awaitPeer(Effect.never), Response.make(body))
+      const { connect, held, server } = yield* served(waits, Policy.fiber())
+      const [many, few, alone] = [connect(), connect(), connect()]
+      for (let i = 0; i < 120; i++) many.data(`${i}\n`)
+      for (let i = 0; i < 100; i++) few.data(`${i}\n`)
+      alone.data("1\n")
+      yield* turns
+      assert.isAtLeast(held(), 0.9 * mib)
+      assert.strictEqual((yield* server.connections).length, 3)
+      const newcomer = connect()
+      newcomer.data("hello\n")
+      yield* turns
+      assert.include(newcomer.asked(), "write hello")
+      assert.include(many.asked(), "reset")
+      for (const { asked } of [few, alone].map((peer) => ({ asked: peer.asked() }))) assert.notInclude(asked, "reset")
+      assert.strictEqual((yield* server.counts).Refused, 0)
+    }).pipe(Effect.provide(silent))
+  )
+
   it.effect("count as much as they say", () =>
     Effect.gen(function* () {
       const latch = yield* Latch.make()

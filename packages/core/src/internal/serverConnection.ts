@@ -54,6 +54,7 @@ export abstract class ServerConnection<In, Out>
   declare private aside: number | undefined
   // Only where handlers wait for a peer.
   declare private waitingCost: number | undefined
+  declare private awaitedCost: number | undefined
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(wire, new Outbox(wire, context.side, context.tick, context), id, context.date())
@@ -143,6 +144,12 @@ export abstract class ServerConnection<In, Out>
     this.add(bytes)
   }
 
+  /** The same of its own peer, which is to say something. */
+  awaits(bytes: number): void {
+    this.awaitedCost = (this.awaitedCost ?? 0) + bytes
+    this.waits(bytes)
+  }
+
   private add(bytes: number): void {
     // One that has ended counts no more. It still says what was not let go of.
     if (this.charged < 0) return
@@ -159,11 +166,19 @@ export abstract class ServerConnection<In, Out>
   }
 
   get isStuck(): boolean {
-    return this.outbox.blocked
+    return this.outbox.blocked || this.awaitsMost
   }
 
   get stuckSince(): number | undefined {
-    return this.outbox.blocked ? this.activity.unsentSince : undefined
+    if (this.outbox.blocked) return this.activity.unsentSince
+    // Of these it is known at once.
+    return this.awaitsMost ? -Infinity : undefined
+  }
+
+  /** Whether most of what it holds is held by handlers that wait for what its peer says. */
+  private get awaitsMost(): boolean {
+    const { awaitedCost } = this
+    return awaitedCost !== undefined && awaitedCost > 0 && awaitedCost * 2 >= this.charged
   }
 
   goOn(): void {}
