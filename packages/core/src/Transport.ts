@@ -228,7 +228,7 @@ export interface Opening {
   readonly begun?: (() => boolean) | undefined
   /**
    * How many bytes of the peer `introduce` and `secure` have taken in, without what still waits for them. One that
-   * has sent none for its step in a second gives its turn to others that wait (`maxOpening`), is held, and goes on when
+   * has sent no more in a second gives its turn to others that wait (`maxOpening`), is held, and goes on when
    * it is its turn again. Needs `hold`. Default: it is not known, and it keeps its turn.
    */
   readonly taken?: (() => number) | undefined

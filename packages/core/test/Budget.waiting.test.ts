@@ -39,6 +39,18 @@ const served = (handler: LineHandler, policy: Policy.Policy, options?: Transport
     return { server, connect, held: () => budget.total }
   })
 
+/** Ten peers, each of which asks for a hundred things, which takes four times as much as there may be. */
+const tenAskFor100 = ({ connect, held }: { readonly connect: () => Scripted; readonly held: () => number }) =>
+  Effect.gen(function* () {
+    const peers = Array.from({ length: 10 }, connect)
+    for (const [p, peer] of peers.entries()) {
+      for (let i = 0; i < 100; i++) peer.data(`${p} ${i}\n`)
+      yield* turns
+      assert.isAtMost(held(), 1.5 * mib)
+    }
+    for (let i = 0; i < 20; i++) yield* turns
+  })
+
 const policies = [Policy.fiber(), Policy.fiber({ max: 4 }), Policy.keyed()]
 
 describe("handlers that wait for a peer", () => {
@@ -52,13 +64,7 @@ describe("handlers that wait for a peer", () => {
         const latch = yield* Latch.make()
         const waits: LineHandler = ({ body }) => Effect.as(Request.awaitPeer(latch.await), Response.make(body))
         const { connect, held, server } = yield* served(waits, policy)
-        const peers = Array.from({ length: 10 }, connect)
-        for (const [p, peer] of peers.entries()) {
-          for (let i = 0; i < 100; i++) peer.data(`${p} ${i}\n`)
-          yield* turns
-          assert.isAtMost(held(), 1.5 * mib)
-        }
-        for (let i = 0; i < 20; i++) yield* turns
+        yield* tenAskFor100({ connect, held })
         assert.isAtMost(held(), mib)
         const open = yield* server.connections
         // A megabyte is 256 of them.
@@ -129,13 +135,7 @@ describe("handlers that wait for a peer", () => {
         subscriber.data("subscribe\n")
         yield* turns
         subscriber.accepts = false
-        const peers = Array.from({ length: 10 }, connect)
-        for (const [p, peer] of peers.entries()) {
-          for (let i = 0; i < 100; i++) peer.data(`${p} ${i}\n`)
-          yield* turns
-          assert.isAtMost(held(), 1.5 * mib)
-        }
-        for (let i = 0; i < 20; i++) yield* turns
+        yield* tenAskFor100({ connect, held })
         const open = yield* server.connections
         assert.isAtLeast(open.length, 9)
         if (policy.name !== "fiber:4") assert.isTrue(open.every(({ id }) => id !== reader?.id))

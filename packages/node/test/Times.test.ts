@@ -85,16 +85,15 @@ const takers: ReadonlyArray<{ readonly what: string; readonly option: string; re
 
 const refused = ["-1s", -1, "soon" as never, NaN] as const
 
-describe.each(takers)("$what", ({ option, take }) => {
+describe.each(takers)("$what", ({ option, take, what }) => {
   it.effect(`refuses a ${option} that is none`, () =>
     Effect.gen(function* () {
       for (const time of [...refused, ...(option === "reloadAfter" ? [] : [0, "0s" as const])]) {
         const { message } = yield* Effect.flip(Effect.scoped(take(time)))
-        assert.match(
-          message,
-          new RegExp(`^Invalid option ${option}( of Lines)?: it must be a (positive )?time`),
-          String(time)
-        )
+        // A client has no name.
+        const whose = what.includes("listener") ? ` of ${Lines.key}` : ""
+        const said = new RegExp(`^Invalid option ${option}${whose}: it must be a (positive )?time`)
+        assert.match(message, said, String(time))
       }
     })
   )

@@ -25,7 +25,7 @@ export class Silent implements Timed {
   queuedAt = never
   private readonly context: Pick<ServerContext<never, never>, "afterTick" | "deadlines" | "now">
   private readonly slots: Slots
-  /** Each, and since when it has its slot, the longest first. */
+  /** Each, and since when it has its slot, or has been silent there. */
   private readonly all = new Map<Slot, Listened & { readonly since: number }>()
 
   constructor(context: Silent["context"], slots: Slots) {

@@ -29,8 +29,8 @@ export class Slots {
   private readonly context: { readonly limits: Pick<Limits, "maxOpening" | "maxOpeningPerPeer"> }
   private total = 0
   private readonly taken = new Map<string, number>()
-  private readonly first = new Rounds()
-  private readonly second = new Rounds()
+  private readonly first = new Waiting()
+  private readonly second = new Waiting()
 
   constructor(context: Slots["context"]) {
     this.context = context
@@ -127,8 +127,8 @@ export class Slots {
   }
 }
 
-/** Slots that wait, peer by peer. */
-class Rounds {
+/** Slots that wait, peer by peer. Unlike those of `Rounds` peers may be passed over, and slots leave that have had no turn. */
+class Waiting {
   /** Peers in the order of their turns. */
   private readonly waiting = new Map<string, Array<Slot>>()
 

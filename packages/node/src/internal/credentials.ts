@@ -12,7 +12,7 @@ import * as tls from "node:tls"
 import type { Pem, TlsOptions } from "../TlsServer.ts"
 import { invalid, messageOf, type Pair, pathOf, readIdentity, subjectOf, untimely } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
-import { NewKeys } from "./newKeys.ts"
+import { boundKeys } from "./newKeys.ts"
 import * as reloads from "./reloads.ts"
 import { reasonOf } from "./tlsFailures.ts"
 import { time } from "./times.ts"
@@ -181,7 +181,7 @@ export class Credentials {
     }
     socket.allowHalfOpen = true
     socket.disableRenegotiation()
-    new NewKeys(socket, below(socket), "client", peer)
+    boundKeys(socket, below(socket), "client", peer)
     // Here TLS is in the middle of its work: what was written now would be counted late.
     setImmediate(() => settle(Effect.succeed(socket)))
   }

@@ -15,7 +15,7 @@ import { resetSocket } from "./resetting.ts"
  * the line for a log of keys, which comes in the middle of a read. The line itself is
  * kept nowhere.
  */
-export class NewKeys {
+class NewKeys {
   /** Called once there were too many, in a turn of its own. Nothing more is read by then. */
   onTooMany: (() => void) | undefined = undefined
   isTooMany = false
@@ -63,7 +63,7 @@ export class NewKeys {
 
   private stop(): void {
     this.isTooMany = true
-    // What has been read is worked off, 16 KiB at most: TLS is in the middle of it.
+    // What has been read is worked off, 64 KiB at most: TLS is in the middle of it.
     hold(this.raw)
     this.holdSiblings()
     setImmediate(() => {
@@ -95,6 +95,10 @@ export class NewKeys {
     }
   }
 }
+
+/** Bounds them from now on, for as long as the socket is there. `from` is whether the peer is a client. */
+export const boundKeys = (socket: tls.TLSSocket, raw: net.Socket, from: "client" | "server", peer: Peer.Peer): void =>
+  void new NewKeys(socket, raw, from, peer)
 
 /** Those of a socket; none where it is not encrypted. */
 export const newKeysOf = (socket: net.Socket): NewKeys | undefined => all.get(socket)

@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import * as net from "node:net"
 import * as tls from "node:tls"
 import type { TlsTrustOptions } from "../NodeClient.ts"
-import { NewKeys } from "./newKeys.ts"
+import { boundKeys } from "./newKeys.ts"
 import { invalid, messageOf, readIdentity } from "./pem.ts"
 import type { Secured } from "./socketWire.ts"
 import { check } from "./tlsOptions.ts"
@@ -94,7 +94,7 @@ const handshake =
       const closed = () => failed(new Error("the server has closed the connection"))
       const secure = () => {
         client.disableRenegotiation()
-        new NewKeys(client, socket, "server", peer)
+        boundKeys(client, socket, "server", peer)
         // Here TLS is in the middle of its work: what was written now would be counted late.
         setImmediate(() => {
           stop()
