@@ -105,6 +105,13 @@ export const attacks = {
     await hold(end)
   },
 
+  /** None at all: many that connect at once, and say nothing yet. */
+  arrives: async (address, { count = 400, ...options }, end, ready) => {
+    const all = await Promise.allSettled(Array.from({ length: count }, () => open(address, options)))
+    ready(all.filter(({ status }) => status === "fulfilled").length)
+    await hold(end)
+  },
+
   /** Says something so many times, and reads nothing of the answers. */
   asks: async (address, { count = 8, text = "stream\n", times = 128, ...options }, end, ready) => {
     const all = await openAll(address, count, options)

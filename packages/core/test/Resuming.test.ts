@@ -25,7 +25,7 @@ const make = (turnRequests = 4_096) => {
   let now = 0
   const done: Array<string> = []
   const tick = new Tick(new Scheduler.MixedScheduler())
-  const resuming = new Resuming({ tick, now: () => now, limits: { turnMillis: 5, turnRequests } as never })
+  const resuming = new Resuming({ tick, now: () => now, limits: { turnMillis: 5, turnRequests } as never, accepted: 0 })
   const owners = new Map<string, Resumings.Owner>()
   const fibers = new Map<string, object>()
   const dispatcherOf = (name: string) => {

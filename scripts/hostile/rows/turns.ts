@@ -10,13 +10,15 @@ interface Flood extends AttackOptions {
   /** Microseconds for each request, of both. */
   readonly work: number
   readonly policy?: string
+  /** How many others connect at once, just before somebody does. */
+  readonly newcomers?: number
 }
 const seconds = 4
 
 const besideFlood = async (
   program: "target" | "byHand",
   how: string,
-  { name, policy = "fiber", work, ...options }: Flood
+  { name, newcomers = 0, policy = "fiber", work, ...options }: Flood
 ) => {
   const server = await start({ program, env: { HOW: how, WORK: work, POLICY: policy } })
   try {
@@ -24,10 +26,13 @@ const besideFlood = async (
     const before = server.memory().now
     server.forgetPeak()
     const attacking = await attack(server.endpoint, name, seconds + 40, options)
+    const arriving =
+      newcomers > 0 && (await attack(server.endpoint, "arrives", seconds + 40, { count: newcomers, from: "127.0.0.3" }))
     const beside = await behave(server.endpoint, { seconds, fresh: false, millis: 30_000 })
     const peak = server.memory().peak - before
     const stopped = program === "target" ? await server.stop() : undefined
     await attacking.end()
+    if (arriving) await arriving.end()
     return { base, beside, peak, stopped }
   } finally {
     await server.kill()
@@ -39,11 +44,16 @@ const run = async (name: string, how: string, flood: Flood): Promise<Row> => {
   const hand = await besideFlood("byHand", how, flood)
   await after(200)
   const ours = await besideFlood("target", how, flood)
-  const bound = formula({ connections: flood.count + 1 })
+  const { count, newcomers = 0 } = flood
+  const bound = formula({ connections: count + newcomers + 1 })
   judge.served(ours.beside)
   // By hand it may be that nobody else is answered at all.
   const byHand = hand.beside.asked === 0 ? Infinity : hand.beside.median
+  const byHandFirst = hand.beside.asked === 0 ? Infinity : hand.beside.max
   judge.most("median", ours.beside.median, 1.5 * byHand, "ms (1.5 × by hand)")
+  // The system hands over one in a turn of the event loop.
+  if (newcomers > 0)
+    judge.most("first", ours.beside.max, Math.min(2.5 * newcomers, byHandFirst), "ms (2.5 for each before)")
   judge.memory(ours.peak, bound)
   judge.stopped(ours.stopped!)
   return {
@@ -73,6 +83,13 @@ export const turns: ReadonlyArray<Attempt> = [
     attempt("never reads (50) beside one by hand", { name: "neverReads", count: 50, work: 10 }),
     // All of them take 100 ms, and are one peer.
     attempt("1,000 of one peer", { name: "asksOneByOne", count: 1_000, from: "127.0.0.2", work: 100 }),
+    attempt("400 at once beside 1,000 of one peer", {
+      name: "asksOneByOne",
+      count: 1_000,
+      from: "127.0.0.2",
+      work: 100,
+      newcomers: 400
+    }),
     attempt("1,000 of one peer, one key", {
       name: "asksOneByOne",
       count: 1_000,

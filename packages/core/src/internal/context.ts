@@ -90,6 +90,8 @@ export class ServerContext<In, Out> {
   readonly stopClock: Clock.Clock
   /** Whether its connections are sessions: whoever has one is not replaced by somebody else. */
   hasSessions = false
+  /** Connections that the system has handed over since the start, let in or not. */
+  accepted = 0
   /** Connections that were let in, and then had to make room for others. */
   displaced = 0
   /** Requests whose handlers have begun. */

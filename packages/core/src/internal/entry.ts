@@ -64,6 +64,7 @@ export class Entry<In, Out> {
   /** A peer has connected. */
   accept(wire: Wire.Wire, scarcity?: Transport.Scarcity): void {
     this.arrivals++
+    this.context.accepted++
     const { listener, peer } = wire
     const opening: Entrance = { listener, scarcity, destroy: () => wire.destroy(), speak: () => wire }
     const over = this.capacity.ofPeer(peer, 0, "connections")
@@ -86,6 +87,7 @@ export class Entry<In, Out> {
   /** A peer has connected, and something comes before its first byte is the protocol's. It counts as a connection. */
   open(opening: Transport.Opening): void {
     this.arrivals++
+    this.context.accepted++
     const { allow, begun, handshakeMillis, headerMillis, hold, introduce, listener, peer, scarcity, secure, taken } =
       opening
     // Without a handshake its wire is there at once.

@@ -54,7 +54,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   constructor(context: ServerContext<In, Out>) {
     this.context = context
     this.ring = new Ring(context.limits.turnShare)
-    this.turn = new Turn(() => context.now())
+    this.turn = new Turn(context)
   }
 
   /**
@@ -113,9 +113,8 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   }
 
   private begin(): void {
-    const { turnMillis, turnRequests } = this.context.limits
     this.inTurn = true
-    this.turn.begin(turnRequests, turnMillis)
+    this.turn.begin(1)
   }
 
   /** The next request whose turn it is. */

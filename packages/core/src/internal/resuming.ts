@@ -1,11 +1,10 @@
 import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
 import { Deque } from "./deque.ts"
-import type { Limits } from "./limits.ts"
 import { Passing } from "./passing.ts"
 import { Rounds } from "./rounds.ts"
 import type { Flushable, Tick } from "./tick.ts"
-import { Turn } from "./turn.ts"
+import { Turn, type TurnContext } from "./turn.ts"
 
 /** Whose handlers they are: a connection. */
 export interface Owner {
@@ -40,7 +39,7 @@ export interface Gathered extends Flushable {
  * few turns for those that follow: a write costs as much as several of them.
  */
 export class Resuming implements Scheduler.Scheduler {
-  private readonly context: { readonly now: () => number; readonly limits: Limits; readonly tick: Tick }
+  private readonly context: TurnContext & { readonly tick: Tick }
   private readonly base: Scheduler.Scheduler
   private readonly turn: Turn
   /** Whose handler runs now, or has run last: what it starts is its connection's. */
@@ -67,7 +66,7 @@ export class Resuming implements Scheduler.Scheduler {
   constructor(context: Resuming["context"]) {
     this.context = context
     this.base = context.tick.base
-    this.turn = new Turn(() => context.now())
+    this.turn = new Turn(context)
   }
 
   get executionMode(): "sync" | "async" {
@@ -172,16 +171,16 @@ export class Resuming implements Scheduler.Scheduler {
 
   private goOn(): void {
     const { older, turn } = this
-    const { turnMillis, turnRequests } = this.context.limits
-    turn.begin(turnRequests, turnMillis / 2)
-    const half = turn.beganAt + turnMillis / 4
+    turn.begin(0.5)
+    const half = turn.beganAt + turn.millis / 2
+    const most = turn.left
     if (this.isBehind) this.join()
     const newcomers = this.isBehind ? this.waiting : this.fresh
     // Those that are added from now on wait for the next turn.
     let anew = newcomers.size
     do {
       // Who had more is not kept waiting for ever by those who come anew.
-      if (anew > 0 && (older.size === 0 || (turn.spentAt < half && turn.left > turnRequests / 2))) {
+      if (anew > 0 && (older.size === 0 || (turn.spentAt < half && turn.left > most / 2))) {
         anew--
         this.visit(newcomers.shift(), few)
       } else if (older.size > 0) this.visit(older.shift(), many)

@@ -1,4 +1,19 @@
-/** What may be done in a turn of the event loop: so many pieces of work, and so much time. */
+import type { Limits } from "./limits.ts"
+
+/** What a turn depends on. */
+export interface TurnContext {
+  readonly now: () => number
+  readonly limits: Limits
+  /** Connections that the system has handed over. */
+  readonly accepted: number
+}
+
+/**
+ * What may be done in a turn of the event loop: so many pieces of work, and so much time.
+ *
+ * The system hands over one connection in a turn (https://github.com/libuv/libuv/pull/3696). So
+ * where one has come others may wait behind it, for a turn each, and the next turn is brief.
+ */
 export class Turn {
   /** How many may still be done. */
   left = 0
@@ -6,8 +21,12 @@ export class Turn {
   beganAt = 0
   /** When something was last done, as far as it was seen. */
   spentAt = 0
-  private readonly now: () => number
+  /** How long it may take, in milliseconds. */
+  millis = 0
+  private readonly context: TurnContext
   private until = 0
+  /** How many connections the system had handed over when it began. */
+  private accepted = 0
   /** Of how many pieces the clock is looked at, how many are left until then, and when that was last. */
   private stride = 1
   private unlooked = 0
@@ -15,15 +34,20 @@ export class Turn {
   /** What counts as quick, in milliseconds for all that lies between two looks. */
   private quick = 0
 
-  constructor(now: () => number) {
-    this.now = now
+  constructor(context: TurnContext) {
+    this.context = context
   }
 
-  begin(most: number, millis: number): void {
-    this.left = most
-    this.beganAt = this.lookedAt = this.now()
-    this.until = this.beganAt + millis
-    this.quick = millis / 50
+  /** Begins one that has all of the time, or half of it. */
+  begin(part: 1 | 0.5): void {
+    const { accepted, limits } = this.context
+    const whole = limits.turnMillis * part
+    this.millis = accepted === this.accepted ? whole : whole / 10
+    this.accepted = accepted
+    this.left = limits.turnRequests
+    this.beganAt = this.lookedAt = this.context.now()
+    this.until = this.beganAt + this.millis
+    this.quick = whole / 50
     this.stride = this.unlooked = 1
   }
 
@@ -41,7 +65,7 @@ export class Turn {
 
   /** Looks at the clock. As long as the pieces are quick, that costs too much for each. */
   private look(): void {
-    const now = this.now()
+    const now = this.context.now()
     if (now >= this.until) this.left = 0
     const isQuick = now - this.lookedAt < this.quick
     this.stride = this.unlooked = isQuick ? Math.min(mostUnlooked, this.stride * 2) : 1
