@@ -126,4 +126,6 @@ export interface Datagram {
   readonly listener: Endpoint.Endpoint
   /** Sends a datagram to its sender. `sent` is called once, also before `reply` returns: without an argument when the system has taken it, with the reason when it cannot be sent. */
   readonly reply: (data: Uint8Array, sent: (failure?: Outcome.Undelivered) => void) => void
+  /** Whether it was held back, and cannot be any longer, since the server stops: it is taken as far as there is memory, however many there are. */
+  readonly isLast?: boolean
 }

@@ -121,6 +121,12 @@ export const listen =
       if (copy !== undefined && !activated().some((handed) => handed.fd === fd)) return yield* Effect.fail(noCopys(fd))
       // Taking a descriptor that is Node's own, an epoll instance say, would end the process.
       if (!descriptors.isSocket(fd)) return yield* Effect.fail(noSocket(fd, new Error(`descriptor ${fd} is no socket`)))
+      // libuv ends the process where a descriptor is watched twice.
+      if (taken.has(fd)) return yield* Effect.fail(isTaken(fd))
+      yield* Effect.acquireRelease(
+        Effect.sync(() => taken.add(fd)),
+        () => Effect.sync(() => taken.delete(fd))
+      )
       const securing =
         tls === undefined
           ? undefined
@@ -185,6 +191,19 @@ const admitting = (sink: Transport.Sink, allows: (peer: Peer.Peer) => boolean): 
 
 const noSocket = (fd: number, cause: unknown): ServerError =>
   new ServerError({ reason: new BindFailed({ endpoint: String(Endpoint.fd(fd)), kind: "InvalidDescriptor", cause }) })
+
+/** Those that servers of this program have. */
+const taken = new Set<number>()
+
+const isTaken = (fd: number): ServerError =>
+  new ServerError({
+    reason: new BindFailed({
+      endpoint: String(Endpoint.fd(fd)),
+      kind: "AddressInUse",
+      cause: new Error(`descriptor ${fd} is taken`),
+      problem: `another server of this program has descriptor ${fd}; hand over one for each (with a prefix, each server has its own variables)`
+    })
+  })
 
 /** A copy of a program that was not handed a socket: under its number there is another descriptor, or none. */
 const noCopys = (fd: number): ServerError =>

@@ -136,6 +136,18 @@ describe.skipIf(missing("python3"))("a copy that hangs", () => {
     })
   )
 
+  it.live("at a stop is ended by the drain timeout that holds then, whatever it was at the start", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ PREFORK: "2", DRAIN_TIMEOUT: "1h" })
+      const client = yield* python(port, `s = connect(); s.sendall(b"drain soon\\nloop later\\n"); line(s); rest(s)`)
+      yield* server.prints(/handling loop later/)
+      yield* server.signal("SIGTERM")
+      yield* server.complains(/was ended by SIGKILL \(its event loop did not turn when its drain timeout was over\)/)
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* client.end
+    })
+  )
+
   it.live("is left alone with HANG_TIMEOUT=off", () =>
     Effect.gen(function* () {
       const { port, server } = yield* odd({ PREFORK: "2", HANG_TIMEOUT: "off" })

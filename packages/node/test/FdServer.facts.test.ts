@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import * as Protocol from "@socketserver/core/Protocol"
+import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import type { BindFailed } from "@socketserver/core/ServerError"
 import * as FdServer from "@socketserver/node/FdServer"
@@ -8,6 +9,10 @@ import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { inet, unix } from "./support/descriptors.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -58,6 +63,42 @@ describe("a descriptor that is given twice", () => {
         assert.strictEqual(message, "Cannot bind fd://3?allow=::1: descriptor 3 is given twice; name it once")
     )
   )
+})
+
+describe("a descriptor that another server of the program has", () => {
+  const directory = fs.mkdtempSync(join(tmpdir(), "twice-"))
+  afterAll(() => fs.rmSync(directory, { recursive: true }))
+  const makers = {
+    tcp: () => inet("stream"),
+    udp: () => inet("datagrams"),
+    unix: () => unix("stream", join(directory, "stream")),
+    unixgram: () => unix("datagrams", join(directory, "datagrams"))
+  }
+  for (const [kind, make] of Object.entries(makers)) {
+    it.live(`is refused, and served by that one: ${kind}`, () =>
+      Effect.gen(function* () {
+        const fd = make()
+        yield* Effect.gen(function* () {
+          const { kind, message } = yield* failure(fd)
+          assert.strictEqual(kind, "AddressInUse")
+          assert.include(message, `Cannot bind fd://${fd}: `)
+          assert.include(message, "of this program has descriptor")
+          const client = yield* Lines.client
+          assert.strictEqual(yield* client.send("hello"), "hello")
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            Layer.provideMerge(
+              Lines.serve(({ body }) => Effect.succeed(Response.make(body))),
+              FdServer.layer(Lines, { fd })
+            )
+          )
+        )
+        // It is closed with that one.
+        assert.strictEqual((yield* failure(fd)).kind, "InvalidDescriptor")
+      })
+    )
+  }
 })
 
 describe("a name", () => {

@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { startOf } from "./support/bundles.ts"
 import { commandOf, eventually, mark } from "./support/marked.ts"
-import { example, listening, missing, node, printed, python, serving } from "./support/programs.ts"
+import { example, listening, missing, node, printed, python, serving, start } from "./support/programs.ts"
 
 const noPython = missing("python3")
 
@@ -274,6 +275,21 @@ for i in range(20):
       assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
       assert.match(server.stderr, says)
       assert.strictEqual(server.stdout, "")
+    })
+  )
+
+  it.live("ends with one line where the system does not start a copy", () =>
+    Effect.gen(function* () {
+      // Of 200 sockets that are said to have been handed over none is there.
+      const handed = 'LISTEN_FDS=200 LISTEN_PID=$$ exec "$0" "$1"'
+      const server = yield* start("sh", ["-c", handed, process.execPath, startOf("examples/whoami/main.ts")], {
+        PREFORK: "2"
+      })
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.match(
+        server.stderr,
+        /^copy without a process exited with no status \(it cannot be started: spawn EBADF\)\n$/
+      )
     })
   )
 })

@@ -30,6 +30,7 @@ import { bindFailed } from "../src/internal/netServer.ts"
 import { UnixDatagram } from "../src/internal/unixDatagram.ts"
 import { inherit } from "../src/internal/unixgramServer.ts"
 import * as unixPath from "../src/internal/unixPath.ts"
+import { duplicate } from "./support/descriptors.ts"
 
 const elsewhere = process.platform !== "linux"
 if (elsewhere) console.log("skipped: these sockets are there on Linux only")
@@ -511,7 +512,7 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
     })
   )
 
-  it.live("refuses at a stop what it has no room for, and reads nothing that comes later", () =>
+  it.live("answers at a stop what it has held back, and reads nothing that comes later", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "s")
       const gates: Record<string, Latch.Latch> = { first: Latch.makeUnsafe(), second: Latch.makeUnsafe() }
@@ -533,10 +534,63 @@ describe.skipIf(elsewhere)("a Unix datagram server", () => {
         yield* Effect.repeat(turn, { times: 5 })
         yield* gates["second"]!.open
         const { completed, counts } = yield* Fiber.join(stopping)
-        assert.deepStrictEqual([completed, counts.Refused], [2, 2])
+        assert.deepStrictEqual([completed, counts.Refused], [4, 0])
       }).pipe(Effect.scoped, Effect.provide(served(path, { maxConnections: 2 }, handler)))
     })
   )
+
+  it.live("answers at a stop what it has held back since accepting was suspended", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "s")
+      yield* Effect.gen(function* () {
+        const client = yield* connected(path, "auto")
+        const { control, counts, shutdown } = yield* Lines
+        yield* control.suspend
+        for (const line of ["held 1", "held 2"]) assert.isUndefined(client.send(text(line)))
+        yield* Effect.repeat(turn, { times: 5 })
+        assert.strictEqual((yield* counts).Completed, 0)
+        const report = yield* shutdown
+        assert.deepStrictEqual([report.completed, report.counts.Refused], [2, 0])
+      }).pipe(Effect.scoped, Effect.provide(served(path)))
+    })
+  )
+
+  for (const when of ["full", "idle"]) {
+    it.live(`leaves at a stop what waits in a socket that it has inherited, for whoever has that next (${when})`, () =>
+      Effect.gen(function* () {
+        const system = yield* libc.load
+        const name = `\0inherited-${when}-${process.pid}`
+        const fd = system.socket(1, 2, 0)
+        const address = Buffer.concat([Buffer.from([1, 0]), text(name)])
+        assert.strictEqual(system.bind(fd, address, address.length), 0)
+        const keeper = duplicate(fd)
+        const gate = Latch.makeUnsafe()
+        const handler: Handler.Handler<string, string> = (request) => Effect.andThen(gate.await, echo(request))
+        yield* Effect.gen(function* () {
+          const client = yield* connected(`@${name.slice(1)}`, "auto")
+          const server = yield* Lines
+          if (when === "full") {
+            assert.isUndefined(client.send(text("first")))
+            yield* until(Effect.map(server.connections, (all) => all.length === 1))
+          }
+          for (const line of ["held 1", "held 2"]) assert.isUndefined(client.send(text(line)))
+          const stopping = yield* Effect.forkChild(server.shutdown, { startImmediately: true })
+          yield* gate.open
+          const { completed, counts } = yield* Fiber.join(stopping)
+          assert.deepStrictEqual([completed, counts.Refused], [when === "full" ? 1 : 0, 0])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Layer.provideMerge(Lines.serve(handler), FdServer.layer(Lines, { fd, maxConnections: 1 })))
+        )
+        const next = Result.getOrThrow(UnixDatagram.adopt(system, keeper, 64))
+        const got: Array<string> = []
+        next.start({ onMessage: (data) => got.push(Buffer.from(data).toString()), onError: () => {} })
+        next.readAll()
+        next.close()
+        assert.deepStrictEqual(got, ["held 1", "held 2"])
+      })
+    )
+  }
 
   it.live("may be one of several listeners, or inherit a socket, whose path it leaves alone", () =>
     Effect.gen(function* () {

@@ -353,6 +353,32 @@ describe("a stop", () => {
     assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
   })
 
+  it.each([
+    ["longer", 8_000],
+    ["shorter", 1_000]
+  ])("gives a copy the time that it says as it begins to stop: %s than when it has started", (_, millis) => {
+    const copies = new ScriptedCopies(1)
+    copies.last.ready(3_000)
+    copies.supervisor.stop(143)
+    copies.last.say({ drainMillis: millis })
+    copies.tick.advance(millis + 2_999)
+    assert.deepStrictEqual(copies.last.told, ["stop"])
+    copies.tick.advance(1)
+    assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
+  })
+
+  it("gives a copy whose loop does not turn the time that it has said, too", () => {
+    const copies = new ScriptedCopies(1)
+    copies.last.ready(3_000)
+    copies.supervisor.stop(143)
+    copies.last.say({ drainMillis: 8_000 })
+    copies.last.lives = false
+    copies.tick.advance(8_000)
+    assert.deepStrictEqual(copies.last.told, ["stop"])
+    copies.tick.advance(250)
+    assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
+  })
+
   it("ends at once when it is asked for a second time", () => {
     const copies = ScriptedCopies.serving(2)
     copies.supervisor.stop(143)

@@ -238,7 +238,8 @@ export class Entry<In, Out> {
     const over = this.capacity.ofPeer(peer, 0, "datagrams")
     if (over !== undefined) return refuse(over)
     const verified = this.verify(peer, listener, 0)
-    if (this.isFull) return refuse(this.capacity.fullness("datagrams"))
+    const isFull = datagram.isLast === true ? this.context.budget.isTight : this.isFull
+    if (isFull) return refuse(this.capacity.fullness("datagrams"))
     if (verified === Exit.void) return this.admitting.datagram(datagram)
     const arrival = new Arrival(peer, this.context.now())
     this.openings.begin(

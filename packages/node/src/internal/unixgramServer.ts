@@ -28,7 +28,7 @@ export const inherit =
       )
       const socket = yield* Effect.acquireRelease(adopted, (socket) => Effect.sync(() => socket.close()))
       const address = socket.name === undefined ? Endpoint.fd(fd) : Endpoint.unixgram(socket.name)
-      return serve(sink, system, { socket, address, leave: () => {} }, set)
+      return serve(sink, system, { socket, address, leave: undefined }, set)
     })
 
 /** A sender as a peer, and the way back to it. */
@@ -39,8 +39,8 @@ const noReply: Way["reply"] = (_, sent) => sent(Outcome.undelivered("NoReturnAdd
 interface Bound {
   readonly socket: UnixDatagram
   readonly address: Endpoint.Unixgram | Endpoint.Fd
-  /** Takes the path away. */
-  readonly leave: () => void
+  /** Takes the path away; none where it is somebody else's, who keeps the socket. */
+  readonly leave: (() => void) | undefined
 }
 
 /** Hands the datagrams of a bound socket to a server, and its replies back. */
@@ -53,6 +53,7 @@ export const serve = (
   socket.sendBufferBytes = settings.sendBufferBytes
   const replies = new Replies(system, socket, settings.sendTimeoutMillis)
   let closed = false
+  let isLast = false
   let unnamed = 0
   const ways = new WeakMap<Sender, Way>()
   const wayOf = (from: Sender): Way => {
@@ -72,7 +73,7 @@ export const serve = (
       const { peer, reply } = from === undefined ? nobody() : wayOf(from)
       if (sizeBytes > data.length)
         return sink.refuse(peer, address, tooLarge(sizeBytes, settings.maxDatagramBytes), "datagram")
-      sink.receive({ data, peer, listener: address, reply })
+      sink.receive({ data, peer, listener: address, reply, isLast })
     },
     onError: (error) => sink.fail(error)
   }
@@ -91,8 +92,11 @@ export const serve = (
     close: () => {
       if (closed) return
       closed = true
-      // Nobody finds it any more; what was sent before counts as received.
+      // Whoever has the socket next reads what waits in it.
+      if (leave === undefined) return socket.pause()
+      // Nobody finds it any more; what was sent before counts as received, also what was held back.
       const left = Result.try(leave)
+      isLast = true
       socket.readAll()
       socket.pause()
       if (Result.isFailure(left)) throw left.failure

@@ -6,6 +6,9 @@ const socket = libc.func("int socket(int domain, int type, int protocol)")
 const bind = libc.func("int bind(int fd, void *address, uint32_t length)")
 const listen = libc.func("int listen(int fd, int backlog)")
 
+/** Another descriptor of the same socket, as whoever hands it down keeps. */
+export const duplicate: (fd: number) => number = libc.func("int dup(int fd)")
+
 const AF_UNIX = 1
 const AF_INET = 2
 const SOCK_CLOEXEC = 0o2000000

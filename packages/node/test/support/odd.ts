@@ -15,6 +15,9 @@ const acts: Record<string, () => Effect.Effect<unknown, never, Odd>> = {
   loop: () => forEver,
   /** The same, once a stop has begun. */
   "loop later": () => Effect.andThen(Odd, (server) => Effect.andThen(server.stopping, forEver)),
+  /** From now on a stop may take no longer. */
+  "drain soon": () =>
+    Effect.flatMap(Odd, ({ control }) => Effect.orDie(control.change({ drainTimeout: "100 millis" }))),
   /** The loop does not turn for a second. */
   busy: () =>
     Effect.sync(() => {

@@ -52,6 +52,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   let asked = false
   const stopping = () => {
     manager?.stopping()
+    copy?.stopping(servers.drainMillis)
     lastResort.arm(
       servers.drainMillis,
       () => (asked ? 0 : 1),

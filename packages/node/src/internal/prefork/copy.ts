@@ -71,6 +71,11 @@ class Copy {
     this.say({ ready: true, drainMillis })
   }
 
+  /** Its stop begins, and may take so long: that may have been changed since it has started. */
+  stopping(drainMillis: number): void {
+    this.say({ drainMillis })
+  }
+
   /** Begins to take what comes: not before it can be answered, where others are there that take it. */
   whenReady(start: () => void): void {
     if (this.starting === undefined) start()

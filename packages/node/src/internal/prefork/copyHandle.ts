@@ -129,9 +129,22 @@ export class CopyHandle {
     this.deadlines.forgetAll()
     if (this.listens) this.child.send({ stop: true })
     else this.child.end()
-    this.stopsBy = this.tick.now() + this.drainMillis
-    this.deadlines.set("stop", this.drainMillis + lastMillis, () => this.kill("it did not end when it was told to"))
+    this.endsInTime()
     this.pulse.start(patienceMillis / patience)
+  }
+
+  /** From now on it has all of the time that its stop may take. */
+  private endsInTime(): void {
+    this.stopsBy = this.tick.now() + this.drainMillis
+    this.deadlines.forget("stop")
+    this.deadlines.set("stop", this.drainMillis + lastMillis, () => this.kill("it did not end when it was told to"))
+  }
+
+  /** It says how long that is: when it is ready, and when it begins to stop, since it may be another time by then. */
+  private drainsFor(millis: number): void {
+    const isAnother = millis !== this.drainMillis
+    this.drainMillis = millis
+    if (isAnother && this.life === "stopping") this.endsInTime()
   }
 
   kill(why?: string): void {
@@ -173,7 +186,7 @@ export class CopyHandle {
       })
     }
     if (pong !== undefined) this.isDebugged = pong.debugged
-    if (drainMillis !== undefined) this.drainMillis = drainMillis
+    if (drainMillis !== undefined) this.drainsFor(drainMillis)
     const wordsOf = (words: string) => (this.life === "starting" ? hinted(words) : words)
     if (problem !== undefined) this.problem = wordsOf(problem)
     if (uncaught !== undefined) this.uncaught = wordsOf(uncaught)

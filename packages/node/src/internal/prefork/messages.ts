@@ -45,8 +45,9 @@ export interface Said {
   readonly copy?: number
   /** Whether a debugger may hold it. */
   readonly pong?: { readonly debugged: boolean }
-  /** It has started; its stop may take so long. */
+  /** It has started. */
   readonly ready?: boolean
+  /** How long its stop may take: said when it has started, and when that begins. */
   readonly drainMillis?: number
   /** Why it cannot start, or go on: nobody has printed it. */
   readonly problem?: string

@@ -1,4 +1,5 @@
 /** Starts the program once more, as a copy: the only place that makes a {@link CopyChild} of a process. */
+import * as Result from "effect/Result"
 import { spawn } from "node:child_process"
 import { activated } from "../activation.ts"
 import { compiledOf } from "../compiled.ts"
@@ -15,24 +16,29 @@ const lastWordsMillis = 1_000
 
 export const spawnCopy = (standing: Standing): CopyChild => {
   const { release, stdio } = outputs()
-  const child = spawn(process.execPath, [...flagsOf(), ...process.argv.slice(1)], {
-    cwd: directoryOf(),
-    // Sockets that were handed to this program are every copy's, under the same numbers.
-    stdio: ["ignore", ...stdio, ...activated().map(({ fd }) => fd), "ipc"],
-    // A Ctrl-C is for the supervisor alone.
-    detached: true,
-    env: {
-      ...process.env,
-      ...compiledOf(process.argv[1]),
-      PREFORK: "",
-      [copyVariable]: isAsked() ? `${standing} beside` : standing
-    }
-  })
+  // What the system refuses for want of memory is thrown, other than what it refuses for want of processes.
+  const spawned = Result.try(() =>
+    spawn(process.execPath, [...flagsOf(), ...process.argv.slice(1)], {
+      cwd: directoryOf(),
+      // Sockets that were handed to this program are every copy's, under the same numbers.
+      stdio: ["ignore", ...stdio, ...activated().map(({ fd }) => fd), "ipc"],
+      // A Ctrl-C is for the supervisor alone.
+      detached: true,
+      env: {
+        ...process.env,
+        ...compiledOf(process.argv[1]),
+        PREFORK: "",
+        [copyVariable]: isAsked() ? `${standing} beside` : standing
+      }
+    })
+  )
   release()
+  if (Result.isFailure(spawned)) return unstarted(spawned.failure)
+  const child = spawned.success
   const { pid } = child
   if (pid !== undefined) guard.watch(pid)
   return {
-    name: String(pid ?? "without a process"),
+    name: String(pid ?? nameless),
     send: (told, socket) => {
       if (child.connected) child.send(told, socket as never, () => {})
     },
@@ -51,7 +57,7 @@ export const spawnCopy = (standing: Standing): CopyChild => {
       }
       child.on("error", (error) => {
         if (pid !== undefined) return
-        how = { exitCode: undefined, signal: undefined, reason: `it cannot be started: ${error.message}` }
+        how = unstartable(error)
         over()
       })
       child.once("exit", (code, signal) => {
@@ -66,3 +72,22 @@ export const spawnCopy = (standing: Standing): CopyChild => {
     }
   }
 }
+
+/** One that the system has not started. */
+const unstarted = (error: unknown): CopyChild => ({
+  name: nameless,
+  send: noop,
+  end: noop,
+  kill: noop,
+  start: ({ end }) => queueMicrotask(() => end(unstartable(error)))
+})
+
+const unstartable = (error: unknown): End => ({
+  exitCode: undefined,
+  signal: undefined,
+  reason: `it cannot be started: ${error instanceof Error ? error.message : String(error)}`
+})
+
+const nameless = "without a process"
+
+const noop = () => {}
