@@ -7,6 +7,7 @@ import * as Policy from "@socketserver/core/Policy"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
+import * as Transport from "@socketserver/core/Transport"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -14,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { turns } from "./support/scripted.ts"
+import { listener, Scripted, turns } from "./support/scripted.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
@@ -208,6 +209,47 @@ describe("the limits of a server that runs", () => {
       assert.strictEqual((yield* Fiber.join(stop)).millis, 2_000)
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
+})
+
+describe("a deadline that is changed", () => {
+  /** What each waits for. */
+  const waits: Record<string, (wire: Scripted) => void> = {
+    firstByte: () => {},
+    frame: (wire) => wire.data("half a li"),
+    request: (wire) => wire.data("never\n"),
+    write: (wire) => {
+      wire.accepts = false
+      wire.bytesUnsent = 6
+      wire.data("hello\n")
+    },
+    idle: (wire) => wire.data("hello\n")
+  }
+  const off = Object.fromEntries(Object.keys(waits).map((name) => [`${name}Timeout`, "off" as const]))
+  for (const [name, wait] of Object.entries(waits)) {
+    for (const before of ["off", "1 hour"] as const) {
+      it.effect(`holds for who is waited for already: ${name}, ${before} before`, () => {
+        const { accept, listen } = listener()
+        const handler: Handler.Handler<string, string> = ({ body }) =>
+          body === "never" ? Effect.never : Effect.succeed(Response.make(body))
+        const options = { ...off, drainTimeout: 0, [`${name}Timeout`]: before }
+        return Effect.gen(function* () {
+          const server = yield* Lines
+          const wire = new Scripted()
+          accept(wire)
+          wait(wire)
+          yield* turns
+          yield* TestClock.adjust("10 seconds")
+          assert.lengthOf(yield* server.connections, 1)
+          yield* server.control.change({ [`${name}Timeout`]: "2 seconds" })
+          yield* TestClock.adjust("3 seconds")
+          yield* turns
+          assert.lengthOf(yield* server.connections, 0)
+          const timeouts = Object.entries(yield* server.timeouts).filter(([, count]) => count > 0)
+          assert.deepStrictEqual(timeouts, [[name, 1]])
+        }).pipe(Effect.provide(Layer.provideMerge(Lines.serve(handler), Transport.layer(Lines, options, listen))))
+      })
+    }
+  }
 })
 
 describe("accepting", () => {

@@ -143,6 +143,8 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   limited(): void {
+    // What has not left by now was not waited for, where writing had no bound.
+    if (this.wire.bytesUnsent > 0 || this.outbox.blocked) this.unsent()
     this.progress()
   }
 
