@@ -28,6 +28,7 @@ import type * as Peer from "./Peer.ts"
 import type * as Policy from "./Policy.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
+import type { ValueHolder } from "./internal/reading.ts"
 import type * as Wire from "./Wire.ts"
 import type * as Worker from "./Worker.ts"
 
@@ -323,11 +324,17 @@ export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined
  * `maxMemory`, and of a connection in `maxBuffered`, until as much is taken off
  * again, or the connection has ended. It costs next to nothing.
  *
+ * With `isAwaited` its peer has begun to say something, and has to say the rest: near
+ * `maxMemory` such a connection gives way to who comes anew.
+ *
  * @category hooks
  * @since 0.1.0
  */
-export const hold = (connection: Connection.Ref<never>, bytes: number): void =>
-  (connection as { readonly charge?: (bytes: number) => void }).charge?.(bytes)
+export const hold = (
+  connection: Connection.Ref<never> | Connection.Connection<any, any>,
+  bytes: number,
+  isAwaited?: boolean
+): void => (connection as { readonly charge?: ValueHolder["charge"] }).charge?.(bytes, isAwaited)
 
 /**
  * Notes that the handler of a request, which runs elsewhere, waits for what its peer

@@ -142,26 +142,33 @@ const make = <Self>(tag: Declared<Self>, options: Options, makeServer: Make) =>
     const own = yield* Effect.context<Self>()
     const fork = Effect.runForkWith(own)
     const clock = yield* Clock.Clock
-    const { lifetimeMillis, maxPipelined } = yield* server.control.limits
     // Whoever serves no HTTP does not load it.
     const { HttpListener } = yield* Effect.promise(() => import("./internal/httpListener.ts"))
     const { serving } = yield* Effect.promise(() => import("./internal/httpServing.ts"))
+    const limitsNow = () => Effect.runSync(server.control.limits)
     const listener = new HttpListener(limits.node, {
       address: listeningAt(addressOf(server.address)),
       keepAliveMillis: limits.keepAliveMillis,
-      lifetimeMillis,
-      maxPipelined,
+      limits: limitsNow,
       now: () => clock.currentTimeMillisUnsafe(),
       shutdown: server.shutdown,
       run: (effect, done) => void fork(effect).addObserver(done)
     })
     const { WebSocket } = yield* Effect.promise(() => import("@effect/platform-node/NodeWS"))
-    const webSockets = new WebSockets(WebSocket)
+    const { maxPayload = 1_048_576 } = options.websocket ?? {}
+    const webSockets = new WebSockets(WebSocket, {
+      // As for every message: not less than the largest takes at 16 KiB a second.
+      messageMillis: () => Math.max(limitsNow().frameMillis, Math.ceil(maxPayload / 16.384)),
+      after: (millis, f) => {
+        const fiber = fork(Effect.andThen(Effect.sleep(millis), Effect.sync(f)))
+        return () => fiber.interruptUnsafe()
+      }
+    })
     const inner = yield* Effect.orDie(
       makeServer(() => listener, {
         // The stop has a deadline of its own, which ends it.
         gracefulShutdownTimeout: "1 day",
-        websocket: { maxPayload: 1_048_576, ...options.websocket, WebSocket: webSockets.WebSocket }
+        websocket: { ...options.websocket, maxPayload, WebSocket: webSockets.WebSocket }
       })
     )
     const accepting = Layer.provide(tag.serve(serving(listener, webSockets)), Layer.succeedContext(own))

@@ -46,6 +46,11 @@ export class Activity {
     return this.frameAt !== never
   }
 
+  /** Since when the rest of one is waited for, as far as nothing else is. */
+  get inFrameSince(): number | undefined {
+    return this.frameAt === never ? undefined : this.frameAt
+  }
+
   paused(now: number): void {
     if (this.frameAt !== never && this.pausedAt === never) this.pausedAt = now
   }

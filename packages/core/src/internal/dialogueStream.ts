@@ -88,6 +88,10 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected readonly hasInput = false
 
+  protected get unfinishedBytes(): number {
+    return this.dialogue.input.reader.held * 2
+  }
+
   override held(costs: boolean): number {
     return super.held(costs) + this.dialogue.input.bytes
   }

@@ -12,6 +12,8 @@ export interface ValueHolder {
   readonly weigh: (payload: Payload) => number
   /** Whether so much more may be held. */
   readonly mayHold: (bytes: number) => boolean
+  /** So much more is held elsewhere, or less; `isAwaited` where the peer has to say the rest of it. */
+  readonly charge: (bytes: number, isAwaited?: boolean) => void
 }
 
 /**

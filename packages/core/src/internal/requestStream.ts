@@ -23,6 +23,10 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     return this.reader.isBehind
   }
 
+  protected get unfinishedBytes(): number {
+    return this.reader.held * 2
+  }
+
   override held(costs: boolean): number {
     // The memory of an unfinished frame is doubled where it is too small.
     return super.held(costs) + this.reader.restBytes * (costs ? 2 : 1)

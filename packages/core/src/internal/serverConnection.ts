@@ -132,9 +132,10 @@ export abstract class ServerConnection<In, Out>
     if (this.charged >= 0) this.context.budget.refuse(this)
   }
 
-  /** So much more is held for it elsewhere, or less. */
-  charge(bytes: number): void {
+  /** So much more is held for it elsewhere, or less; `isAwaited` where its peer has to say the rest of it. */
+  charge(bytes: number, isAwaited = false): void {
     this.aside = (this.aside ?? 0) + bytes
+    if (isAwaited) this.awaitedCost = (this.awaitedCost ?? 0) + bytes
     this.add(bytes)
   }
 

@@ -49,6 +49,8 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   abstract onEnd(): void
   /** Whether there is input that has not become a request yet. */
   protected abstract readonly hasInput: boolean
+  /** What it holds of a message that is not whole, in memory. */
+  protected abstract readonly unfinishedBytes: number
   /** Whether its input is taken as it comes. */
   protected abstract readonly isReading: boolean
   /** What a request ends as that was answered. */
@@ -217,6 +219,13 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.line.cancelAll(Outcome.cancelled("NotReading"))
     this.outbox.close()
     this.wire.reset()
+  }
+
+  /** Whoever sends the rest of a message slowly, or never, has others wait as much as who does not read. */
+  override get stuckSince(): number | undefined {
+    const since = super.stuckSince
+    if (since !== undefined) return since
+    return this.unfinishedBytes * 2 >= this.charged ? this.activity.inFrameSince : undefined
   }
 
   /** Nothing of it begins any more. */

@@ -24,6 +24,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   readonly input: Input<In>
   readonly take: Effect.Effect<In, Connection.ConnectionError | Cause.Done>
   private readonly info: Info
+  private readonly holder: ValueHolder | undefined
   /** What has ended a client's. */
   private ended: Connection.EndedBy | undefined = undefined
 
@@ -41,6 +42,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     const { holder, holds = false, side, taker, wire } = options
     this.input = new Input(wire, side, holds, taker, holder)
     this.info = options.info
+    this.holder = holder
     this.take = Effect.andThen(
       this.readMore,
       Effect.map(this.input.inbox.takeOne, (messages) => messages[0])
@@ -49,6 +51,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
 
   get inFlight(): number {
     return this.info.inFlight
+  }
+
+  /** So much more is held for it elsewhere, or less: by whoever has its socket. */
+  charge(bytes: number, isAwaited?: boolean): void {
+    this.holder?.charge(bytes, isAwaited)
   }
 
   get endedBy(): Connection.EndedBy | undefined {

@@ -10,6 +10,13 @@ import { visitOf } from "./visit.ts"
 // As a module of its own kind it would load what fetches, too.
 const http = process.getBuiltinModule("node:http") as typeof NodeHttp
 
+interface Limits {
+  /** How long a connection is kept, in milliseconds: the first answer after that is its last. */
+  readonly lifetimeMillis: number
+  /** How many requests of a connection are at work at once. */
+  readonly maxPipelined: number
+}
+
 /** Where it listens, as `address` of a server of Node says it. */
 export type Address = string | { readonly address: string; readonly port: number }
 
@@ -21,8 +28,7 @@ export class HttpListener extends http.Server {
   private readonly where: Address
   private readonly shutdown: (done: () => void) => void
   private isOpen = false
-  /** How long a connection is kept, in milliseconds: the first answer after that is its last. */
-  private readonly lifetimeMillis: number
+  private readonly limits: () => Limits
   private readonly now: () => number
   private readonly pipelines: Pipelines
   private readonly ended: (this: NodeHttp.ServerResponse) => void
@@ -32,9 +38,8 @@ export class HttpListener extends http.Server {
     more: {
       readonly address: Address
       readonly keepAliveMillis: number
-      readonly lifetimeMillis: number
-      /** How many requests of a connection are at work at once. */
-      readonly maxPipelined: number
+      /** Those of its server, which may be changed while it runs. */
+      readonly limits: () => Limits
       readonly now: () => number
       /** Stops the server whose connections these are, and waits for it. */
       readonly shutdown: Effect.Effect<unknown>
@@ -43,9 +48,9 @@ export class HttpListener extends http.Server {
   ) {
     super(options)
     this.where = more.address
-    this.lifetimeMillis = more.lifetimeMillis
+    this.limits = more.limits
     this.now = more.now
-    this.pipelines = new Pipelines(more.maxPipelined)
+    this.pipelines = new Pipelines(() => more.limits().maxPipelined)
     this.ended = endedOf(this.pipelines)
     this.shutdown = (done) => more.run(more.shutdown, done)
     this.keepAliveTimeout = more.keepAliveMillis
@@ -94,7 +99,8 @@ export class HttpListener extends http.Server {
   }
 
   private isOld({ connection }: Visit): boolean {
-    return this.lifetimeMillis !== Infinity && this.now() - connection.openedAt >= this.lifetimeMillis
+    const { lifetimeMillis } = this.limits()
+    return lifetimeMillis !== Infinity && this.now() - connection.openedAt >= lifetimeMillis
   }
 
   private onClientError(error: NodeJS.ErrnoException, socket: Duplex): boolean {

@@ -1,4 +1,5 @@
 import type * as Handler from "@socketserver/core/Handler"
+import type * as Outcome from "@socketserver/core/Outcome"
 import * as Response from "@socketserver/core/Response"
 import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
@@ -23,7 +24,8 @@ export const serving =
     const stream = socket ?? new RelayDuplex(connection, () => onStop())
     return Effect.contextWith((context) =>
       Effect.callback<Response.Response<never>>((resume) => {
-        const end = () => resume(Effect.succeed(Response.empty))
+        const end = (outcome?: Outcome.Outcome) =>
+          resume(Effect.succeed(outcome === undefined ? Response.empty : Response.withOutcome(Response.empty, outcome)))
         const visit = new Visit(stream, connection, end)
         if (stream instanceof RelayDuplex) stream.open(context)
         // With an answer that is owed, its end is told by the server: the peer is gone.

@@ -21,10 +21,10 @@ export class Pipelines {
   private count = 0
   private isCrowded = false
   /** How many requests of a connection are at work. */
-  private readonly most: number
+  private readonly mostNow: () => number
 
-  constructor(most: number) {
-    this.most = most
+  constructor(mostNow: () => number) {
+    this.mostNow = mostNow
   }
 
   /** A connection has come. */
@@ -63,7 +63,7 @@ export class Pipelines {
 
   /** A request has ended: the next may have room. */
   look(visit: Visit): void {
-    if (!visit.mayBegin(this.most)) return
+    if (!visit.mayBegin(this.mostNow())) return
     this.ready.add(visit)
     this.schedule()
   }

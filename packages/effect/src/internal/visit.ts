@@ -1,7 +1,8 @@
-import type * as Connection from "@socketserver/core/Connection"
+import type * as Outcome from "@socketserver/core/Outcome"
 import * as Remote from "@socketserver/core/Remote"
 import type * as http from "node:http"
 import type { Duplex } from "node:stream"
+import type { Bytes } from "./bridgedSocket.ts"
 import { Pieces } from "./pieces.ts"
 
 /** A request whose turn comes later. */
@@ -14,8 +15,8 @@ export interface Waiting {
 /** A connection as an HTTP server has it: how many requests are at work on it, and how it ends at a stop. */
 export class Visit {
   readonly socket: Duplex
-  readonly connection: Connection.Info
-  private readonly end: () => void
+  readonly connection: Bytes
+  private readonly end: (outcome?: Outcome.Outcome) => void
   private inFlight = 0
   private isStopping = false
   private isUpgraded = false
@@ -34,7 +35,7 @@ export class Visit {
   private last: http.ServerResponse | undefined = undefined
 
   /** `end` closes it, once what was written has left. */
-  constructor(socket: Duplex, connection: Connection.Info, end: () => void) {
+  constructor(socket: Duplex, connection: Bytes, end: Visit["end"]) {
     this.socket = socket
     this.connection = connection
     this.end = end
@@ -140,7 +141,18 @@ export class Visit {
 
   /** What waits counts in what its server may hold for all. */
   private charge(bytes: number): void {
-    Remote.hold(this.connection as Connection.Ref<never>, bytes)
+    Remote.hold(this.connection, bytes)
+  }
+
+  /** The same of a message whose rest its peer has to send. */
+  holds(bytes: number): void {
+    Remote.hold(this.connection, bytes, true)
+  }
+
+  /** Its peer has not sent that in time. */
+  isLate(outcome: Outcome.TimedOut): void {
+    this.end(outcome)
+    this.socket.destroy()
   }
 
   /** The server stops: what was received is answered, and says that the connection closes. */
