@@ -331,7 +331,7 @@ export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined
  * @since 0.1.0
  */
 export const hold = (
-  connection: Connection.Ref<never> | Connection.Connection<any, any>,
+  connection: Connection.Info,
   bytes: number,
   isAwaited?: boolean
 ): void => (connection as { readonly charge?: ValueHolder["charge"] }).charge?.(bytes, isAwaited)
