@@ -330,11 +330,8 @@ export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined
  * @category hooks
  * @since 0.1.0
  */
-export const hold = (
-  connection: Connection.Info,
-  bytes: number,
-  isAwaited?: boolean
-): void => (connection as { readonly charge?: ValueHolder["charge"] }).charge?.(bytes, isAwaited)
+export const hold = (connection: Connection.Info, bytes: number, isAwaited?: boolean): void =>
+  (connection as { readonly charge?: ValueHolder["charge"] }).charge?.(bytes, isAwaited)
 
 /**
  * Notes that the handler of a request, which runs elsewhere, waits for what its peer

@@ -180,6 +180,82 @@ describe.skipIf(missing("python3"))("a copy that hangs", () => {
   )
 })
 
+describe.skipIf(missing("python3"))("a system that starts no process for a while", () => {
+  const whatever = (path: string, env: Environment) => ({
+    ...env,
+    NO_MEMORY: path,
+    NODE_OPTIONS: `--import=${join(import.meta.dirname, "support/noMemory.ts")}`
+  })
+
+  /** How many of so many newcomers are answered, each from a port of its own. */
+  const newcomers = (kind: string, port: string) =>
+    printed(
+      python(
+        port,
+        `
+for n in range(32):
+    with socket.socket(socket.AF_INET, socket.${kind}) as s:
+        s.settimeout(20)
+        s.connect(("127.0.0.1", int(sys.argv[1])))
+        s.sendall(b"x\\n")
+        try: print(s.recv(100).decode().split(":")[0])
+        except TimeoutError: print("nobody")
+`
+      )
+    )
+
+  it.live.each([
+    { scheme: "tcp", kind: "SOCK_STREAM" },
+    { scheme: "udp", kind: "SOCK_DGRAM" }
+  ])("has the others take what comes to the place of a copy that was killed: $scheme", ({ kind, scheme }) =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "none")
+      const { env, pids } = mark()
+      const LISTEN = `${scheme}://127.0.0.1:0`
+      const server = yield* example("whoami", whatever(path, { ...env, PREFORK: "3", LISTEN }))
+      const [, port = ""] = yield* server.prints(/listening on \S+:(\d+)\n/)
+      const copies = () => pids().filter((pid) => parentOf(pid) === server.pid && commandOf(pid).includes("whoami"))
+      fs.writeFileSync(path, "")
+      // First one, and then the one that has had its place meanwhile.
+      for (let left = 3; left > 1; left--) {
+        process.kill(copies()[0]!, "SIGKILL")
+        yield* eventually(() => copies().length === left - 1)
+        const answers = yield* newcomers(kind, port)
+        assert.deepStrictEqual([...new Set(answers.trimEnd().split("\n"))].length, left - 1, answers)
+        assert.notInclude(answers, "nobody")
+      }
+      yield* server.complains(/cannot be started: spawn ENOMEM\); another is started in 200 ms/)
+      fs.rmSync(path)
+      yield* eventually(() => copies().length === 3)
+      let seen = new Set<string>()
+      while (seen.size < 3) seen = new Set((yield* newcomers(kind, port)).trimEnd().split("\n"))
+      assert.isFalse(seen.has("nobody"))
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
+  it.live.each([{ PREFORK: "2" }, { POLICY: "pool:2" }])("goes on where its guard is killed meanwhile: %j", (more) =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "none")
+      const { env, pids } = mark()
+      const { port, server } = yield* serving("whoami", whatever(path, { ...env, ...more }))
+      const guards = () => pids().filter((pid) => commandOf(pid).startsWith("/bin/sh"))
+      yield* eventually(() => guards().length === 1)
+      const [first] = guards() as [number]
+      fs.writeFileSync(path, "")
+      process.kill(first, "SIGKILL")
+      yield* eventually(() => guards().length === 0)
+      assert.strictEqual(yield* answered(port, 4, 10), 4)
+      fs.rmSync(path)
+      yield* eventually(() => guards().length === 1)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+      yield* eventually(() => pids().length === 0)
+    })
+  )
+})
+
 describe.skipIf(missing("python3"))("a port that somebody else has", () => {
   it.live.each([
     { scheme: "tcp", kind: "SOCK_STREAM", listens: true, reuse: false },

@@ -1,6 +1,6 @@
 /** How copies start, are replaced and end: seen from their supervisor, in virtual time. */
 import { assert, describe, it } from "@effect/vitest"
-import { ScriptedCopies } from "./support/scriptedCopies.ts"
+import { ScriptedCopies, type ScriptedCopy } from "./support/scriptedCopies.ts"
 
 describe("copies that start", () => {
   it("begin with one alone; the last one says where they listen, when all others do", () => {
@@ -119,6 +119,62 @@ describe("a copy that ends", () => {
       assert.match(copies.said.at(-1) ?? "", /^copy \d+ exited with 1 \(no database\); another is started in \d+ ms$/)
     }
     assert.strictEqual(copies.status, undefined)
+  })
+})
+
+describe("a place without a copy", () => {
+  it("is the next one's meanwhile, and its own again when it has one", () => {
+    const copies = ScriptedCopies.serving(3)
+    copies.at(1).ends({ signal: "SIGKILL" })
+    assert.deepStrictEqual([copies.at(0).told, copies.at(2).told], [[], ["borrow 1"]])
+    // It is started after a while, and fails.
+    copies.tick.advance(100)
+    copies.last.ends({ exitCode: 1 })
+    assert.deepStrictEqual(copies.at(2).told, ["borrow 1"])
+    copies.tick.advance(200)
+    copies.last.listens()
+    assert.deepStrictEqual(copies.at(2).told, ["borrow 1"])
+    copies.last.ready()
+    assert.deepStrictEqual(copies.at(2).told, ["borrow 1", "giveBack 1"])
+    assert.deepStrictEqual(copies.at(0).told, [])
+  })
+
+  it("is another one's where that has none either, and nobody's where there is none at all", () => {
+    const copies = ScriptedCopies.serving(3)
+    copies.at(1).ends({ signal: "SIGKILL" })
+    copies.at(2).ends({ signal: "SIGKILL" })
+    assert.deepStrictEqual(copies.at(2).told, ["borrow 1"])
+    assert.deepStrictEqual(copies.at(0).told.toSorted(), ["borrow 1", "borrow 2"])
+    copies.at(0).ends({ signal: "SIGKILL" })
+    copies.tick.advance(100)
+    const [, , , ...next] = copies.all
+    const [first, second, third] = next as [ScriptedCopy, ScriptedCopy, ScriptedCopy]
+    first.ready()
+    assert.lengthOf(first.told, 2)
+    second.ready()
+    third.ready()
+    const lent = first.told.slice(0, 2)
+    const given = lent.map((told) => told.replace("borrow", "giveBack"))
+    assert.deepStrictEqual(first.told.slice(2).toSorted(), given.toSorted())
+    assert.deepStrictEqual([...second.told, ...third.told], [])
+  })
+
+  it("is so as well where its copy gives no sign of life, and where the one that has it is replaced", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.at(0).lives = false
+    copies.tick.advance(6_250)
+    assert.deepStrictEqual(copies.at(1).told, ["borrow 0"])
+    copies.supervisor.restart()
+    const next = copies.last
+    next.ready()
+    assert.include(copies.at(1).told, "giveBack 0")
+  })
+
+  it("is nobody's at a stop", () => {
+    const copies = ScriptedCopies.serving(2)
+    copies.supervisor.stop(143)
+    copies.at(0).ends({ exitCode: 0 })
+    assert.deepStrictEqual(copies.at(1).told, ["stop"])
   })
 })
 

@@ -1,6 +1,6 @@
 /** How this program was started, for what is it once more: its workers, and its copies. */
 import * as Result from "effect/Result"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { isAbsolute, normalize, resolve, sep } from "node:path"
 
 /** Where it was when this module was loaded. Daemons go elsewhere, some of them before that. */
@@ -77,4 +77,10 @@ export const threadFlagsOf = (
   }
   // Given any, a thread has no others, and may not have all that a program may.
   return relative ? flags : undefined
+}
+
+/** That the directory is gone in which what is started would be: Node says then that it cannot find the program. */
+export const goneDirectory = (): string | undefined => {
+  const directory = directoryOf()
+  return existsSync(directory) ? undefined : `the directory that this program was started in is gone: ${directory}`
 }

@@ -26,7 +26,9 @@ export class ScriptedCopy implements CopyChild {
   }
 
   send(told: Told): void {
-    if (!("ping" in told)) this.told.push(Object.keys(told)[0] ?? "")
+    if ("borrow" in told) this.told.push(`borrow ${told.borrow}`)
+    else if ("giveBack" in told) this.told.push(`giveBack ${told.giveBack}`)
+    else if (!("ping" in told)) this.told.push(Object.keys(told)[0] ?? "")
     else if (this.isStopped) this.isAsked = true
     else this.say({ pong: { debugged: this.debugged } })
   }
@@ -88,6 +90,7 @@ export class ScriptedCopies {
           return copy
         },
         bind: () => Promise.resolve({}),
+        socketsOf: (place) => [{ asked: { kind: "tcp", port: place, index: 0 }, socket: { close: () => {} } }],
         say: (line) => void this.said.push(line),
         onEnd: (status) => (this.status = status),
         manager: {

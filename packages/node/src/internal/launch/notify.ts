@@ -1,6 +1,7 @@
 /** How a service manager is told something: loaded where there is one. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
 import { spawn } from "node:child_process"
 import { load } from "../libc.ts"
 import { systemError, UnixDatagram } from "../unixDatagram.ts"
@@ -55,7 +56,7 @@ const commands = (socket: string): Send => {
     spawn("systemd-notify", message.split("\n"), { env: { ...process.env, NOTIFY_SOCKET: socket }, stdio: "ignore" })
   // The first is on its way.
   process.once("exit", () => {
-    for (const message of waiting.slice(1)) start(message)
+    for (const message of waiting.slice(1)) Result.try(() => start(message))
   })
   const next = (): void => {
     const [message] = waiting
@@ -69,7 +70,10 @@ const commands = (socket: string): Send => {
       waiting.shift()
       next()
     }
-    const child = start(message)
+    // What the system refuses for want of memory is thrown.
+    const started = Result.try({ try: () => start(message), catch: String })
+    if (Result.isFailure(started)) return done(started.failure)
+    const child = started.success
     child.on("error", (error: NodeJS.ErrnoException) => {
       isMissing = error.code === "ENOENT"
       done(isMissing ? remedy : error.message)

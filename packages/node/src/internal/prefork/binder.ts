@@ -11,6 +11,7 @@ import * as unixLock from "../unixLock.ts"
 import * as unixPath from "../unixPath.ts"
 import * as unixStream from "../unixStream.ts"
 import type { Asked } from "./messages.ts"
+import type { Lent } from "./lending.ts"
 import type { Bound } from "./supervisor.ts"
 
 /** A socket that is bound and not accepted on; copies make it listen. */
@@ -64,6 +65,8 @@ type Bind = (asked: Asked, at: Address, port: number, shared: boolean) => Promis
 export class Binder {
   private readonly bound = new Map<string, Promise<Bound>>()
   private readonly closers: Array<() => void> = []
+  /** Those that a place has alone. */
+  private readonly places = new Map<number, Array<Lent>>()
   private readonly warn: (line: string) => void
 
   constructor(warn: (line: string) => void) {
@@ -81,6 +84,11 @@ export class Binder {
       case "tcp":
         return this.inet(key, place, asked, tcp)
     }
+  }
+
+  /** The sockets that a place has alone: what comes to them comes to no other. */
+  socketsOf(place: number): ReadonlyArray<Lent> {
+    return this.places.get(place) ?? []
   }
 
   /** Closes all of them. What one throws stops neither the others nor the program's end. */
@@ -107,7 +115,14 @@ export class Binder {
     const { host = "127.0.0.1", port = 0 } = asked
     const at = (f: (at: Address) => Promise<Bound>) => resolve(host).then((at) => ("address" in at ? f(at) : at))
     if (!spreads) return this.once(key, () => at((at) => this.keep(bind(asked, at, port, false))))
-    const own = (port: number) => this.once(`${key} ${place}`, () => at((at) => this.keep(bind(asked, at, port, true))))
+    const own = (port: number) =>
+      this.once(`${key} ${place}`, () =>
+        at((at) => this.keep(bind(asked, at, port, true))).then((bound) => {
+          const { socket } = bound
+          if (socket !== undefined) this.places.set(place, [...this.socketsOf(place), { asked, socket }])
+          return bound
+        })
+      )
     const chosen = this.once(key, () => at((at) => this.alone(bind, asked, at, own)))
     return chosen.then((chosen) =>
       chosen.error !== undefined || chosen.port === undefined ? chosen : own(chosen.port)

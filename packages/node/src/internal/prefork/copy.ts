@@ -8,13 +8,8 @@ import { forgetCompiled } from "../compiled.ts"
 import { isDebugged } from "../launch/debugger.ts"
 import type { Stopped } from "../launch/servers.ts"
 import { ofThisProcess, pack, type Packed, unpack } from "../metrics/packed.ts"
+import { Handles, type Native } from "./handles.ts"
 import { type Answered, type Asked, copyVariable, type Said, type Standing, type Told } from "./messages.ts"
-
-/** A socket of the system, as Node holds it, that somebody else has bound. */
-interface Native {
-  readonly close: () => void
-  readonly getsockname?: (out: { port?: number }) => number
-}
 
 class Copy {
   /** Whether another one has taken its place, so that nobody has to hear that it goes. */
@@ -23,6 +18,7 @@ class Copy {
   readonly isBeside: boolean
   private ids = 0
   private readonly indices = new Map<string, number>()
+  private readonly handles = new Handles()
   private readonly waiting = new Map<number, (answer: Answered, handle: Native | undefined) => void>()
   private readonly retiring = new Set<() => void>()
   private readonly gathering = new Map<number, (all: ReadonlyArray<Metric.Metric.Snapshot>) => void>()
@@ -48,6 +44,8 @@ class Copy {
       if ("gathered" in told) return this.gathered(told.gathered, told.all)
       if ("retire" in told) return this.retire()
       if ("stop" in told) return this.stop()
+      if ("borrow" in told) return this.handles.borrow(told.borrow, JSON.stringify(told.asked), handle as never)
+      if ("giveBack" in told) return this.handles.giveBack(told.giveBack)
       if (told.answer === undefined) return
       this.waiting.get(told.answer)?.(told as Answered, handle as never)
       this.waiting.delete(told.answer)
@@ -145,9 +143,10 @@ class Copy {
     asked: Omit<Asked, "index">,
     answered: (handle: Native | undefined, error: Error | undefined) => void
   ): void {
-    const key = JSON.stringify(asked)
-    const index = this.indices.get(key) ?? 0
-    this.indices.set(key, index + 1)
+    const kind = JSON.stringify(asked)
+    const index = this.indices.get(kind) ?? 0
+    this.indices.set(kind, index + 1)
+    const key = JSON.stringify({ ...asked, index })
     const ask = ++this.ids
     this.waiting.set(ask, ({ error, port }, handle) => {
       if (error !== undefined) return answered(undefined, Object.assign(new Error(error.message), error))
@@ -155,6 +154,7 @@ class Copy {
       const bound: { port?: number } = {}
       const failed = port === undefined ? 0 : (handle?.getsockname?.(bound) ?? 0)
       if (handle !== undefined && failed === 0 && (port === undefined || bound.port === port)) {
+        this.handles.has(key, handle)
         return answered(handle, undefined)
       }
       handle?.close()
@@ -168,6 +168,7 @@ class Copy {
 
   private retire(): void {
     this.isRetired = true
+    this.handles.giveAllBack()
     for (const retire of this.retiring) retire()
   }
 

@@ -5,6 +5,7 @@ import type { Packed } from "../metrics/packed.ts"
 import type { Tick } from "../worker/channel/tick.ts"
 import type { End } from "../worker/parent/child.ts"
 import { Deadlines } from "../worker/parent/deadlines.ts"
+import type { Lent } from "./lending.ts"
 import type { Asked, Said, Told } from "./messages.ts"
 import { Pulse } from "./pulse.ts"
 
@@ -120,6 +121,15 @@ export class CopyHandle {
       // One that hangs is told when it goes on, or killed when its time is over.
       if (!this.isSilent) this.stop()
     })
+  }
+
+  /** It takes what comes to the sockets of another place, too. */
+  borrow(place: number, sockets: ReadonlyArray<Lent>): void {
+    for (const { asked, socket } of sockets) this.child.send({ borrow: place, asked }, socket)
+  }
+
+  giveBack(place: number): void {
+    if (this.life !== "ended") this.child.send({ giveBack: place })
   }
 
   /** It drains by its own deadline, as long as its event loop turns. */

@@ -34,6 +34,10 @@ export type Told =
   /** Another copy has its sockets from now on; what it has accepted it serves until it is told to stop. */
   | { readonly retire: true }
   | { readonly stop: true }
+  /** It is to take what comes to the socket of another place, too, which has no copy: beside its own that was asked for in the same way. */
+  | { readonly borrow: number; readonly asked: Asked }
+  /** That place has a copy again. */
+  | { readonly giveBack: number }
   /** It is to say what it has counted. */
   | { readonly measure: true }
   /** What all copies have counted, for one that has asked. */

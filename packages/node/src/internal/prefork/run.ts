@@ -31,6 +31,7 @@ export const run = (
     tick: platformTick,
     spawn: spawnCopy,
     bind: (place, asked) => binder.bind(place, asked),
+    socketsOf: (place) => binder.socketsOf(place),
     say,
     manager,
     onEnd: (status) => {

@@ -49,6 +49,17 @@ export class Slot {
     return this.alive.size > 0
   }
 
+  /** Who takes what comes to its place. */
+  get serving(): CopyHandle | undefined {
+    const { current } = this
+    return current === undefined || current.isSilent || current.isStopping ? undefined : current
+  }
+
+  /** Whether it has had a copy that did, and has none. */
+  get isVacant(): boolean {
+    return this.served && !this.stopping && this.serving === undefined
+  }
+
   /** Whether what its place is given waits for a copy that hangs. */
   get hangs(): boolean {
     return this.current?.isSilent === true

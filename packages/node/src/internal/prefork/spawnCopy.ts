@@ -5,7 +5,7 @@ import { activated } from "../activation.ts"
 import { compiledOf } from "../compiled.ts"
 import { isAsked } from "../onlyParent.ts"
 import { outputs } from "../outputs.ts"
-import { directoryOf, flagsOf } from "../startedAs.ts"
+import { directoryOf, flagsOf, goneDirectory } from "../startedAs.ts"
 import type { End } from "../worker/parent/child.ts"
 import * as guard from "../worker/parent/guard.ts"
 import type { CopyChild } from "./copyHandle.ts"
@@ -85,7 +85,7 @@ const unstarted = (error: unknown): CopyChild => ({
 const unstartable = (error: unknown): End => ({
   exitCode: undefined,
   signal: undefined,
-  reason: `it cannot be started: ${error instanceof Error ? error.message : String(error)}`
+  reason: `it cannot be started: ${goneDirectory() ?? (error instanceof Error ? error.message : String(error))}`
 })
 
 const nameless = "without a process"

@@ -5,6 +5,7 @@ import type { Manager } from "../launch/manager.ts"
 import { plus } from "../launch/summary.ts"
 import type { Tick } from "../worker/channel/tick.ts"
 import { type CopyChild, CopyHandle, type CopyLimits, type Owner } from "./copyHandle.ts"
+import { Lending, type Lent } from "./lending.ts"
 import { Measures } from "./measures.ts"
 import type { Asked, Standing, Told } from "./messages.ts"
 import { Slot, type SlotOwner } from "./slot.ts"
@@ -16,6 +17,8 @@ export interface Ground {
   readonly spawn: (standing: Standing) => CopyChild
   /** The socket that the copy in a place asks for. */
   readonly bind: (place: number, asked: Asked) => Promise<Bound>
+  /** The sockets that a place has alone. */
+  readonly socketsOf: (place: number) => ReadonlyArray<Lent>
   readonly say: (line: string) => void
   /** Who has started the program, and wants to hear how it does. */
   readonly manager?: Pick<Manager, "ready" | "reloading" | "stopping" | "watch"> | undefined
@@ -38,6 +41,7 @@ export class Supervisor {
   private readonly ground: Ground
   private readonly limits: CopyLimits
   private readonly slots: ReadonlyArray<Slot>
+  private readonly lending: Lending
   private stoppedAt: number | undefined = undefined
   /** The place whose copy is being replaced. */
   private replacing: number | undefined = undefined
@@ -55,6 +59,7 @@ export class Supervisor {
     this.limits = limits
     this.measures = new Measures(ground.tick)
     this.slots = Array.from({ length: count }, () => new Slot(this.owner, ground.tick))
+    this.lending = new Lending(this.slots, ground.socketsOf)
   }
 
   /** One shows whether the program starts at all. The last one says where they listen, when all others do. */
@@ -143,6 +148,7 @@ export class Supervisor {
         return new CopyHandle(this.ground.spawn(standing), this.ownerOf(slot, place), this.limits, this.ground.tick)
       },
       onServing: (slot) => {
+        this.lending.look()
         if (!this.slots.every(({ hasServed }) => hasServed)) return this.start()
         if (!this.isThere) this.there()
         if (this.replacing !== undefined && this.slots[this.replacing] === slot) this.replace(this.replacing + 1)
@@ -167,10 +173,14 @@ export class Supervisor {
     return {
       onReady: (copy) => slot.onReady(copy),
       onLate: (copy, ending) => slot.onLate(copy, ending),
-      onSilent: (copy) => slot.onSilent(copy, this.limits.hangMillis / 2),
+      onSilent: (copy) => {
+        slot.onSilent(copy, this.limits.hangMillis / 2)
+        this.lending.look()
+      },
       onEnd: (copy, ending) => {
         this.measures.left(copy)
         slot.onEnd(copy, ending)
+        if (this.stoppedAt === undefined) this.lending.look()
       },
       onListens: (copy) => this.measures.came(copy),
       onMeasured: (copy, own) => this.measures.measured(copy, own),

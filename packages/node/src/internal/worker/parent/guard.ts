@@ -1,4 +1,5 @@
 /** For every process that must not outlive this one: workers, and copies of the program. */
+import * as Result from "effect/Result"
 import { type ChildProcess, spawn } from "node:child_process"
 import { platformTick } from "../channel/platformTick.ts"
 import { Backoff, longestDelay } from "./backoff.ts"
@@ -66,16 +67,21 @@ const begin = (): void => {
   if (process.platform === "win32") return
   const [command, args] = guards[chosen] as (typeof guards)[number]
   const startedAt = performance.now()
-  const child = spawn(command, args, {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-    env: { ...process.env, NODE_OPTIONS: "" }
-  })
-  child.on("error", noop)
+  // What the system refuses for want of memory is thrown, other than what it refuses for want of processes.
+  const child = Result.getOrUndefined(
+    Result.try(() =>
+      spawn(command, args, {
+        stdio: ["pipe", "ignore", "ignore"],
+        detached: true,
+        env: { ...process.env, NODE_OPTIONS: "" }
+      })
+    )
+  )
+  child?.on("error", noop)
   const again = () => {
     if (guard === undefined && watched.size > 0) begin()
   }
-  if (child.pid === undefined) {
+  if (child?.pid === undefined) {
     chosen = (chosen + 1) % guards.length
     // When none can be had, the system has no processes left.
     if (chosen === 0) backoff.failed(undefined, true, again)

@@ -11,7 +11,7 @@ import { descriptors, type Given, type Role, roleVariable } from "../channel/giv
 import { pipeLink, portLink } from "../channel/nodeLinks.ts"
 import { compiledOf } from "../../compiled.ts"
 import { outputs } from "../../outputs.ts"
-import { directoryOf, flagsOf, threadFlagsOf } from "../../startedAs.ts"
+import { directoryOf, flagsOf, goneDirectory, threadFlagsOf } from "../../startedAs.ts"
 import { type Child, type End, NoRoom } from "./child.ts"
 import * as guard from "./guard.ts"
 import { type PoolOptions, slotsOf } from "./options.ts"
@@ -57,6 +57,8 @@ const startProcess = (program: Program, role: Role, options: PoolOptions): Child
   const { pid } = child
   if (pid === undefined) {
     release()
+    const gone = goneDirectory()
+    if (gone !== undefined) throw new Error(`no process can be started: ${gone}`)
     throw new NoRoom("no process can be started: the system has no descriptors or processes left")
   }
   const tells = child.stdio[descriptors.tells] as net.Socket
