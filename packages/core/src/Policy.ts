@@ -71,6 +71,8 @@ export interface Policy {
    * something is written to it: until then it could still be reading.
    */
   readonly onPeerGone: "cancel" | "finish"
+  /** How long what it runs elsewhere may take to end once the deadline of a stop has passed, in milliseconds: the program waits so much longer. Default: 0. */
+  readonly graceMillis?: number | undefined
   readonly drain: <A extends Request.Request<unknown>, E>(
     requests: Stream.Stream<A, E>,
     begin: (request: A) => Fiber.Fiber<unknown>,

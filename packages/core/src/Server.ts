@@ -378,6 +378,8 @@ export interface Running {
   /** Its limits that are not off, as text. */
   readonly limits: string
   readonly drainMillis: number
+  /** How long what its policy runs elsewhere may take to end after that, in milliseconds. */
+  readonly graceMillis: number
   readonly delayMillis: number
   /** Completes when its requests can be answered, by whoever serves it; at once, where nobody does. */
   readonly ready: Effect.Effect<void>

@@ -278,7 +278,10 @@ const make = (
     entry: options.entry === undefined ? undefined : String(options.entry),
     bundle: options.bundle === true
   })
-  return { name, worker: size.kind, onPeerGone: "cancel", drain: Remote.drain, place }
+  const grace = millisOf(gracePeriod)
+  // A program whose workers may take for ever ends by its deadline all the same.
+  const graceMillis = Number.isFinite(grace) ? grace : undefined
+  return { name, worker: size.kind, onPeerGone: "cancel", graceMillis, drain: Remote.drain, place }
 }
 
 /** How a deadline is written, unless there is none. */

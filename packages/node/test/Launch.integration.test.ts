@@ -86,6 +86,31 @@ describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
     })
   )
 
+  it.live.each(["pool:1", "thread:1", "process:1"])(
+    "releases what is its own although a worker does not let go of a request: %s",
+    (POLICY) =>
+      Effect.gen(function* () {
+        const { port, server } = yield* odd({ DRAIN_TIMEOUT: "100ms", POLICY })
+        yield* start(port, "loop")
+        yield* server.prints(/handling loop/)
+        yield* server.signal("SIGTERM")
+        assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+        assert.match(server.stdout, /releasing/)
+        assert.notInclude(server.all, "had not ended")
+      })
+  )
+
+  it.live("answers by the drain timeout that holds once it has left", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* odd({ DRAIN_TIMEOUT: "0s", DRAIN_DELAY: "1s" })
+      const client = yield* python(port, `s = connect(); s.sendall(b"drain later\\n"); print(line(s).decode())`)
+      yield* server.prints(/handling drain later/)
+      yield* server.signal("SIGTERM")
+      yield* client.prints(/drain later/)
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
+    })
+  )
+
   it.live("ends, and says so, although something of it never does", () =>
     Effect.gen(function* () {
       const { port, server } = yield* odd({ DRAIN_TIMEOUT: "100ms", OTHER: "never ends" })
@@ -107,7 +132,7 @@ describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
       assert.match(server.all, /stopped Odd in \d+ ms: 0 completed, 1 interrupted, 0 refused, 1 connection\n/)
       assert.match(
         server.all,
-        /the program had not ended 1100 ms after its stop began: it is ended\n1 thread could not be ended: the program is ended with SIGKILL\n$/
+        /the program had not ended 2100 ms after its stop began: it is ended\n1 thread could not be ended: the program is ended with SIGKILL\n$/
       )
     })
   )

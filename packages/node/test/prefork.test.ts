@@ -416,7 +416,7 @@ describe("a stop", () => {
     const copies = new ScriptedCopies(1)
     copies.last.ready(3_000)
     copies.supervisor.stop(143)
-    copies.last.say({ drainMillis: millis })
+    copies.last.say({ stopMillis: millis })
     copies.tick.advance(millis + 2_999)
     assert.deepStrictEqual(copies.last.told, ["stop"])
     copies.tick.advance(1)
@@ -427,7 +427,7 @@ describe("a stop", () => {
     const copies = new ScriptedCopies(1)
     copies.last.ready(3_000)
     copies.supervisor.stop(143)
-    copies.last.say({ drainMillis: 8_000 })
+    copies.last.say({ stopMillis: 8_000 })
     copies.last.lives = false
     copies.tick.advance(8_000)
     assert.deepStrictEqual(copies.last.told, ["stop"])

@@ -37,6 +37,8 @@ export interface Served<Out> {
     | undefined
   /** What its requests are run under, by name. */
   readonly policy: string
+  /** How much longer than its drain timeout a stop may take, in milliseconds. */
+  readonly graceMillis: number
   readonly run: Runner
 }
 
@@ -140,6 +142,10 @@ export class Engine<In, Out> {
 
   get policy(): string | undefined {
     return this.served?.policy
+  }
+
+  get graceMillis(): number {
+    return this.served?.graceMillis ?? 0
   }
 
   /** Serves it until the returned function is called. */

@@ -59,6 +59,9 @@ export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
     get drainMillis() {
       return context.limits.drainMillis
     },
+    get graceMillis() {
+      return engine.graceMillis
+    },
     get delayMillis() {
       return context.limits.delayMillis
     },

@@ -89,6 +89,7 @@ const prepare = <Self, In, Out, R>(
           onConnect: placed.onConnect as never,
           onUndecodable: options?.onUndecodable,
           policy: policy.name,
+          graceMillis: policy.graceMillis ?? 0,
           onTurnedAway: options?.onTurnedAway,
           run
         })

@@ -15,6 +15,14 @@ const acts: Record<string, () => Effect.Effect<unknown, never, Odd>> = {
   loop: () => forEver,
   /** The same, once a stop has begun. */
   "loop later": () => Effect.andThen(Odd, (server) => Effect.andThen(server.stopping, forEver)),
+  /** Once the server has left, its stop may take long; and so does this. */
+  "drain later": () =>
+    Effect.gen(function* () {
+      const { control, isReady } = yield* Odd
+      while (yield* isReady) yield* Effect.sleep("5 millis")
+      yield* Effect.orDie(control.change({ drainTimeout: "1 hour" }))
+      yield* Effect.sleep("2500 millis")
+    }),
   /** From now on a stop may take no longer. */
   "drain soon": () =>
     Effect.flatMap(Odd, ({ control }) => Effect.orDie(control.change({ drainTimeout: "100 millis" }))),

@@ -58,9 +58,9 @@ export class ScriptedCopy implements CopyChild {
     this.say({ copy: Number(this.name) })
   }
 
-  ready(drainMillis = 10_000): void {
+  ready(stopMillis = 10_000): void {
     this.listens()
-    this.say({ ready: true, drainMillis })
+    this.say({ ready: true, stopMillis })
   }
 
   ends(end: Partial<End>): void {

@@ -1,6 +1,6 @@
 import * as Result from "effect/Result"
 import { writeSync } from "node:fs"
-import { later } from "../later.ts"
+import { type Later, later } from "../later.ts"
 import { Threads } from "./threads.ts"
 import { Watchdog } from "./watchdog.ts"
 
@@ -15,20 +15,28 @@ const patienceMillis = 1_000
 export class LastResort {
   readonly watchdog = new Watchdog()
   private readonly threads = new Threads((thread) => thread !== this.watchdog.thread)
-  private armed = false
+  /** When the stop has begun, and when it is ended by force, by `performance.now`. */
+  private beganAt: number | undefined = undefined
+  private endsAt = -Infinity
+  private ending: Later | undefined = undefined
 
-  /** A stop has begun, which may take so long. */
-  arm(drainMillis: number, status: () => number, lines: (millis: number) => ReadonlyArray<string>): void {
-    if (this.armed) return
-    this.armed = true
-    const millis = drainMillis + patienceMillis
+  /** A stop has begun, or goes on, and may take so long in all. */
+  arm(stopMillis: number, status: () => number, lines: (millis: number) => ReadonlyArray<string>): void {
+    const now = performance.now()
+    const beganAt = (this.beganAt ??= now)
+    const millis = stopMillis + patienceMillis
+    if (beganAt + millis <= this.endsAt) return
+    this.endsAt = beganAt + millis
+    const left = this.endsAt - now
     // From a thread: nothing that happens from now on in this one keeps it from that.
-    this.watchdog.bite(millis + patienceMillis)
-    later(millis, () => {
+    this.watchdog.bite(left + patienceMillis)
+    this.ending?.cancel()
+    this.ending = later(left, () => {
       this.say(lines(millis))
       this.say([`the program had not ended ${Math.round(millis)} ms after its stop began: it is ended`])
       this.exit(status())
-    }).unref()
+    })
+    this.ending.unref()
   }
 
   /** Ends the program now; within a second, whatever its threads do. */

@@ -48,20 +48,27 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
   if (copies !== undefined && copy === undefined) return asCopies(copies, set.success)
   const lastResort = new LastResort()
   if (silenceMillis !== undefined) lastResort.watchdog.watch(silenceMillis)
-  const servers = new Servers()
   let asked = false
-  const stopping = () => {
-    manager?.stopping()
-    copy?.stopping(servers.drainMillis)
+  let isStopping = false
+  // What bounds it may be changed until each has left.
+  const servers = new Servers(() => isStopping && arm())
+  const arm = () => {
+    const { stopMillis } = servers
+    copy?.stopping(stopMillis)
     lastResort.arm(
-      servers.drainMillis,
+      stopMillis,
       () => (asked ? 0 : 1),
       (millis) => servers.unstopped(millis)
     )
   }
+  const stopping = () => {
+    isStopping = true
+    manager?.stopping()
+    arm()
+  }
   const problem = (line: string) => copy?.ends(line) ?? Console.error(line)
   const ready = () => {
-    copy?.ready(servers.drainMillis)
+    copy?.ready(servers.stopMillis)
     manager?.ready()
     manager?.watch(() => true)
   }

@@ -21,6 +21,12 @@ export class Servers {
   private readonly running = new Set<Server.Running>()
   private readonly stopped = new Map<Server.Running, Stopped>()
   private stopping = false
+  private readonly onStopping: () => void
+
+  /** `onStopping` is told that a stop of one of them begins. */
+  constructor(onStopping: () => void = () => {}) {
+    this.onStopping = onStopping
+  }
 
   /** A server listens. Where a stop has begun, it ends at once. */
   readonly add = (server: Server.Running): Effect.Effect<void, never, Scope.Scope> => {
@@ -36,9 +42,11 @@ export class Servers {
     Effect.forEach(this.running, (server) => server.ready, { concurrency: "unbounded", discard: true })
   )
 
-  /** How long it may take until all of them have left, and have stopped. */
-  get drainMillis(): number {
-    const all = [...this.running].map(({ delayMillis, drainMillis }) => delayMillis + drainMillis)
+  /** How long it may take until all of them have left, and have stopped, with what they have elsewhere. */
+  get stopMillis(): number {
+    const all = [...this.running].map(
+      ({ delayMillis, drainMillis, graceMillis }) => delayMillis + drainMillis + graceMillis
+    )
     return all.length === 0 ? defaultDrainMillis : Math.max(...all)
   }
 
@@ -60,7 +68,7 @@ export class Servers {
   }
 
   private stopOne(server: Server.Running): Effect.Effect<void> {
-    return Effect.map(server.shutdown, ({ millis }) => {
+    return Effect.map(Effect.andThen(Effect.sync(this.onStopping), server.shutdown), ({ millis }) => {
       this.stopped.set(server, { ...server.totals(), name: server.name, millis })
     })
   }

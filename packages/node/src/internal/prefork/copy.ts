@@ -62,16 +62,16 @@ class Copy {
   }
 
   /** It has started; its stop may take so long. */
-  ready(drainMillis: number): void {
+  ready(stopMillis: number): void {
     const { starting = [] } = this
     this.starting = undefined
     for (const start of starting) start()
-    this.say({ ready: true, drainMillis })
+    this.say({ ready: true, stopMillis })
   }
 
   /** Its stop begins, and may take so long: that may have been changed since it has started. */
-  stopping(drainMillis: number): void {
-    this.say({ drainMillis })
+  stopping(stopMillis: number): void {
+    this.say({ stopMillis })
   }
 
   /** Begins to take what comes: not before it can be answered, where others are there that take it. */

@@ -82,7 +82,7 @@ export class CopyHandle {
   /** Whether it gives no sign of life, for half the time that it may. */
   isSilent = false
   private isRetired = false
-  private drainMillis = defaultDrainMillis
+  private stopMillis = defaultStopMillis
   private stopsBy = Infinity
   private problem: string | undefined = undefined
   private uncaught: string | undefined = undefined
@@ -145,15 +145,15 @@ export class CopyHandle {
 
   /** From now on it has all of the time that its stop may take. */
   private endsInTime(): void {
-    this.stopsBy = this.tick.now() + this.drainMillis
+    this.stopsBy = this.tick.now() + this.stopMillis
     this.deadlines.forget("stop")
-    this.deadlines.set("stop", this.drainMillis + lastMillis, () => this.kill("it did not end when it was told to"))
+    this.deadlines.set("stop", this.stopMillis + lastMillis, () => this.kill("it did not end when it was told to"))
   }
 
   /** It says how long that is: when it is ready, and when it begins to stop, since it may be another time by then. */
-  private drainsFor(millis: number): void {
-    const isAnother = millis !== this.drainMillis
-    this.drainMillis = millis
+  private stopTakes(millis: number): void {
+    const isAnother = millis !== this.stopMillis
+    this.stopMillis = millis
     if (isAnother && this.life === "stopping") this.endsInTime()
   }
 
@@ -172,7 +172,7 @@ export class CopyHandle {
     ask,
     asked,
     copy,
-    drainMillis,
+    stopMillis,
     gather,
     measured,
     pong,
@@ -196,7 +196,7 @@ export class CopyHandle {
       })
     }
     if (pong !== undefined) this.isDebugged = pong.debugged
-    if (drainMillis !== undefined) this.drainsFor(drainMillis)
+    if (stopMillis !== undefined) this.stopTakes(stopMillis)
     const wordsOf = (words: string) => (this.life === "starting" ? hinted(words) : words)
     if (problem !== undefined) this.problem = wordsOf(problem)
     if (uncaught !== undefined) this.uncaught = wordsOf(uncaught)
@@ -263,7 +263,7 @@ export class CopyHandle {
 }
 
 /** How long a copy may take to stop that has not said how long. */
-const defaultDrainMillis = 10_000
+const defaultStopMillis = 10_000
 
 /** How much later than its drain allows a copy is killed: if its loop does not turn, and in any case. */
 const patienceMillis = 1_000

@@ -52,7 +52,7 @@ export interface Said {
   /** It has started. */
   readonly ready?: boolean
   /** How long its stop may take: said when it has started, and when that begins. */
-  readonly drainMillis?: number
+  readonly stopMillis?: number
   /** Why it cannot start, or go on: nobody has printed it. */
   readonly problem?: string
   /** What nobody has caught: Node prints it. */
