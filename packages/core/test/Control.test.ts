@@ -135,6 +135,27 @@ describe("the limits of a server that runs", () => {
     }).pipe(Effect.scoped, Effect.provide(echoing()))
   )
 
+  it.effect("lowered below what is open have nobody make room for who is refused all the same", () =>
+    Effect.gen(function* () {
+      const server = yield* Lines
+      const open = Effect.map(server.connections, (all) => all.length)
+      for (let i = 0; i < 5; i++) yield* (yield* Lines.client).send("hello")
+      yield* TestClock.adjust("1 minute")
+      yield* server.control.change({ maxConnections: 3 })
+      for (let i = 0; i < 4; i++) {
+        yield* Effect.exit(Effect.scoped(Effect.flatMap(Lines.client, (late) => late.take)))
+        assert.strictEqual(yield* open, 5)
+      }
+      assert.deepStrictEqual((yield* server.refusals).MaxConnections, 4)
+      // Where one is enough it makes room, as ever.
+      yield* server.control.change({ maxConnections: 5 })
+      const next = yield* Lines.client
+      assert.strictEqual(yield* next.send("hello"), "hello")
+      assert.strictEqual(yield* open, 5)
+      assert.strictEqual((yield* server.refusals).MadeRoom, 1)
+    }).pipe(Effect.scoped, Effect.provide(echoing()))
+  )
+
   it.effect("turn the time of silence on, shorten it, and turn it off", () =>
     Effect.gen(function* () {
       const server = yield* Lines

@@ -28,9 +28,14 @@ export class Capacity {
     return this.isSuspended || this.context.budget.isTight || this.sizeNow() >= this.context.limits.maxConnections
   }
 
-  /** Whether one less makes room for another, where it is full. */
+  /** Whether it is their number, where it is full: fewer make room for another. */
   get isMany(): boolean {
     return !this.isSuspended && !this.context.budget.isTight
+  }
+
+  /** Whether one less makes room for another: not where the limit was lowered below what there is. */
+  get isOneTooMany(): boolean {
+    return this.isMany && this.sizeNow() <= this.context.limits.maxConnections
   }
 
   /** Whether somebody may wait for a place of its peer, and leave one for somebody else. `itself` is 1 where it is counted already. */

@@ -197,8 +197,8 @@ export class Entry<In, Out> {
     }
     if (mayCome && !this.capacity.isSuspended) this.context.budget.makeRoom()
     // One connection less makes room for another only where it is their number that is at its limit.
-    const { isMany } = this.capacity
-    if (this.isFull && !(mayCome && isMany && this.room.make() && !this.isFull)) {
+    const { isOneTooMany } = this.capacity
+    if (this.isFull && !(mayCome && isOneTooMany && this.room.make() && !this.isFull)) {
       return this.turnAway(opening, peer, this.capacity.fullness("connections"))
     }
     const giveWay = (arrival: Arrival, refused: Outcome.Refused) => {
