@@ -53,13 +53,18 @@ export interface FdServerOptions extends Transport.ServerOptions, FdListenOption
  * @category models
  * @since 0.1.0
  */
-export interface FdListenOptions extends AdmissionOptions {
+export interface FdListenOptions extends Omit<AdmissionOptions, "proxyProtocol"> {
   /** The descriptor's number, 3 or more for what a manager hands down. */
   readonly fd: number
   /** Serves TLS on it, which takes a TCP socket. Default: what comes is in clear. */
   readonly tls?: TlsOptions | undefined
   /** As for a Unix listener, where it is a Unix stream socket; another one takes none. Default: nobody is asked. */
   readonly peers?: Peers | undefined
+  /**
+   * Whose connections begin with a PROXY header: networks, where it is a TCP socket, and `true` for everybody who
+   * connects, where it is a Unix stream socket. Default: nobody's.
+   */
+  readonly proxyProtocol?: AdmissionOptions["proxyProtocol"] | boolean
   /** As for a TCP listener, where it is a TCP socket. Default: 60 seconds; `"off"` is off. */
   readonly keepAlive?: Settings.Time | undefined
   /** What holds if it is a Unix datagram socket. */
@@ -139,6 +144,10 @@ export const listen =
       const local = descriptors.unixOf(fd)
       if (tls !== undefined && local !== undefined) return yield* Effect.fail(noTls(fd))
       if (options.peers !== undefined && local?.datagrams !== false) return yield* Effect.fail(noUsers(fd))
+      const { proxyProtocol = false } = options
+      const isStream = local?.datagrams === false
+      if (isStream && typeof proxyProtocol !== "boolean") return yield* Effect.fail(noNetworks(fd))
+      if (proxyProtocol !== false && local?.datagrams === true) return yield* Effect.fail(noHeader(fd))
       if (local?.datagrams === true) {
         const { inherit } = yield* Effect.promise(() => import("./internal/unixgramServer.ts"))
         return yield* inherit(fd, unixgram)(allows === undefined ? sink : admitting(sink, allows))
@@ -146,9 +155,11 @@ export const listen =
       const socket = yield* udp.adopt(fd)
       if (socket !== undefined) {
         if (tls !== undefined) return yield* Effect.fail(noTls(fd))
+        if (proxyProtocol !== false) return yield* Effect.fail(noHeader(fd))
         const { address, port } = socket.address()
         return receiving(sink, socket, Endpoint.udp(address, port), allows, true)
       }
+      if (!isStream && proxyProtocol === true) return yield* Effect.fail(noEverybody(fd))
       const keepAlive = yield* Effect.fromResult(keepAliveOf(options.keepAlive))
       const server = yield* Effect.acquireRelease(
         Effect.mapError(netServer.listen(String(Endpoint.fd(fd)), keepAlive, { fd }), (error) =>
@@ -223,6 +234,20 @@ const noUsers = (fd: number): ServerError =>
       problem: `users are known of Unix stream sockets alone, and descriptor ${fd} is another`
     })
   })
+
+const wrongHeader = (problem: string): ServerError =>
+  new ServerError({ reason: new InvalidOption({ option: "proxyProtocol", problem }) })
+
+const noNetworks = (fd: number): ServerError =>
+  wrongHeader(
+    `descriptor ${fd} is a Unix socket, whose peers have no addresses; true believes everybody who may connect`
+  )
+
+const noEverybody = (fd: number): ServerError =>
+  wrongHeader(`descriptor ${fd} is a TCP socket, and everybody could say who he is; name the networks of the balancers`)
+
+const noHeader = (fd: number): ServerError =>
+  wrongHeader(`descriptor ${fd} is a socket of datagrams, which have no header; leave it out`)
 
 const noTls = (fd: number): ServerError =>
   new ServerError({

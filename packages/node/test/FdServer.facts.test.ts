@@ -9,6 +9,7 @@ import * as NodeServer from "@socketserver/node/NodeServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
@@ -98,6 +99,81 @@ describe("a descriptor that another server of the program has", () => {
         assert.strictEqual((yield* failure(fd)).kind, "InvalidDescriptor")
       })
     )
+  }
+})
+
+describe("proxyProtocol of an inherited socket", () => {
+  const directory = fs.mkdtempSync(join(tmpdir(), "header-"))
+  afterAll(() => fs.rmSync(directory, { recursive: true }))
+  let paths = 0
+  const path = () => join(directory, String(++paths))
+  const makers = {
+    tcp: () => inet("stream"),
+    udp: () => inet("datagrams"),
+    unix: () => unix("stream", path()),
+    unixgram: () => unix("datagrams", path())
+  }
+  const networks = ["127.0.0.0/8"]
+  const header = "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n"
+  const believed = [
+    ["tcp", networks],
+    ["unix", true]
+  ] as const
+  for (const [kind, proxyProtocol] of believed) {
+    it.live(`says whose connections begin with a header: ${JSON.stringify(proxyProtocol)} of ${kind}`, () =>
+      Effect.gen(function* () {
+        const { address } = yield* Lines
+        const { host, path, port } = address as { host?: string; path?: string; port?: number }
+        const answer = yield* Effect.callback<string>((resume) => {
+          const socket = net.connect((path === undefined ? { host, port } : { path }) as net.NetConnectOpts)
+          socket.on("error", () => {})
+          socket.once("data", (data) => {
+            socket.destroy()
+            resume(Effect.succeed(String(data)))
+          })
+          socket.write(`${header}who\n`)
+        })
+        assert.strictEqual(answer, "192.0.2.7:56324\n")
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Layer.provideMerge(
+            Lines.serve(({ connection }) => Effect.succeed(Response.make(connection.peer.name))),
+            Layer.unwrap(Effect.sync(() => FdServer.layer(Lines, { fd: makers[kind](), proxyProtocol })))
+          )
+        )
+      )
+    )
+  }
+
+  const mends = {
+    tcp: /is a TCP socket, and everybody could say who he is; name the networks of the balancers$/,
+    unix: /is a Unix socket, whose peers have no addresses; true believes everybody who may connect$/,
+    datagrams: /is a socket of datagrams, which have no header; leave it out$/
+  }
+  const refused = [
+    ["tcp", true, mends.tcp],
+    ["unix", networks, mends.unix],
+    ["udp", true, mends.datagrams],
+    ["udp", networks, mends.datagrams],
+    ["unixgram", true, mends.datagrams],
+    ["unixgram", networks, mends.datagrams]
+  ] as const
+  for (const [kind, proxyProtocol, says] of refused) {
+    for (const written of ["option", "URL"]) {
+      it.live(`is refused where it would mean nothing: ${JSON.stringify(proxyProtocol)} of ${kind}, ${written}`, () =>
+        Effect.gen(function* () {
+          const fd = makers[kind]()
+          const layer =
+            written === "option"
+              ? FdServer.layer(Lines, { fd, proxyProtocol })
+              : NodeServer.layer(Lines, `fd://${fd}?proxyProtocol=${String(proxyProtocol)}`)
+          const { message } = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.match(message, /Invalid option proxyProtocol/)
+          assert.match(message, says)
+        })
+      )
+    }
   }
 })
 

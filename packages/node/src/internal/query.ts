@@ -40,6 +40,11 @@ const mode = read("an octal mode, as in 660", (text) =>
   /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined
 )
 
+/** Of a socket whose kind is not known yet: networks, or everybody who may connect. */
+const flagOrList = read("true, false, or networks, separated by commas", (text) =>
+  text === "true" ? true : text === "false" ? false : Result.getOrUndefined(list(text))
+)
+
 /** Text that is a form alone, or users by their numbers. */
 const peers = read(
   "any, same-user or user numbers, separated by commas",
@@ -100,7 +105,7 @@ const servers = {
   },
   Unix: { mode, peers, backlog: integer(1, 2_147_483_647), proxyProtocol: flag, proxyTimeout: duration },
   Unixgram: { mode, sendTimeout: duration, sendBufferBytes: bytes, maxDatagramBytes: bytes },
-  Fd: { keepAlive: orOff, peers, ...admission, ...secured },
+  Fd: { keepAlive: orOff, peers, ...admission, proxyProtocol: flagOrList, ...secured },
   Memory: {}
 } satisfies Tables
 
