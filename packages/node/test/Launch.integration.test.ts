@@ -3,7 +3,17 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { startOf } from "./support/bundles.ts"
 import { eventually, mark } from "./support/marked.ts"
-import { type Environment, listening, missing, node, printed, python, script, serving } from "./support/programs.ts"
+import {
+  type Environment,
+  example,
+  listening,
+  missing,
+  node,
+  printed,
+  python,
+  script,
+  serving
+} from "./support/programs.ts"
 
 const odd = (env: Environment) => listening(node("packages/node/test/support/odd.ts", env))
 
@@ -98,6 +108,14 @@ describe.skipIf(missing("python3"))("a program that is asked to stop", () => {
         assert.match(server.stdout, /releasing/)
         assert.notInclude(server.all, "had not ended")
       })
+  )
+
+  it.live("says in one line what is wrong with a server that is built where no error has a place", () =>
+    Effect.gen(function* () {
+      const server = yield* example("http", { POLICY: "keyed" })
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.match(server.stderr, /^POLICY: Cannot run handlers of Web under the policy "keyed": [^\n]+\n$/)
+    })
   )
 
   it.live("answers by the drain timeout that holds once it has left", () =>

@@ -423,6 +423,18 @@ describe("a stop", () => {
     assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
   })
 
+  it("gives a copy that has not started yet the time of those that have", () => {
+    const copies = new ScriptedCopies(1)
+    copies.last.ready(1_000)
+    copies.supervisor.restart()
+    copies.last.listens()
+    copies.supervisor.stop(143)
+    copies.tick.advance(3_999)
+    assert.deepStrictEqual(copies.last.told, ["stop"])
+    copies.tick.advance(1)
+    assert.deepStrictEqual(copies.last.told, ["stop", "SIGKILL"])
+  })
+
   it("gives a copy whose loop does not turn the time that it has said, too", () => {
     const copies = new ScriptedCopies(1)
     copies.last.ready(3_000)

@@ -1,7 +1,7 @@
 /** Runs layers as a program: `NodeServer.launch`. */
 import { Gather } from "@socketserver/core/Metrics"
 import * as Server from "@socketserver/core/Server"
-import type { ServerError } from "@socketserver/core/ServerError"
+import { PolicyError, ServerError } from "@socketserver/core/ServerError"
 import * as Transport from "@socketserver/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
@@ -235,7 +235,14 @@ const onSignals = (stop: (status: number) => void): (() => void) => {
 
 // An expected error says what is wrong in its message; a defect needs its stack.
 const report = (cause: Cause.Cause<unknown>, problem: Run["problem"]) => {
-  const expected = cause.reasons.filter(Cause.isFailReason)
-  if (expected.length > 0) return Effect.forEach(expected, ({ error }) => problem(lineOf(error)))
+  const expected = cause.reasons.flatMap(expectedOf)
+  if (expected.length > 0) return Effect.forEach(expected, (error) => problem(lineOf(error)))
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)
+}
+
+/** A server that was built where no error has a place, as Effect's HTTP servers are, dies of what is as expected as ever. */
+const expectedOf = (reason: Cause.Reason<unknown>): ReadonlyArray<unknown> => {
+  if (Cause.isFailReason(reason)) return [reason.error]
+  const defect = Cause.isDieReason(reason) ? reason.defect : undefined
+  return defect instanceof ServerError || defect instanceof PolicyError ? [defect] : []
 }

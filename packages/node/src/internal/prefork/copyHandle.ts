@@ -44,6 +44,9 @@ export interface Owner {
     answer: (told: Omit<Extract<Told, { answer: number }>, "answer">, socket?: unknown) => void
   ) => void
   readonly onStopped: (stopped: ReadonlyArray<Stopped>) => void
+  /** How long the stops of copies take, as the last one that has started has said. */
+  readonly stopMillis: () => number | undefined
+  readonly onStopMillis: (millis: number) => void
   /** It can be told something from now on. */
   readonly onListens: (copy: CopyHandle) => void
   readonly onMeasured: (copy: CopyHandle, own: ReadonlyArray<Packed>) => void
@@ -82,7 +85,7 @@ export class CopyHandle {
   /** Whether it gives no sign of life, for half the time that it may. */
   isSilent = false
   private isRetired = false
-  private stopMillis = defaultStopMillis
+  private ownStopMillis: number | undefined = undefined
   private stopsBy = Infinity
   private problem: string | undefined = undefined
   private uncaught: string | undefined = undefined
@@ -143,6 +146,11 @@ export class CopyHandle {
     this.pulse.start(patienceMillis / patience)
   }
 
+  /** How long its stop may take: that of a copy that has not started yet as long as that of others. */
+  private get stopMillis(): number {
+    return this.ownStopMillis ?? this.owner.stopMillis() ?? defaultStopMillis
+  }
+
   /** From now on it has all of the time that its stop may take. */
   private endsInTime(): void {
     this.stopsBy = this.tick.now() + this.stopMillis
@@ -153,7 +161,8 @@ export class CopyHandle {
   /** It says how long that is: when it is ready, and when it begins to stop, since it may be another time by then. */
   private stopTakes(millis: number): void {
     const isAnother = millis !== this.stopMillis
-    this.stopMillis = millis
+    this.ownStopMillis = millis
+    this.owner.onStopMillis(millis)
     if (isAnother && this.life === "stopping") this.endsInTime()
   }
 

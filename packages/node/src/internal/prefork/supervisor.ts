@@ -49,6 +49,7 @@ export class Supervisor {
   /** Whether a restart was asked for before all of them were there. */
   private again = false
   private status = 0
+  private stopMillis: number | undefined = undefined
   /** What the servers of copies have done that have stopped, by their names. */
   private readonly totals = new Map<string, Outcome.Totals>()
   /** What they have counted, for who asks. */
@@ -182,6 +183,8 @@ export class Supervisor {
         slot.onEnd(copy, ending)
         if (this.stoppedAt === undefined) this.lending.look()
       },
+      stopMillis: () => this.stopMillis,
+      onStopMillis: (millis) => (this.stopMillis = millis),
       onListens: (copy) => this.measures.came(copy),
       onMeasured: (copy, own) => this.measures.measured(copy, own),
       onGather: (answer) => this.measures.gather(answer),
