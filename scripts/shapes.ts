@@ -78,8 +78,10 @@ const lookUp = (module: Module, name: string): Found | undefined => {
 const parents = (module: Module, node: Declared["node"]): ReadonlyArray<Found> =>
   node.type !== "TSInterfaceDeclaration"
     ? []
-    : node.extends.flatMap(({ expression }) => {
-        const found = lookUp(module, text(module, expression))
+    : node.extends.flatMap(({ expression, typeArguments }) => {
+        // Of an interface without some of its members it has the others.
+        const [first] = text(module, expression) === "Omit" ? (typeArguments?.params ?? []) : []
+        const found = lookUp(module, text(module, first ?? expression))
         return found === undefined ? [] : [found]
       })
 

@@ -322,10 +322,8 @@ export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined
  * Counts what a policy holds for a connection elsewhere, in bytes: what waits in a
  * channel to a worker, or came from one and has not left. It counts in
  * `maxMemory`, and of a connection in `maxBuffered`, until as much is taken off
- * again, or the connection has ended. It costs next to nothing.
- *
- * With `isAwaited` its peer has begun to say something, and has to say the rest: near
- * `maxMemory` such a connection gives way to who comes anew.
+ * again, or the connection has ended. It costs next to nothing. With `isAwaited` its
+ * peer has to say the rest: near `maxMemory` it gives way to who comes anew.
  *
  * @category hooks
  * @since 0.1.0

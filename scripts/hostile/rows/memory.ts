@@ -142,6 +142,14 @@ const cases: ReadonlyArray<Case> = [
     attack: "asks",
     options: { count: 60, text: "x".repeat(65_535), times: 1 }
   }),
+  {
+    name: "200 lines of 200 KB without an end in 32 MiB, and newcomers",
+    start: { env: { FRAME: 262_144 } },
+    attack: "asks",
+    options: { count: 200, text: "x".repeat(200_000), times: 1, from: "127.0.0.2" },
+    maxMemory: 32,
+    settles: 1_500
+  },
   never("empty frames with a delimiter", "delimited", "\n".repeat(65_536)),
   never("empty frames with a length", "prefixed", "\0".repeat(65_536)),
   never("empty frames with a length of a byte", "prefixed1", "\0".repeat(65_536)),
