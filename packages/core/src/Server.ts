@@ -93,6 +93,8 @@ export interface Server<in out In, in out Out> {
   readonly stopping: Effect.Effect<void>
   /** Whether new peers should be sent here, for health checks: somebody takes its requests, accepting is not suspended, and no stop has begun or been announced (`drainDelay`). */
   readonly isReady: Effect.Effect<boolean>
+  /** Whether a stop is near or has begun, or another copy has taken its place: peers that keep their connections are better told to come anew. */
+  readonly isLeaving: Effect.Effect<boolean>
   /** Its limits, accepting and connections, to be changed while it runs. */
   readonly control: Control.Control
 }

@@ -150,3 +150,30 @@ describe("a server that is told to leave", () => {
     })
   )
 })
+
+describe("a server is leaving", () => {
+  const isLeaving = Effect.flatMap(Lines, (server) => server.isLeaving)
+
+  it.effect("from when its stop is announced, and neither before it is served nor where it lets nobody in", () =>
+    running({ drainDelay: "1 second" }, ({ leave }) =>
+      Effect.gen(function* () {
+        const { control } = yield* Lines
+        assert.isFalse(yield* isLeaving)
+        yield* control.suspend
+        assert.isFalse(yield* isLeaving)
+        yield* control.resume
+        yield* Effect.forkScoped(leave, { startImmediately: true })
+        assert.isTrue(yield* isLeaving)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("where a stop has begun that nobody has announced", () =>
+    running({}, () =>
+      Effect.gen(function* () {
+        yield* Effect.flatMap(Lines, ({ shutdown }) => shutdown)
+        assert.isTrue(yield* isLeaving)
+      })
+    )
+  )
+})

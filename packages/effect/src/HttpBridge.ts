@@ -150,6 +150,7 @@ const make = <Self>(tag: Declared<Self>, options: Options, makeServer: Make) =>
       address: listeningAt(addressOf(server.address)),
       keepAliveMillis: limits.keepAliveMillis,
       limits: limitsNow,
+      isLeaving: () => Effect.runSync(server.isLeaving),
       now: () => clock.currentTimeMillisUnsafe(),
       shutdown: server.shutdown,
       run: (effect, done) => void fork(effect).addObserver(done)

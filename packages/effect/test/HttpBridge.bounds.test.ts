@@ -194,3 +194,28 @@ describe("limits that are changed while HTTP is served", () => {
     }).pipe(Effect.scoped, Effect.provide(served(all[kind](), {}, gate)))
   })
 })
+
+describe("a server that leaves", () => {
+  it.live.each(sockets)("keeps no connection of HTTP any longer, and serves newcomers: %s", (kind) => {
+    let running: Server.Running | undefined
+    return Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(get("/hello"))
+      yield* peer.says("<hello>")
+      assert.notInclude(peer.text, "Connection: close")
+      yield* Effect.forkScoped(running!.leave, { startImmediately: true })
+      yield* peer.write(get("/hello"))
+      yield* peer.ended
+      assert.strictEqual(peer.text.split("<hello>").length, 3)
+      assert.include(peer.text, "Connection: close")
+      const newcomer = yield* connect
+      yield* newcomer.write(get("/hello"))
+      yield* newcomer.ended
+      assert.include(newcomer.text, "<hello>")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(served(all[kind]({ drainDelay: "1 hour" }))),
+      Effect.provideService(Server.OnListening, (server) => Effect.sync(() => (running = server)))
+    )
+  })
+})

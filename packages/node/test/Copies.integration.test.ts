@@ -396,6 +396,49 @@ os.execve(sys.argv[1], [sys.argv[1], sys.argv[2]],
     })
   )
 
+  it.live("cuts off nobody over HTTP who keeps a connection and asks on", () =>
+    Effect.gen(function* () {
+      const { env, pids } = mark()
+      const { port, server } = yield* serving("http", { ...env, PREFORK: "2" })
+      const copies = () => pids().filter((pid) => parentOf(pid) === server.pid && commandOf(pid).includes("http"))
+      const before = copies()
+      const client = yield* python(
+        port,
+        `
+import http.client
+stop = threading.Event()
+def one():
+    c = None
+    while not stop.is_set():
+        try:
+            if c is None: c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
+            c.request("GET", "/hello")
+            r = c.getresponse()
+            r.read()
+            if r.getheader("connection") == "close":
+                c.close()
+                c = None
+        except Exception as e:
+            print("cut off", type(e).__name__, flush=True)
+            c = None
+threads = [threading.Thread(target=one) for _ in range(4)]
+for t in threads: t.start()
+print("asks", flush=True)
+sys.stdin.readline()
+stop.set()
+for t in threads: t.join()
+print("done")
+`
+      )
+      yield* client.prints(/asks/)
+      yield* server.signal("SIGHUP")
+      yield* eventually(() => !pids().some((pid) => before.includes(pid)))
+      yield* client.write("stop\n")
+      yield* client.prints(/done/)
+      assert.notInclude(client.stdout, "cut off")
+    })
+  )
+
   it.live("into a program that hangs is given up for the next one", () =>
     Effect.gen(function* () {
       const { env, pids } = mark()

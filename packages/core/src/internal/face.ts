@@ -46,6 +46,7 @@ export const makeServer = <In, Out>(
     shutdown: engine.stop.shutdown,
     stopping: engine.stop.told,
     isReady: Effect.sync(() => engine.readiness.isReady),
+    isLeaving: Effect.sync(() => engine.readiness.isLeaving),
     control
   }
   return Object.assign(server, { [engineKey]: engine, [listeningKey]: listening })

@@ -24,7 +24,12 @@ export class Readiness<In, Out> {
   }
 
   get isReady(): boolean {
-    return this.intake.isTaken && !this.gate.isSuspended && !this.leaving && !this.stop.hasBegun
+    return this.intake.isTaken && !this.gate.isSuspended && !this.isLeaving
+  }
+
+  /** Whether a stop is near, or has begun. */
+  get isLeaving(): boolean {
+    return this.leaving || this.stop.hasBegun
   }
 
   /** Waits until the stop may begin; it may begin before, for other reasons. */

@@ -29,6 +29,7 @@ export class HttpListener extends http.Server {
   private readonly shutdown: (done: () => void) => void
   private isOpen = false
   private readonly limits: () => Limits
+  private readonly isLeaving: () => boolean
   private readonly now: () => number
   private readonly pipelines: Pipelines
   private readonly ended: (this: NodeHttp.ServerResponse) => void
@@ -40,6 +41,8 @@ export class HttpListener extends http.Server {
       readonly keepAliveMillis: number
       /** Those of its server, which may be changed while it runs. */
       readonly limits: () => Limits
+      /** Whether that stops soon: no connection is kept any longer. */
+      readonly isLeaving: () => boolean
       readonly now: () => number
       /** Stops the server whose connections these are, and waits for it. */
       readonly shutdown: Effect.Effect<unknown>
@@ -49,6 +52,7 @@ export class HttpListener extends http.Server {
     super(options)
     this.where = more.address
     this.limits = more.limits
+    this.isLeaving = more.isLeaving
     this.now = more.now
     this.pipelines = new Pipelines(() => more.limits().maxPipelined)
     this.ended = endedOf(this.pipelines)
@@ -87,7 +91,7 @@ export class HttpListener extends http.Server {
       return true
     }
     const isFirst = visit.isIdle
-    visit.received(response, this.isOld(visit))
+    visit.received(response, this.isOld(visit) || this.isLeaving())
     response.on("close", this.ended)
     if (isFirst) return super.emit(event, request, response)
     this.pipelines.add(visit, {

@@ -130,6 +130,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
     exit.value()
   })
   copy?.onStop(stop)
+  copy?.onRetire(() => servers.retire())
 }
 
 /** What a program is run with. */

@@ -58,6 +58,11 @@ export class Servers {
     Effect.andThen(server.leave, this.stopOne(server))
   )
 
+  /** They stop soon, and nothing new comes to them. */
+  retire(): void {
+    for (const server of this.running) Effect.runFork(server.leave)
+  }
+
   private stopAll(stop: (server: Server.Running) => Effect.Effect<void>): Effect.Effect<ReadonlyArray<Stopped>> {
     return Effect.suspend(() => {
       this.stopping = true
