@@ -329,7 +329,7 @@ export const wireOf = (connection: Connection.Ref<never>): Wire.Wire | undefined
  * @since 0.1.0
  */
 export const hold = (connection: Connection.Info, bytes: number, isAwaited?: boolean): void =>
-  (connection as { readonly charge?: ValueHolder["charge"] }).charge?.(bytes, isAwaited)
+  (connection as { readonly holding?: ValueHolder }).holding?.charge(bytes, isAwaited)
 
 /**
  * Notes that the handler of a request, which runs elsewhere, waits for what its peer

@@ -68,7 +68,7 @@ describe("what was reset", () => {
         all[i]!.charged = -1
       }
     }))
-    budget.watch({ size: 10, all }, () => {})
+    budget.watch({ size: 10, all: all.map((holding) => ({ holding })) }, () => {})
     budget.change(3_000)
     // Down to nine tenths of what may be held.
     assert.deepStrictEqual(evicted, [0, 0, 0, 0, 0, 0, 0])

@@ -72,7 +72,7 @@ export class Admitting<In, Out> {
       this.context.traffic.left(connection)
       this.census.left("connections", connection)
       connection.onHeard?.()
-      connection.uncharge()
+      connection.holding.end()
     }
     return was
   }

@@ -19,7 +19,7 @@ export interface Holder {
 
 interface Holders {
   readonly size: number
-  readonly all: ReadonlyArray<Holder>
+  readonly all: ReadonlyArray<{ readonly holding: Holder }>
 }
 
 interface Surroundings {
@@ -117,7 +117,7 @@ export class Budget {
   mayHold(holder: Holder, more: number): boolean {
     if (this.sum + more <= this.max) return true
     const much = (holder.charged + more) * 1.5
-    for (const each of this.holders.all) {
+    for (const { holding: each } of this.holders.all) {
       if (each !== holder && each.charged > 0 && (each.isStuck || each.charged > much)) return true
     }
     return false
@@ -133,7 +133,7 @@ export class Budget {
   makeRoom(): void {
     const now = this.context.now()
     if (!this.isTight || now < this.looksAgainAt) return
-    const stuck = largestFirst(this.holders.all.filter((each) => now - (each.stuckSince ?? now) >= stuckMillis))
+    const stuck = this.largestFirst((each) => now - (each.stuckSince ?? now) >= stuckMillis)
     if (stuck.length === 0) this.looksAgainAt = now + restMillis
     this.reset(stuck)
   }
@@ -146,7 +146,7 @@ export class Budget {
       this.isCounted = false
     })
     let active = 0
-    for (const { charged } of this.holders.all) if (charged > 0) active++
+    for (const { holding } of this.holders.all) if (holding.charged > 0) active++
     return (this.share = this.max / Math.max(1, active))
   }
 
@@ -179,9 +179,9 @@ export class Budget {
   private readonly look = (): void => {
     this.armed = false
     let active = 0
-    for (const holder of this.holders.all) {
-      holder.account()
-      if (holder.charged > 0) active++
+    for (const { holding } of this.holders.all) {
+      holding.account()
+      if (holding.charged > 0) active++
     }
     this.seen = this.sum
     this.share = this.max / Math.max(1, active)
@@ -213,7 +213,7 @@ export class Budget {
 
   /** Resets those that hold most. */
   private evict(): void {
-    const largest = largestFirst(this.holders.all)
+    const largest = this.largestFirst()
     this.evicting = false
     this.reset(largest)
     if (this.sum <= this.max * 0.9 || largest.length <= mostEvicted) return
@@ -228,6 +228,13 @@ export class Budget {
       this.breakOff(holder)
     }
     this.collect()
+  }
+
+  /** Those that hold most, first those that do not read. */
+  private largestFirst(may: (holder: Holder) => boolean = () => true): ReadonlyArray<Holder> {
+    const some: Array<Holder> = []
+    for (const { holding } of this.holders.all) if (holding.charged > 0 && may(holding)) some.push(holding)
+    return some.sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || b.charged - a.charged)
   }
 
   private breakOff(holder: Holder): void {
@@ -255,12 +262,6 @@ export class Budget {
     this.context.limitLog.reached("maxMemory", sizes.format(this.max), did)
   }
 }
-
-/** Those that hold most, first those that do not read. */
-const largestFirst = (holders: ReadonlyArray<Holder>): ReadonlyArray<Holder> =>
-  holders
-    .filter(({ charged }) => charged > 0)
-    .sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || b.charged - a.charged)
 
 const mostEvicted = 50
 

@@ -48,14 +48,13 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
     return this.isTaking || this.first < this.ahead.length || super.hasInput
   }
 
-  override held(costs: boolean): number {
-    return super.held(costs) + this.aheadBytes
+  override inputBytes(costs: boolean): number {
+    return super.inputBytes(costs) + this.aheadBytes
   }
 
   /** What waits is bounded by itself. */
-  protected override get holdsMost(): boolean {
-    const { maxBuffered } = this.context.limits
-    return this.charged - this.aheadBytes >= maxBuffered && super.held(false) >= maxBuffered
+  override get boundedBytes(): number {
+    return this.aheadBytes
   }
 
   /** Control messages count also when the server stops, until what was received is answered. */
@@ -69,11 +68,11 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
 
   protected override get mayRead(): boolean {
     const { context, outbox } = this
-    if (outbox.full || context.budget.defers(this)) return false
+    if (outbox.full || context.budget.defers(this.holding)) return false
     // One chunk is kept however large it is: what a request at work waits for may be the rest of it.
     const chunk = this.ahead[this.first]?.heard.bytes ?? 0
     if (this.aheadBytes - chunk >= context.limits.maxBuffered || this.isSpent) return false
-    return (this.first === this.ahead.length && this.places > 0) || !context.budget.slows(this)
+    return (this.first === this.ahead.length && this.places > 0) || !context.budget.slows(this.holding)
   }
 
   private readonly now = (): number => this.context.now()
@@ -165,7 +164,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   /** Gives those that wait the places that there are. */
   private refill(): void {
     const { context, line, outbox } = this
-    if (this.first === this.ahead.length || outbox.full || context.budget.defers(this)) return
+    if (this.first === this.ahead.length || outbox.full || context.budget.defers(this.holding)) return
     while (this.first < this.ahead.length && line.inFlight < context.limits.maxPipelined) {
       if (line.inFlight > 0 && line.bytes(true) >= context.limits.maxBuffered) break
       const ahead = this.ahead[this.first] as Ahead<In>

@@ -66,9 +66,17 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       })
   }
 
-  override held(costs: boolean): number {
+  inputBytes(): number {
     // Until it is decoded, that is the same.
-    return super.held(costs) + Math.max(this.wire.datagram.data.length, this.dialogue?.input.bytes ?? 0)
+    return Math.max(this.wire.datagram.data.length, this.dialogue?.input.bytes ?? 0)
+  }
+
+  get boundedBytes(): number {
+    return 0
+  }
+
+  get unfinishedBytes(): number {
+    return 0
   }
 
   /** Makes the request, or says why the datagram is none. */
@@ -77,9 +85,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const { context, outbox, wire } = this
     const { side } = context
     if (context.protocol.kind === "connection") {
-      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, holder: this })
+      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, holding: this.holding })
       this.dialogue = dialogue
-      dialogue.input.onRefused = () => this.overflow()
+      dialogue.input.onRefused = () => this.holding.overflow()
       dialogue.input.onAwaited = () => this.account()
       dialogue.onData(wire.datagram.data)
       dialogue.onEnd()
@@ -89,10 +97,10 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       })
       return this.line.offer()
     }
-    const reader = new Reader(side, wire.carries, this) as Reader<unknown> as Reader<In>
+    const reader = new Reader(side, wire.carries, this.holding) as Reader<unknown> as Reader<In>
     const fault = reader.read(wire.datagram.data, 0)
     if (reader.isRefused) {
-      this.overflow()
+      this.holding.overflow()
       return this.closed()
     }
     if (fault === undefined && context.protocol.control !== undefined && this.isControl(reader.messages[0] as In)) {
@@ -213,7 +221,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   /** What is pushed when it is gone is counted by nobody else. */
   wrote(bytes: number): void {
-    if (this.charged < 0) this.context.traffic.of(this.listener).bytesWritten += bytes
+    if (this.holding.charged < 0) this.context.traffic.of(this.listener).bytesWritten += bytes
   }
 
   onEnded(): void {

@@ -1,7 +1,6 @@
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
-import type { Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { Heard, type Incoming } from "./incoming.ts"
@@ -25,11 +24,11 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       outbox: this.outbox as Outbox<never> as Outbox<Out>,
       info: this,
       holds: true,
-      holder: this
+      holding: this.holding
     })
-    this.dialogue.input.onRefused = () => this.overflow()
+    this.dialogue.input.onRefused = () => this.holding.overflow()
     this.dialogue.input.onReading = this.onReading
-    this.dialogue.input.mayDecode = () => !context.budget.defers(this)
+    this.dialogue.input.mayDecode = () => !context.budget.defers(this.holding)
     this.dialogue.input.onAwaited = this.onAwaited
     this.dialogue.input.onGivenAway = this.onGivenAway
   }
@@ -80,20 +79,16 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     super.goOn()
   }
 
-  /** As what is in its inbox counts: by its bytes, whatever is in them. */
-  override weigh(payload: Payload): number {
-    const { budget, side } = this.context
-    return budget.looks ? payload.length + side.weight(payload.length) : 0
-  }
-
   protected readonly hasInput = false
 
-  protected get unfinishedBytes(): number {
+  readonly boundedBytes = 0
+
+  get unfinishedBytes(): number {
     return this.dialogue.input.reader.held * 2
   }
 
-  override held(costs: boolean): number {
-    return super.held(costs) + this.dialogue.input.bytes
+  inputBytes(): number {
+    return this.dialogue.input.bytes
   }
 
   protected get isReading(): boolean {

@@ -257,13 +257,13 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   /** It waits for its turn, or for a reader; says whether others wait for its place, if it keeps one. */
   park(reader: ServerConnection<In, Out> | undefined): (() => boolean) | undefined {
     if (this.isOwn(reader)) this.on.line.park()
-    this.on.waits(waitingCost)
+    this.on.holding.waits(waitingCost)
     return this.on.context.events.parked(this)
   }
 
   unpark(reader: ServerConnection<In, Out> | undefined): void {
     if (this.isOwn(reader)) this.on.line.unpark()
-    this.on.waits(-waitingCost)
+    this.on.holding.waits(-waitingCost)
   }
 
   /** A handler may also push to the connection of another. */

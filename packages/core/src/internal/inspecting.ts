@@ -42,12 +42,12 @@ export class Holding {
 
   /** All bytes that it holds: what has arrived and is not answered, too. */
   get bytes(): number {
-    return this.on.held(false)
+    return this.on.holding.bytes(false)
   }
 
   /** What that takes in memory, as it was last counted for `maxMemory`. */
   get memory(): number {
-    return Math.max(0, this.on.charged)
+    return Math.max(0, this.on.holding.charged)
   }
 
   /** Whether a request of it is in turn for a place. */

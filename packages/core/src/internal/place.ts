@@ -60,14 +60,14 @@ export const waitingForPeer = <In, Out, A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const othersWait = reader.context.events.parked(request)
-    reader.awaits(bytes)
+    reader.holding.awaits(bytes)
     const stop = othersWait === undefined ? noop : watchReader(request, reader, othersWait)
     request.awaitsPeer = true
     return Effect.ensuring(
       wait,
       Effect.sync(() => {
         request.awaitsPeer = false
-        reader.awaits(-bytes)
+        reader.holding.awaits(-bytes)
         stop()
       })
     )

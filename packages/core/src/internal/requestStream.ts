@@ -16,20 +16,24 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
-    this.reader = new Reader(context.side, wire.carries, this) as Reader<unknown> as Reader<In>
+    this.reader = new Reader(context.side, wire.carries, this.holding) as Reader<unknown> as Reader<In>
   }
 
   protected get hasInput(): boolean {
     return this.reader.isBehind
   }
 
-  protected get unfinishedBytes(): number {
+  get unfinishedBytes(): number {
     return this.reader.held * 2
   }
 
-  override held(costs: boolean): number {
+  inputBytes(costs: boolean): number {
     // The memory of an unfinished frame is doubled where it is too small.
-    return super.held(costs) + this.reader.restBytes * (costs ? 2 : 1)
+    return this.reader.restBytes * (costs ? 2 : 1)
+  }
+
+  get boundedBytes(): number {
+    return 0
   }
 
   onData(chunk: Uint8Array): void {
@@ -79,12 +83,12 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   /** Whether it may hold more than it does. Who has nothing in flight may always: nobody waits for memory. */
   private get mayHoldMore(): boolean {
-    if (this.outbox.full || this.context.budget.defers(this)) return false
+    if (this.outbox.full || this.context.budget.defers(this.holding)) return false
     return this.line.inFlight === 0 || !this.holdsMuch
   }
 
   private get holdsMuch(): boolean {
-    return this.holdsMost || this.context.budget.slows(this)
+    return this.holding.isMost || this.context.budget.slows(this.holding)
   }
 
   /** Looks whether a frame has begun, or is whole. */
@@ -99,7 +103,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     const { isRefused, messages, payloads } = this.reader
     if (isRefused) {
       this.reader.clear()
-      this.overflow()
+      this.holding.overflow()
       return false
     }
     const made = before - this.reader.restBytes

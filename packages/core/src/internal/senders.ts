@@ -8,6 +8,7 @@ import type { DatagramConnection } from "./datagramConnection.ts"
 import { never, type Timed } from "./deadlines.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { Pushes } from "./pushes.ts"
+import type { ValueHolder } from "./reading.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
 import { Unencodable } from "./unencodable.ts"
@@ -246,7 +247,11 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, Timed, 
     this.handlers.onRelease(finalizer)
   }
 
-  /** Counts what a policy holds for it elsewhere. */
+  /** It counts what a policy holds for it elsewhere. */
+  get holding(): Pick<ValueHolder, "charge"> {
+    return this
+  }
+
   charge(bytes: number): void {
     if (this.isReleased) return
     this.aside += bytes

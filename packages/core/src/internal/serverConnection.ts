@@ -5,8 +5,6 @@ import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
-import type { Payload } from "../Protocol.ts"
-import type { Holder } from "./budget.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
 import type { Controls } from "./controls.ts"
@@ -14,10 +12,10 @@ import { never, type Timed } from "./deadlines.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
-import { Line, requestCost } from "./line.ts"
+import { type Held, Holding } from "./holding.ts"
+import { Line } from "./line.ts"
 import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
-import type { ValueHolder } from "./reading.ts"
 import type { Resumptions } from "./resuming.ts"
 import type { Occupant } from "./room.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
@@ -31,7 +29,7 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
-  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Holder, ValueHolder
+  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Held
 {
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
@@ -48,13 +46,7 @@ export abstract class ServerConnection<In, Out>
   resumptions: Resumptions | undefined = undefined
   /** Called once, where others wait until it has sent its first byte. Not initialised: few are waited for. */
   declare onHeard: (() => void) | undefined
-  /** Below 0 once it holds nothing any more. */
-  charged = 0
-  // Only where a policy has its requests handled elsewhere.
-  declare private aside: number | undefined
-  // Only where handlers wait for a peer.
-  declare private waitingCost: number | undefined
-  declare private awaitedCost: number | undefined
+  readonly holding = new Holding(this)
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(wire, new Outbox(wire, context.side, context.tick, context), id, context.date())
@@ -81,106 +73,23 @@ export abstract class ServerConnection<In, Out>
     this.endsBy ??= by
   }
 
-  /** How many bytes it holds: what has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
-  held(costs: boolean): number {
-    const held = this.line.bytes(costs) + this.outbox.unsent + (this.aside ?? 0)
-    return costs ? held + (this.waitingCost ?? 0) : held
-  }
-
   /** Whether a request may begin: its peer keeps up, and not too many replies wait for one before them. */
   mayBegin(incoming: Incoming<In, Out>): boolean {
     const { context, line, outbox } = this
     const { maxBuffered } = context.limits
     if (outbox.full && !outbox.isClosed) return false
-    return incoming === line.first || this.charged < maxBuffered || this.waitingBytes < maxBuffered
-  }
-
-  /** How much of its replies waits for its turn, or for its peer. */
-  private get waitingBytes(): number {
-    return this.line.parkedBytes + this.outbox.unsent + (this.aside ?? 0)
-  }
-
-  /** Whether it holds as much as a connection may. */
-  protected get holdsMost(): boolean {
-    const { maxBuffered } = this.context.limits
-    // It costs more than it is.
-    return this.charged >= maxBuffered && this.held(false) >= maxBuffered
+    const { holding } = this
+    return incoming === line.first || holding.charged < maxBuffered || holding.unsentBytes < maxBuffered
   }
 
   account(): void {
-    const { charged } = this
-    if (charged < 0) return
-    const held = this.held(true)
-    if (held === charged) return
-    this.charged = held
-    this.context.budget.change(held - charged)
+    this.holding.account()
   }
 
-  weigh(payload: Payload): number {
-    const { budget, side } = this.context
-    return budget.looks ? requestCost + payload.length + side.weight(payload.length, payload) : 0
-  }
-
-  /** Nothing is made of what comes that would be thrown away at once, since nobody holds more. */
-  mayHold(bytes: number): boolean {
-    const { budget } = this.context
-    return !budget.looks || budget.mayHold(this, bytes)
-  }
-
-  /** It is reset, and nothing is made of what it has sent. */
-  protected overflow(): void {
-    if (this.charged >= 0) this.context.budget.refuse(this)
-  }
-
-  /** So much more is held for it elsewhere, or less; `isAwaited` where its peer has to say the rest of it. */
-  charge(bytes: number, isAwaited = false): void {
-    this.aside = (this.aside ?? 0) + bytes
-    if (isAwaited) this.awaitedCost = (this.awaitedCost ?? 0) + bytes
-    this.add(bytes)
-  }
-
-  /** Handlers that wait for a peer take so much more, or less: beside what was received, and what is sent. */
-  waits(bytes: number): void {
-    this.waitingCost = (this.waitingCost ?? 0) + bytes
-    this.add(bytes)
-  }
-
-  /** The same of its own peer, which is to say something. */
-  awaits(bytes: number): void {
-    this.awaitedCost = (this.awaitedCost ?? 0) + bytes
-    this.waits(bytes)
-  }
-
-  private add(bytes: number): void {
-    // One that has ended counts no more. It still says what was not let go of.
-    if (this.charged < 0) return
-    this.charged += bytes
-    this.context.budget.change(bytes)
-  }
-
-  /** It holds nothing any more. */
-  uncharge(): void {
-    const { charged, context } = this
-    this.charged = -1
-    context.budget.leave(this)
-    if (charged > 0) context.budget.change(-charged)
-  }
-
-  get isStuck(): boolean {
-    return this.outbox.blocked || this.awaitsMost
-  }
-
-  get stuckSince(): number | undefined {
-    if (this.outbox.blocked) return this.activity.unsentSince
-    // Of these it is known at once.
-    return this.awaitsMost ? -Infinity : undefined
-  }
-
-  /** Whether most of what it holds is held by handlers that wait for what its peer says. */
-  private get awaitsMost(): boolean {
-    const { awaitedCost } = this
-    return awaitedCost !== undefined && awaitedCost > 0 && awaitedCost * 2 >= this.charged
-  }
+  /** What has arrived and is no request yet, in bytes; with `costs`, what that takes in memory. */
+  abstract inputBytes(costs: boolean): number
+  abstract readonly boundedBytes: number
+  abstract readonly unfinishedBytes: number
 
   goOn(): void {}
 
@@ -191,7 +100,7 @@ export abstract class ServerConnection<In, Out>
     if (line.inFlight === 0) context.ledger.record(outcome, undefined, this)
     this.endsWith("self")
     line.cancelAll(outcome)
-    this.uncharge()
+    this.holding.end()
     this.outbox.close()
     this.wire.reset()
   }

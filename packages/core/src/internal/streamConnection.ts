@@ -49,8 +49,6 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   abstract onEnd(): void
   /** Whether there is input that has not become a request yet. */
   protected abstract readonly hasInput: boolean
-  /** What it holds of a message that is not whole, in memory. */
-  protected abstract readonly unfinishedBytes: number
   /** Whether its input is taken as it comes. */
   protected abstract readonly isReading: boolean
   /** What a request ends as that was answered. */
@@ -221,13 +219,6 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.wire.reset()
   }
 
-  /** Whoever sends the rest of a message slowly, or never, has others wait as much as who does not read. */
-  override get stuckSince(): number | undefined {
-    const since = super.stuckSince
-    if (since !== undefined) return since
-    return this.unfinishedBytes * 2 >= this.charged ? this.activity.inFrameSince : undefined
-  }
-
   /** Nothing of it begins any more. */
   override evict(): void {
     this.closing.enter("shut")
@@ -347,7 +338,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     if (!this.closing.answers) return
     this.line.offer()
     // What leaves at the end of the turn is counted then.
-    if (this.line.inFlight === 0 && this.charged > 0 && !this.outbox.pending) this.account()
+    if (this.line.inFlight === 0 && this.holding.charged > 0 && !this.outbox.pending) this.account()
     this.advance()
     if (!this.closing.answers || this.line.inFlight > 0 || this.hasInput) return
     if (this.closing.state !== "open") this.shut()

@@ -24,7 +24,8 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   readonly input: Input<In>
   readonly take: Effect.Effect<In, Connection.ConnectionError | Cause.Done>
   private readonly info: Info
-  private readonly holder: ValueHolder | undefined
+  /** What its server counts it by; a client's counts nowhere. */
+  readonly holding: ValueHolder | undefined
   /** What has ended a client's. */
   private ended: Connection.EndedBy | undefined = undefined
 
@@ -36,13 +37,13 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     /** Whether what arrives is held until it is delivered. */
     readonly holds?: boolean
     readonly taker?: Taker<In>
-    readonly holder?: ValueHolder
+    readonly holding?: ValueHolder
   }) {
     super(options.wire, options.outbox, options.info.id, options.info.openedAt)
-    const { holder, holds = false, side, taker, wire } = options
-    this.input = new Input(wire, side, holds, taker, holder)
+    const { holding, holds = false, side, taker, wire } = options
+    this.input = new Input(wire, side, holds, taker, holding)
     this.info = options.info
-    this.holder = holder
+    this.holding = holding
     this.take = Effect.andThen(
       this.readMore,
       Effect.map(this.input.inbox.takeOne, (messages) => messages[0])
@@ -51,11 +52,6 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
 
   get inFlight(): number {
     return this.info.inFlight
-  }
-
-  /** So much more is held for it elsewhere, or less: by whoever has its socket. */
-  charge(bytes: number, isAwaited?: boolean): void {
-    this.holder?.charge(bytes, isAwaited)
   }
 
   get endedBy(): Connection.EndedBy | undefined {
