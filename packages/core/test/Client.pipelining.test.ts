@@ -231,6 +231,98 @@ describe("an answer", () => {
   )
 })
 
+describe("a server that says what nobody has asked for", () => {
+  it.effect("is read no further once what nobody takes is 16 MiB, however few messages that are", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* scripted(correlated)
+      const sending = yield* starting(client.send("1 a"))
+      yield* turns
+      const large = `! ${"x".repeat(60_000)}\n`
+      let sent = 0
+      while (!wire.paused) {
+        wire.data(large)
+        assert.isBelow(++sent, 1_023)
+      }
+      assert.isBelow(sent * large.length, 16_777_216)
+      // Whoever reads them lets the rest come.
+      yield* Stream.runDrain(Stream.take(client.stream, sent))
+      assert.isFalse(wire.paused)
+      wire.data("1 A\n")
+      assert.strictEqual(yield* Fiber.join(sending), "1 A")
+      wire.gone()
+    }).pipe(Effect.scoped)
+  )
+
+  const ends: Record<string, (wire: Scripted, client: Client.Client<string, string>) => Effect.Effect<void>> = {
+    "half-closes": (wire) => Effect.sync(() => wire.half()),
+    "is gone": (wire) => Effect.sync(() => wire.gone()),
+    "is closed by its client": (_, client) => client.close
+  }
+  for (const [how, end] of Object.entries(ends)) {
+    for (const isAnswered of [true, false]) {
+      it.effect(`leaves nobody waiting when it ${how}: ${isAnswered ? "an answer" : "none"} is behind that`, () =>
+        Effect.gen(function* () {
+          const { client, wire } = yield* scripted(correlated)
+          const sending = yield* starting(client.send("1 a"))
+          const other = yield* starting(client.send("2 b"))
+          yield* turns
+          wire.data(`${"! other\n".repeat(3_000)}${isAnswered ? "1 A\n" : ""}`)
+          assert.isTrue(wire.paused)
+          yield* end(wire, client)
+          yield* turns
+          assert.strictEqual(reasonOf(yield* Fiber.await(sending)), isAnswered ? "1 A" : "Closed")
+          assert.strictEqual(reasonOf(yield* Fiber.await(other)), "Closed")
+          wire.gone()
+        }).pipe(Effect.scoped)
+      )
+    }
+  }
+
+  it.effect("is read no further after what is no message, also where somebody wants more", () =>
+    Effect.gen(function* () {
+      for (const protocol of [plain, correlated]) {
+        const { client, wire } = yield* scripted(protocol)
+        const sending = yield* starting(client.send("1 a"))
+        yield* turns
+        wire.data("x".repeat(70_000))
+        assert.strictEqual(reasonOf(yield* Fiber.await(sending)), "FrameTooLarge")
+        assert.isTrue(wire.paused)
+        yield* Effect.exit(client.take)
+        yield* Effect.exit(client.send("2 b"))
+        assert.isTrue(wire.paused)
+        wire.gone()
+      }
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("what cannot be answered", () => {
+  const causes: Record<string, (wire: Scripted) => void> = {
+    "the server has half-closed": (wire) => wire.half(),
+    "it has sent what is no message": (wire) => wire.data("\r\r\n")
+  }
+  for (const [why, cause] of Object.entries(causes)) {
+    for (const [how, protocol] of [
+      ["in order", plain],
+      ["by id", correlated]
+    ] as const) {
+      it.effect(`is not sent, since ${why}, ${how}`, () =>
+        Effect.gen(function* () {
+          const { client, wire } = yield* scripted(protocol)
+          cause(wire)
+          yield* turns
+          written(wire)
+          for (const line of ["1 a", "2 b"]) assert.isTrue(Exit.isFailure(yield* Effect.exit(client.send(line))))
+          yield* turns
+          assert.notInclude(written(wire).join(), "a")
+          assert.notInclude(written(wire).join(), "b")
+          wire.gone()
+        }).pipe(Effect.scoped)
+      )
+    }
+  }
+})
+
 describe("a connection that breaks", () => {
   const breaks: ReadonlyArray<{
     readonly what: string
@@ -345,21 +437,26 @@ describe("a send that is interrupted", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("by id leaves a late answer that nobody gets, and its id until then", () =>
+  it.effect("by id leaves a late answer that nobody gets, its id until then, and its place at once", () =>
     Effect.gen(function* () {
       const { client, wire } = yield* scripted(correlated, 1)
       const sending = yield* starting(client.send("1 a"))
       yield* turns
       yield* Fiber.interrupt(sending)
       assert.deepStrictEqual(written(wire), ["1 a"])
+      // It may never be answered.
       const next = yield* starting(client.send("2 b"))
-      yield* turns
-      assert.deepStrictEqual(written(wire), [])
-      wire.data("1 late\n")
       yield* turns
       assert.deepStrictEqual(written(wire), ["2 b"])
       wire.data("2 B\n! other\n")
       assert.deepStrictEqual([yield* Fiber.join(next), yield* client.take], ["2 B", "! other"])
+      assert.strictEqual(reasonOf(yield* Effect.exit(client.send("1 too soon"))), "EncodeFailed")
+      wire.data("1 late\n")
+      const again = yield* starting(client.send("1 again"))
+      yield* turns
+      assert.deepStrictEqual(written(wire), ["1 again"])
+      wire.data("1 A\n")
+      assert.strictEqual(yield* Fiber.join(again), "1 A")
     }).pipe(Effect.scoped)
   )
 

@@ -13,26 +13,31 @@ export class Answers<Receive> implements Taker<Receive> {
   readonly correlation: Correlation | undefined
   /** How many requests have been written whose answers are awaited. */
   awaited = 0
-  /** Who waits for the answer with an id. Those who gave up wait on, so that their late answer is nobody else's. */
+  /** Who waits for the answer with an id. */
   private readonly byId = new Passing<unknown, Answered<Receive>>()
-  /** How many answers to an id may still come that nobody waits for, where they may also be lost. */
+  /** How many answers to an id may still come that nobody waits for. */
   private readonly late = new Map<unknown, number>()
+  /** Whether answers may be lost on the way. */
+  private readonly mayBeLost: boolean
 
-  constructor(correlation: Correlation | undefined) {
+  constructor(correlation: Correlation | undefined, mayBeLost: boolean) {
     this.correlation = correlation
+    this.mayBeLost = mayBeLost
   }
 
   /** Why a request with this id cannot be sent. */
   problemOf(id: unknown): string | undefined {
     if (id === undefined) return "it has no id, by which its answer could be known"
-    return this.byId.has(id) ? `an answer with its id (${String(id)}) is awaited already` : undefined
+    if (this.byId.has(id)) return `an answer with its id (${String(id)}) is awaited already`
+    if (this.mayBeLost || !this.late.has(id)) return undefined
+    return `an answer with its id (${String(id)}) is still to come, which nobody waits for any more; take another`
   }
 
   expect(id: unknown, answered: Answered<Receive>): void {
     this.byId.set(id, answered)
   }
 
-  /** A datagram may be lost, and its answer never come; if it comes after all, it is nobody's. */
+  /** Its answer may never come; if it comes after all, it is nobody's. */
   giveUp(id: unknown): void {
     this.byId.delete(id)
     this.awaited--
@@ -65,8 +70,8 @@ export class Answers<Receive> implements Taker<Receive> {
     return true
   }
 
-  waits(unread: number): boolean {
-    return this.awaited > 0 && unread < maxUnread
+  waits(unread: number, bytes: number, isLast: boolean): boolean {
+    return this.awaited > 0 && (isLast || (unread < maxUnread && bytes < maxUnreadBytes))
   }
 
   end(exit: Exit.Exit<never, Connection.ConnectionError | Cause.Done> | undefined): void {
@@ -86,8 +91,9 @@ export const idOf = (id: (message: never) => unknown, message: unknown): unknown
   }
 }
 
-/** How many messages that answer nobody are read while answers are awaited. */
+/** How many messages that answer nobody are read while answers are awaited, and what they may take. */
 const maxUnread = 1_024
+const maxUnreadBytes = 16_777_216
 
 /** How many ids are remembered that were given up. */
 const maxLate = 1_024

@@ -1,9 +1,9 @@
 import * as Exit from "effect/Exit"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import type { Side } from "../Codec.ts"
 import * as Connection from "../Connection.ts"
 import type * as Outcome from "../Outcome.ts"
-import type { DecodeError } from "../Protocol.ts"
+import type { DecodeError, Payload } from "../Protocol.ts"
 import type * as Wire from "../Wire.ts"
 import { BatchQueue } from "./batchQueue.ts"
 import { Reader, type ValueHolder } from "./reading.ts"
@@ -13,8 +13,8 @@ import type { InputEnd, Relay } from "./relay.ts"
 export interface Taker<In> {
   /** Takes what is its own; returns the others. */
   readonly take: (messages: Array<In>) => Array<In>
-  /** Whether it waits for more, with so many that nobody has read. */
-  readonly waits: (unread: number) => boolean
+  /** Whether it waits for more, with so many that nobody has read, of so many bytes; when no more bytes come, that is only what is left of them. */
+  readonly waits: (unread: number, bytes: number, isLast: boolean) => boolean
   /** Nothing more will come. */
   readonly end: (exit: Exit.Exit<never, Connection.ConnectionError | Cause.Done> | undefined) => void
 }
@@ -59,6 +59,9 @@ export class Input<In> {
   private decoding = false
   /** What the messages in the inbox take, and those that came with them. */
   private decodedBytes = 0
+  /** How many have been left to those who read since there were none, and what those take, where somebody takes before them. */
+  private left = 0
+  private leftBytes = 0
   /** Called when it is taken that was handed on. */
   onTaken: () => void = noop
 
@@ -145,7 +148,20 @@ export class Input<In> {
   }
 
   private get wantsMore(): boolean {
-    return (this.inbox.size === 0 || this.taker?.waits(this.inbox.size) === true) && this.mayDecode()
+    const { inbox, taker } = this
+    return (inbox.size === 0 || taker?.waits(inbox.size, this.unreadBytes, !this.isOpen) === true) && this.mayDecode()
+  }
+
+  /** What those take that nobody has read. */
+  private get unreadBytes(): number {
+    return this.left === 0 ? 0 : (this.leftBytes * this.inbox.size) / this.left
+  }
+
+  /** How it has ended, where no more bytes come. */
+  get ended(): Exit.Exit<never, Connection.ConnectionError | Cause.Done> | undefined {
+    if (this.isOpen) return undefined
+    const { ending = "ended" } = this
+    return ending === "ended" ? done : ending
   }
 
   /** It may decode again. */
@@ -181,7 +197,13 @@ export class Input<In> {
   read(reading: boolean): void {
     // What has arrived and is not decoded comes first.
     if (reading && this.reader.isBehind) this.catchUp()
-    this.readWire(reading && !this.reader.isBehind)
+    this.readOn(reading)
+  }
+
+  private readOn(wants: boolean): void {
+    // Of a server that says what is wrong nothing more is wanted: it would say so for ever.
+    const isWanted = this.taker === undefined || this.fault === undefined || this.reader.separate
+    this.readWire(wants && isWanted && !this.reader.isBehind)
   }
 
   private readWire(reading: boolean): void {
@@ -202,6 +224,8 @@ export class Input<In> {
 
   private endInbox(exit?: Exit.Exit<never, Connection.ConnectionError>): void {
     this.ending ??= exit ?? "ended"
+    // What is left may hold what somebody waits for, who is not to wait for those who read.
+    if (this.reader.isBehind && this.taker !== undefined) this.catchUp()
     if (this.reader.isBehind) return
     const ending = this.ending === "ended" ? undefined : this.ending
     this.inbox.end(ending)
@@ -222,7 +246,7 @@ export class Input<In> {
     this.decodedBytes += this.reader.takes(chunk?.length ?? 0)
     this.decoded(this.reader.read(chunk, this.wire.bytesRead, this.wantsMore ? mostDecoded : 0))
     this.catchUp()
-    this.readWire(this.wantsMore && !this.reader.isBehind)
+    this.readOn(this.wantsMore)
   }
 
   /** Decodes more of what has arrived, for as long as somebody waits for it. */
@@ -237,22 +261,36 @@ export class Input<In> {
   }
 
   private decoded(fault: DecodeError | undefined): void {
-    const { isRefused, messages } = this.reader
+    const { isRefused, messages, payloads } = this.reader
     if (isRefused) {
       this.reader.clear()
       return this.onRefused()
     }
     if (messages.length > 0) {
       this.reader.clear()
-      this.receive(messages)
+      this.receive(messages, payloads)
     }
     if (fault !== undefined) this.fail(fault)
   }
 
-  private receive(messages: Array<In>): void {
+  private receive(messages: Array<In>, payloads: ReadonlyArray<Payload>): void {
     this.received++
     const others = this.taker === undefined ? messages : this.taker.take(messages)
-    if (others.length > 0) this.inbox.offer(others)
+    if (others.length === 0) return
+    if (this.taker !== undefined) this.leave(messages, others, payloads)
+    this.inbox.offer(others)
+  }
+
+  /** Counts those that are left for who reads. */
+  private leave(messages: ReadonlyArray<In>, others: ReadonlyArray<In>, payloads: ReadonlyArray<Payload>): void {
+    if (this.inbox.size === 0) this.left = this.leftBytes = 0
+    this.left += others.length
+    let next = 0
+    for (let i = 0; i < messages.length && next < others.length; i++) {
+      if (messages[i] !== others[next]) continue
+      next++
+      this.leftBytes += this.reader.takes((payloads[i] as Payload).length)
+    }
   }
 
   private fail(fault: DecodeError): void {
@@ -266,6 +304,8 @@ export class Input<In> {
     }
   }
 }
+
+const done = Exit.fail(Cause.Done())
 
 const noop = () => {}
 const always = () => true

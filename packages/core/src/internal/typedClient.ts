@@ -39,7 +39,7 @@ export const fromWire = <In, Out, Send, Receive>(
       endedBy: undefined
     }
     const maxInFlight = yield* MaxInFlight
-    const answers = new Answers<Receive>(protocol.correlation)
+    const answers = new Answers<Receive>(protocol.correlation, wire.carries === "datagrams")
     const client = new TypedClient<Send, Receive>({ wire, side, outbox, info, taker: answers }, answers, maxInFlight)
     wire.start(client)
     // What was written still leaves; the wire's own scope destroys it.
@@ -93,18 +93,6 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
         place.giveBack()
         resume(effect)
       }
-      let id: unknown
-      if (correlation !== undefined) {
-        id = idOf(correlation.request, request)
-        const problem = answers.problemOf(id)
-        if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))
-      }
-      if (this.outbox.isClosed || this.outbox.isEnding) return settle(this.fails({ _tag: "Closed" }))
-      const problem = this.outbox.add(request)
-      if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))
-      given = true
-      answers.awaited++
-      this.input.read(true)
       const answered: Answered<Receive> = (exit) =>
         settle(
           exit._tag === "Failure" &&
@@ -112,15 +100,27 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
             ? this.fails({ _tag: "Closed" })
             : (exit as Exit.Exit<Receive, Connection.ConnectionError>)
         )
+      let id: unknown
       if (correlation !== undefined) {
-        if (this.input.inbox.ended !== undefined) return answered(this.input.inbox.ended)
+        id = idOf(correlation.request, request)
+        const problem = answers.problemOf(id)
+        if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))
+      }
+      if (this.outbox.isClosed || this.outbox.isEnding) return settle(this.fails({ _tag: "Closed" }))
+      // Nothing is sent that cannot be answered: whoever sends it again would have it done twice.
+      const { ended } = this.input
+      if (ended !== undefined) return answered(ended)
+      const problem = this.outbox.add(request)
+      if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))
+      given = true
+      answers.awaited++
+      this.input.read(true)
+      if (correlation !== undefined) {
         answers.expect(id, answered)
-        return this.wireLoses
-          ? Effect.sync(() => {
-              answers.giveUp(id)
-              place.giveBack()
-            })
-          : undefined
+        return Effect.sync(() => {
+          answers.giveUp(id)
+          place.giveBack()
+        })
       }
       const forget = this.input.inbox.take((exit) => answered(Exit.map(exit, (messages) => messages[0])))
       return Effect.suspend(() => {
