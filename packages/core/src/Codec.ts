@@ -94,6 +94,8 @@ export interface Decoder<out Message> {
   ): DecodeError | undefined
   /** Whether a maximum has left something undecoded that may have whole messages. */
   readonly isBehind: boolean
+  /** Whether its messages are chunks as they happen to come, which say nothing of where anything ends. Default: they are frames. */
+  readonly isUnframed?: boolean
   /** How many bytes it holds that no message has been made of. */
   readonly restBytes: number
   /** The peer has half-closed. Called when it is not behind. */

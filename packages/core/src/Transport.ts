@@ -447,7 +447,8 @@ export const datagramWire = (options: DatagramWireOptions): DatagramWire => new 
  * **Gotchas**
  *
  * What the peer has sent beforehand and has not been read is an error, and is
- * never taken for something that came after. Any failure, an interruption
+ * never taken for something that came after; and so are messages that were pulled
+ * together with the one that asks for it: take them one at a time. Any failure, an interruption
  * included, ends reading and writing, and breaks the connection off.
  *
  * @category constructors

@@ -220,6 +220,50 @@ describe("an upgrade", () => {
   }
 
   it.live.each([
+    { what: "the only one", data: "STARTTLS\r\n", heard: "220 go ahead\r\n" },
+    { what: "the last of several", data: "EHLO\r\nSTARTTLS\r\n", heard: "" },
+    { what: "one before others", data: "STARTTLS\r\nRCPT TO:<eve>\r\n", heard: "" }
+  ])("is only of a command that was pulled alone: $what", ({ data, heard }) =>
+    Effect.gen(function* () {
+      const problems: Array<string> = []
+      const live = Layer.unwrap(
+        Effect.map(TlsServer.credentials(own), (credentials) =>
+          Mail.serve(
+            Handler.dialogue((connection: Line) =>
+              Effect.gen(function* () {
+                while (true) {
+                  for (const command of yield* connection.pull) {
+                    if (command !== "STARTTLS") continue
+                    yield* TlsServer.upgrade(connection, credentials, { last: "220 go ahead" })
+                  }
+                }
+              }).pipe(Effect.catch((error) => Effect.sync(() => void problems.push(String((error as Error).message)))))
+            )
+          )
+        )
+      )
+      yield* Effect.gen(function* () {
+        const { port } = (yield* Mail).address as Endpoint.Tcp
+        const said = yield* Effect.callback<string>((resume) => {
+          let said = ""
+          const socket = net.connect({ host: "127.0.0.1", port }, () => socket.write(data))
+          socket.on("data", (chunk) => {
+            said += String(chunk)
+            socket.destroy()
+          })
+          socket.on("error", () => {}).on("close", () => resume(Effect.sync(() => said)))
+        })
+        assert.strictEqual(said, heard)
+        if (heard === "") assert.match(problems.join(), /was pulled together with others, which came in clear/)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(Layer.provideMerge(live, TcpServer.layer(Mail, { drainTimeout: "1 second" }))),
+        Effect.provide(Logger.layer([]))
+      )
+    })
+  )
+
+  it.live.each([
     {
       what: "speaks in clear after the consent",
       data: "EHLO mail\r\n",

@@ -21,6 +21,8 @@ export class BatchQueue<A, E> {
     readonly resume: (exit: Exit.Exit<NonEmpty<A>, E | Cause.Done>) => void
   }> = []
   private exit: Exit.Exit<never, E | Cause.Done> | undefined
+  /** How many were handed over together, the last time. */
+  handed = 0
 
   get size(): number {
     return this.items.length - this.head
@@ -37,6 +39,7 @@ export class BatchQueue<A, E> {
     const taker = this.takers[0]
     if (taker !== undefined && !taker.one && this.size === 0) {
       this.takers.shift()
+      this.handed = batch.length
       taker.resume(Exit.succeed(batch as [A, ...Array<A>]))
       return true
     }
@@ -132,10 +135,12 @@ export class BatchQueue<A, E> {
         this.items = this.rest()
         this.head = 0
       }
+      this.handed = 1
       if (!(item instanceof Fault)) return Exit.succeed([item])
       this.faults--
       return Exit.fail(item.error)
     }
+    this.handed = this.size
     return Exit.succeed(this.clear() as [A, ...Array<A>])
   }
 

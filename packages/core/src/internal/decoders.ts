@@ -118,6 +118,7 @@ export const chunks = (): Decoder<Uint8Array> => {
     },
     more: () => undefined,
     isBehind: false,
+    isUnframed: true,
     restBytes: 0,
     end: () => undefined,
     offsetOf: () => last

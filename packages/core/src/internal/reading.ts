@@ -159,6 +159,11 @@ export class Reader<Read> implements Maker {
     return undefined
   }
 
+  /** Whether its messages say where something ends: not where they are chunks as they happen to come. */
+  get isFramed(): boolean {
+    return this.decoder?.isUnframed !== true
+  }
+
   /** How many bytes it holds of a message that is not whole yet. */
   get held(): number {
     return this.isBehind ? 0 : this.restBytes

@@ -117,6 +117,8 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
       if (this.input.inbox.size > 0 || this.input.reader.hasRest()) {
         return this.broken("the peer has sent more in clear after it had asked for encryption")
       }
+      // Whoever takes them one by one has nothing of what came after.
+      if (this.input.inbox.handed > 1 && this.input.reader.isFramed) return this.broken(together)
       const problem = last === undefined ? undefined : this.outbox.add(last)
       if (problem !== undefined) return this.broken(`the message cannot be encoded: ${problem}`)
       this.outbox.hold()
@@ -211,3 +213,6 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     }
   }
 }
+
+const together =
+  "the message that asks for encryption was pulled together with others, which came in clear; take one at a time (take, stream)"
