@@ -36,18 +36,51 @@ const ndjson = (maxFrameBytes: number) =>
 /** A batch is several messages, whose replies would be one: it is refused. */
 const jsonRpc = (maxFrameBytes: number) => {
   const parser = RpcSerialization.ndJsonRpc({ maxBufferSize: "unbounded" }).makeUnsafe()
+  const parsed = (line: string): unknown => parser.decode(`${line}\n`)[0]
   const decode = (line: string): Result.Result<unknown, string> => {
     if (line.trimStart().startsWith("[")) return Result.fail("batches are not read here")
-    return Result.mapError(
-      Result.try(() => parser.decode(`${line}\n`)[0]),
-      () => "it is not JSON-RPC"
-    )
+    const read = line.includes("\\") ? () => readByCore(line, parsed) : () => parsed(line)
+    return Result.mapError(Result.try(read), () => "it is not JSON-RPC")
   }
   const encode = (message: unknown) => Result.succeed(String(parser.encode(message)).trimEnd())
   return Protocol.transform(Protocol.lines({ maxFrameBytes }), {
     request: { decode: (line) => Result.flatMap(decode(line), checked), encode },
     response: { decode: (line) => decode(line) as Result.Result<FromServer, string>, encode }
   })
+}
+
+/** Core's JSON: what `JSON.parse`, by which Effect reads, makes of names with escapes depends on those that others have sent. */
+const values = Protocol.json(Protocol.lengthPrefixed({ maxFrameBytes: Number.MAX_SAFE_INTEGER })).server.datagram
+
+interface JsonRpc {
+  readonly method?: unknown
+  readonly params?: { readonly requestId?: unknown } | null
+  readonly result?: unknown
+  readonly error?: { readonly _tag?: unknown; readonly data?: unknown } | null
+}
+
+/** What Effect looks at of a message itself; all else is the program's, and is put into what it makes of these. */
+const envelope = ["jsonrpc", "id", "method", "headers", "traceId", "spanId", "sampled", "discard", "chunk"] as const
+
+const readByCore = (line: string, parsed: (line: string) => unknown): unknown => {
+  const value = Result.getOrThrow(values.decode(new TextEncoder().encode(line))) as JsonRpc
+  const known: Record<string, unknown> = {}
+  for (const name of envelope) if (Object.hasOwn(value, name)) known[name] = value[name as never]
+  const { error, params, result } = value
+  if (Object.hasOwn(value, "method")) {
+    const message = parsed(JSON.stringify({ ...known, params: { requestId: params?.requestId } })) as FromClient
+    return message._tag === "Request" ? { ...message, payload: params ?? null } : message
+  }
+  const hasError = Object.hasOwn(value, "error")
+  const tag = error?._tag
+  const said = hasError ? { error: error === null ? null : { _tag: tag } } : {}
+  const message = parsed(JSON.stringify({ ...known, ...said })) as FromServer
+  if (message._tag === "Defect") return { ...message, defect: error?.data }
+  if (message._tag === "Chunk") return { ...message, values: result }
+  if (message._tag !== "Exit") return message
+  if (message.exit._tag === "Success") return { ...message, exit: { _tag: "Success", value: result } }
+  const cause = tag === "Cause" ? error?.data : [{ _tag: "Fail", error }]
+  return { ...message, exit: { _tag: "Failure", cause } }
 }
 
 /** What strangers send may be anything, and Effect's server takes it for what it should be. */
