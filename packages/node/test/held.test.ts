@@ -21,9 +21,11 @@ const connection = () => {
     inFlight: 1,
     held: 0,
     most: 0,
-    charge: (bytes: number) => {
-      self.held += bytes
-      self.most = Math.max(self.most, self.held)
+    holding: {
+      charge: (bytes: number) => {
+        self.held += bytes
+        self.most = Math.max(self.most, self.held)
+      }
     }
   }
   return self
