@@ -12,6 +12,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Connection from "./Connection.ts"
+import { upgrading } from "./internal/typedConnection.ts"
 import * as typedClient from "./internal/typedClient.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Wire from "./Wire.ts"
@@ -89,3 +90,20 @@ export const make = <In, Out, Send, Receive>(
   wire: Wire.Wire,
   protocol: Protocol.Protocol<In, Out, Send, Receive>
 ): Effect.Effect<Client<Send, Receive>, never, Scope.Scope> => typedClient.fromWire(wire, protocol)
+
+/**
+ * Changes what carries a client's connection between two of its messages, as
+ * `Transport.upgrade` does for a server's: from the call on nothing that is written
+ * leaves before `change` has made its wire another.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const upgrade = <In, Out, E>(
+  connection: Connection.Connection<In, Out>,
+  options: {
+    readonly change: (wire: Wire.Wire) => Effect.Effect<void, E>
+    /** Says what an error of `change` means. */
+    readonly problemOf: (error: E) => string
+  }
+): Effect.Effect<void, Connection.UpgradeFailed> => upgrading(connection, options)

@@ -35,7 +35,7 @@ import { boundariesOf } from "./internal/handling.ts"
 import * as running from "./internal/running.ts"
 import { holding } from "./internal/held.ts"
 import { register } from "./internal/series.ts"
-import { TypedConnection } from "./internal/typedConnection.ts"
+import { noWire, TypedConnection, upgrading } from "./internal/typedConnection.ts"
 import * as Remote from "./Remote.ts"
 import type * as Server from "./Server.ts"
 import type * as Settings from "./Settings.ts"
@@ -465,12 +465,7 @@ export const upgrade = <In, Out, E>(
     /** The last message before the change. Default: none. */
     readonly last?: Out | undefined
   }
-): Effect.Effect<void, Connection.UpgradeFailed> =>
-  connection instanceof TypedConnection
-    ? (connection as TypedConnection<In, Out>).upgrade(options)
-    : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: noWire }))
-
-const noWire = "this connection has no wire"
+): Effect.Effect<void, Connection.UpgradeFailed> => upgrading(connection, options)
 
 /**
  * Takes what carries a whole connection, a socket of the platform, away from the

@@ -8,6 +8,7 @@
  */
 import * as Client from "@socketserver/core/Client"
 import type * as Connection from "@socketserver/core/Connection"
+import { UpgradeFailed } from "@socketserver/core/Connection"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Protocol from "@socketserver/core/Protocol"
 import { ServerError, UnsupportedEndpoint } from "@socketserver/core/ServerError"
@@ -243,8 +244,24 @@ export const upgrade = <In, Out>(
   options: UpgradeOptions
 ): Effect.Effect<void, Connection.UpgradeFailed | ServerError> =>
   Effect.flatMap(
-    Effect.promise(() => import("./internal/tlsClient.ts")),
-    ({ upgrade }) => upgrade(connection, options)
+    Effect.fromResult(time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds", { forever: true })),
+    (handshakeMillis) =>
+      Effect.mapError(
+        Client.upgrade(connection, {
+          problemOf: ({ problem }: { readonly problem: string }) => problem,
+          // What TLS needs is loaded and read once nothing more leaves in clear.
+          change: (wire) =>
+            Effect.flatMap(
+              Effect.promise(() => import("./internal/tlsClient.ts")),
+              ({ upgrade }) => upgrade(wire, options, handshakeMillis)
+            )
+        }),
+        (failed) => {
+          const { failure } = (failed.cause ?? {}) as { readonly failure?: unknown }
+          if (failure instanceof ServerError) return failure
+          return new UpgradeFailed({ peer: failed.peer, problem: failed.problem, cause: failure })
+        }
+      )
   )
 
 /**

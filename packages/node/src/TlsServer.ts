@@ -260,7 +260,7 @@ export const upgrade = <In, Out>(
   options: UpgradeOptions<Out> = {}
 ): Effect.Effect<void, Connection.UpgradeFailed> =>
   credentials instanceof Impl
-    ? upgrading(connection, credentials.secure, { handshakeMillis: undefined, last: options.last })
+    ? upgrading(connection, credentials.secure, options.last)
     : Effect.fail(
         new Connection.UpgradeFailed({
           peer: connection.peer,

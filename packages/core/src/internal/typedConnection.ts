@@ -16,6 +16,14 @@ import { WireEnd } from "./wireEnd.ts"
 
 type Info = Pick<Connection.Info, "id" | "openedAt" | "inFlight" | "endedBy">
 
+/** What carries a connection is changed by it. */
+interface Upgrading<Out, E> {
+  readonly change: (wire: Wire.Wire) => Effect.Effect<void, E>
+  readonly impossible?: ((wire: Wire.Wire) => string | undefined) | undefined
+  readonly problemOf: (error: E) => string
+  readonly last?: Out | undefined
+}
+
 /**
  * A typed connection over a wire: what a `Protocol.connection` handler holds,
  * and what a client holds.
@@ -102,12 +110,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
    * leaves before, and `last` with it. What has been read already would be taken
    * for what comes after, so there may be none.
    */
-  upgrade<E>(options: {
-    readonly change: (wire: Wire.Wire) => Effect.Effect<void, E>
-    readonly impossible?: ((wire: Wire.Wire) => string | undefined) | undefined
-    readonly problemOf: (error: E) => string
-    readonly last?: Out | undefined
-  }): Effect.Effect<void, Connection.UpgradeFailed> {
+  upgrade<E>(options: Upgrading<Out, E>): Effect.Effect<void, Connection.UpgradeFailed> {
     const { change, impossible, last, problemOf } = options
     return Effect.suspend(() => {
       const obstacle = this.obstacle(impossible)
@@ -216,3 +219,14 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
 
 const together =
   "the message that asks for encryption was pulled together with others, which came in clear; take one at a time (take, stream)"
+
+/** {@link TypedConnection.upgrade} of a connection that may be another. */
+export const upgrading = <In, Out, E>(
+  connection: Connection.Connection<In, Out>,
+  options: Upgrading<Out, E>
+): Effect.Effect<void, Connection.UpgradeFailed> =>
+  connection instanceof TypedConnection
+    ? (connection as TypedConnection<In, Out>).upgrade(options)
+    : Effect.fail(new Connection.UpgradeFailed({ peer: connection.peer, problem: noWire }))
+
+export const noWire = "this connection has no wire"

@@ -236,7 +236,7 @@ export class SocketWire implements Wire.Wire {
   private readonly onDrain = (): void => this.receiver?.onDrain()
   private readonly onFinish = (): void => this.receiver?.onFinish()
   private readonly onError = (error: unknown): void => {
-    this.failure = error
+    this.failure = inWords(error)
     // After an error TLS is at its end, but Node leaves the socket open.
     this.socket.destroy()
   }
@@ -247,6 +247,13 @@ export class SocketWire implements Wire.Wire {
     if (this.isDetached === true) queueMicrotask(() => this.receiver?.onClose(this.failure))
     else this.receiver?.onClose(this.failure)
   }
+}
+
+/** What OpenSSL says in full has a thread's number and a source's path in it, and ends with a line's end. */
+const inWords = (error: unknown): unknown => {
+  if (!(error instanceof Error) || !("library" in error)) return error
+  const { code, reason } = error as { readonly code?: string; readonly reason?: string }
+  return Object.assign(new Error(`TLS: ${reason ?? "it failed"}`, { cause: error }), { code })
 }
 
 /** The part of Node's streams that is not documented. */

@@ -6,9 +6,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TlsTrustOptions, UpgradeOptions } from "../NodeClient.ts"
 import * as netSocket from "./netSocket.ts"
-import { time } from "./times.ts"
 import { connecting } from "./tlsConnect.ts"
-import { upgrading } from "./tlsUpgrade.ts"
+import { changing, type Failure, problemOf } from "./tlsUpgrade.ts"
 
 /** A connection that is encrypted from its first byte. */
 export const connect = (
@@ -17,15 +16,13 @@ export const connect = (
 ): Effect.Effect<Wire.Wire, Connection.ConnectFailed | ServerError, Scope.Scope> =>
   Effect.flatMap(connecting(endpoint.host, options), (secure) => netSocket.connectInet(endpoint, options, secure))
 
-/** Puts TLS under a connection that began in clear. */
-export const upgrade = <In, Out>(
-  connection: Connection.Connection<In, Out>,
-  options: UpgradeOptions
-): Effect.Effect<void, Connection.UpgradeFailed | ServerError> =>
-  Effect.gen(function* () {
-    const handshakeMillis = yield* Effect.fromResult(
-      time("handshakeTimeout", options.handshakeTimeout ?? "10 seconds", { forever: true })
-    )
-    const secure = yield* connecting(undefined, options)
-    yield* upgrading(connection, secure, { handshakeMillis, last: undefined })
-  })
+/** Puts TLS over the wire of a connection that began in clear. */
+export const upgrade = (
+  wire: Wire.Wire,
+  options: UpgradeOptions,
+  handshakeMillis: number
+): Effect.Effect<void, { readonly problem: string; readonly failure: Failure }> =>
+  Effect.mapError(
+    Effect.flatMap(connecting(undefined, options), (secure) => changing(wire, secure, handshakeMillis)),
+    (failure) => ({ problem: problemOf(failure), failure })
+  )
