@@ -16,7 +16,7 @@ const own = selfSigned(home, "own")
 const protocol = Protocol.lines({ terminator: "\r\n" })
 
 /** A server that says yes to the first command, then does something, and keeps all that came in clear. */
-const server = (then: (socket: net.Socket) => void) =>
+const server = (next: (socket: net.Socket) => void) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly url: string; readonly inClear: () => string; readonly close: () => void }>((resume) => {
       let inClear = ""
@@ -26,7 +26,7 @@ const server = (then: (socket: net.Socket) => void) =>
         socket.on("error", () => {}).on("data", (data) => (inClear += String(data)))
         socket.once("data", () => {
           socket.write("220 go\r\n")
-          then(socket)
+          next(socket)
         })
       })
       listening.listen(0, "127.0.0.1", () => {
@@ -52,20 +52,20 @@ const secured = (socket: net.Socket): void => {
 }
 
 describe("what a client writes once it has asked for encryption", () => {
-  const cases: ReadonlyArray<{ what: string; then: (socket: net.Socket) => void; isAnswered: boolean }> = [
-    { what: "the server shakes hands", then: secured, isAnswered: true },
-    { what: "it says nothing more", then: () => {}, isAnswered: false },
+  const cases: ReadonlyArray<{ what: string; next: (socket: net.Socket) => void; isAnswered: boolean }> = [
+    { what: "the server shakes hands", next: secured, isAnswered: true },
+    { what: "it says nothing more", next: () => {}, isAnswered: false },
     {
       what: "it goes on in clear",
-      then: (socket) => void setImmediate(() => socket.write("250 evil\r\n")),
+      next: (socket) => void setImmediate(() => socket.write("250 evil\r\n")),
       isAnswered: false
     },
-    { what: "it leaves", then: (socket) => socket.end(), isAnswered: false }
+    { what: "it leaves", next: (socket) => socket.end(), isAnswered: false }
   ]
-  for (const { isAnswered, then, what } of cases) {
+  for (const { isAnswered, next, what } of cases) {
     it.live(`never leaves in clear, where ${what}`, () =>
       Effect.gen(function* () {
-        const { inClear, url } = yield* server(then)
+        const { inClear, url } = yield* server(next)
         const client = yield* NodeClient.connect({ protocol }, url)
         assert.strictEqual(yield* client.send("STARTTLS"), "220 go")
         const trust = { serverName: "localhost", ca: own.cert, handshakeTimeout: "300 millis" } as const
