@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
 import { listener, Scripted, turns } from "./support/scripted.ts"
 
@@ -46,6 +47,27 @@ describe("a peer whose verification", () => {
       assert.deepStrictEqual(wire.asked(), ["write welcome", "end"])
     }).pipe(Effect.scoped)
   )
+
+  for (const said of [null, undefined, "yes", 1, {}, Promise.resolve(true)]) {
+    for (const [how, verify] of [
+      ["at once", () => said as never],
+      ["in an effect", () => Effect.succeed(said as never)]
+    ] as const) {
+      it.effect(
+        `says what is no answer is turned away, ${how}: ${said instanceof Promise ? "a promise" : JSON.stringify(said)}`,
+        () =>
+          Effect.gen(function* () {
+            const { accept, server, wire } = yield* greeting(verify)
+            yield* accept
+            assert.deepStrictEqual(wire.asked(), ["destroy"])
+            assert.isFalse(wire.started)
+            assert.strictEqual((yield* server.refusals).Verify, 1)
+            assert.strictEqual((yield* server.counts).Refused, 1)
+            assert.notProperty(yield* server.counts, "undefined")
+          }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
+      )
+    }
+  }
 
   it.effect("stops the server is let in, if it ends well in time", () =>
     Effect.gen(function* () {

@@ -413,6 +413,23 @@ describe("a send that is interrupted", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("resets nothing under those who wait for its place", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* scripted(plain, 1)
+      const first = yield* starting(client.send("1"))
+      const second = yield* starting(client.send("2"))
+      yield* turns
+      yield* Fiber.interrupt(first)
+      yield* turns
+      assert.deepStrictEqual(written(wire), ["1"])
+      wire.data("one\n")
+      yield* turns
+      assert.deepStrictEqual(written(wire), ["2"])
+      wire.data("two\n")
+      assert.strictEqual(yield* Fiber.join(second), "two")
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("alone resets the connection also after others that could not be sent", () =>
     Effect.gen(function* () {
       const { client, wire } = yield* scripted(plain)

@@ -258,6 +258,24 @@ describe("a server", () => {
     ).pipe(Effect.provide(layer))
   })
 
+  it("shows of what is thrown, and is no error, no more than its beginning where it is much", () => {
+    const causes: Array<Cause.Cause<unknown>> = []
+    const keeping = Logger.layer([Logger.make(({ cause }) => void causes.push(cause))])
+    const log = new ServerLog({
+      service: "Echo",
+      minimumLogLevel: "Info",
+      now: () => 0,
+      deadlines: undefined as never,
+      run: (effect: Effect.Effect<void>) => Effect.runSync(Effect.provide(effect, keeping))
+    } as never)
+    const [little, much] = [{ why: "x" }, { why: "x".repeat(100_000) }]
+    for (const thrown of [little, much]) log.say("Warn", undefined, "it failed", {}, Cause.die(thrown))
+    const shown = causes.map(({ reasons }) => (reasons[0] as Cause.Die).defect)
+    assert.strictEqual(shown[0], little)
+    assert.isBelow(String(shown[1]).length, 8_192)
+    assert.match(String(shown[1]), /^\{"why":"xxx/)
+  })
+
   it.effect("bounds what a peer can make it log, and tells of the rest", () => {
     const [entries, layer] = logs()
     return serving(

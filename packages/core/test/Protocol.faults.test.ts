@@ -117,11 +117,21 @@ describe("A server whose peer sends", () => {
   })
 })
 
+/** A codec that was not compiled with types. */
+const speechless = (said: unknown) =>
+  Protocol.transform(Protocol.lines(), {
+    request: { decode: Result.succeed, encode: Result.succeed },
+    response: { decode: Result.succeed, encode: () => said as never }
+  })
+
 describe("A response that its protocol cannot express", () => {
   for (const [how, protocol, line, problem] of [
     ["says so", letters, "#", "no sharps"],
     ["throws", letters, "?", "the encoder threw: encoder bug"],
-    ["is a line with a newline", Protocol.lines(), "a\nb", "a line cannot contain a newline"]
+    ["is a line with a newline", Protocol.lines(), "a\nb", "a line cannot contain a newline"],
+    ["says it without a word", speechless(Result.fail("")), "x", "its codec does not say why"],
+    ["fails with what is no text", speechless(Result.fail(undefined)), "x", "its codec does not say why"],
+    ["says no result", speechless("x"), "x", "its codec does not say why"]
   ] as const) {
     it.effect(`ends as Failed with the reason, and closes the connection: it ${how}`, () =>
       Effect.gen(function* () {

@@ -8,15 +8,14 @@
  *
  * @since 0.1.0
  */
-import * as ByteSize from "effect/ByteSize"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import { withBody } from "./internal/xmlrpc/body.ts"
 import { respond, withSystem } from "./internal/xmlrpc/calling.ts"
 import { charsetOf, textOf } from "./internal/xmlrpc/document.ts"
 import * as types from "./internal/xmlrpc/types.ts"
@@ -271,22 +270,20 @@ export const layer = <const M extends Readonly<Record<string, Method<unknown>>>>
   const { maxBytes = 1_048_576, maxCalls = 1_000, maxDepth = 64, maxValues = 65_536, paths = ["/", "/RPC2"] } = options
   const all = withSystem(new Map(Object.entries(methods)), maxCalls)
   const tooLarge = Result.fail(new values.Fault(values.codes.notXmlRpc, `a call has at most ${maxBytes} bytes`))
-  const largest = ByteSize.bytes(maxBytes)
   return Layer.unwrap(
     Effect.gen(function* () {
       const { SaxesParser } = yield* Effect.promise(() => import("saxes"))
       const services = yield* Effect.context<Requires<M[keyof M]>>()
       const answer = Effect.gen(function* () {
         const request = yield* HttpServerRequest
-        const body = yield* Effect.provideService(
-          Effect.result(request.arrayBuffer),
-          HttpIncomingMessage.MaxBodySize,
-          largest
+        const document = yield* withBody(request, maxBytes, (body) =>
+          Effect.flatMap(Effect.result(body), (read) => {
+            const text = Result.isFailure(read)
+              ? tooLarge
+              : textOf(read.success, charsetOf(request.headers["content-type"]))
+            return respond(SaxesParser, all, { maxDepth, maxValues }, text)
+          })
         )
-        const text = Result.isFailure(body)
-          ? tooLarge
-          : textOf(new Uint8Array(body.success), charsetOf(request.headers["content-type"]))
-        const document = yield* respond(SaxesParser, all, { maxDepth, maxValues }, text)
         return HttpServerResponse.text(document, { contentType: "text/xml; charset=utf-8" })
       })
       const provided = Effect.provideContext(answer, services as never) as typeof answer

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Server from "@socketserver/core/Server"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as HttpBridge from "@socketserver/effect/HttpBridge"
+import * as Xmlrpc from "@socketserver/effect/Xmlrpc"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -159,6 +160,45 @@ describe("requests that wait for the one before them", () => {
       yield* until(Effect.map(held, (bytes) => bytes < 8_192))
     }).pipe(Effect.scoped, Effect.provide(served(all[kind](), {}, gate)))
   })
+})
+
+describe("a call of XML-RPC", () => {
+  const add = Xmlrpc.method({
+    params: [Xmlrpc.string],
+    returns: Xmlrpc.string,
+    handle: (text) => Effect.succeed(String(text.length))
+  })
+  const calls = (transport: Layer.Layer<Web, ServerError>) =>
+    HttpRouter.serve(Xmlrpc.layer({ add }), { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provide(HttpBridge.layer(Web)),
+      Layer.provideMerge(transport),
+      Layer.provide(Logger.layer([]))
+    )
+  const text = "x".repeat(200_000)
+  const document = `<methodCall><methodName>add</methodName><params><param><value><string>${text}</string></value></param></params></methodCall>`
+  const head = `POST / HTTP/1.1\r\nHost: test\r\nContent-Type: text/xml\r\nContent-Length: ${document.length}\r\n\r\n`
+
+  it.live.each(sockets)("counts in maxMemory as it comes, until it is answered: %s", (kind) =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      const before = yield* held
+      yield* peer.write(head + document.slice(0, 150_000))
+      yield* until(Effect.map(held, (bytes) => bytes - before >= 150_000))
+      yield* peer.write(document.slice(150_000))
+      yield* peer.says("<string>200000</string>")
+      yield* until(Effect.map(held, (bytes) => bytes - before < 10_000))
+    }).pipe(Effect.scoped, Effect.provide(calls(all[kind]())))
+  )
+
+  it.live("that is given up counts no more", () =>
+    Effect.gen(function* () {
+      const peer = yield* connect
+      yield* peer.write(head + document.slice(0, 150_000))
+      yield* until(Effect.map(held, (bytes) => bytes >= 150_000))
+      peer.socket.destroy()
+      yield* until(Effect.map(held, (bytes) => bytes === 0))
+    }).pipe(Effect.scoped, Effect.provide(calls(all.tcp())))
+  )
 })
 
 describe("limits that are changed while HTTP is served", () => {

@@ -1,4 +1,4 @@
-/** JSON-RPC is read as Effect reads it, whatever is escaped in it, and whatever others have sent before. */
+/** How messages of RPC are said and read. JSON-RPC is read as Effect reads it, whatever is escaped in it, and whatever others have sent before. */
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
@@ -67,5 +67,40 @@ describe("a line of JSON-RPC with something escaped", () => {
         assert.deepStrictEqual(Object.keys(message.payload), ["a", is])
       }
     }
+  })
+})
+
+describe.each(["ndjson", "json-rpc"] as const)("an answer that a line cannot carry, as %s", (serialization) => {
+  const { encode } = messages({ serialization }).server.payload
+  let deep: unknown = []
+  for (let i = 0; i < 100_000; i++) deep = [deep]
+  const cyclic: Record<string, unknown> = {}
+  cyclic["self"] = cyclic
+  const bad: Record<string, unknown> = { cyclic, "a big integer": 1n }
+  // Effect's JSON-RPC sends these as `JSON.stringify` does.
+  if (serialization === "ndjson") Object.assign(bad, { deep, "no number": Number.NaN, "a date": new Date(0) })
+
+  it.each(Object.keys(bad))("is one that its call died of: %s", (name) => {
+    const said = encode({ _tag: "Exit", requestId: "7", exit: { _tag: "Success", value: bad[name] } } as never)
+    assert.isString(said, String(said))
+    const { cause, error, exit, id, requestId } = JSON.parse(said as string)
+    assert.strictEqual(requestId ?? id, "7")
+    assert.include(JSON.stringify(exit ?? error ?? cause), "Die")
+  })
+
+  it("is as it is otherwise", () => {
+    for (const value of ["x", 1.5, null, true, [[], {}], { a: { b: ["c"] } }, Object.create(null)]) {
+      const said = JSON.parse(
+        encode({ _tag: "Exit", requestId: "7", exit: { _tag: "Success", value } } as never) as string
+      )
+      assert.strictEqual(JSON.stringify(said.exit === undefined ? said.result : said.exit.value), JSON.stringify(value))
+    }
+  })
+})
+
+describe("an id of a call", () => {
+  it.each(["1e400", "null", "true", "{}"])("is refused where it is none: %s", (id) => {
+    const line = `{"_tag":"Request","id":${id},"tag":"Add","payload":null,"headers":[]}`
+    assert.isTrue(Result.isFailure(messages().server.datagram.decode(utf8.encode(line))))
   })
 })

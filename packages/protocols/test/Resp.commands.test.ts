@@ -210,6 +210,18 @@ describe("A command", () => {
     )
   }
 
+  it.each(["\r\n", "*0\r\n", "*-1\r\n"])("that says nothing has no more of a turn than others: %j", (frame) => {
+    const decoder = server.decoder()
+    const messages: Array<Resp.Command> = []
+    assert.isUndefined(decoder.push(utf8(`${frame.repeat(1_000)}${array("PING")}`), messages, undefined, 100))
+    let calls = 1
+    for (; decoder.isBehind; calls++) {
+      assert.lengthOf(messages, 0)
+      assert.isUndefined(decoder.more(messages, undefined, 100))
+    }
+    assert.deepStrictEqual([calls, messages.length], [11, 1])
+  })
+
   it("that is announced takes no memory before it comes", () => {
     const decoder = server.decoder()
     const messages: Array<Resp.Command> = []

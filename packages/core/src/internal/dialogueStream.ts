@@ -30,6 +30,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     this.dialogue.input.onReading = this.onReading
     this.dialogue.input.mayDecode = () => !context.budget.defers(this.holding)
     this.dialogue.input.onAwaited = this.onAwaited
+    this.dialogue.input.later = (f) => context.afterTick(() => this.decoding(f))
     this.dialogue.input.onGivenAway = this.onGivenAway
   }
 

@@ -40,6 +40,9 @@ export class Input<In> {
   onReading: (reading: boolean) => void = noop
   /** Whether what arrives may be decoded now; otherwise {@link goOn} is called when it may. */
   mayDecode: () => boolean = always
+  /** Goes on in the next turn of the event loop, where others have theirs. */
+  later: ((f: () => void) => void) | undefined = undefined
+  private isResting = false
   /** Called when the wire is given away, with what is to be told of a stop. */
   onGivenAway: (onStop: () => void) => void = noop
   /** Called when what the peer has sent may not be held. */
@@ -253,11 +256,23 @@ export class Input<In> {
   private catchUp(): void {
     if (this.decoding) return
     this.decoding = true
-    while (this.reader.isBehind && this.wantsMore) {
+    while (this.reader.isBehind && this.wantsMore && !this.isResting) {
+      const { received } = this
       this.decoded(this.reader.more(this.wire.bytesRead, mostDecoded))
+      // What is no message, as an empty line of JSON, fills no inbox.
+      if (received === this.received && this.later !== undefined) this.rest(this.later)
     }
     this.decoding = false
     if (this.ending !== undefined && !this.reader.isBehind) this.endInbox()
+  }
+
+  private rest(later: (f: () => void) => void): void {
+    this.isResting = true
+    later(() => {
+      this.isResting = false
+      this.catchUp()
+      this.readOn(this.wantsMore)
+    })
   }
 
   private decoded(fault: DecodeError | undefined): void {

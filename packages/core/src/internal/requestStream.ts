@@ -13,6 +13,8 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   protected fault: DecodeError | Outcome.TimedOut | undefined = undefined
   protected isReading = true
   private dispatching = false
+  // Only where much comes that is no message.
+  declare private isResting: boolean | undefined
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
@@ -175,17 +177,29 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     if (this.dispatching) return
     this.dispatching = true
     if (this.holdsMuch) this.account()
-    while (this.reader.isBehind && this.closing.answers) {
+    let passed = 0
+    while (this.reader.isBehind && this.closing.answers && this.isResting !== true) {
       const { room } = this
       if (room === 0) break
       const before = this.reader.restBytes
-      this.decode(this.reader.more(this.bytesRead, room), before)
+      const asked = Math.min(room, fewDecoded)
+      if (this.decode(this.reader.more(this.bytesRead, passed === 0 ? room : asked), before)) passed = 0
+      else if ((passed += asked) > mostPassed) this.rest()
       if (this.reader.held > 0) this.follow(true, this.context.now())
     }
     this.dispatching = false
     if (!this.closing.answers) return
     this.read(!this.reader.isBehind && this.mayRead)
     if (this.line.inFlight === 0 && !this.hasInput) this.recordFault()
+  }
+
+  /** What is no message, as an empty line of JSON, takes no room, and others their turn: it goes on in the next one of the event loop. */
+  private rest(): void {
+    this.isResting = true
+    this.context.afterTick(() => {
+      this.isResting = false
+      this.progress()
+    })
   }
 
   private recordFault(): void {
@@ -229,3 +243,6 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 // How many requests are decoded at once, before what they take is looked at.
 const manyDecoded = 128
 const fewDecoded = 32
+
+// How many frames that are no message are passed over in a turn of the event loop, about.
+const mostPassed = 128

@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
+import * as Result from "effect/Result"
 import { never, type Timed } from "./deadlines.ts"
 import { printable, printableLines } from "./printable.ts"
 
@@ -138,7 +139,8 @@ const shown = <E>(cause: Cause.Cause<E>): Cause.Cause<unknown> =>
 
 const cleaned = (error: unknown, depth: number): unknown => {
   if (typeof error === "string") return printable(error)
-  if (!(error instanceof Error)) return error
+  // A logger writes all of it, however much that is.
+  if (!(error instanceof Error)) return typeof error === "object" && error !== null ? brief(error) : error
   const message = printable(error.message)
   // A message of several lines is one line of its stack.
   const before =
@@ -150,6 +152,17 @@ const cleaned = (error: unknown, depth: number): unknown => {
   clean.stack = stack
   return clean
 }
+
+/** What is no error is shown as it is where it is little, and as the beginning of its text where it is much. */
+const brief = (thrown: object): unknown => {
+  const text = Result.getOrElse(
+    Result.try(() => JSON.stringify(thrown) ?? ""),
+    () => ""
+  )
+  return text.length <= longest ? thrown : printable(text)
+}
+
+const longest = 4_096
 
 /** How many errors are shown that others were the cause of. */
 const mostCauses = 5

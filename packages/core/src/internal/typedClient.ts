@@ -132,7 +132,7 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
           return Effect.void
         }
         // Where others wait behind it, its answer is taken when it comes, and is nobody's. Alone, it is called off.
-        return answers.awaited === 1 ? this.reset : Effect.void
+        return answers.awaited === 1 && !this.places.areAwaited ? this.reset : Effect.void
       })
     })
   }
@@ -156,6 +156,11 @@ class Places {
 
   constructor(max: number) {
     this.free = max
+  }
+
+  /** Whether somebody stands in line for one. */
+  get areAwaited(): boolean {
+    return this.line.size > 0
   }
 
   /** Takes a place, or stands in line for one. */

@@ -7,6 +7,7 @@
 export class Unencodable {
   readonly problem: string
   constructor(problem: string) {
-    this.problem = problem
+    // A codec of a program's own may say anything, which must not look like no problem.
+    this.problem = typeof problem === "string" && problem !== "" ? problem : "its codec does not say why"
   }
 }

@@ -33,6 +33,11 @@ export const verifying = (verify: Transport.Verify | undefined, census: Census, 
     } catch (error) {
       return threw(Cause.die(error))
     }
+    const verdict = (allowed: boolean | Outcome.Refused): Exit.Exit<void, Outcome.Refused> => {
+      if (allowed === true) return Exit.void
+      if (allowed === false) return turnedAway
+      return isRefused(allowed) ? Exit.fail(allowed) : threw(Cause.die(new TypeError(saysOf(allowed))))
+    }
     if (!Effect.isEffect(allowed)) return verdict(allowed)
     return Effect.matchCauseEffect(allowed, {
       // Also where it was interrupted from within; at a stop nobody is asked any more.
@@ -42,7 +47,13 @@ export const verifying = (verify: Transport.Verify | undefined, census: Census, 
   }
 }
 
-const verdict = (allowed: boolean | Outcome.Refused): Exit.Exit<void, Outcome.Refused> =>
-  allowed === true ? Exit.void : allowed === false ? turnedAway : Exit.fail(allowed)
+const isRefused = (allowed: unknown): allowed is Outcome.Refused =>
+  typeof allowed === "object" && allowed !== null && (allowed as Outcome.Refused)._tag === "Refused"
+
+/** Its type says it; not every program is compiled with types. */
+const saysOf = (allowed: unknown): string =>
+  `verify has to say true, false or Outcome.refused(…), or an Effect of one, and says ${
+    allowed instanceof Promise ? "a promise: make it an Effect" : allowed === null ? "null" : typeof allowed
+  }`
 
 const turnedAway = Exit.fail(Outcome.refused("verify", "Verify"))

@@ -238,4 +238,4 @@ const noop = () => {}
 const done = Exit.fail(Cause.Done())
 
 /** What Effect's server takes for a stream whose client is waited for, as measured: its fibers, and what it reads from. */
-const streamBytes = 49_152
+export const streamBytes = 49_152

@@ -15,6 +15,8 @@ import {
   knocking,
   pong
 } from "./rpcMessages.ts"
+import { streamBytes } from "./rpcCall.ts"
+import { valueBytes } from "./valueBytes.ts"
 import type { Side, Write } from "./rpcServing.ts"
 
 export type RpcConnection = Connection.Connection<FromClient, FromServer>
@@ -78,6 +80,12 @@ export class Connections implements Side {
   })
 }
 
+/** A call that waits, and what it takes in memory. */
+interface Waiting {
+  readonly call: Call
+  readonly bytes: number
+}
+
 /** One connection: a client of Effect's server. */
 class Client {
   private readonly id: number
@@ -85,11 +93,17 @@ class Client {
   private readonly write: Write
   private readonly options: Options
   private readonly context: Context.Context<never>
-  private readonly inFlight = new Set<Call["id"]>()
+  /** Calls in flight, and what each takes in memory. */
+  private readonly inFlight = new Map<Call["id"], number>()
+  /** Those of them that are streams, which wait for acknowledgements. */
+  private readonly streams = new Set<Call["id"]>()
   /** Calls that wait for others to end, and the bytes that they came in. */
-  private waiting: Array<Call> = []
+  private waiting: Array<Waiting> = []
   private waitingBytes = 0
   private seenBytes = 0
+  private readBytes = 0
+  /** How many bytes each of the messages came in that are received now, about. */
+  private eachBytes = 0
   /** No more calls are taken. */
   private isFinishing = false
   private hasSaidSo = false
@@ -132,6 +146,9 @@ class Client {
   }
 
   private receiveAll(messages: ReadonlyArray<FromClient>): Effect.Effect<void> {
+    const { bytesRead } = this.connection
+    this.eachBytes = (bytesRead - this.readBytes) / messages.length
+    this.readBytes = bytesRead
     if (messages.length === 1) return this.receive(messages[0] as FromClient)
     return Effect.forEach(messages, (message) => this.receive(message), { discard: true })
   }
@@ -152,18 +169,26 @@ class Client {
 
   private ask(call: Call): Effect.Effect<void> {
     if (this.isFinishing || this.inFlight.has(call.id)) return Effect.void
-    if (this.waiting.length === 0 && this.inFlight.size < this.options.maxInFlight) return this.begin(call)
+    // It counts in what the server may hold for all, from here on until it is answered.
+    const bytes = callBytes + valueBytes(call, this.eachBytes)
+    Remote.hold(this.connection, bytes)
+    if (this.waiting.length === 0 && this.inFlight.size < this.options.maxInFlight) return this.begin({ call, bytes })
     const { bytesRead } = this.connection
-    this.waiting.push(call)
+    this.waiting.push({ call, bytes })
     this.waitingBytes += waitingCost + bytesRead - this.seenBytes
     this.seenBytes = bytesRead
     return Effect.void
   }
 
-  private begin(call: Call): Effect.Effect<void> {
+  private begin({ bytes, call }: Waiting): Effect.Effect<void> {
     // No reply says when a notification has ended.
-    if (call.isNotification !== true) this.inFlight.add(call.id)
+    if (call.isNotification === true) this.letGo(bytes)
+    else this.inFlight.set(call.id, bytes)
     return this.write(this.id, call)
+  }
+
+  private letGo(bytes: number): void {
+    Remote.hold(this.connection, -bytes)
   }
 
   /** What concerns a call. */
@@ -171,8 +196,9 @@ class Client {
     const { requestId } = control
     if (this.inFlight.has(requestId)) return this.write(this.id, control)
     if (control._tag === "Ack" || this.waiting.length === 0) return Effect.void
-    const others = this.waiting.filter(({ id }) => id !== requestId)
+    const others = this.waiting.filter(({ call }) => call.id !== requestId)
     if (others.length === this.waiting.length) return Effect.void
+    for (const { bytes, call } of this.waiting) if (call.id === requestId) this.letGo(bytes)
     this.waiting = others
     return this.say(interrupted(requestId))
   }
@@ -193,13 +219,23 @@ class Client {
   /** Effect's server says something to it. */
   send(response: FromServer): Effect.Effect<void> {
     if (response._tag === "Exit") return this.answer(response.requestId, response)
+    if (response._tag === "Chunk" && this.inFlight.has(response.requestId)) this.streaming(response.requestId)
     const said = this.say(response)
     if (!this.isDeaf || response._tag !== "Chunk") return said
     return Effect.andThen(said, this.write(this.id, { _tag: "Ack", requestId: response.requestId }))
   }
 
+  /** A call is a stream: it waits for what its peer says of it. */
+  private streaming(id: Call["id"]): void {
+    if (this.streams.has(id)) return
+    this.streams.add(id)
+    Remote.hold(this.connection, streamBytes, true)
+  }
+
   private answer(id: Call["id"], response: FromServer): Effect.Effect<void> {
+    this.letGo(this.inFlight.get(id) ?? 0)
     this.inFlight.delete(id)
+    if (this.streams.delete(id)) Remote.hold(this.connection, -streamBytes, true)
     const said = this.say(response)
     return this.waiting.length === 0 ? said : Effect.andThen(said, this.next)
   }
@@ -209,7 +245,7 @@ class Client {
     return Effect.suspend(() => {
       const begun: Array<Effect.Effect<void>> = []
       while (this.waiting.length > 0 && this.inFlight.size < this.options.maxInFlight) {
-        begun.push(this.begin(this.waiting.shift() as Call))
+        begun.push(this.begin(this.waiting.shift() as Waiting))
       }
       if (this.waiting.length === 0) this.waitingBytes = 0
       this.onRoom()
@@ -236,7 +272,7 @@ class Client {
   private get deafen(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.isDeaf = true
-      const acks = [...this.inFlight].map((requestId) => this.write(this.id, { _tag: "Ack", requestId }))
+      const acks = [...this.inFlight.keys()].map((requestId) => this.write(this.id, { _tag: "Ack", requestId }))
       return Effect.andThen(
         Effect.forEach(acks, (ack) => ack, { discard: true }),
         this.finish
@@ -260,7 +296,8 @@ class Client {
   }
 }
 
-/** What a call takes that waits, beside what it came in. */
+/** What a call takes that waits, beside what it came in; one in flight, beside its values; and a stream beside that. */
 const waitingCost = 256
+const callBytes = 4_096
 
 const noop = () => {}

@@ -30,8 +30,44 @@ export const messages = ({
 const ndjson = (maxFrameBytes: number) =>
   Protocol.transform(Protocol.ndjson({ maxFrameBytes }), {
     request: { decode: checked, encode: Result.succeed },
-    response: { decode: (message) => Result.succeed(message as FromServer), encode: Result.succeed }
+    response: {
+      decode: (message) => Result.succeed(message as FromServer),
+      encode: (message) => Result.succeed(said(message))
+    }
   })
+
+/** A value that a line cannot carry costs its call, whose peer is told; a reply that cannot be sent would cost the connection. */
+const said = (message: FromServer): FromServer => {
+  if (message._tag !== "Exit" && message._tag !== "Chunk") return message
+  const value = message._tag === "Chunk" ? message.values : message.exit
+  if (isPlain(value, mostPlain)) return message
+  const encoded: unknown = values.encode(message as never)
+  return encoded instanceof Protocol.Unencodable ? died(message.requestId, encoded.problem) : message
+}
+
+/** Whether there is nothing in a value that JSON would not carry as it is: what is not deep, and made of what JSON has. */
+const isPlain = (value: unknown, deep: number): boolean => {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true
+    case "number":
+      return Number.isFinite(value)
+    case "object": {
+      if (value === null) return true
+      if (deep === 0) return false
+      if (Array.isArray(value)) return value.every((element) => isPlain(element, deep - 1))
+      const prototype: unknown = Object.getPrototypeOf(value)
+      if (prototype !== Object.prototype && prototype !== null) return false
+      for (const name in value) if (!isPlain((value as Record<string, unknown>)[name], deep - 1)) return false
+      return true
+    }
+    default:
+      return false
+  }
+}
+
+const mostPlain = 100
 
 /** A batch is several messages, whose replies would be one: it is refused. */
 const jsonRpc = (maxFrameBytes: number) => {
@@ -42,7 +78,13 @@ const jsonRpc = (maxFrameBytes: number) => {
     const read = line.includes("\\") ? () => readByCore(line, parsed) : () => parsed(line)
     return Result.mapError(Result.try(read), () => "it is not JSON-RPC")
   }
-  const encode = (message: unknown) => Result.succeed(String(parser.encode(message)).trimEnd())
+  const encode = (message: unknown) =>
+    Result.succeed(
+      Result.getOrElse(
+        Result.try(() => String(parser.encode(message)).trimEnd()),
+        (error) => String(parser.encode(unsaid(message as FromServer, error))).trimEnd()
+      )
+    )
   return Protocol.transform(Protocol.lines({ maxFrameBytes }), {
     request: { decode: (line) => Result.flatMap(decode(line), checked), encode },
     response: { decode: (line) => decode(line) as Result.Result<FromServer, string>, encode }
@@ -110,7 +152,7 @@ const checked = (value: unknown): Result.Result<FromClient, string> => {
   }
 }
 
-const isId = (id: unknown): boolean => typeof id === "string" || typeof id === "number"
+const isId = (id: unknown): boolean => typeof id === "string" || (typeof id === "number" && Number.isFinite(id))
 
 const isPair = (pair: unknown): boolean =>
   Array.isArray(pair) && pair.length === 2 && typeof pair[0] === "string" && typeof pair[1] === "string"
@@ -118,6 +160,12 @@ const isPair = (pair: unknown): boolean =>
 const isSpan = ({ sampled, spanId, traceId }: { readonly [K in keyof Call]?: unknown }): boolean =>
   (spanId === undefined && traceId === undefined) ||
   (typeof spanId === "string" && typeof traceId === "string" && typeof sampled === "boolean")
+
+/** Instead of an answer that cannot be said. */
+const unsaid = (message: FromServer, error: unknown): FromServer =>
+  "requestId" in message
+    ? died(message.requestId, error instanceof Error ? error.message : String(error))
+    : { _tag: "Defect", defect: "it cannot be said" }
 
 /** What a ping is answered with. */
 export const pong: FromServer = { _tag: "Pong" }

@@ -107,8 +107,10 @@ export class Frames<Message> implements Decoder<Message> {
     const { maxFrameBytes, offsets, scanner } = this
     offsets.length = 0
     let at = 0
+    let passed = 0
     while (at < length) {
-      if (offsets.length === max) {
+      // What says nothing counts as well: whoever sends it has no more of a turn than others.
+      if (offsets.length + passed >= max) {
         if (held) this.letGo()
         this.left = input.subarray(at, length)
         return undefined
@@ -121,7 +123,7 @@ export class Frames<Message> implements Decoder<Message> {
           offsets.push(this.consumed)
           out.push(scanner.message)
           payloads?.push(scanner.payload)
-        }
+        } else passed++
         this.consumed += end - at
         at = end
         continue

@@ -1,0 +1,95 @@
+/** What calls over whole connections take counts in what their server may hold for all. */
+import { assert, describe, it } from "@effect/vitest"
+import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { turn, until } from "./support.ts"
+import { Whole, WholeLive, worldOf } from "./support/calls.ts"
+
+const utf8 = new TextEncoder()
+
+const held = Effect.map(
+  Whole,
+  (server) =>
+    (server as unknown as Record<symbol, { context: { budget: { total: number } } }>)[
+      Symbol.for("@socketserver/core/Server/engine")
+    ]!.context.budget.total
+)
+
+const served = (options: MemoryServer.MemoryServerOptions = {}, maxInFlight = 128) =>
+  WholeLive({ maxInFlight }).pipe(
+    Layer.provideMerge(MemoryServer.layer(Whole, { drainTimeout: 0, ...options })),
+    Layer.provide(worldOf()),
+    Layer.provide(Logger.layer([]))
+  )
+
+const call = (id: number, tag: string, payload: string) =>
+  utf8.encode(`{"_tag":"Request","id":"${id}","tag":"${tag}","payload":null,"headers":[["large","${payload}"]]}\n`)
+
+const about = (tag: "Interrupt" | "Ack", id: number) => utf8.encode(`{"_tag":"${tag}","requestId":"${id}"}\n`)
+
+const large = "x".repeat(40_000)
+
+describe("calls over a whole connection", () => {
+  for (const [what, maxInFlight] of [
+    ["in flight", 128],
+    ["of which one is in flight", 1]
+  ] as const) {
+    it.live(`count until they have ended: five ${what}`, () =>
+      Effect.gen(function* () {
+        const client = yield* Whole.rawClient
+        const before = yield* held
+        for (let id = 1; id <= 5; id++) yield* client.write(call(id, "Never", large))
+        // Text takes two bytes for each, as far as anybody knows.
+        yield* until(Effect.map(held, (bytes) => bytes - before >= 400_000))
+        for (let id = 5; id >= 1; id--) yield* client.write(about("Interrupt", id))
+        yield* until(Effect.map(held, (bytes) => bytes - before < 10_000))
+      }).pipe(Effect.scoped, Effect.provide(served({ maxBuffered: 4_194_304 }, maxInFlight)))
+    )
+  }
+
+  it.live("count by their values, whatever those are made of", () =>
+    Effect.gen(function* () {
+      const client = yield* Whole.rawClient
+      const before = yield* held
+      const pairs = Array.from({ length: 20_000 }, () => '["k","v"]').join()
+      yield* client.write(
+        utf8.encode(`{"_tag":"Request","id":"1","tag":"Never","payload":null,"headers":[${pairs}]}\n`)
+      )
+      yield* until(Effect.map(held, (bytes) => bytes - before >= 20_000 * 120))
+    }).pipe(Effect.scoped, Effect.provide(served({ maxBuffered: 4_194_304 })))
+  )
+
+  it.live("that are streams count what waits for acknowledgements, until they have ended", () =>
+    Effect.gen(function* () {
+      const client = yield* Whole.rawClient
+      const before = yield* held
+      for (let id = 1; id <= 10; id++) yield* client.write(call(id, "Forever", ""))
+      yield* until(Effect.map(held, (bytes) => bytes - before >= 10 * 49_152))
+      for (let id = 1; id <= 10; id++) yield* client.write(about("Interrupt", id))
+      yield* until(Effect.map(held, (bytes) => bytes - before < 10_000))
+    }).pipe(Effect.scoped, Effect.provide(served()))
+  )
+
+  it.live("keep within maxMemory: the connection that holds most of it is reset, others go on", () =>
+    Effect.gen(function* () {
+      const server = yield* Whole
+      const [many, few] = [yield* Whole.rawClient, yield* Whole.rawClient]
+      yield* few.write(call(1, "Never", "x"))
+      yield* Effect.forkScoped(
+        Effect.ignore(
+          Effect.forEach(
+            Array.from({ length: 100 }, (_, i) => i + 1),
+            (id) => many.write(call(id, "Never", large))
+          )
+        )
+      )
+      yield* until(Effect.map(server.connections, (all) => all.length === 1))
+      for (let i = 0; i < 10; i++) yield* turn
+      assert.lengthOf(yield* server.connections, 1)
+      yield* few.write(utf8.encode(`{"_tag":"Ping"}\n`))
+      assert.include(new TextDecoder().decode(yield* few.take), "Pong")
+    }).pipe(Effect.scoped, Effect.provide(served({ maxMemory: 4_194_304 })))
+  )
+})
