@@ -23,7 +23,7 @@ import * as SocketServer from "effect/socket/SocketServer"
 import { CurrentConnection } from "./CurrentConnection.ts"
 import { addressOf } from "./internal/address.ts"
 import { type Bytes, dialing, ofHandler } from "./internal/bridgedSocket.ts"
-import { ofClient, ofServer } from "./internal/upgrades.ts"
+import { nodeClient, ofClient, ofServer } from "./internal/upgrades.ts"
 
 /**
  * A server that was declared with `Protocol.connection()`.
@@ -148,12 +148,7 @@ const isClose = (error: unknown): boolean => Socket.isSocketError(error) && erro
  * @since 0.1.0
  */
 export const client = (url: string, options: NodeClientOptions = {}): Effect.Effect<Socket.Socket> =>
-  clientOf(
-    Effect.flatMap(
-      Effect.promise(() => import("@socketserver/node/NodeClient")),
-      ({ connect }) => connect({ protocol: Protocol.bytes() }, url, options)
-    )
-  )
+  clientOf(Effect.flatMap(nodeClient, ({ connect }) => connect({ protocol: Protocol.bytes() }, url, options)))
 
 /**
  * The same as a layer.

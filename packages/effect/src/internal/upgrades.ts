@@ -9,6 +9,17 @@ import type { Upgrade } from "./bridgedSocket.ts"
 type Options = Socket.TlsUpgradeOptions
 type Pem = string | Uint8Array
 
+/** A module that is loaded when it is first asked for. After that it is at hand, so that nothing is written while it is waited for. */
+const once = <A>(load: () => Promise<A>): Effect.Effect<A> => {
+  let loaded: A | undefined
+  return Effect.suspend(() =>
+    loaded === undefined ? Effect.map(Effect.promise(load), (module) => (loaded = module)) : Effect.succeed(loaded)
+  )
+}
+
+export const nodeClient = once(() => import("@socketserver/node/NodeClient"))
+const tlsServer = once(() => import("@socketserver/node/TlsServer"))
+
 const problem = (cause: unknown): Socket.SocketUpgradeError => new Socket.SocketUpgradeError({ cause })
 
 /** The server's side of a handshake. */
@@ -18,7 +29,7 @@ export const ofServer: Upgrade = (connection, options) =>
     if (cert === undefined || key === undefined) {
       return yield* Effect.fail(problem(new Error("a server shows a certificate: give cert and key")))
     }
-    const { credentials, upgrade } = yield* Effect.promise(() => import("@socketserver/node/TlsServer"))
+    const { credentials, upgrade } = yield* tlsServer
     const asks = options.requestCert === true
     const own: TlsOptions = {
       cert,
@@ -40,7 +51,7 @@ export const ofClient: Upgrade = (connection, options) =>
     if (options.rejectUnauthorized === false) {
       return yield* Effect.fail(problem(new Error("the server is always verified: give its certificate as ca")))
     }
-    const { upgrade } = yield* Effect.promise(() => import("@socketserver/node/NodeClient"))
+    const { upgrade } = yield* nodeClient
     const { servername } = options
     if (servername === undefined) {
       return yield* Effect.fail(problem(new Error("the server's certificate is for somebody: give servername")))
