@@ -1,5 +1,5 @@
 /** curl and Node's WebSocket talk to the example, over each kind of listener, and while it stops; adversaries beside them. */
-import { afterEach, assert, describe, it } from "vitest"
+import { afterAll, afterEach, assert, describe, it } from "vitest"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
@@ -19,6 +19,7 @@ if (missing.length > 0) {
 }
 
 const home = fs.mkdtempSync(join(tmpdir(), "http-"))
+afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
 const main = join(import.meta.dirname, "main.ts")
 const running = new Set<ChildProcess>()
 const sockets = new Set<net.Socket>()

@@ -18,6 +18,7 @@ import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
+import { afterAll } from "vitest"
 import { missing, python } from "./support/programs.ts"
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
@@ -157,8 +158,11 @@ describe("a write", () => {
 })
 
 describe("a reset", () => {
+  const home = fs.mkdtempSync(`${os.tmpdir()}/hostile-`)
+  afterAll(() => fs.rmSync(home, { recursive: true, force: true }))
+
   it.live("ends a connection over a Unix socket too", () => {
-    const path = `${fs.mkdtempSync(`${os.tmpdir()}/hostile-`)}/socket`
+    const path = `${home}/socket`
     const layer = Layer.provideMerge(
       Talk.serve(({ body }) => Effect.andThen(body.reset, Effect.never)),
       UnixServer.layer(Talk, { path })

@@ -18,7 +18,6 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as fs from "node:fs"
 import * as net from "node:net"
-import * as os from "node:os"
 import * as tls from "node:tls"
 import { afterEach } from "vitest"
 import { directory, selfSigned } from "./support/certificates.ts"
@@ -59,11 +58,13 @@ const handler: Handler.Handler<string, string> = ({ body }) => {
   }
 }
 
+let paths = 0
+const freshPath = () => `${home}/${++paths}`
+
 const over = {
   tls: (options: Transport.ServerOptions) => TlsServer.layer(Lines, { maxReply: "64MiB", ...options, ...own }),
   tcp: (options: Transport.ServerOptions) => TcpServer.layer(Lines, { maxReply: "64MiB", ...options }),
-  unix: (options: Transport.ServerOptions) =>
-    UnixServer.layer(Lines, { ...options, path: `${fs.mkdtempSync(`${os.tmpdir()}/resets-`)}/socket` })
+  unix: (options: Transport.ServerOptions) => UnixServer.layer(Lines, { ...options, path: freshPath() })
 }
 
 const served = (transport: Layer.Layer<Lines, ServerError>) =>
@@ -386,7 +387,7 @@ describe("a peer that half-closes after its server has", () => {
 
 describe("TLS over a Unix socket", () => {
   it.effect.each(versions)("ends, too, where its peer has gone with the handshake's last (%s)", (version) => {
-    const path = `${fs.mkdtempSync(`${os.tmpdir()}/resets-`)}/socket`
+    const path = freshPath()
     const layer = Layer.provideMerge(
       Layer.unwrap(
         Effect.map(TlsServer.credentials(own), (credentials) =>
