@@ -4,18 +4,12 @@ import * as MemoryServer from "@socketserver/core/MemoryServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { turn, until } from "./support.ts"
+import { heldBy, turn, until } from "./support.ts"
 import { Whole, WholeLive, worldOf } from "./support/calls.ts"
 
 const utf8 = new TextEncoder()
 
-const held = Effect.map(
-  Whole,
-  (server) =>
-    (server as unknown as Record<symbol, { context: { budget: { total: number } } }>)[
-      Symbol.for("@socketserver/core/Server/engine")
-    ]!.context.budget.total
-)
+const held = heldBy(Whole)
 
 const served = (options: MemoryServer.MemoryServerOptions = {}, maxInFlight = 128) =>
   WholeLive({ maxInFlight }).pipe(

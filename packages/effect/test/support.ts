@@ -58,3 +58,13 @@ export const until = <R>(holds: Effect.Effect<boolean, never, R>): Effect.Effect
   Effect.flatMap(holds, (now) => (now ? Effect.void : Effect.andThen(turn, until(holds))))
 
 export const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** What a server holds for all its peers, in bytes. */
+export const heldBy = <Self, In, Out>(tag: Server.Tag<Self, In, Out>) =>
+  Effect.map(
+    tag,
+    (server) =>
+      (server as unknown as Record<symbol, { context: { budget: { total: number } } }>)[
+        Symbol.for("@socketserver/core/Server/engine")
+      ]!.context.budget.total
+  )
