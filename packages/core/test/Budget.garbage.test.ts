@@ -1,6 +1,8 @@
-/** What was reset to stay below maxMemory is memory until garbage is collected. */
+/** What was let go of is memory until garbage is collected. */
 import { assert, describe, it } from "@effect/vitest"
 import { Protocol, Response, Server } from "@socketserver/core"
+import * as Endpoint from "@socketserver/core/Endpoint"
+import * as Peer from "@socketserver/core/Peer"
 import * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,8 +16,10 @@ const { Budget } = await vi.importActual<typeof Budgets>("../src/internal/budget
 
 class Lines extends Server.Service<Lines>()("Lines", { protocol: Protocol.lines() }) {}
 
+const mebi = 1_024 * 1_024
+
 /** A budget of a thousand bytes on a clock that passes by hand, where collecting takes so long, if it can be done. */
-const budgeted = (takes?: number) => {
+const budgeted = (takes?: number, maxMemory = 1_000) => {
   let now = 0
   let collected = 0
   const collectGarbage = () => {
@@ -24,7 +28,7 @@ const budgeted = (takes?: number) => {
   }
   const budget = new Budget({
     now: () => now,
-    limits: { maxMemory: 1_000, collectGarbage: takes === undefined ? undefined : collectGarbage },
+    limits: { maxMemory, collectGarbage: takes === undefined ? undefined : collectGarbage },
     limitLog: { reached: () => {} } as never,
     tick: { soon: (f) => f(), run: (f) => f() },
     afterTick: (f) => f(),
@@ -40,6 +44,77 @@ const budgeted = (takes?: number) => {
     }
   }
 }
+
+describe("what a connection held as it ended", () => {
+  const maxMemory = 32 * mebi
+
+  it("is collected once it is half of maxMemory, where it is much", () => {
+    const { budget, collected } = budgeted(20, maxMemory)
+    const ends = (charged: number) => budget.leave({ charged } as Budgets.Holder)
+    for (let i = 0; i < 10_000; i++) ends(16 * 1_024 - 1)
+    for (let i = 0; i < 1_024; i++) ends(16 * 1_024)
+    assert.strictEqual(collected(), 0)
+    ends(16 * 1_024)
+    assert.strictEqual(collected(), 1)
+  })
+
+  it("is collected after all that are reset together, and counts once", () => {
+    const { budget, collected } = budgeted(20, maxMemory)
+    const evicted: Array<number> = []
+    const all = Array.from({ length: 10 }, (_, i) => ({
+      charged: 10 * mebi,
+      isStuck: false,
+      stuckSince: undefined,
+      account: () => {},
+      goOn: () => {},
+      evict: () => {
+        evicted.push(collected())
+        budget.leave(all[i]!)
+        budget.change(-10 * mebi)
+        all[i]!.charged = -1
+      }
+    }))
+    budget.watch({ size: 10, all: all.map((holding) => ({ holding })) }, () => {})
+    budget.change(100 * mebi)
+    assert.deepStrictEqual(evicted, [0, 0, 0, 0, 0, 0, 0, 0])
+    assert.strictEqual(collected(), 1)
+    budget.refuse({ charged: 16 * mebi, evict: () => budget.leave({ charged: 16 * mebi } as Budgets.Holder) } as never)
+    assert.strictEqual(collected(), 1)
+  })
+
+  it("is left to an engine that comes first, where more may be held", () => {
+    const { budget, collected } = budgeted(20, 128 * mebi + 1)
+    for (let i = 0; i < 1_000; i++) budget.leave({ charged: mebi } as Budgets.Holder)
+    assert.strictEqual(collected(), 0)
+  })
+
+  it.effect("is what datagrams of a server were that have been answered", () =>
+    Effect.gen(function* () {
+      let collected = 0
+      const options = Transport.withFound(
+        { maxConnections: 100, maxMemory: "1MiB" },
+        { collectGarbage: () => void collected++ }
+      )
+      const { listen, receive } = listener()
+      const echo = Lines.serve(({ body }) => Effect.succeed(Response.make(body)))
+      yield* Layer.build(Layer.provideMerge(echo, Transport.layer(Lines, options, listen)))
+      let answered = 0
+      const data = new TextEncoder().encode("x".repeat(60_000))
+      for (let i = 0; i < 20; i++) {
+        const peer = Peer.make({ transport: "memory", name: `peer-${i}` })
+        const reply = (_: Uint8Array, sent: () => void) => {
+          answered++
+          sent()
+        }
+        receive({ data, peer, listener: Endpoint.memory("scripted"), reply })
+        yield* turns
+      }
+      assert.strictEqual(answered, 20)
+      // Each counts with the text that was made of it, so five are more than half.
+      assert.strictEqual(collected, 4)
+    })
+  )
+})
 
 describe("what was reset", () => {
   it("is collected once it is half of maxMemory", () => {

@@ -54,9 +54,11 @@ export class Budget {
   private looksAgainAt = 0
   /** Whether it looks again in a while. */
   private looksLater = false
-  /** How much has been reset since garbage was collected, and when that may be again. */
+  /** How much has been let go of since garbage was collected, and when that may be again. */
   private garbage = 0
   private collectsAt = 0
+  /** Whether one is being reset, with others to come: garbage is collected after them. */
+  private isBreakingOff = false
   /** Whether it is known how many hold anything in this turn. */
   private isCounted = false
 
@@ -153,6 +155,10 @@ export class Budget {
   leave(holder: Holder): void {
     this.slowed.delete(holder)
     this.deferred.delete(holder)
+    const { charged } = holder
+    if (charged < largeBytes || this.max > ownGarbageBytes) return
+    this.garbage += charged
+    if (!this.isBreakingOff) this.collect()
   }
 
   change(delta: number): void {
@@ -239,13 +245,18 @@ export class Budget {
 
   private breakOff(holder: Holder): void {
     this.tell("reset")
-    this.garbage += Math.max(0, holder.charged)
+    const { garbage } = this
+    const charged = Math.max(0, holder.charged)
+    this.isBreakingOff = true
     holder.evict()
+    this.isBreakingOff = false
+    // One that left with much has been counted.
+    if (this.garbage === garbage) this.garbage += charged
   }
 
   /**
-   * What was reset is garbage, and no less memory before that is collected. Left to itself V8 does so late: a peer that
-   * comes again and again would have a server take several times as much as it may hold.
+   * What was let go of is garbage, and no less memory before that is collected. Left to itself V8 does so late: a peer
+   * that comes again and again would have a server take several times as much as it may hold.
    */
   private collect(): void {
     const { collectGarbage } = this.context.limits
@@ -270,6 +281,12 @@ const stuckMillis = 1_000
 
 // How soon those are looked at that wait for room.
 const waitMillis = 100
+
+// What a connection held at its end that is not found among other garbage soon: V8 looks for that of which there are many.
+const largeBytes = 16 * 1024
+
+// With more memory V8 comes first: it collects buffers once they are 64 MB.
+const ownGarbageBytes = 128 * 1024 * 1024
 
 // Garbage is collected for half of the time at most, and where that takes longer than this for a tenth.
 const longMillis = 50

@@ -125,8 +125,8 @@ export class Holding implements Holder, ValueHolder {
   end(): void {
     const { charged } = this
     const { budget } = this.on.context
-    this.charged = -1
     budget.leave(this)
+    this.charged = -1
     if (charged > 0) budget.change(-charged)
   }
 

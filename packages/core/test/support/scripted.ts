@@ -113,14 +113,18 @@ export class Scripted implements Wire.Wire {
   }
 }
 
-/** A listener that accepts what the test brings. */
+/** A listener that accepts, and receives, what the test brings. */
 export const listener = () => {
   let sink: Transport.Sink | undefined
   const listen: Transport.Listen = (given) => {
     sink = given
     return Effect.succeed({ address, close: () => {}, connect: MemoryServer.wire("scripted") })
   }
-  return { listen, accept: (wire: Wire.Wire) => sink!.accept(wire) }
+  return {
+    listen,
+    accept: (wire: Wire.Wire) => sink!.accept(wire),
+    receive: (datagram: Wire.Datagram) => sink!.receive(datagram)
+  }
 }
 
 /** Lets everything happen that is ready to, in turns of the event loop. */
