@@ -27,7 +27,7 @@ import * as Layer from "effect/Layer"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as RpcMessage from "effect/rpc/RpcMessage"
-import { Calls, Watched } from "./internal/rpcCalls.ts"
+import { Calls } from "./internal/rpcCalls.ts"
 import { Connections } from "./internal/rpcConnections.ts"
 import { type Call as AnyCall, died, messages, pong } from "./internal/rpcMessages.ts"
 import { running } from "./internal/rpcServing.ts"
@@ -202,9 +202,8 @@ export interface Declared<in out Self, in out In, in out Out> extends Server.Tag
  * **Gotchas**
  *
  * With {@link connection}, the policy runs connections and not calls, and a `POLICY`
- * of workers moves whole connections. A call that was *discarded* counts in
- * `maxInFlight` until its handler has begun, and a notification never; a stop waits
- * for both.
+ * of workers moves whole connections. A notification, and a call that was *discarded*,
+ * count in `maxInFlight` until their handlers have ended, and a stop waits for both.
  *
  * With {@link protocol}, each worker has Effect's server: what middleware keeps of a
  * client is kept in each. `Rpc.fork` and `concurrency` mean nothing: the policy says
@@ -265,12 +264,7 @@ const calls = <Rpcs extends Rpc.Any, Self>(
   Layer.effectDiscard(
     Effect.gen(function* () {
       const calls = new Calls()
-      const watched = group.middleware(Watched)
-      const { disconnect, write } = yield* Effect.provideService(
-        running(watched, { ...options, disableFatalDefects: true }, () => calls),
-        Watched,
-        calls.watched
-      )
+      const { disconnect, write } = yield* running(group, { ...options, disableFatalDefects: true }, () => calls)
       yield* Layer.build(tag.serve(calls.handler(write, disconnect), { policy, onWorkerCrashed }))
     })
   )

@@ -8,14 +8,10 @@ import * as Response from "@socketserver/core/Response"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import { CurrentConnection } from "../CurrentConnection.ts"
 import { type Client, RpcCall, type Run } from "./rpcCall.ts"
 import { type Call, died, type FromServer, interrupted, knocking, pong } from "./rpcMessages.ts"
-import type { Side, Write } from "./rpcServing.ts"
-
-/** Says whose handler it is, and when the handler of a call has ended that is answered at its start. */
-export class Watched extends RpcMiddleware.Service<Watched>()("@socketserver/effect/internal/Watched") {}
+import type { Side, Watched, Write } from "./rpcServing.ts"
 
 /** The calls that are done here. */
 export class Calls implements Side {

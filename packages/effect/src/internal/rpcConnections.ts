@@ -15,9 +15,9 @@ import {
   knocking,
   pong
 } from "./rpcMessages.ts"
-import { streamBytes } from "./rpcCall.ts"
+import { Flights } from "./rpcFlights.ts"
 import { valueBytes } from "./valueBytes.ts"
-import type { Side, Write } from "./rpcServing.ts"
+import type { Side, Watched, Write } from "./rpcServing.ts"
 
 export type RpcConnection = Connection.Connection<FromClient, FromServer>
 
@@ -43,6 +43,9 @@ export class Connections implements Side {
     this.open.get(clientId)?.send(response) ?? Effect.void
 
   readonly end = (clientId: number): void => this.open.get(clientId)?.end()
+
+  readonly watched: Watched["Service"] = (effect, { client, requestId }) =>
+    this.open.get(client.id)?.watching(effect, requestId) ?? effect
 
   /** Handles connections, with Effect's server behind. */
   handler(write: Write, disconnect: (clientId: number) => void): Handler.Handler<RpcConnection, never> {
@@ -84,6 +87,7 @@ export class Connections implements Side {
 interface Waiting {
   readonly call: Call
   readonly bytes: number
+  readonly isNotification: boolean
 }
 
 /** One connection: a client of Effect's server. */
@@ -93,10 +97,8 @@ class Client {
   private readonly write: Write
   private readonly options: Options
   private readonly context: Context.Context<never>
-  /** Calls in flight, and what each takes in memory. */
-  private readonly inFlight = new Map<Call["id"], number>()
-  /** Those of them that are streams, which wait for acknowledgements. */
-  private readonly streams = new Set<Call["id"]>()
+  private readonly inFlight: Flights
+  private notifications = 0
   /** Calls that wait for others to end, and the bytes that they came in. */
   private waiting: Array<Waiting> = []
   private waitingBytes = 0
@@ -119,6 +121,7 @@ class Client {
     this.write = write
     this.options = options
     this.context = context
+    this.inFlight = new Flights(connection)
   }
 
   /** Whether the server has told it of a stop. */
@@ -167,23 +170,24 @@ class Client {
     }
   }
 
-  private ask(call: Call): Effect.Effect<void> {
+  private ask(asked: Call): Effect.Effect<void> {
+    const isNotification = asked.isNotification === true
+    const call = isNotification ? discarded(asked, `notification ${++this.notifications}`) : asked
     if (this.isFinishing || this.inFlight.has(call.id)) return Effect.void
     // It counts in what the server may hold for all, from here on until it is answered.
     const bytes = callBytes + valueBytes(call, this.eachBytes)
     Remote.hold(this.connection, bytes)
-    if (this.waiting.length === 0 && this.inFlight.size < this.options.maxInFlight) return this.begin({ call, bytes })
+    if (this.waiting.length === 0 && this.inFlight.size < this.options.maxInFlight)
+      return this.begin({ call, bytes, isNotification })
     const { bytesRead } = this.connection
-    this.waiting.push({ call, bytes })
+    this.waiting.push({ call, bytes, isNotification })
     this.waitingBytes += waitingCost + bytesRead - this.seenBytes
     this.seenBytes = bytesRead
     return Effect.void
   }
 
-  private begin({ bytes, call }: Waiting): Effect.Effect<void> {
-    // No reply says when a notification has ended.
-    if (call.isNotification === true) this.letGo(bytes)
-    else this.inFlight.set(call.id, bytes)
+  private begin({ bytes, call, isNotification }: Waiting): Effect.Effect<void> {
+    this.inFlight.begin(call, bytes, isNotification)
     return this.write(this.id, call)
   }
 
@@ -219,25 +223,23 @@ class Client {
   /** Effect's server says something to it. */
   send(response: FromServer): Effect.Effect<void> {
     if (response._tag === "Exit") return this.answer(response.requestId, response)
-    if (response._tag === "Chunk" && this.inFlight.has(response.requestId)) this.streaming(response.requestId)
+    if (response._tag === "Chunk") this.inFlight.streaming(response.requestId)
     const said = this.say(response)
     if (!this.isDeaf || response._tag !== "Chunk") return said
     return Effect.andThen(said, this.write(this.id, { _tag: "Ack", requestId: response.requestId }))
   }
 
-  /** A call is a stream: it waits for what its peer says of it. */
-  private streaming(id: Call["id"]): void {
-    if (this.streams.has(id)) return
-    this.streams.add(id)
-    Remote.hold(this.connection, streamBytes, true)
+  private answer(id: Call["id"], response: FromServer): Effect.Effect<void> {
+    const said = this.inFlight.isNotification(id) ? Effect.void : this.say(response)
+    return this.inFlight.answered(id) && this.waiting.length > 0 ? Effect.andThen(said, this.next) : said
   }
 
-  private answer(id: Call["id"], response: FromServer): Effect.Effect<void> {
-    this.letGo(this.inFlight.get(id) ?? 0)
-    this.inFlight.delete(id)
-    if (this.streams.delete(id)) Remote.hold(this.connection, -streamBytes, true)
-    const said = this.say(response)
-    return this.waiting.length === 0 ? said : Effect.andThen(said, this.next)
+  /** The handler of a call, which goes on after the answer where that was discarded. */
+  watching<A, E, R>(handler: Effect.Effect<A, E, R>, id: Call["id"]): Effect.Effect<A, E, R> {
+    if (!this.inFlight.running(id)) return handler
+    return Effect.onExit(handler, () =>
+      Effect.suspend(() => (this.inFlight.ran(id) && this.waiting.length > 0 ? this.next : Effect.void))
+    )
   }
 
   /** Begins what waits, as the connection's own. */
@@ -272,7 +274,7 @@ class Client {
   private get deafen(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.isDeaf = true
-      const acks = [...this.inFlight.keys()].map((requestId) => this.write(this.id, { _tag: "Ack", requestId }))
+      const acks = this.inFlight.ids.map((requestId) => this.write(this.id, { _tag: "Ack", requestId }))
       return Effect.andThen(
         Effect.forEach(acks, (ack) => ack, { discard: true }),
         this.finish
@@ -295,6 +297,9 @@ class Client {
     )
   }
 }
+
+/** A notification, as a call whose answer is for nobody: of that Effect's server says when it has ended. */
+const discarded = ({ isNotification: _, ...call }: Call, id: Call["id"]): Call => ({ ...call, id, discard: true })
 
 /** What a call takes that waits, beside what it came in; one in flight, beside its values; and a stream beside that. */
 const waitingCost = 256

@@ -3,9 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type { Call, Control, FromServer } from "./rpcMessages.ts"
+
+/** Says when the handler of a call runs, and has ended: of one that is answered at its start, Effect's server does not. */
+export class Watched extends RpcMiddleware.Service<Watched>()("@socketserver/effect/internal/Watched") {}
 
 /** What is passed to Effect's server as it is. */
 export interface RpcOptions {
@@ -21,6 +25,8 @@ export type Write = (clientId: number, message: Call | Control) => Effect.Effect
 
 /** What Effect's server says. */
 export interface Side {
+  /** Around the handler of each call. */
+  readonly watched: Watched["Service"]
   readonly send: (clientId: number, response: FromServer) => Effect.Effect<void>
   /** All calls of a client that has sent its last are over. */
   readonly end: (clientId: number) => void
@@ -35,9 +41,12 @@ export const running = <Rpcs extends Rpc.Any>(
   Effect.gen(function* () {
     const disconnects = yield* Queue.make<number>()
     let write!: Write
+    let watched!: Watched["Service"]
     const protocol = yield* RpcServer.Protocol.make((given) => {
       write = given
-      const { end, send } = sideOf(given)
+      const side = sideOf(given)
+      const { end, send } = side
+      watched = side.watched
       return Effect.succeed({
         disconnects,
         send,
@@ -51,8 +60,10 @@ export const running = <Rpcs extends Rpc.Any>(
         codecFor: RpcSerialization.ndjson.codecFor
       })
     })
-    yield* Effect.forkScoped(Effect.provideService(RpcServer.make(group, options), RpcServer.Protocol, protocol), {
-      startImmediately: true
-    })
+    const server = RpcServer.make(group.middleware(Watched), options).pipe(
+      Effect.provideService(RpcServer.Protocol, protocol),
+      Effect.provideService(Watched, watched)
+    )
+    yield* Effect.forkScoped(server, { startImmediately: true })
     return { write, disconnect: (clientId: number) => void Queue.offerUnsafe(disconnects, clientId) }
   })
