@@ -327,7 +327,7 @@ export const Service: {
             ? Effect.void
             : Effect.forkScoped(
                 Effect.andThen(
-                  Effect.andThen(engineOf(server).intake.taken, built),
+                  Effect.andThen(engineOf(server).intake.consumers.taken, built),
                   Effect.forEach(server.addresses, (address) => Console.log(`listening on ${address}`), {
                     discard: true
                   })

@@ -2,16 +2,15 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ServerError } from "../ServerError.ts"
+import { Consumers } from "./consumers.ts"
 import type { ServerContext } from "./context.ts"
 import type { Incoming } from "./incoming.ts"
 import type { Line } from "./line.ts"
 import { Ring } from "./ring.ts"
 import { type Source, streamed } from "./source.ts"
 import { Turn } from "./turn.ts"
-import { Waiters } from "./waiters.ts"
 
 type Ended = Exit.Exit<never, ServerError | Cause.Done>
 
@@ -28,22 +27,15 @@ interface Taker<In, Out> {
  * connections wait in a {@link Ring}.
  */
 export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
+  /** All requests, one by one: what is not pulled is not taken. */
+  readonly requests: Stream.Stream<Incoming<In, Out>, ServerError>
   private readonly context: ServerContext<In, Out>
   private readonly ring: Ring<Incoming<In, Out>>
   private takers: Array<Taker<In, Out>> = []
   private exit: Ended | undefined = undefined
-  private consumers = 0
-  /** Whether somebody has taken requests: then they can be answered. */
-  isTaken = false
-  /** Somebody will take them, and cannot yet. */
-  private expected = 0
-  /** Nobody has taken any yet, and whoever builds the server may be about to: so it waits some turns for that when it stops. */
-  private isNew = true
-  private readonly waiting = new Waiters()
+  readonly consumers: Consumers
   /** Of the connections that wait, how many nobody waits for any more. */
   private stale = 0
-  /** The server stops: what nobody takes has nobody to wait for. */
-  private stopping = false
   private armed = false
   /** What begins in a turn of the event loop, and whether one is counted. */
   private readonly turn: Turn
@@ -55,6 +47,11 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     this.context = context
     this.ring = new Ring(context.limits.turnShare)
     this.turn = new Turn(context)
+    this.consumers = new Consumers(context, () => this.drop())
+    this.requests = streamed(
+      Stream.unwrap(Effect.as(this.consumers.one, Stream.fromPull(Effect.succeed(this.takeOne)))),
+      Effect.as(this.consumers.one, this)
+    )
   }
 
   /**
@@ -84,7 +81,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
       this.armed = false
       const wasQuick = this.turn.isQuick
       this.begin()
-      if (this.isDeserted && this.ring.size > 0) this.context.afterTick(() => this.dropDeserted(), 2)
+      if (this.consumers.areGone && this.ring.size > 0) this.context.afterTick(() => this.consumers.look(), 2)
       // Answers given at once make room for what their connections have over the pipelining limit.
       while (this.turn.left > 0 && this.takers.length > 0 && this.ring.size > 0) this.serve()
       if (this.ring.size > 0) {
@@ -177,75 +174,6 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     return this.ring.size > (request.isQueued ? 1 : 0)
   }
 
-  /** All requests, one by one: what is not pulled is not taken. */
-  readonly requests: Stream.Stream<Incoming<In, Out>, ServerError> = streamed(
-    Stream.unwrap(Effect.map(this.consumer, () => Stream.fromPull(Effect.succeed(this.takeOne)))),
-    Effect.as(this.consumer, this)
-  )
-
-  private get consumer(): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.acquireRelease(this.entering, () => this.leaving)
-  }
-
-  /** Counts as a consumer while `use` runs: takes a request, and handles it. */
-  consuming<A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.acquireUseRelease(
-      this.entering,
-      () => use,
-      () => this.leaving
-    )
-  }
-
-  private get entering(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.consumers++
-      this.isNew = false
-      this.isTaken = true
-      this.waiting.end()
-    })
-  }
-
-  /** Waits until somebody takes requests for the first time: from then on they can be answered. */
-  readonly taken: Effect.Effect<unknown> = this.waiting.until(() => (this.isTaken ? true : undefined))
-
-  /** Whether somebody takes them, or is about to. */
-  get isAwaited(): boolean {
-    return this.consumers + this.expected > 0
-  }
-
-  /** Until the returned function is called somebody is about to take them: what comes meanwhile waits, also for a stop. */
-  expect(): () => void {
-    this.expected++
-    this.isNew = false
-    let once = () => {
-      once = () => {}
-      this.expected--
-      this.dropDeserted()
-    }
-    return () => once()
-  }
-
-  // Whoever takes one request after the other is back at once.
-  private get leaving(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.consumers--
-      this.context.afterTick(() => this.dropDeserted(), 2)
-    })
-  }
-
-  /** The server stops. What somebody takes is still taken; what nobody takes is dropped. */
-  stop(): void {
-    this.stopping = true
-    this.dropDeserted()
-    if (this.isNew) this.giveTurns(turnsToServe)
-  }
-
-  private giveTurns(turns: number): void {
-    if (turns > 0 && this.isNew) return this.context.afterTick(() => this.giveTurns(turns - 1))
-    this.isNew = false
-    this.dropDeserted()
-  }
-
   /** Nothing will come any more. */
   end(exit: Exit.Exit<never, ServerError | Cause.Done> = ended): void {
     if (this.exit !== undefined) return
@@ -254,14 +182,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     if (this.ring.size === 0) this.dismiss(exit)
   }
 
-  private get isDeserted(): boolean {
-    return this.stopping && this.consumers === 0 && this.expected === 0 && !this.isNew
-  }
-
-  private dropDeserted(): void {
-    if (this.isDeserted) this.drop()
-  }
-
+  /** What waits is taken by nobody. */
   private drop(): void {
     for (let incoming = this.ring.next(); incoming !== undefined; incoming = this.ring.next()) incoming.drop()
   }
@@ -270,6 +191,3 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
 const hasWaiting = ({ hasWaiting }: { readonly hasWaiting: boolean }): boolean => hasWaiting
 
 const ended: Ended = Exit.fail(Cause.Done())
-
-// For how many turns of the event loop a server that stops before anybody has served it waits for that.
-const turnsToServe = 32

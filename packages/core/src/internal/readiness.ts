@@ -24,7 +24,7 @@ export class Readiness<In, Out> {
   }
 
   get isReady(): boolean {
-    return this.intake.isTaken && !this.gate.isSuspended && !this.isLeaving
+    return this.intake.consumers.isTaken && !this.gate.isSuspended && !this.isLeaving
   }
 
   /** Whether a stop is near, or has begun. */

@@ -29,12 +29,12 @@ export const missesServe = <In, Out>(
     yield* Effect.sleep(patienceMillis)
     const { context, intake } = engine
     // Their workers may take longer to start.
-    if (intake.isAwaited) return
+    if (intake.consumers.isAwaited) return
     const where = listeners.map(({ address }) => address).join(" and ")
     const mend = `add ${context.service}.serve(…) to the program, or take its requests`
     const line = `nobody serves it, and it listens on ${where}: its peers wait for ever; ${mend}`
     context.log.say("Warn", "servers that nobody serves", line)
-  }).pipe(Effect.raceFirst(Effect.raceFirst(engine.intake.taken, engine.stop.began)), Effect.asVoid)
+  }).pipe(Effect.raceFirst(Effect.raceFirst(engine.intake.consumers.taken, engine.stop.began)), Effect.asVoid)
 
 const patienceYields = 8
 
@@ -66,7 +66,7 @@ export const runningOf = <In, Out>(engine: Engine<In, Out>): Server.Running => {
       return context.limits.delayMillis
     },
     // Whose requests nobody serves is never waited for.
-    ready: Effect.suspend(() => (engine.isClaimed ? Effect.asVoid(intake.taken) : Effect.void)),
+    ready: Effect.suspend(() => (engine.isClaimed ? Effect.asVoid(intake.consumers.taken) : Effect.void)),
     leave: readiness.leave,
     totals: (): Outcome.Totals => ({
       // One that had to make room counts as refused.

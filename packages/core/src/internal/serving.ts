@@ -75,7 +75,7 @@ const prepare = <Self, In, Out, R>(
     const served: Policy.Served<In, Out, R> = isSession(work)
       ? ofSession(work as Session<In, Out, R>)
       : { handler: work as Handler.Handler<In, Out, R>, onConnect: undefined }
-    const arrived = intake.expect()
+    const arrived = intake.consumers.expect()
     yield* Effect.addFinalizer(() => Effect.sync(arrived))
     const placed = yield* placing(refused(policy.place(served, placement)), context.run, stop.shutdown, restore)
     const handler = whenCrashed(placed.handler, options?.onWorkerCrashed) as Handler.Handler<In, Out, unknown>
@@ -104,7 +104,7 @@ const prepare = <Self, In, Out, R>(
         const drain = policy.drain(intake.requests, begin, { key: tag.keyOf, room: placed.room, onParked })
         const draining = yield* Effect.forkScoped(drain, { startImmediately: true })
         // Not before it takes requests: its fiber may yield first.
-        const taking = Effect.raceFirst(intake.taken, Effect.exit(joined(draining)))
+        const taking = Effect.raceFirst(intake.consumers.taken, Effect.exit(joined(draining)))
         yield* Effect.forkScoped(Effect.andThen(taking, Effect.sync(arrived)), { startImmediately: true })
         // A handler that cannot be interrupted holds the drain, but not the end of the stop.
         // A policy has no end of its own: where it ends, or dies, nobody takes what the server still receives.
@@ -310,5 +310,5 @@ export const handleRequest = <Self, In, Out, R>(
       if (Option.isNone(taken)) return Option.none()
       return Option.some(yield* taken.value[0].handle(handler))
     })
-    return yield* intake.consuming(handleOne)
+    return yield* intake.consumers.during(handleOne)
   })

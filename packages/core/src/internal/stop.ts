@@ -162,7 +162,7 @@ export class Stop<In, Out> {
       "stopped",
       (connection) => connection.stop(),
       () => {
-        this.intake.stop()
+        this.intake.consumers.stop()
         this.look()
       }
     )
