@@ -152,7 +152,7 @@ export const awaitPeer = <A, E, R>(
   options?: { readonly bytes?: number | undefined }
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(internal.CurrentRequest, (request) =>
-    request instanceof internal.Incoming ? request.awaitPeer(wait, options?.bytes) : wait
+    request instanceof internal.Incoming ? request.on.awaitPeer(request, wait, options?.bytes) : wait
   )
 
 /**

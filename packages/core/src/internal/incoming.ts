@@ -3,21 +3,20 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
 import type * as Connection from "../Connection.ts"
 import type * as Handler from "../Handler.ts"
-import * as Outcome from "../Outcome.ts"
+import type * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Request from "../Request.ts"
-import * as Response from "../Response.ts"
+import type * as Response from "../Response.ts"
 import type { Payload } from "../Protocol.ts"
 import { kindOf } from "./errors.ts"
 import { never } from "./deadlines.ts"
-import { waiting, waitingCost } from "./place.ts"
 import { failed, responseOf } from "./endings.ts"
 import { factsOf, nameOf } from "./ledger.ts"
 import type { Controls } from "./controls.ts"
 import type { ServerConnection } from "./serverConnection.ts"
+import { Streaming } from "./streaming.ts"
 import type { Framed } from "./writing.ts"
 import type { Runner } from "./context.ts"
 
@@ -49,7 +48,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   readonly id: number
   readonly body: In
   readonly heard: Heard
-  private readonly on: ServerConnection<In, Out>
+  readonly on: ServerConnection<In, Out>
   previous: Incoming<In, Out> | undefined = undefined
   next: Incoming<In, Out> | undefined = undefined
   /** What will be answered when the requests before it have been. */
@@ -61,7 +60,6 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   /** Whether its handler runs on when the peer is gone. */
   finishes = false
   // Not initialised: few requests have them, and each field costs every request.
-  declare private place: (() => void) | undefined
   declare private undecoded: Payload | undefined
   /** How long others have waited for its place while its peer did not read. */
   declare heldMillis: number | undefined
@@ -69,8 +67,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
   declare waitsIn: { left(): void } | undefined
   /** Whether its handler waits for what its peer says about it. */
   declare awaitsPeer: boolean | undefined
-  /** Since when a stream is asked for its next element, where that is timed. */
-  declare private askedAt: number | undefined
+  /** Its response, where that is a stream. */
+  declare streaming: Streaming<In, Out> | undefined
   /** Whether a line is logged of it, however it ends. */
   declare told: Told | undefined
   /** Its handler's fiber; none where an observer of it has thrown as it ended at once. */
@@ -198,26 +196,6 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     return this.controls ?? this.on.controlled(this)
   }
 
-  /** Waits for what its peer says about it. */
-  awaitPeer<A, E, R>(wait: Effect.Effect<A, E, R>, bytes?: number): Effect.Effect<A, E, R> {
-    return this.on.awaitPeer(this, wait, bytes)
-  }
-
-  /** Whether others of its connection wait. */
-  get isQueued(): boolean {
-    return this.on.line.queued
-  }
-
-  /** It was taken, and waits again. */
-  back(isShared: boolean): void {
-    this.on.line.back(this, isShared)
-  }
-
-  /** Nobody will take it. */
-  drop(): void {
-    this.on.drop(this)
-  }
-
   settle(outcome: Outcome.Outcome): void {
     this.settled = outcome
     this.waitsIn?.left()
@@ -225,50 +203,11 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     for (const observer of this.observers) observer(outcome)
   }
 
-  complain(what: string, cause: Cause.Cause<unknown>): void {
-    const { log } = this.on.context
-    log.say("Error", "checks that failed", `${what} ${nameOf(this.on, this)} failed`, factsOf(this.on, this), cause)
-  }
-
   /** Since when it waits for a handler, or its stream for the next element: not for others, nor for the peer. */
   get waitsSince(): number {
-    return this.settled !== undefined || this.response !== undefined ? never : (this.askedAt ?? this.heard.at)
-  }
-
-  /** The next element of its stream is asked for. */
-  private get asks(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      const { context } = this.on
-      this.askedAt = context.now()
-      context.deadlines.by(this.on, this.askedAt + context.limits.requestMillis)
-    })
-  }
-
-  /** Whether it has an answer that waits for those before it. */
-  get isHeld(): boolean {
-    return this.place !== undefined && !this.on.isNext(this)
-  }
-
-  /** It has become the first of its connection. */
-  wake(): void {
-    this.place?.()
-  }
-
-  /** It waits for its turn, or for a reader; says whether others wait for its place, if it keeps one. */
-  park(reader: ServerConnection<In, Out> | undefined): (() => boolean) | undefined {
-    if (this.isOwn(reader)) this.on.line.park()
-    this.on.holding.waits(waitingCost)
-    return this.on.context.events.parked(this)
-  }
-
-  unpark(reader: ServerConnection<In, Out> | undefined): void {
-    if (this.isOwn(reader)) this.on.line.unpark()
-    this.on.holding.waits(-waitingCost)
-  }
-
-  /** A handler may also push to the connection of another. */
-  private isOwn(reader: ServerConnection<In, Out> | undefined): boolean {
-    return reader === undefined || reader === this.on
+    return this.settled !== undefined || this.response !== undefined
+      ? never
+      : (this.streaming?.askedAt ?? this.heard.at)
   }
 
   /** Makes the fiber known before the handler does anything, so that it can be interrupted or spared. */
@@ -285,53 +224,8 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
 
   /** Sends a stream in its place, and leaves an empty response that ends it. */
   private streamed(response: Response.Streamed<Out>): Effect.Effect<Response.Response<Out>> {
-    const { context, outbox } = this.on
-    const timed = context.limits.requestMillis < Infinity
-    if (timed) this.askedAt = never
-    const send = Stream.runForEachArray(response.value, (messages) =>
-      Effect.suspend(() => {
-        if (timed) this.askedAt = never
-        const from = (start: number): Effect.Effect<void> => {
-          for (let i = start; i < messages.length; i++) {
-            // Nobody hears the rest, and it may have no end.
-            if (outbox.isClosed) return Effect.interrupt
-            // Its own handler has closed the connection: what can no longer leave ends it, or it might never end.
-            if (outbox.isEnding) {
-              this.on.line.cancel(this, Outcome.cancelled("ConnectionClosed"))
-              return Effect.interrupt
-            }
-            const problem = outbox.add(messages[i] as Out)
-            if (problem !== undefined) return Effect.die(new Error(`The response cannot be encoded: ${problem}`))
-            if (outbox.full) return Effect.flatMap(this.room, () => from(i + 1))
-          }
-          return this.room
-        }
-        return timed ? Effect.andThen(from(0), this.asks) : from(0)
-      })
-    )
-    // How it ends may be known only at its end, where it comes from elsewhere.
-    const end = (): Response.Response<never> => {
-      const last = response.close ? Response.andClose(Response.empty) : Response.empty
-      return response.outcome === undefined ? last : Response.withOutcome(last, response.outcome)
-    }
-    const turn = timed ? Effect.andThen(this.turn, this.asks) : this.turn
-    const leave = leaving.get(this)
-    const place = leave === undefined ? turn : Effect.onInterrupt(turn, () => Effect.sync(leave))
-    return Effect.map(Effect.andThen(place, send), end)
-  }
-
-  /** Waits until all before it have ended. */
-  private get turn(): Effect.Effect<void> {
-    const waits: Effect.Effect<void> = Effect.callback((resume) => {
-      if (this.on.isNext(this)) return resume(Effect.void)
-      this.place = () => resume(Effect.void)
-    })
-    return Effect.suspend(() => (this.on.isNext(this) ? Effect.void : waiting(this, undefined, waits)))
-  }
-
-  /** Waits until its peer keeps up. */
-  private get room(): Effect.Effect<void> {
-    return this.on.outbox.room((wait) => waiting(this, this.on, wait))
+    this.streaming = new Streaming(this, this.on)
+    return this.streaming.send(response, leaving.get(this))
   }
 }
 
@@ -370,7 +264,16 @@ export interface Told {
 /** Logs what has gone wrong with a request, as its server's, where it is one of a server. */
 export const complain = (request: object | undefined, what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   request instanceof Incoming
-    ? Effect.sync(() => request.complain(what, cause))
+    ? Effect.sync(() => {
+        const { on } = request
+        on.context.log.say(
+          "Error",
+          "checks that failed",
+          `${what} ${nameOf(on, request)} failed`,
+          factsOf(on, request),
+          cause
+        )
+      })
     : Effect.logError(`${what} a request failed`, cause)
 
 /** Has a request logged, where it is one of a server. */

@@ -78,7 +78,7 @@ export class Holding {
       if (line.queued) return wait(rows.place)
       return outbox.full || line.first === request ? wait(rows.reader) : turn()
     }
-    if (request.response !== undefined || request.isHeld) return turn()
+    if (request.response !== undefined || request.streaming?.isHeld === true) return turn()
     const isRead = !outbox.blocked || line.parked === 0 || !this.on.isNext(request)
     return wait(isRead ? rows.handler : reader)
   }

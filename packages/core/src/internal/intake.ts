@@ -128,7 +128,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
     return incoming
   }
 
-  readonly back = (incoming: Incoming<In, Out>, isShared: boolean): void => incoming.back(isShared)
+  readonly back = (incoming: Incoming<In, Out>, isShared: boolean): void => incoming.on.line.back(incoming, isShared)
 
   readonly more: Effect.Effect<void, ServerError | Cause.Done> = Effect.callback((resume) =>
     this.wait({ one: undefined, resume })
@@ -171,7 +171,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   /** Whether requests of other connections wait. */
   othersWait(request: Incoming<In, Out>): boolean {
     this.ring.retain(hasWaiting)
-    return this.ring.size > (request.isQueued ? 1 : 0)
+    return this.ring.size > (request.on.line.queued ? 1 : 0)
   }
 
   /** Nothing will come any more. */
@@ -184,7 +184,8 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
 
   /** What waits is taken by nobody. */
   private drop(): void {
-    for (let incoming = this.ring.next(); incoming !== undefined; incoming = this.ring.next()) incoming.drop()
+    for (let incoming = this.ring.next(); incoming !== undefined; incoming = this.ring.next())
+      incoming.on.drop(incoming)
   }
 }
 

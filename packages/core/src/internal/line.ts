@@ -180,7 +180,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
       if (!incoming.finishes || incoming.fiber === undefined) all.push(incoming)
     }
     this.endAll(all, outcome)
-    this.first?.wake()
+    this.first?.streaming?.wake()
   }
 
   /** The deadline of a stop has passed: nobody is waited for. */
@@ -209,7 +209,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   /** Whether a handler is at work on a request that `counts`, and does not wait in line with its answer. */
   isAtWork(counts: (request: Incoming<In, Out>) => boolean): boolean {
     for (let request = this.first; request !== undefined; request = request.next) {
-      if (request.fiber !== undefined && !request.isHeld && counts(request)) return true
+      if (request.fiber !== undefined && request.streaming?.isHeld !== true && counts(request)) return true
     }
     return false
   }

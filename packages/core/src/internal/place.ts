@@ -37,13 +37,19 @@ export const waiting = <In, Out>(
   wait: Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const othersWait = request.park(reader)
+    const { context, holding, line } = request.on
+    // A handler may also push to the connection of another.
+    const isOwn = reader === undefined || reader === request.on
+    if (isOwn) line.park()
+    holding.waits(waitingCost)
+    const othersWait = context.events.parked(request)
     const stop = reader === undefined || othersWait === undefined ? noop : watchReader(request, reader, othersWait)
     return Effect.ensuring(
       wait,
       Effect.sync(() => {
         stop()
-        request.unpark(reader)
+        if (isOwn) line.unpark()
+        holding.waits(-waitingCost)
       })
     )
   })

@@ -207,7 +207,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** The turn passes, however the one that had it ended. */
   override turned(): void {
     while (this.line.first?.response !== undefined) this.emit(this.line.first, this.line.first.response)
-    this.line.first?.wake()
+    this.line.first?.streaming?.wake()
   }
 
   /** What is cut off must not look like a regular end, and leave nothing to the system. */
