@@ -1,3 +1,4 @@
+import { Garbage } from "./garbage.ts"
 import type { LimitLog } from "./limitLog.ts"
 import * as sizes from "./size.ts"
 
@@ -54,16 +55,13 @@ export class Budget {
   private looksAgainAt = 0
   /** Whether it looks again in a while. */
   private looksLater = false
-  /** How much has been let go of since garbage was collected, and when that may be again. */
-  private garbage = 0
-  private collectsAt = 0
-  /** Whether one is being reset, with others to come: garbage is collected after them. */
-  private isBreakingOff = false
+  private readonly garbage: Garbage
   /** Whether it is known how many hold anything in this turn. */
   private isCounted = false
 
   constructor(context: Surroundings) {
     this.context = context
+    this.garbage = new Garbage(context)
   }
 
   /** Whose connections they are; `onChange` is told when it is tight, and when no more. */
@@ -128,7 +126,7 @@ export class Budget {
   /** One has sent what it may not hold. */
   refuse(holder: Holder): void {
     this.breakOff(holder)
-    this.collect()
+    this.garbage.collect()
   }
 
   /** Somebody new comes: of those that do not read, who hold most give way. Otherwise they would keep everybody out. */
@@ -155,10 +153,7 @@ export class Budget {
   leave(holder: Holder): void {
     this.slowed.delete(holder)
     this.deferred.delete(holder)
-    const { charged } = holder
-    if (charged < largeBytes || this.max > ownGarbageBytes) return
-    this.garbage += charged
-    if (!this.isBreakingOff) this.collect()
+    this.garbage.left(holder.charged)
   }
 
   change(delta: number): void {
@@ -233,7 +228,7 @@ export class Budget {
       if (this.sum <= this.max * 0.9) break
       this.breakOff(holder)
     }
-    this.collect()
+    this.garbage.collect()
   }
 
   /** Those that hold most, first those that do not read. */
@@ -245,28 +240,7 @@ export class Budget {
 
   private breakOff(holder: Holder): void {
     this.tell("reset")
-    const { garbage } = this
-    const charged = Math.max(0, holder.charged)
-    this.isBreakingOff = true
-    holder.evict()
-    this.isBreakingOff = false
-    // One that left with much has been counted.
-    if (this.garbage === garbage) this.garbage += charged
-  }
-
-  /**
-   * What was let go of is garbage, and no less memory before that is collected. Left to itself V8 does so late: a peer
-   * that comes again and again would have a server take several times as much as it may hold.
-   */
-  private collect(): void {
-    const { collectGarbage } = this.context.limits
-    const began = this.context.now()
-    if (collectGarbage === undefined || this.garbage <= this.max / 2 || began < this.collectsAt) return
-    this.garbage = 0
-    collectGarbage()
-    const now = this.context.now()
-    const took = now - began
-    this.collectsAt = now + took * (took > longMillis ? longRest : 1)
+    this.garbage.reset(holder.charged, () => holder.evict())
   }
 
   private tell(did?: string): void {
@@ -281,16 +255,6 @@ const stuckMillis = 1_000
 
 // How soon those are looked at that wait for room.
 const waitMillis = 100
-
-// What a connection held at its end that is not found among other garbage soon: V8 looks for that of which there are many.
-const largeBytes = 16 * 1024
-
-// With more memory V8 comes first: it collects buffers once they are 64 MB.
-const ownGarbageBytes = 128 * 1024 * 1024
-
-// Garbage is collected for half of the time at most, and where that takes longer than this for a tenth.
-const longMillis = 50
-const longRest = 9
 
 // How long nobody is looked at after a look in vain.
 const restMillis = 10
