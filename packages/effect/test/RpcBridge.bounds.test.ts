@@ -50,6 +50,53 @@ describe("calls over a whole connection", () => {
     )
   }
 
+  it.live("that have the id of one in flight are ignored, whether they have waited or not", () => {
+    const gates = new Map<string, Latch.Latch>()
+    const gate = (name: string) => {
+      const latch = gates.get(name) ?? Latch.makeUnsafe(false)
+      gates.set(name, latch)
+      return latch
+    }
+    const gated = (id: number, name: string) =>
+      utf8.encode(`{"_tag":"Request","id":${id},"tag":"Gated","payload":{"gate":"${name}"},"headers":[]}\n`)
+    return Effect.gen(function* () {
+      const client = yield* Whole.rawClient
+      const before = yield* held
+      const asked = [
+        [1, "one"],
+        [2, "two"],
+        [1, "again"],
+        [3, "three"],
+        [3, "waited"],
+        [4, "four"]
+      ] as const
+      for (const [id, name] of asked) yield* client.write(gated(id, name))
+      // All of them but the one that is ignored at once.
+      yield* until(Effect.map(held, (bytes) => bytes - before >= 5 * 4_096))
+      let said = ""
+      for (const [n, name] of ["one", "two", "three", "four"].entries()) {
+        yield* gate(name).open
+        while (said.split("\n").length < n + 2) said += new TextDecoder().decode(yield* client.take)
+      }
+      const answers = said.trim().split("\n")
+      assert.deepStrictEqual(
+        answers.map((answer) => Number((JSON.parse(answer) as { requestId: unknown }).requestId)),
+        [1, 2, 3, 4]
+      )
+      yield* until(Effect.map(held, (bytes) => bytes - before < 1_000))
+      assert.deepStrictEqual([...gates.keys()], ["one", "two", "three", "four"])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        served(
+          {},
+          2,
+          worldOf([], (name) => gate(name).await)
+        )
+      )
+    )
+  })
+
   it.live("count by their values, whatever those are made of", () =>
     Effect.gen(function* () {
       const client = yield* Whole.rawClient

@@ -16,6 +16,7 @@ import {
   pong
 } from "./rpcMessages.ts"
 import { Flights } from "./rpcFlights.ts"
+import { RpcQueue, type Waiting } from "./rpcQueue.ts"
 import { valueBytes } from "./valueBytes.ts"
 import type { Side, Watched, Write } from "./rpcServing.ts"
 
@@ -83,13 +84,6 @@ export class Connections implements Side {
   })
 }
 
-/** A call that waits, and what it takes in memory. */
-interface Waiting {
-  readonly call: Call
-  readonly bytes: number
-  readonly isNotification: boolean
-}
-
 /** One connection: a client of Effect's server. */
 class Client {
   private readonly id: number
@@ -99,10 +93,7 @@ class Client {
   private readonly context: Context.Context<never>
   private readonly inFlight: Flights
   private notifications = 0
-  /** Calls that wait for others to end, and the bytes that they came in. */
-  private waiting: Array<Waiting> = []
-  private waitingBytes = 0
-  private seenBytes = 0
+  private readonly waiting: RpcQueue
   private readBytes = 0
   /** How many bytes each of the messages came in that are received now, about. */
   private eachBytes = 0
@@ -112,7 +103,6 @@ class Client {
   /** No acknowledgement will come any more: who reads what it is sent is told by TCP alone. */
   private isDeaf = false
   private onOver: () => void = noop
-  private onRoom: () => void = noop
   isOver = false
 
   constructor(id: number, connection: RpcConnection, write: Write, options: Options, context: Context.Context<never>) {
@@ -122,6 +112,7 @@ class Client {
     this.options = options
     this.context = context
     this.inFlight = new Flights(connection)
+    this.waiting = new RpcQueue(connection, options.maxWaiting)
   }
 
   /** Whether the server has told it of a stop. */
@@ -140,7 +131,7 @@ class Client {
     const each = Effect.flatMap(connection.pull, (messages) => this.receiveAll(messages))
     // A fiber yields by itself when it has been at work for long: once for each chunk, that was half of what a call cost.
     return Effect.forever(
-      Effect.suspend(() => (this.isFull ? Effect.andThen(this.less, each) : each)),
+      Effect.suspend(() => (this.waiting.isFull ? Effect.andThen(this.waiting.less, each) : each)),
       { disableYield: true }
     ).pipe(
       Effect.catch(() => this.deafen),
@@ -177,48 +168,36 @@ class Client {
     // It counts in what the server may hold for all, from here on until it is answered.
     const bytes = callBytes + valueBytes(call, this.eachBytes)
     Remote.hold(this.connection, bytes)
-    if (this.waiting.length === 0 && this.inFlight.size < this.options.maxInFlight)
-      return this.begin({ call, bytes, isNotification })
-    const { bytesRead } = this.connection
-    this.waiting.push({ call, bytes, isNotification })
-    this.waitingBytes += waitingCost + bytesRead - this.seenBytes
-    this.seenBytes = bytesRead
+    const waiting = { call, bytes, isNotification }
+    if (this.waiting.isEmpty && this.hasPlace) return this.begin(waiting)
+    this.waiting.add(waiting)
     return Effect.void
   }
 
-  private begin({ bytes, call, isNotification }: Waiting): Effect.Effect<void> {
-    this.inFlight.begin(call, bytes, isNotification)
-    return this.write(this.id, call)
+  private get hasPlace(): boolean {
+    return this.inFlight.size < this.options.maxInFlight
   }
 
-  private letGo(bytes: number): void {
-    Remote.hold(this.connection, -bytes)
+  /** Begins a call, unless one has begun that waited with the same id. */
+  private begin({ bytes, call, isNotification }: Waiting): Effect.Effect<void> {
+    if (this.inFlight.has(call.id)) {
+      Remote.hold(this.connection, -bytes)
+      return Effect.void
+    }
+    this.inFlight.begin(call, bytes, isNotification)
+    return this.write(this.id, call)
   }
 
   /** What concerns a call. */
   private about(control: Extract<Control, { readonly requestId: unknown }>): Effect.Effect<void> {
     const { requestId } = control
     if (this.inFlight.has(requestId)) return this.write(this.id, control)
-    if (control._tag === "Ack" || this.waiting.length === 0) return Effect.void
-    const others = this.waiting.filter(({ call }) => call.id !== requestId)
-    if (others.length === this.waiting.length) return Effect.void
-    for (const { bytes, call } of this.waiting) if (call.id === requestId) this.letGo(bytes)
-    this.waiting = others
+    if (control._tag === "Ack") return Effect.void
+    const removed = this.waiting.remove(requestId)
+    if (removed.length === 0) return Effect.void
+    for (const { bytes } of removed) Remote.hold(this.connection, -bytes)
     return this.say(interrupted(requestId))
   }
-
-  /** Whether so much waits that nothing more is read. */
-  private get isFull(): boolean {
-    if (this.waiting.length > 0) return this.waitingBytes >= this.options.maxWaiting
-    this.waitingBytes = 0
-    this.seenBytes = this.connection.bytesRead
-    return false
-  }
-
-  /** Waits until what waits is within its bound. */
-  private readonly less: Effect.Effect<void> = Effect.callback((resume) => {
-    this.onRoom = () => resume(Effect.void)
-  })
 
   /** Effect's server says something to it. */
   send(response: FromServer): Effect.Effect<void> {
@@ -231,14 +210,14 @@ class Client {
 
   private answer(id: Call["id"], response: FromServer): Effect.Effect<void> {
     const said = this.inFlight.isNotification(id) ? Effect.void : this.say(response)
-    return this.inFlight.answered(id) && this.waiting.length > 0 ? Effect.andThen(said, this.next) : said
+    return this.inFlight.answered(id) && !this.waiting.isEmpty ? Effect.andThen(said, this.next) : said
   }
 
   /** The handler of a call, which goes on after the answer where that was discarded. */
   watching<A, E, R>(handler: Effect.Effect<A, E, R>, id: Call["id"]): Effect.Effect<A, E, R> {
     if (!this.inFlight.running(id)) return handler
     return Effect.onExit(handler, () =>
-      Effect.suspend(() => (this.inFlight.ran(id) && this.waiting.length > 0 ? this.next : Effect.void))
+      Effect.suspend(() => (this.inFlight.ran(id) && !this.waiting.isEmpty ? this.next : Effect.void))
     )
   }
 
@@ -246,12 +225,10 @@ class Client {
   private get next(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const begun: Array<Effect.Effect<void>> = []
-      while (this.waiting.length > 0 && this.inFlight.size < this.options.maxInFlight) {
-        begun.push(this.begin(this.waiting.shift() as Waiting))
-      }
-      if (this.waiting.length === 0) this.waitingBytes = 0
-      this.onRoom()
-      this.onRoom = noop
+      this.waiting.take(
+        () => this.hasPlace,
+        (waiting) => begun.push(this.begin(waiting))
+      )
       if (this.isFinishing) begun.push(this.finish)
       return Effect.provideContext(
         Effect.forEach(begun, (each) => each, { discard: true }),
@@ -264,7 +241,7 @@ class Client {
   get finish(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.isFinishing = true
-      if (this.hasSaidSo || this.waiting.length > 0) return Effect.void
+      if (this.hasSaidSo || !this.waiting.isEmpty) return Effect.void
       this.hasSaidSo = true
       return Effect.provideContext(this.write(this.id, { _tag: "Eof" }), this.context)
     })
@@ -301,8 +278,7 @@ class Client {
 /** A notification, as a call whose answer is for nobody: of that Effect's server says when it has ended. */
 const discarded = ({ isNotification: _, ...call }: Call, id: Call["id"]): Call => ({ ...call, id, discard: true })
 
-/** What a call takes that waits, beside what it came in; one in flight, beside its values; and a stream beside that. */
-const waitingCost = 256
+/** What a call takes in flight, beside its values. */
 const callBytes = 4_096
 
 const noop = () => {}
