@@ -236,7 +236,7 @@ describe("those that send nothing", () => {
       yield* TestClock.adjust("1 millis")
       yield* turns
       assert.deepStrictEqual(logged(), ["slow waits", "other is read", "other begins"])
-      for (let i = 0; i < 4; i++) {
+      for (let i = 0; i < 3; i++) {
         other.begin()
         yield* TestClock.adjust("900 millis")
       }
@@ -251,19 +251,64 @@ describe("those that send nothing", () => {
     }).pipe(Effect.scoped, Effect.provide(quiet))
   )
 
-  it.effect.each([
-    { who: "say more each second", begins: true, tells },
-    { who: "may have begun, for all that is known", begins: false, tells: {} }
-  ])("and those that $who are not the same: these keep their turn", ({ begins, tells }) =>
+  it.effect("and those that say more each second are not the same: these give it after three", () =>
     Effect.gen(function* () {
       const { refusals, sink } = yield* front(alone)
       const { logged, open } = handshakes(sink, "handshake", tells)
       const one = open("one", "192.0.2.1")
-      open("other", "192.0.2.2")
-      for (let i = 0; i < 11; i++) {
-        if (begins) one.begin()
-        yield* TestClock.adjust("900 millis")
+      const other = open("other", "192.0.2.2")
+      const drip = (millis: number) =>
+        Effect.gen(function* () {
+          for (let left = millis; left > 0; left -= 900) {
+            one.begin()
+            other.begin()
+            yield* TestClock.adjust(Math.min(left, 900))
+            yield* turns
+          }
+        })
+      yield* drip(2_999)
+      assert.deepStrictEqual(logged(), ["one begins", "other waits"])
+      yield* drip(1)
+      assert.deepStrictEqual(logged(), ["one waits", "other is read", "other begins"])
+      yield* drip(2_999)
+      assert.deepStrictEqual(logged(), [])
+      yield* drip(1)
+      assert.deepStrictEqual(logged(), ["other waits", "one is read"])
+      yield* one.succeed
+      assert.deepStrictEqual(logged(), ["other is read"])
+      yield* other.succeed
+      assert.deepStrictEqual([one.wire.started, other.wire.started], [true, true])
+      assert.deepStrictEqual(yield* refusals, {})
+      for (const { wire } of [one, other]) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("and those that say more come before them again, and after nobody who comes later", () =>
+    Effect.gen(function* () {
+      const { sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink, "handshake", tells)
+      const one = open("one", "192.0.2.1")
+      open("two", "192.0.2.2")
+      for (let i = 0; i < 6; i++) {
+        one.begin()
+        yield* TestClock.adjust("500 millis")
       }
+      yield* turns
+      assert.deepStrictEqual(logged(), ["one begins", "two waits", "one waits", "two is read", "two begins"])
+      open("three", "192.0.2.3")
+      yield* TestClock.adjust("1 second")
+      yield* turns
+      assert.deepStrictEqual(logged().slice(0, 3), ["three waits", "two waits", "one is read"])
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
+  it.effect("and those that may have begun, for all that is known, are not the same: these keep their turn", () =>
+    Effect.gen(function* () {
+      const { refusals, sink } = yield* front(alone)
+      const { logged, open } = handshakes(sink)
+      const one = open("one", "192.0.2.1")
+      open("other", "192.0.2.2")
+      yield* TestClock.adjust("9900 millis")
       assert.deepStrictEqual(logged(), ["one begins", "other waits"])
       yield* TestClock.adjust("100 millis")
       yield* turns

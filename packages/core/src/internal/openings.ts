@@ -133,14 +133,14 @@ export class Openings {
         before = taken()
         return last === before
       },
-      giveWay: () => {
+      giveWay: (wasSilent: boolean) => {
         slot.readOn = hold()
         slot.onTaken = () => {
           slot.readOn?.()
           slot.readOn = undefined
           this.silent.listen(slot, listened)
         }
-        this.slots.giveUp(slot)
+        this.slots.giveUp(slot, wasSilent)
       }
     }
     this.silent.listen(slot, listened)

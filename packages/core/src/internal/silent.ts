@@ -8,13 +8,13 @@ interface Listened {
   readonly from: number
   /** Whether nothing has come since it was last asked. */
   readonly isSilent: () => boolean
-  /** Gives its slot to others. */
-  readonly giveWay: () => void
+  /** Gives its slot to others: behind those that have had none, where it has been silent. */
+  readonly giveWay: (wasSilent: boolean) => void
 }
 
 /**
  * Those that have a slot and send nothing: after a second of silence each gives
- * it up, if others wait that could have it. Whoever sends more keeps it.
+ * it up, if others wait that could have it. Whoever sends more now and then does so after three.
  *
  * One that has waited for its slot has been silent for as long, or what it has sent is
  * read in a moment: so a flood of silent peers costs a newcomer about a second, however
@@ -25,8 +25,8 @@ export class Silent implements Timed {
   queuedAt = never
   private readonly context: Pick<ServerContext<never, never>, "afterTick" | "deadlines" | "now">
   private readonly slots: Slots
-  /** Each, and since when it has its slot, or has been silent there. */
-  private readonly all = new Map<Slot, Listened & { readonly since: number }>()
+  /** Each, when it got its slot, and since when it has been silent there. */
+  private readonly all = new Map<Slot, Listened & { readonly takenAt: number; readonly since: number }>()
 
   constructor(context: Silent["context"], slots: Slots) {
     this.context = context
@@ -37,7 +37,7 @@ export class Silent implements Timed {
   listen(slot: Slot, listened: Listened): void {
     const since = this.context.now()
     this.all.delete(slot)
-    this.all.set(slot, { ...listened, since })
+    this.all.set(slot, { ...listened, takenAt: since, since })
     if (this.slots.isAwaited) this.awaited()
   }
 
@@ -62,19 +62,22 @@ export class Silent implements Timed {
     if (!this.slots.isAwaited) return Infinity
     const now = this.context.now()
     let next = now + silentMillis
-    for (const [slot, { from, giveWay, isSilent, since }] of this.all) {
-      if (!isSilent()) {
-        this.all.set(slot, { from: now, since: now, isSilent, giveWay })
+    for (const [slot, { from, giveWay, isSilent, since, takenAt }] of this.all) {
+      const isLong = now - takenAt >= longMillis
+      const silent = isSilent()
+      if (!silent && !isLong) {
+        this.all.set(slot, { from: now, since: now, takenAt, isSilent, giveWay })
+        next = Math.min(next, takenAt + longMillis)
         continue
       }
       const heir = this.slots.heirOf(slot)
       if (heir === undefined) continue
       // Among those that were silent once before, none is in more of a hurry.
       const until = heir === "first" ? Math.max(from + silentMillis, since + readMillis) : since + silentMillis
-      if (now < until) next = Math.min(next, until)
+      if (now < until && !isLong) next = Math.min(next, until)
       else {
         this.all.delete(slot)
-        giveWay()
+        giveWay(silent)
       }
     }
     return next
@@ -88,5 +91,7 @@ export class Silent implements Timed {
 
 /** For how long one may say nothing while others wait. */
 const silentMillis = 1_000
+/** For how long one may say something while others wait: a byte now and then is no reason to have a turn. */
+const longMillis = 3_000
 /** What has arrived by then was read. */
 const readMillis = 50

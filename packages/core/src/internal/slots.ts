@@ -5,7 +5,7 @@ export class Slot {
   /** Who wants it; nobody in particular behind a balancer, before it has said who that is. */
   readonly key: string
   state: "waiting" | "taken" | "left" = "waiting"
-  /** Whether it was taken once, and given up for others. */
+  /** Whether it was taken once, and given up for others without a word. */
   isSecond = false
   /** Reads on, where it is not read since it has given its slot up. */
   readOn: (() => void) | undefined = undefined
@@ -22,8 +22,8 @@ export const anybody = ""
 
 /**
  * What may be opened at a time: so much in all, and so much of one peer. What is
- * over it waits, and gets what becomes free in turn: peer by peer. Whoever has given
- * one up for others comes after all that have had none yet.
+ * over it waits, and gets what becomes free in turn: peer by peer. Whoever has said
+ * nothing, and given one up for others, comes after all the rest.
  */
 export class Slots {
   private readonly context: { readonly limits: Pick<Limits, "maxOpening" | "maxOpeningPerPeer"> }
@@ -66,11 +66,11 @@ export class Slots {
         : undefined
   }
 
-  /** One that is taken goes to others that wait, and waits behind them. */
-  giveUp(slot: Slot): void {
+  /** One that is taken goes to others that wait, and waits behind them: also behind who comes later, if it is `second`. */
+  giveUp(slot: Slot, second: boolean): void {
     slot.state = "waiting"
-    slot.isSecond = true
-    this.second.add(slot)
+    slot.isSecond = second
+    ;(second ? this.second : this.first).add(slot)
     this.free(slot.key)
   }
 
