@@ -365,6 +365,27 @@ describe("a group of RPCs, served as calls", () => {
     })
   )
 
+  it.effect("ends notifications of what is a stream, or fails, as well", () =>
+    Effect.gen(function* () {
+      const { raw, server } = yield* playing(ways[1])
+      const wire = yield* raw
+      const note = (tag: string, payload: unknown) =>
+        `${JSON.stringify({ _tag: "Request", id: "", isNotification: true, tag, payload, headers: [] })}\n`
+      const all = [
+        note("Count", { to: 100 }),
+        note("Fail", { why: "so" }),
+        note("Die", { of: "it" }),
+        note("UserName", null),
+        note("Note", { text: 1 }),
+        note("Nothing", null)
+      ]
+      yield* wire.write(new TextEncoder().encode(`${all.join("")}{"_tag":"Ping"}\n`))
+      assert.strictEqual(text((yield* wire.pull)[0]), '{"_tag":"Pong"}\n')
+      yield* turns
+      assert.deepStrictEqual(yield* counts(server), { Completed: 6 })
+    })
+  )
+
   it.effect("counts notifications", () =>
     Effect.gen(function* () {
       const { client, raw, server } = yield* playing(ways[1])

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CurrentConnection } from "../CurrentConnection.ts"
 import { type Client, RpcCall, type Run } from "./rpcCall.ts"
-import { type Call, died, type FromServer, interrupted, knocking, pong } from "./rpcMessages.ts"
+import { type Call, died, discarded, type FromServer, interrupted, knocking, pong } from "./rpcMessages.ts"
 import type { Side, Watched, Write } from "./rpcServing.ts"
 
 /** The calls that are done here. */
@@ -62,12 +62,11 @@ export class Calls implements Side {
     run: Run
   ): Effect.Effect<Response.Response<FromServer>> {
     const isNotification = body.isNotification === true
-    // Effect's server says of a notification neither that it has ended nor how: it does a call, which is not answered.
     const id = isNotification ? `notification ${++this.notifications}` : body.id
     if (client.calls.has(id)) {
       return Exit.succeed(Response.withOutcome(Response.empty, Outcome.malformed(0, "a call has its id already")))
     }
-    const call = new RpcCall(isNotification ? called(body, id) : body, isNotification, own, client, run)
+    const call = new RpcCall(isNotification ? discarded(body, id) : body, isNotification, own, client, run)
     return call.wasInterrupted ? Exit.succeed(call.answer(interrupted(id))) : call.begin()
   }
 
@@ -98,8 +97,6 @@ export class Calls implements Side {
     run(knocking(say)).addObserver(() => this.deaf.delete(connection.id))
   }
 }
-
-const called = ({ isNotification: _, ...call }: Call, id: Call["id"]): Call => ({ ...call, id })
 
 /** Of a defect it is not said what it is about. */
 const said = (calls: Client["calls"] | undefined, response: FromServer): void => {

@@ -9,6 +9,7 @@ import { CurrentConnection } from "../CurrentConnection.ts"
 import {
   type Call,
   type Control,
+  discarded,
   type FromClient,
   type FromServer,
   interrupted,
@@ -274,9 +275,6 @@ class Client {
     )
   }
 }
-
-/** A notification, as a call whose answer is for nobody: of that Effect's server says when it has ended. */
-const discarded = ({ isNotification: _, ...call }: Call, id: Call["id"]): Call => ({ ...call, id, discard: true })
 
 /** What a call takes in flight, beside its values. */
 const callBytes = 4_096

@@ -167,6 +167,13 @@ const unsaid = (message: FromServer, error: unknown): FromServer =>
     ? died(message.requestId, error instanceof Error ? error.message : String(error))
     : { _tag: "Defect", defect: "it cannot be said" }
 
+/** A notification, as a call whose answer is for nobody: of that Effect's server says when it has ended. */
+export const discarded = ({ isNotification: _, ...call }: Call, id: Call["id"]): Call => ({
+  ...call,
+  id,
+  discard: true
+})
+
 /** What a ping is answered with. */
 export const pong: FromServer = { _tag: "Pong" }
 
