@@ -2,7 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Connection from "../Connection.ts"
 import type { Correlation } from "../Protocol.ts"
-import type { Taker } from "./input.ts"
+import type { Taker } from "./inbox.ts"
 import { Passing } from "./passing.ts"
 
 /** What is done with the answer, or with the reason why there is none. */

@@ -28,11 +28,6 @@ export class BatchQueue<A, E> {
     return this.items.length - this.head
   }
 
-  /** How it has ended, if it has; what is there can still be taken. */
-  get ended(): Exit.Exit<never, E | Cause.Done> | undefined {
-    return this.exit
-  }
-
   /** Hands over a batch; `false` after the end. */
   offer(batch: Array<A>): boolean {
     if (this.exit !== undefined) return false
@@ -72,7 +67,7 @@ export class BatchQueue<A, E> {
   }
 
   /** Removes and returns what nobody has taken. */
-  clear(): Array<A> {
+  private clear(): Array<A> {
     const items = this.rest()
     this.items = []
     this.head = 0
@@ -81,11 +76,6 @@ export class BatchQueue<A, E> {
 
   private rest(): Array<A | Fault<E>> {
     return this.head === 0 ? this.items : this.items.slice(this.head)
-  }
-
-  /** Lets go of what does not pass. */
-  retain(passes: (item: A) => boolean): void {
-    this.items = this.clear().filter(passes)
   }
 
   /** Everything there is, waiting for something. */

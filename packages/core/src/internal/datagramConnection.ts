@@ -8,6 +8,7 @@ import type { ServerContext } from "./context.ts"
 import { attempted } from "./controls.ts"
 import { unencodable } from "./endings.ts"
 import type { Incoming } from "./incoming.ts"
+import type { InputOwner } from "./inflow.ts"
 import { awaitPlace } from "./place.ts"
 import { Pushes } from "./pushes.ts"
 import { Reader } from "./reading.ts"
@@ -85,10 +86,13 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     const { context, outbox, wire } = this
     const { side } = context
     if (context.protocol.kind === "connection") {
-      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, holding: this.holding })
+      const { holding } = this
+      const owner: InputOwner = {
+        onAwaited: () => holding.account(),
+        onTaken: () => this.stopWaiting()
+      }
+      const dialogue = new TypedConnection({ wire, side, outbox, info: this, holds: true, owner, holding })
       this.dialogue = dialogue
-      dialogue.input.onRefused = () => this.holding.overflow()
-      dialogue.input.onAwaited = () => this.account()
       dialogue.onData(wire.datagram.data)
       dialogue.onEnd()
       const request = this.line.add(dialogue as never, undefined)
@@ -143,15 +147,14 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     if (response.close) this.sender?.dismiss("self")
     // The connection ends with its handler.
     if (this.dialogue !== undefined) this.outbox.end()
-    this.verdict = response.outcome ?? this.dialogue?.input.fault ?? Outcome.completed
+    this.verdict = response.outcome ?? this.dialogue?.input.decoding.fault ?? Outcome.completed
     this.progress()
   }
 
   override started(): void {
     super.started()
     // Where it goes to a worker, it waits until one has room for it.
-    if (this.dialogue?.input.isHandedOn === true) this.dialogue.input.onTaken = this.stopWaiting
-    else this.stopWaiting()
+    if (this.dialogue?.input.isHandedOn !== true) this.stopWaiting()
     if (this.dialogue === undefined) return
     this.dialogue.input.deliver()
     this.account()

@@ -4,13 +4,17 @@ import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
 import { Heard, type Incoming } from "./incoming.ts"
+import type { InputOwner } from "./inflow.ts"
 import type { Outbox } from "./outbox.ts"
 import { awaitPlace } from "./place.ts"
 import { StreamConnection } from "./streamConnection.ts"
 import { TypedConnection } from "./typedConnection.ts"
 
 /** A connection that is one request: its handler reads and writes, until it ends. */
-export class DialogueStream<In, Out> extends StreamConnection<Connection.Connection<In, Out>, never> {
+export class DialogueStream<In, Out>
+  extends StreamConnection<Connection.Connection<In, Out>, never>
+  implements InputOwner
+{
   private readonly dialogue: TypedConnection<In, Out>
   private stopWaiting: () => void = () => {}
   /** What is told of a stop, where the wire was given away. Not initialised: few are. */
@@ -24,14 +28,9 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
       outbox: this.outbox as Outbox<never> as Outbox<Out>,
       info: this,
       holds: true,
+      owner: this,
       holding: this.holding
     })
-    this.dialogue.input.onRefused = () => this.holding.overflow()
-    this.dialogue.input.onReading = this.onReading
-    this.dialogue.input.mayDecode = () => !context.budget.defers(this.holding)
-    this.dialogue.input.onAwaited = this.onAwaited
-    this.dialogue.input.later = (f) => context.afterTick(() => this.decoding(f))
-    this.dialogue.input.onGivenAway = this.onGivenAway
   }
 
   /** Its own request is always in flight; what counts is whether its handler, or whoever else has it, waits for input. */
@@ -69,8 +68,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   override started(): void {
     super.started()
     // Where it goes to a worker, it waits until one has room for it.
-    if (this.dialogue.input.isHandedOn) this.dialogue.input.onTaken = this.stopWaiting
-    else this.stopWaiting()
+    if (!this.dialogue.input.isHandedOn) this.stopWaiting()
     this.decoding(() => this.dialogue.input.deliver())
     this.account()
   }
@@ -93,11 +91,11 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   }
 
   protected get isReading(): boolean {
-    return this.dialogue.input.isReading
+    return this.dialogue.input.inflow.isReading
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.closing.state !== "open" || !this.dialogue.input.isOpen) return this.discard(chunk)
+    if (this.closing.state !== "open" || !this.dialogue.input.inflow.isOpen) return this.discard(chunk)
     if (this.onHeard !== undefined) this.heardFirst()
     this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => {
@@ -110,15 +108,27 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
   private decoding(decode: () => void): void {
     const { activity, context } = this
     const { input } = this.dialogue
-    const before = input.received
+    const before = input.inbox.received
     decode()
-    activity.decoded(input.reader.held, input.received > before, activity.heard.at)
+    activity.decoded(input.reader.held, input.inbox.received > before, activity.heard.at)
     if (!activity.inFrame) return
-    if (input.isReading) context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
+    if (input.inflow.isReading) context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
     else activity.paused(context.now())
   }
 
-  private readonly onReading = (reading: boolean): void => {
+  mayDecode(): boolean {
+    return !this.context.budget.defers(this.holding)
+  }
+
+  later(f: () => void): void {
+    this.context.afterTick(() => this.decoding(f))
+  }
+
+  onTaken(): void {
+    this.stopWaiting()
+  }
+
+  onReading(reading: boolean): void {
     const { activity, context } = this
     if (!reading) context.events.unread()
     if (activity.inFrame) {
@@ -129,14 +139,14 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
     if (reading && this.dialogue.input.isAwaited) this.onAwaited()
   }
 
-  private readonly onAwaited = (): void => {
+  onAwaited(): void {
     const { activity, context } = this
     if (context.limits.idleMillis === Infinity) return
     activity.freeAt = context.now()
     context.deadlines.by(this, activity.freeAt + context.limits.idleMillis)
   }
 
-  private readonly onGivenAway = (onStop: () => void): void => {
+  onGivenAway(onStop: () => void): void {
     this.given = onStop
     if (this.onHeard !== undefined) this.heardFirst()
     this.context.deadlines.by(this, this.nextSample(this.context.now()))
@@ -186,7 +196,7 @@ export class DialogueStream<In, Out> extends StreamConnection<Connection.Connect
 
   protected override get verdict(): Outcome.Outcome {
     this.dialogue.input.deliver()
-    return this.dialogue.input.fault ?? Outcome.completed
+    return this.dialogue.input.decoding.fault ?? Outcome.completed
   }
 
   protected advance(): void {}

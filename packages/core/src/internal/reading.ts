@@ -12,6 +12,8 @@ export interface ValueHolder {
   readonly weigh: (payload: Payload) => number
   /** Whether so much more may be held. */
   readonly mayHold: (bytes: number) => boolean
+  /** More has come than may be held. */
+  readonly overflow: () => void
   /** So much more is held elsewhere, or less; `isAwaited` where the peer has to say the rest of it. */
   readonly charge: (bytes: number, isAwaited?: boolean) => void
 }
@@ -34,7 +36,7 @@ export class Reader<Read> implements Maker {
   private ending = false
   /** What the decoder said last: it is asked once a chunk, not for each answer. */
   private behind = false
-  private readonly holder: ValueHolder | undefined
+  readonly holder: ValueHolder | undefined
   /** What those values take that were made in this call, without what they were made of. */
   private making = 0
   /** Whether what was to be made may not be held. Nothing is decoded any more. */

@@ -108,7 +108,7 @@ class TypedClient<Send, Receive> extends TypedConnection<Receive, Send> implemen
       }
       if (this.outbox.isClosed || this.outbox.isEnding) return settle(this.fails({ _tag: "Closed" }))
       // Nothing is sent that cannot be answered: whoever sends it again would have it done twice.
-      const { ended } = this.input
+      const { ended } = this.input.decoding
       if (ended !== undefined) return answered(ended)
       const problem = this.outbox.add(request)
       if (problem !== undefined) return settle(this.fails({ _tag: "EncodeFailed", problem }))

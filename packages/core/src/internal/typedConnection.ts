@@ -5,10 +5,9 @@ import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import { unguarded } from "./guardedWire.ts"
-import { Input, type Taker } from "./input.ts"
+import { Input, type InputOptions } from "./input.ts"
 import type { Outbox } from "./outbox.ts"
 import type { ValueHolder } from "./reading.ts"
 import { type Relay, relayKey } from "./relay.ts"
@@ -37,21 +36,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   /** What has ended a client's. */
   private ended: Connection.EndedBy | undefined = undefined
 
-  constructor(options: {
-    readonly wire: Wire.Wire
-    readonly side: Side<In, Out>
-    readonly outbox: Outbox<Out>
-    readonly info: Info
-    /** Whether what arrives is held until it is delivered. */
-    readonly holds?: boolean
-    readonly taker?: Taker<In>
-    readonly holding?: ValueHolder
-  }) {
+  constructor(options: InputOptions<In> & { readonly outbox: Outbox<Out>; readonly info: Info }) {
     super(options.wire, options.outbox, options.info.id, options.info.openedAt)
-    const { holding, holds = false, side, taker, wire } = options
-    this.input = new Input(wire, side, holds, taker, holding)
+    this.input = new Input(options)
     this.info = options.info
-    this.holding = holding
+    this.holding = options.holding
     this.take = Effect.andThen(
       this.readMore,
       Effect.map(this.input.inbox.takeOne, (messages) => messages[0])
@@ -141,7 +130,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
 
   /** Why what carries it cannot be changed. */
   obstacle(impossible: ((wire: Wire.Wire) => string | undefined) | undefined): string | undefined {
-    if (!this.input.isOpen || this.outbox.isClosed || this.outbox.isEnding) return "the connection is closed"
+    if (!this.input.inflow.isOpen || this.outbox.isClosed || this.outbox.isEnding) return "the connection is closed"
     if (this.input.reader.separate) return "datagrams have no connection to upgrade"
     return impossible?.(unguarded(this.wire))
   }
@@ -149,7 +138,7 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   /** Says nothing more, least of all in clear, and breaks the connection off. */
   private broken(problem: string, cause?: unknown): Effect.Effect<never, Connection.UpgradeFailed> {
     return Effect.suspend(() => {
-      this.input.fault ??= Outcome.refused(problem, "Opening")
+      this.input.decoding.fault ??= Outcome.refused(problem, "Opening")
       this.input.stop()
       this.outbox.close()
       this.wire.destroy()
@@ -164,11 +153,11 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
   giveAway(onStop: () => void): object | undefined {
     const wire = unguarded(this.wire)
     if (wire.detach === undefined || this.outbox.isClosed || this.outbox.isEnding) return undefined
-    const { isStopping } = this.input
+    const { isStopping, owner } = this.input.inflow
     const held = this.input.giveUp()
     if (held === undefined) return undefined
     const given = wire.detach(held)
-    this.input.onGivenAway(onStop)
+    owner.onGivenAway?.(onStop)
     if (isStopping) onStop()
     return given
   }
