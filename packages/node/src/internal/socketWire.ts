@@ -3,12 +3,12 @@ import type * as Peer from "@socketserver/core/Peer"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import type * as net from "node:net"
-import { acknowledged, socketOf, type Unacknowledged } from "./acknowledged.ts"
-import { hold } from "./readStop.ts"
-import { mostKeys, newKeysOf } from "./newKeys.ts"
 import { introduce } from "./peers.ts"
-import { isGone, isStuck, queueOf, reset, takenOf } from "./presence.ts"
+import { isGone, isStuck, queueOf, reset } from "./presence.ts"
+import { hold } from "./readStop.ts"
 import { resetSocket } from "./resetting.ts"
+import { SocketEvents } from "./socketEvents.ts"
+import { Uptake } from "./uptake.ts"
 
 /** What a handshake has made of a socket. */
 export interface Secured {
@@ -25,19 +25,13 @@ export class SocketWire implements Wire.Wire {
   private socket: net.Socket
   /** The socket below a TLS one, otherwise the same. */
   private readonly raw: net.Socket
-  private receiver: Wire.Receiver | undefined = undefined
-  private failure: unknown = undefined
-  private gone = false
-  /** Whether it was given away. Not initialised: few are. */
-  declare private isDetached: boolean | undefined
+  private readonly events = new SocketEvents(this)
   /** What was moved before an upgrade. */
-  private readBefore = 0
-  private writtenBefore = 0
+  private before = nothing
   /** What was written when TLS was seen to be stuck. Not initialised: few connections ever are. */
   declare private stuckAt: number | undefined
-  declare private takenBefore: number | undefined
-  /** Of a peer that seems not to read; null where nothing tells it. */
-  declare private unacknowledged: Unacknowledged | null | undefined
+  /** Of those who have been asked for it. */
+  declare private uptake: Uptake | undefined
 
   constructor(socket: net.Socket, peer: Peer.Peer, listener: Endpoint.Endpoint, raw: net.Socket = socket) {
     this.socket = socket
@@ -50,10 +44,6 @@ export class SocketWire implements Wire.Wire {
     if (raw !== socket) raw.on("error", noop)
   }
 
-  private get isInet(): boolean {
-    return this.listener._tag !== "Unix" && this.raw.remoteFamily !== undefined
-  }
-
   get isEncrypted(): boolean {
     return this.socket !== this.raw
   }
@@ -63,10 +53,10 @@ export class SocketWire implements Wire.Wire {
   }
 
   get bytesRead(): number {
-    return this.readBefore + this.socket.bytesRead
+    return this.before.read + this.socket.bytesRead
   }
   get bytesWritten(): number {
-    return this.writtenBefore + this.socket.bytesWritten
+    return this.before.written + this.socket.bytesWritten
   }
 
   get bytesUnsent(): number {
@@ -82,35 +72,12 @@ export class SocketWire implements Wire.Wire {
     return encrypted > 0 ? encrypted : socket.writableLength
   }
 
-  /** It grows with what the peer acknowledges, too, where it was the same when it was last asked for. */
   get bytesTaken(): number | undefined {
-    const { raw, unacknowledged } = this
-    const taken = takenOf(raw)
-    const isSame = taken === this.takenBefore
-    this.takenBefore = taken
-    if (taken === undefined || (unacknowledged === undefined && !isSame)) return taken
-    const asked = (this.unacknowledged ??= raw.destroyed ? null : (socketOf(raw) ?? null))
-    if (asked === null) return taken
-    if (isSame) acknowledged.ask(asked)
-    return taken + (asked.first ?? 0) - asked.last
+    return (this.uptake ??= new Uptake(this.raw)).bytes()
   }
 
   start(receiver: Wire.Receiver): void {
-    this.receiver = receiver
-    const { socket } = this
-    this.listen()
-    socket.on("error", this.onError)
-    this.boundKeys()
-    if (socket.closed) queueMicrotask(this.onClose)
-    else socket.on("close", this.onClose)
-  }
-
-  /** It may have been too many before anybody had it. */
-  private boundKeys(): void {
-    const keys = newKeysOf(this.socket)
-    if (keys === undefined) return
-    keys.onTooMany = this.onTooManyKeys
-    if (keys.isTooMany) queueMicrotask(this.onTooManyKeys)
+    this.events.start(this.socket, receiver)
   }
 
   /**
@@ -121,25 +88,9 @@ export class SocketWire implements Wire.Wire {
     return hold(this.raw)
   }
 
-  private listen(): void {
-    const { socket } = this
-    socket.on("data", this.onData)
-    socket.on("end", this.onEnd)
-    socket.on("drain", this.onDrain)
-    socket.on("finish", this.onFinish)
-    // They may have come while something else had it.
-    if (socket.readableEnded) queueMicrotask(this.onEnd)
-    if (socket.writableFinished) queueMicrotask(this.onFinish)
-  }
-
-  private unlisten(socket: net.Socket): void {
-    socket.off("data", this.onData).off("end", this.onEnd).off("drain", this.onDrain).off("finish", this.onFinish)
-  }
-
   detach(unread: ReadonlyArray<Uint8Array>): net.Socket {
     const { peer, socket } = this
-    this.isDetached = true
-    this.unlisten(socket)
+    this.events.detach(socket)
     socket.pause()
     // Nothing can be put back behind an end that was told, and whoever has it now has not heard of it.
     if (socket.readableEnded) Object.assign((socket as Stateful)._readableState, { endEmitted: false })
@@ -148,23 +99,16 @@ export class SocketWire implements Wire.Wire {
     return socket
   }
 
-  /** Whoever had it is done with it. */
-  private attach(): void {
-    if (this.isDetached !== true) return
-    this.isDetached = false
-    this.listen()
-  }
-
   /** Puts another socket over this one, between two bytes. If it fails, the connection is gone. */
   upgrade<E>(secure: (socket: net.Socket, peer: Peer.Peer) => Effect.Effect<Secured, E>): Effect.Effect<void, E> {
     return Effect.suspend(() => {
-      const { raw, receiver } = this
-      this.readBefore = raw.bytesRead
-      this.writtenBefore = raw.bytesWritten
+      const { events, raw } = this
+      const { receiver } = events
+      this.before = { read: raw.bytesRead, written: raw.bytesWritten }
       raw.pause()
-      this.unlisten(raw)
+      events.unlisten(raw)
       return Effect.map(secure(raw, this.peer), ({ peer, socket }) => {
-        raw.off("error", this.onError).off("close", this.onClose)
+        events.leave(raw)
         this.socket = socket
         this.peer = peer
         socket.on("error", noop)
@@ -200,65 +144,30 @@ export class SocketWire implements Wire.Wire {
     return this.socket.write(data)
   }
   pause(): void {
-    if (this.isDetached !== true) this.socket.pause()
+    if (this.events.isDetached !== true) this.socket.pause()
   }
   resume(): void {
-    if (this.isDetached !== true) this.socket.resume()
+    if (this.events.isDetached !== true) this.socket.resume()
   }
   end(): void {
-    this.attach()
+    this.events.attach(this.socket)
     this.socket.end()
   }
   destroy(): void {
     this.socket.destroy()
   }
   reset(): void {
-    const { raw, socket } = this
+    const { listener, raw, socket } = this
     // Only TCP knows a reset. A Unix socket's peer sees one where it has written what was not read.
     // TLS has none of its own, and its socket throws: the one below is reset.
-    if (this.isInet) resetSocket(socket, raw)
+    if (listener._tag !== "Unix" && raw.remoteFamily !== undefined) resetSocket(socket, raw)
     else socket.destroy()
   }
-
-  private readonly onData = (chunk: Buffer): void => this.receiver?.onData(chunk)
-  private readonly onTooManyKeys = (): void => {
-    const { receiver } = this
-    if (this.gone) return
-    if (receiver?.onMisuse !== undefined) return receiver.onMisuse("newKeys", mostKeys, tooManyKeys)
-    this.failure = new Error(tooManyKeys)
-    this.reset()
-  }
-  private readonly onEnd = (): void => {
-    // A reset may look like a half-close, see `presence.ts`; no answer can leave then.
-    this.probe()
-    if (!this.socket.destroyed) this.receiver?.onEnd()
-  }
-  private readonly onDrain = (): void => this.receiver?.onDrain()
-  private readonly onFinish = (): void => this.receiver?.onFinish()
-  private readonly onError = (error: unknown): void => {
-    this.failure = inWords(error)
-    // After an error TLS is at its end, but Node leaves the socket open.
-    this.socket.destroy()
-  }
-  private readonly onClose = (): void => {
-    if (this.gone) return
-    this.gone = true
-    // Whoever has it hears of it later than this, and first says how it ended.
-    if (this.isDetached === true) queueMicrotask(() => this.receiver?.onClose(this.failure))
-    else this.receiver?.onClose(this.failure)
-  }
-}
-
-/** What OpenSSL says in full has a thread's number and a source's path in it, and ends with a line's end. */
-const inWords = (error: unknown): unknown => {
-  if (!(error instanceof Error) || !("library" in error)) return error
-  const { code, reason } = error as { readonly code?: string; readonly reason?: string }
-  return Object.assign(new Error(`TLS: ${reason ?? "it failed"}`, { cause: error }), { code })
 }
 
 /** The part of Node's streams that is not documented. */
 type Stateful = net.Socket & { readonly _readableState: object }
 
-const tooManyKeys = `TLS: the peer has taken more than ${mostKeys} new keys, and sent next to nothing with them`
+const nothing = { read: 0, written: 0 }
 
 const noop = () => {}
