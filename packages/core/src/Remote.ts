@@ -269,6 +269,22 @@ export const write = <In, Out>(
   connection instanceof TypedConnection ? connection.writeNow(message) : connection.write(message)
 
 /**
+ * Writes several messages that nothing else may come between, whoever else writes
+ * to the connection: all of them, or none. Whoever is interrupted while it waits for a
+ * peer that does not keep up has written all of them, or none.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const writeTogether = <In, Out>(
+  connection: Connection.Connection<In, Out>,
+  messages: ReadonlyArray<Out>
+): Effect.Effect<void, Connection.ConnectionError> =>
+  connection instanceof TypedConnection
+    ? Effect.suspend(() => connection.writeTogether(messages))
+    : Effect.uninterruptible(Effect.forEach(messages, connection.write, { discard: true }))
+
+/**
  * A message of a response whose payload a worker has made. It is framed and
  * written, and not encoded again.
  *

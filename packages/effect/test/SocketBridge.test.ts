@@ -210,6 +210,100 @@ describe("a server as a SocketServer", () => {
     }).pipe(Effect.scoped, Effect.provide(served(handler, all.memory())))
   })
 
+  describe("what is written together", () => {
+    /** A frame: how many bytes it has, and of what. */
+    const frame = (tag: number, size: number): [Uint8Array, Uint8Array] => {
+      const head = Buffer.alloc(5)
+      head.writeUInt32BE(size)
+      head[4] = tag
+      return [head, Buffer.alloc(size, tag)]
+    }
+    /** The tags of the frames that were received, which have to be whole. */
+    const tagsOf = (chunks: ReadonlyArray<Uint8Array | string>): ReadonlyArray<number> => {
+      const all = Buffer.concat(chunks as ReadonlyArray<Uint8Array>)
+      const tags: Array<number> = []
+      for (let at = 0; at < all.length;) {
+        const [size, tag] = [all.readUInt32BE(at), all[at + 4] as number]
+        assert.isTrue(all.subarray(at + 5, at + 5 + size).equals(Buffer.alloc(size, tag)), `frame ${tags.length}`)
+        tags.push(tag)
+        at += 5 + size
+      }
+      return tags
+    }
+    const sizes = { 65: 30_000, 66: 7_000, 67: 3_000 }
+    const several: Handler = (socket) =>
+      Effect.gen(function* () {
+        const { writeAll } = yield* socket.writer
+        yield* Effect.forEach(
+          Object.entries(sizes),
+          ([tag, size]) => Effect.repeat(writeAll(frame(Number(tag), size)), { times: 49 }),
+          { concurrency: "unbounded" }
+        )
+      })
+    const interrupted: Handler = (socket) =>
+      Effect.gen(function* () {
+        const { writeAll } = yield* socket.writer
+        for (let i = 0; i < 50; i++) {
+          const writing = yield* Effect.forkChild(writeAll(frame(65, 30_000)), { startImmediately: true })
+          yield* Fiber.interrupt(writing)
+        }
+        yield* writeAll(frame(66, 10))
+      })
+
+    for (const [place, transport] of Object.entries({ memory: all.memory, tcp: all.tcp, tls: all.tls })) {
+      it.live(`is whole, whoever else writes and however late the peer reads: a server over ${place}`, () =>
+        Effect.gen(function* () {
+          const peer = yield* Sockets.rawClient
+          const server = yield* Sockets
+          yield* until(Effect.map(server.connections, (connections) => connections.some((c) => c.bytesWritten > 0)))
+          const tags = tagsOf(yield* Stream.runCollect(peer.stream))
+          assert.lengthOf(tags, 150)
+        }).pipe(Effect.scoped, Effect.provide(served(several, transport())))
+      )
+
+      it.live(`is whole or not there where whoever waits for the peer is interrupted: a server over ${place}`, () =>
+        Effect.gen(function* () {
+          const peer = yield* Sockets.rawClient
+          const tags = tagsOf(yield* Stream.runCollect(peer.stream))
+          assert.strictEqual(tags.at(-1), 66)
+          assert.deepStrictEqual(new Set(tags.slice(0, -1)), new Set([65]))
+        }).pipe(Effect.scoped, Effect.provide(served(interrupted, transport())))
+      )
+    }
+
+    it.live("is whole of a client as well", () => {
+      const received = Deferred.makeUnsafe<ReadonlyArray<number>>()
+      const handler: Handler = (socket) =>
+        Effect.gen(function* () {
+          const { pull } = yield* socket.reader
+          const chunks: Array<Uint8Array | string> = []
+          yield* Effect.exit(Effect.forever(Effect.map(pull, (some) => void chunks.push(...some))))
+          yield* Deferred.succeed(received, tagsOf(chunks))
+        })
+      return Effect.gen(function* () {
+        const socket = yield* client
+        yield* socket.reader
+        yield* Effect.scoped(several(socket))
+        assert.lengthOf(yield* Deferred.await(received), 150)
+      }).pipe(Effect.scoped, Effect.provide(served(handler, all.tcp())))
+    })
+
+    it.effect("is all of it, or nothing", () => {
+      const seen = Deferred.makeUnsafe<string>()
+      const handler: Handler = (socket) =>
+        Effect.gen(function* () {
+          const { writeAll } = yield* socket.writer
+          const problem = yield* Effect.flip(writeAll([new Uint8Array(10), new Uint8Array(2_000)]))
+          yield* Deferred.succeed(seen, problem.reason._tag)
+        })
+      return Effect.gen(function* () {
+        const peer = yield* Sockets.rawClient
+        assert.strictEqual(yield* Deferred.await(seen), "SocketWriteError")
+        assert.deepStrictEqual(yield* Stream.runCollect(peer.stream), [])
+      }).pipe(Effect.scoped, Effect.provide(served(handler, all.memory({ maxReply: 1_024 }))))
+    })
+  })
+
   it.effect("half-closes when the writer is let go of, and reads on", () => {
     const heard: Array<string> = []
     const handler: Handler = (socket) =>

@@ -78,6 +78,12 @@ export class TypedConnection<In, Out> extends WireEnd<Out> implements Connection
     return this.sent(message)
   }
 
+  /** Several that nothing comes between. */
+  writeTogether(messages: ReadonlyArray<Out>): Effect.Effect<void, Connection.ConnectionError> {
+    if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
+    return this.sentTogether(messages)
+  }
+
   readonly end: Effect.Effect<void> = Effect.sync(() => {
     this.outbox.end()
   })

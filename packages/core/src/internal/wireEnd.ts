@@ -4,6 +4,8 @@ import type * as Endpoint from "../Endpoint.ts"
 import type * as Peer from "../Peer.ts"
 import type * as Wire from "../Wire.ts"
 import type { Outbox } from "./outbox.ts"
+import { Unencodable } from "./unencodable.ts"
+import type { Framed } from "./writing.ts"
 
 /**
  * An end of a wire, whoever holds it: what is known of the connection, and how a
@@ -50,11 +52,28 @@ export abstract class WireEnd<Out> implements Connection.Info {
     return Effect.flatMap(this.writable, () => this.sent(message))
   }
 
+  /** The same of several, between which nothing else is sent: all of them, or none. */
+  protected sentTogether(messages: ReadonlyArray<Out>): Effect.Effect<void, Connection.ConnectionError> {
+    if (this.outbox.isOverfull) return Effect.flatMap(this.writable, () => this.sentTogether(messages))
+    const all: Array<Framed> = []
+    for (const message of messages) {
+      const framed = this.outbox.frame(message)
+      if (framed instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: framed.problem })
+      all.push(framed)
+    }
+    if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
+    for (const framed of all) this.outbox.add(framed)
+    return this.keptUp
+  }
+
   private added(message: Out): Effect.Effect<void, Connection.ConnectionError> {
     if (this.outbox.isClosed || this.outbox.isEnding) return this.fails({ _tag: "Closed" })
     const problem = this.outbox.add(message)
-    if (problem !== undefined) return this.fails({ _tag: "EncodeFailed", problem })
-    // Most wait for nobody.
+    return problem === undefined ? this.keptUp : this.fails({ _tag: "EncodeFailed", problem })
+  }
+
+  /** Waits until the other end keeps up with what was added, if it does not. Most wait for nobody. */
+  private get keptUp(): Effect.Effect<void, Connection.ConnectionError> {
     if (!this.outbox.full && !this.outbox.blocked) return Effect.void
     return Effect.flatMap(this.writable, () => (this.outbox.isClosed ? this.fails({ _tag: "Closed" }) : Effect.void))
   }

@@ -1,5 +1,6 @@
 import type * as Connection from "@socketserver/core/Connection"
 import type { ServerError } from "@socketserver/core/ServerError"
+import * as Remote from "@socketserver/core/Remote"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -31,25 +32,22 @@ const writeProblem = (cause: Connection.ConnectionError): Socket.SocketError =>
 
 const utf8 = new TextEncoder()
 
-const send = (connection: Bytes, chunk: Uint8Array | string): Effect.Effect<void, Socket.SocketError> =>
-  Effect.mapError(connection.write(typeof chunk === "string" ? utf8.encode(chunk) : chunk), writeProblem)
+const bytesOf = (chunk: Uint8Array | string): Uint8Array => (typeof chunk === "string" ? utf8.encode(chunk) : chunk)
 
 const write = (
   connection: Bytes,
   chunk: Uint8Array | string | Socket.CloseEvent
 ): Effect.Effect<void, Socket.SocketError> => {
-  if (!Socket.isCloseEvent(chunk)) return send(connection, chunk)
+  if (!Socket.isCloseEvent(chunk)) return Effect.mapError(connection.write(bytesOf(chunk)), writeProblem)
   return chunk.code > 1_000 ? connection.reset : connection.close
 }
 
-/** What is written in one turn leaves in one write. */
+/** Nothing else comes between what is written together, and what is written in one turn leaves in one write. */
 const writeAll = (
   connection: Bytes,
   chunks: readonly [Uint8Array | string, ...Array<Uint8Array | string>]
 ): Effect.Effect<void, Socket.SocketError> =>
-  chunks.length === 1
-    ? send(connection, chunks[0])
-    : Effect.forEach(chunks, (chunk) => send(connection, chunk), { discard: true })
+  Effect.mapError(Remote.writeTogether(connection, chunks.map(bytesOf)), writeProblem)
 
 /** Reads a connection until the scope closes, which closes it and ends a pull that waits. */
 const reading = (connection: Bytes, upgrade: Upgrade): Effect.Effect<Socket.Reader, never, Scope.Scope> =>
