@@ -16,6 +16,7 @@ import type * as Exit from "effect/Exit"
 import type * as Codec from "./Codec.ts"
 import type * as Connection from "./Connection.ts"
 import { CurrentRequest, Incoming, leaving } from "./internal/incoming.ts"
+import * as programs from "./internal/ending.ts"
 import * as policies from "./internal/policies.ts"
 import { peerKeyOf } from "./internal/peerKey.ts"
 import * as passing from "./internal/passing.ts"
@@ -26,6 +27,7 @@ import { Encoded, encoderOf } from "./internal/writing.ts"
 import type * as Outcome from "./Outcome.ts"
 import type * as Peer from "./Peer.ts"
 import type * as Policy from "./Policy.ts"
+import type { PolicyError, ServerError } from "./ServerError.ts"
 import type * as Protocol from "./Protocol.ts"
 import type * as Request from "./Request.ts"
 import type { ValueHolder } from "./internal/reading.ts"
@@ -283,6 +285,15 @@ export const writeTogether = <In, Out>(
   connection instanceof TypedConnection
     ? Effect.suspend(() => connection.writeTogether(messages))
     : Effect.uninterruptible(Effect.forEach(messages, connection.write, { discard: true }))
+
+/**
+ * For a layer that serves by `Tag.run` in a fiber of somebody else, who may drop its errors: what ends the program, or
+ * whoever waits for the layer, with an error that `run` has ended with, as `Tag.serve` does. It is asked for while the layer is built.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const ending: Effect.Effect<(error: ServerError | PolicyError) => Effect.Effect<void>> = programs.ending
 
 /**
  * A message of a response whose payload a worker has made. It is framed and

@@ -38,6 +38,7 @@ import type * as Endpoint from "./Endpoint.ts"
 import type * as Handler from "./Handler.ts"
 import { engineOf, listeningOf } from "./internal/face.ts"
 import { clients } from "./internal/lazily.ts"
+import * as programs from "./internal/ending.ts"
 import * as running from "./internal/running.ts"
 import * as serving from "./internal/serving.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -356,14 +357,15 @@ interface Declared<In, Out, Send, Receive> {
 }
 
 /**
- * What is told when the listener of a served layer dies. A program runner
- * provides it, as `NodeServer.launch` does, to end the whole program with the error.
+ * What is told when the listener of a served layer dies, or its policy turns out to be unusable after that was built.
+ * A program runner provides it, as `NodeServer.launch` does, to end the whole program with the error.
  *
  * @category services
  * @since 0.1.0
  */
-export const OnListenerDied: Context.Reference<((error: ServerError) => Effect.Effect<void>) | undefined> =
-  serving.OnListenerDied
+export const OnListenerDied: Context.Reference<
+  ((error: ServerError | Policy.PolicyError) => Effect.Effect<void>) | undefined
+> = programs.OnListenerDied
 
 /**
  * A server that listens, as whoever runs its program sees it: its name, how long its stop may take, and what it has done.

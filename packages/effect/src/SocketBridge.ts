@@ -9,9 +9,11 @@
  */
 import type * as Connection from "@socketserver/core/Connection"
 import type * as Handler from "@socketserver/core/Handler"
+import * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
 import * as Response from "@socketserver/core/Response"
 import type * as Server from "@socketserver/core/Server"
+import * as Remote from "@socketserver/core/Remote"
 import type { PolicyError, ServerError } from "@socketserver/core/ServerError"
 import type { NodeClientOptions } from "@socketserver/node/NodeClient"
 import * as Context from "effect/Context"
@@ -22,7 +24,7 @@ import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import { CurrentConnection } from "./CurrentConnection.ts"
 import { addressOf } from "./internal/address.ts"
-import { type Bytes, dialing, ofHandler } from "./internal/bridgedSocket.ts"
+import { type Bytes, dialing, endOf, ofHandler } from "./internal/bridgedSocket.ts"
 import { nodeClient, ofClient, ofServer } from "./internal/upgrades.ts"
 
 /**
@@ -92,11 +94,14 @@ export const layer = <Self>(tag: Declared<Self>): Layer.Layer<SocketServer.Socke
     Effect.gen(function* () {
       const server = yield* tag
       const own = yield* Effect.context<Self>()
+      const end = yield* Remote.ending
       return SocketServer.SocketServer.of({
         address: addressOf(server.address),
         run: <R, E, A>(handler: (socket: Socket.Socket) => Effect.Effect<A, E, R>) =>
           Effect.contextWith((context: Context.Context<R>) =>
             tag.run(served(handler)).pipe(
+              // Effect's own servers run it in a fiber whose errors nobody hears.
+              Effect.tapError((error) => (isOver(error) ? Effect.void : end(error))),
               Effect.mapError((cause) => {
                 const reason = new SocketServer.SocketServerUnknownError({ cause })
                 return new SocketServer.SocketServerError({ reason })
@@ -109,18 +114,25 @@ export const layer = <Self>(tag: Declared<Self>): Layer.Layer<SocketServer.Socke
     })
   )
 
+/** Whether it has ended as it should, or was never begun, since another serves it. */
+const isOver = (error: ServerError | PolicyError): boolean =>
+  error._tag === "ServerError" && (error.reason._tag === "ServerClosed" || error.reason._tag === "AlreadyServed")
+
 const served =
   <R, E, A>(handler: (socket: Socket.Socket) => Effect.Effect<A, E, R>): Handler.Handler<Bytes, never, R> =>
   ({ body: connection }) =>
     Effect.suspend(() => handler(ofHandler(connection, ofServer))).pipe(
       Effect.provideService(CurrentConnection, connection),
-      Effect.matchEffect({
-        onSuccess: () => Effect.succeed(Response.empty),
-        onFailure: (error) => (isClose(error) ? Effect.succeed(Response.empty) : Effect.die(error))
-      })
+      Effect.as(Response.empty),
+      Effect.catchCause((cause) => {
+        const ends = cause.reasons.map((reason) => endOf(connection, reason))
+        if (ends.includes(undefined)) return Effect.failCause(cause)
+        return Effect.succeed(ends.includes("broken") ? gone : Response.empty)
+      }),
+      Effect.orDie
     )
 
-const isClose = (error: unknown): boolean => Socket.isSocketError(error) && error.reason._tag === "SocketCloseError"
+const gone = Response.withOutcome(Response.empty, Outcome.cancelled("ConnectionClosed"))
 
 /**
  * A `Socket` to a URL, which connects whenever its reader is acquired.

@@ -17,6 +17,7 @@ import { AlreadyServed, PolicyError, PolicyFailed, ServerError } from "../Server
 import { isSession, type Session } from "../Session.ts"
 import * as Worker from "../Worker.ts"
 import * as durations from "./duration.ts"
+import { ending } from "./ending.ts"
 import { engineFor, engineOf } from "./face.ts"
 import type { Incoming } from "./incoming.ts"
 import * as policies from "./policies.ts"
@@ -234,16 +235,14 @@ export const layer = <Self, In, Out, R>(
   options: Server.ServeOptions<In, Out> | undefined
 ): Layer.Layer<never, ServerError | Policy.PolicyError, Self | R> =>
   Layer.effectDiscard(
-    Effect.withFiber((builder) =>
+    Effect.flatMap(ending, (end) =>
       Effect.uninterruptibleMask(
         Effect.fnUntraced(function* (restore) {
-          const waiting = lineOf(builder)
           const loop = yield* prepare(tag, work, options, restore)
           let died: Exit.Failure<never, ServerError> | undefined
           // A layer that has been built has no error channel of its own: its scope's end carries the error.
           yield* Effect.addFinalizer(() => (died === undefined ? Effect.void : Effect.orDie(died)))
           const services = yield* Effect.context<never>()
-          const onListenerDied = yield* OnListenerDied
           // Also where the program is interrupted as soon as this returns: then it answers what was received.
           const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
           fiber.addObserver((exit) => {
@@ -251,44 +250,12 @@ export const layer = <Self, In, Out, R>(
             const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
             if (error === undefined || error.reason._tag === "ServerClosed") return
             died = exit
-            Effect.runForkWith(services)(onListenerDied?.(error) ?? endWaiting(waiting, error))
+            Effect.runForkWith(services)(end(error))
           })
         })
       )
     )
   ) as Layer.Layer<never, ServerError | Policy.PolicyError, Self | R>
-
-/** What is told when the listener of a served layer dies. */
-export const OnListenerDied = Context.Reference<((error: ServerError) => Effect.Effect<void>) | undefined>(
-  "@socketserver/core/Server/OnListenerDied",
-  { defaultValue: () => undefined }
-)
-
-/** Interrupts whoever waits for what was built. An error that nobody waits for is an unhandled one. */
-const endWaiting = (waiting: ReadonlyArray<Fiber.Fiber<unknown, unknown>>, error: ServerError): Effect.Effect<void> =>
-  Effect.andThen(
-    Effect.logFatal(error.message),
-    Effect.sync(() => {
-      const alive = waiting.find((fiber) => fiber.pollUnsafe() === undefined)
-      if (alive === undefined) void Promise.reject(error)
-      else alive.interruptUnsafe()
-    })
-  )
-
-/**
- * A fiber and those that it was forked from, which may wait for what it builds.
- * Effect knows the parent of a fiber, and does not show it (`_parent` in
- * `internal/effect.ts` of effect 4.1). It knows none of those that build the
- * layers which `Layer.mergeAll` merges.
- */
-const lineOf = (fiber: Fiber.Fiber<unknown, unknown>): ReadonlyArray<Fiber.Fiber<unknown, unknown>> => {
-  const line = [fiber]
-  for (let next = parentOf(fiber); next !== undefined; next = parentOf(next)) line.push(next)
-  return line
-}
-
-const parentOf = (fiber: object): Fiber.Fiber<unknown, unknown> | undefined =>
-  (fiber as { readonly _parent?: Fiber.Fiber<unknown, unknown> | undefined })._parent
 
 export const handleRequest = <Self, In, Out, R>(
   tag: Server.Tag<Self, In, Out>,

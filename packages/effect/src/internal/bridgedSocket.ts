@@ -1,4 +1,4 @@
-import type * as Connection from "@socketserver/core/Connection"
+import * as Connection from "@socketserver/core/Connection"
 import type { ServerError } from "@socketserver/core/ServerError"
 import * as Remote from "@socketserver/core/Remote"
 import type * as Cause from "effect/Cause"
@@ -29,6 +29,26 @@ const readProblem = (error: Connection.ConnectionError | Cause.Done, code: numbe
 
 const writeProblem = (cause: Connection.ConnectionError): Socket.SocketError =>
   failed(new Socket.SocketWriteError({ cause }))
+
+/** How a connection has ended, where that is what a handler has ended with: Effect's own make a defect of it, or are interrupted. */
+export const endOf = (connection: Bytes, reason: Cause.Reason<unknown>): "closed" | "broken" | undefined => {
+  if (reason._tag === "Interrupt") return connection.endedBy === undefined ? undefined : "broken"
+  const error = reason._tag === "Fail" ? reason.error : reason.defect
+  if (!Socket.isSocketError(error)) return undefined
+  switch (error.reason._tag) {
+    case "SocketCloseError":
+      return "closed"
+    case "SocketReadError":
+      return "broken"
+    case "SocketWriteError": {
+      const { cause } = error.reason
+      // What cannot be written is the handler's own fault.
+      return cause instanceof Connection.ConnectionError && cause.reason._tag !== "EncodeFailed" ? "broken" : undefined
+    }
+    default:
+      return undefined
+  }
+}
 
 const utf8 = new TextEncoder()
 

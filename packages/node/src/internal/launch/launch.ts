@@ -114,7 +114,7 @@ export const launch = <A, E>(layer: Layer.Layer<A, E>): void => {
         })
       : noop
   const unreloaded = onHangUp(manager, (line) => servers.log(line))
-  let fiber: Fiber.Fiber<() => void, E | ServerError> | undefined
+  let fiber: Fiber.Fiber<() => void, E | ServerError | PolicyError> | undefined
   fiber = Effect.runFork(Effect.raceFirst(main, Deferred.await(prefork)))
   // Until it ends, whether or not anything else keeps it alive.
   const alive = setInterval(noop, 2 ** 31 - 1)
@@ -155,8 +155,8 @@ const led: Pick<Run, "stopping" | "isAsked"> = { stopping: noop, isAsked: () => 
 const programOf = <A, E>(
   layer: Layer.Layer<A, E>,
   { gather = Effect.succeed, isAsked, problem, ready, servers, stopping }: Run
-): Effect.Effect<never, E | ServerError> => {
-  const died = Deferred.makeUnsafe<never, ServerError>()
+): Effect.Effect<never, E | ServerError | PolicyError> => {
+  const died = Deferred.makeUnsafe<never, ServerError | PolicyError>()
   const whole = Deferred.makeUnsafe<void>()
   let built = false
   const started = Effect.andThen(
