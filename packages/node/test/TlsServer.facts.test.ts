@@ -333,6 +333,28 @@ describe("client certificates", () => {
     )
   )
 
+  const shown = { cert: fs.readFileSync(device.cert), key: fs.readFileSync(device.key) }
+  for (const [what, server] of Object.entries({
+    required: { ca: authority.cert },
+    optional: { ca: authority.cert, clientCertificate: "optional" },
+    "required for another name": { ca: authority.cert, sni: { localhost: own } }
+  } as const)) {
+    it.live.each(["TLSv1.3", "TLSv1.2"] as const)(`are verified each time where they are ${what}: %s`, (maxVersion) => {
+      const { handler, peers } = known()
+      return Effect.gen(function* () {
+        const options = { servername: "localhost", maxVersion, ...shown }
+        const first = yield* speak(options)
+        // OpenSSL would verify nothing of a session that is resumed, also long after the certificate has ended.
+        const second = yield* speak({ ...options, session: first.getSession() as Buffer })
+        assert.isFalse(second.isSessionReused())
+        assert.deepStrictEqual(
+          peers.map(({ tls }) => tls?.certificate?.subject["CN"]),
+          ["device", "device"]
+        )
+      }).pipe(Effect.scoped, Effect.provide(served(server, handler)))
+    })
+  }
+
   it.live("are shown by a client by URL", () =>
     Effect.gen(function* () {
       const at = `tls://127.0.0.1:${yield* port}?ca=${own.cert}`

@@ -253,7 +253,12 @@ const load = (options: TlsOptions): Result.Result<Material, ServerError> =>
     if (options.clientCertificate !== undefined && ca === undefined) {
       return yield* Result.fail(invalid("clientCertificate", "it needs ca, which says whose certificates are trusted"))
     }
-    const shared = { minVersion, secureOptions: constants.SSL_OP_NO_RENEGOTIATION, ...(ca === undefined ? {} : { ca }) }
+    const { SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET } = constants
+    // Of a session that is resumed OpenSSL verifies no certificate: one that has ended would be let in for ever.
+    const shared =
+      ca === undefined
+        ? { minVersion, secureOptions: SSL_OP_NO_RENEGOTIATION }
+        : { minVersion, secureOptions: SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET, ca }
     const own = yield* readIdentity(options)
     const certificates = [certificateOf(own.certificate.toLegacyObject() as tls.PeerCertificate) as Peer.Certificate]
     const optionsOf = ({ cert, key, passphrase }: Pair) => ({
