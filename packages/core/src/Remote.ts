@@ -370,6 +370,26 @@ export const awaitsPeer = (request: Request.Request<unknown>, waiting: boolean):
 }
 
 /**
+ * Whether a request that was taken may begin: its peer reads what it is sent, and not too many replies wait for one
+ * before them. A policy that has more requests than it begins asks again before it does.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const mayBegin = (request: Request.Request<unknown>): boolean =>
+  !(request instanceof Incoming) || request.settled !== undefined || request.on.mayBegin(request)
+
+/**
+ * Calls back once the first request of a connection that was taken and may not begin may do so; another call takes the place of this.
+ *
+ * @category hooks
+ * @since 0.1.0
+ */
+export const whenMayBegin = (request: Request.Request<unknown>, f: () => void): void => {
+  if (request instanceof Incoming) request.on.line.whenMayBegin(request, f)
+}
+
+/**
  * Says what lets go of the streamed response of a request, which comes from elsewhere.
  * It is called where the stream never starts: its connection has ended before its turn.
  *

@@ -23,6 +23,8 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   // Not initialised: few lines ever have them.
   declare private returned: Array<Incoming<In, Out>> | undefined
   declare private isShared: boolean | undefined
+  /** Of those that a policy has taken and not begun: the first, and what goes on with them once that may begin. */
+  declare private taken: { readonly first: Incoming<In, Out>; readonly goOn: () => void } | undefined
   declare private key: string | undefined
   private readonly on: ServerConnection<In, Out>
 
@@ -44,13 +46,23 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
 
   /** What waits in it waits for a policy. */
   offer(): void {
+    const { taken } = this
+    if (taken !== undefined && this.on.mayBegin(taken.first)) {
+      this.taken = undefined
+      taken.goOn()
+    }
     if (this.queued || (this.returned === undefined && (this.waiting === undefined || this.parked > 0))) return
     this.on.context.events.arrived(this)
   }
 
   /** Whether a request waits, and is not offered to anybody. */
   get isHeldBack(): boolean {
-    return !this.queued && this.hasWaiting
+    return (!this.queued && this.hasWaiting) || this.taken !== undefined
+  }
+
+  /** A policy that has taken requests, and begun none of them, goes on once the first of these may begin. */
+  whenMayBegin(first: Incoming<In, Out>, goOn: () => void): void {
+    this.taken = { first, goOn }
   }
 
   /** Whether a request waits that nobody has taken. */

@@ -55,6 +55,8 @@ export const suspect: Handler.Handler<string, string> = (request) => {
     case "compute":
       compute(Number(word))
       break
+    case "large":
+      return Effect.succeed(Response.make(`${millis} ${"x".repeat(Number(word))}`))
     case "note":
       appendFileSync(word, "x")
       process.exit(1)

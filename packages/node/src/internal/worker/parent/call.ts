@@ -94,6 +94,14 @@ export abstract class Call {
     return (Remote.wireOf(this.connection)?.bytesUnsent ?? 0) > 0
   }
 
+  /** Whether it may begin: its peer reads what it is sent. */
+  get mayBegin(): boolean {
+    return true
+  }
+
+  /** Calls back once it may, and stands for those after it on its connection. */
+  whenMayBegin(_f: () => void): void {}
+
   /** Breaks its connection off: its peer does not read. */
   abandon(): void {
     Remote.wireOf(this.connection)?.reset()

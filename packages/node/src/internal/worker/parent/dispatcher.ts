@@ -25,6 +25,7 @@ export class Dispatcher {
     this.crew = crew
     this.prefetch = new Prefetch(options, sticky, parts)
     this.onRecycled = onRecycled
+    parts.queue.onRead = (connection) => this.goOn(connection)
   }
 
   /** Has a call done, now or when a worker has room. */
@@ -34,7 +35,7 @@ export class Dispatcher {
     const own = affinity.workerOf(call.connection)
     if (own !== undefined) return this.submitTo(own, call)
     const worker = this.sticky || !order.mayBegin(call) ? undefined : first(this.idle)
-    if (worker !== undefined) return this.assign(worker, call)
+    if (worker !== undefined) return queue.holds(call) ? undefined : this.assign(worker, call)
     if (this.sticky) return queue.add(call, { add: (call) => affinity.hold(call) })
     queue.add(call)
     this.prefetch.fillLeast()
@@ -61,7 +62,7 @@ export class Dispatcher {
 
   /** Nobody waits for a call any more. */
   cancel(call: Call): void {
-    this.parts.queue.leave(call)
+    this.parts.queue.cancel(call)
     for (const worker of this.parts.workers) {
       // Taken back before it began, it leaves its place to the next.
       if (worker.cancel(call)) return this.dispatch(worker)
@@ -81,7 +82,7 @@ export class Dispatcher {
     if (worker.state !== "ready") return
     const own = affinity.lineOf(worker)
     while (own !== undefined && calls.taken < each) {
-      const call = own.next()
+      const call = queue.next(() => true, own)
       if (call === undefined) break
       queue.leave(call)
       this.assign(worker, call)
@@ -102,7 +103,7 @@ export class Dispatcher {
   feed(): void {
     const { order, queue } = this.parts
     while (this.idle.size > 0) {
-      const call = queue.line.next((call) => order.mayBegin(call)) ?? this.prefetch.takeBack()
+      const call = queue.next((call) => order.mayBegin(call)) ?? this.prefetch.takeBack()
       if (call === undefined) break
       queue.leave(call)
       this.assign(first(this.idle) as WorkerHandle, call)
@@ -110,6 +111,23 @@ export class Dispatcher {
     // Also those that have just been given their first.
     this.prefetch.fillAll()
     this.crew.grow()
+  }
+
+  /** The peer of a connection has read: what waits of it goes on. */
+  private goOn(connection: Call["connection"]): void {
+    const own = this.parts.affinity.workerOf(connection)
+    if (own === undefined) this.feed()
+    else this.dispatch(own)
+  }
+
+  /** What was given ahead of a connection whose peer does not read waits for that. */
+  takeFromUnread({ connection, isUnread }: Call): void {
+    if (this.sticky || !isUnread) return
+    const waits = (call: Call) => call.connection === connection && !call.mayBegin
+    this.restore(
+      [...this.parts.workers].flatMap(({ calls }) => calls.takeBackAhead(waits)),
+      "first"
+    )
   }
 
   /** Takes back what was given to those that are late. */
@@ -178,8 +196,9 @@ export class Dispatcher {
   private submitTo(worker: WorkerHandle, call: Call): void {
     const { affinity, queue } = this.parts
     if (worker.state === "ended") return call.onCrash(Outcome.workerCrashed({ worker: worker.name, ...noEnd }))
-    if (worker.calls.taken < this.options.each) return this.assign(worker, call)
-    queue.add(call, affinity.lineOf(worker))
+    const line = affinity.lineOf(worker)
+    if (worker.calls.taken < this.options.each) return queue.holds(call, line) ? undefined : this.assign(worker, call)
+    queue.add(call, line)
     this.prefetch.fill(worker)
   }
 }

@@ -204,6 +204,7 @@ export class Pool {
       call.onCrash(Outcome.workerCrashed({ worker: worker.name, ...noEnd, reason: "it gave no answer" }))
     }
     this.dispatcher.takeFromLate()
+    this.dispatcher.takeFromUnread(call)
     this.dispatcher.dispatch(worker)
   }
 

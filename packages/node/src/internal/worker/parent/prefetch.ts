@@ -46,10 +46,11 @@ export class Prefetch {
     if (quota.isDone(worker) || pace.isLate(worker)) return
     const most = affinity.countOf(worker) > 0 ? ahead : Math.min(ahead, quota.roomOf(worker))
     const { sharers } = this
+    const own = affinity.lineOf(worker)
     while (calls.prefetched < most && calls.prefetchedBytes < mostBytes && canHaveMore(worker)) {
       const call = this.sticky
-        ? affinity.lineOf(worker)?.next()
-        : queue.line.next((call) => order.mayPrefetch(call, calls, queue.line.connections, sharers))
+        ? own && queue.next(() => true, own)
+        : queue.next((call) => order.mayPrefetch(call, calls, queue.line.connections, sharers))
       if (call === undefined) return
       connections.introduce(worker, call.connection)
       calls.give(call, true)
@@ -94,7 +95,9 @@ export class Prefetch {
     for (const worker of this.parts.workers) {
       let call = worker.calls.takeBackPrefetched()
       // One that was cancelled stays there until its worker has heard of it.
-      while (call?.isFinished === true) call = worker.calls.takeBackPrefetched()
+      while (call !== undefined && (call.isFinished || this.parts.queue.holds(call))) {
+        call = worker.calls.takeBackPrefetched()
+      }
       if (call !== undefined) return call
     }
     return undefined

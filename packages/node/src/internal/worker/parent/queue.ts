@@ -5,6 +5,7 @@ import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import type { Call } from "./call.ts"
 import type { Turns } from "./turns.ts"
+import { Unread } from "./unread.ts"
 
 /**
  * The calls that wait and how many they are, wherever they do: for whoever has
@@ -20,16 +21,25 @@ export class Queue {
   private readonly stranded = new Set<Call>()
   /** Who waits for room. */
   private readonly blocked = new Set<() => void>()
+  private readonly unread: Unread
   private arrived = 0
   private left = 0
 
   /** Something waits that did not, or does so no more. */
   private readonly onChange: () => void
+  /** The peer of a connection has read, and what is asked for there goes on. */
+  onRead: (connection: Connection.Ref<never>) => void = () => {}
 
   constructor(limit: number, line: Turns, onChange: () => void = () => {}) {
     this.limit = limit
     this.line = line
     this.onChange = onChange
+    this.unread = new Unread((connection, calls, line) => {
+      for (const call of calls) this.waiting.set(call, true)
+      line.restore(calls, "first")
+      this.onChange()
+      this.onRead(connection)
+    })
   }
 
   get size(): number {
@@ -61,6 +71,27 @@ export class Queue {
     this.waiting.set(call, true)
     line.add(call)
     this.onChange()
+  }
+
+  /** The next of a line that may be taken. Those wait aside whose turn it is, and whose peers do not read. */
+  next(may: (call: Call) => boolean, line: Turns = this.line): Call | undefined {
+    for (;;) {
+      const call = line.next(may)
+      if (call === undefined || !this.holds(call, line)) return call
+    }
+  }
+
+  /** Whether a call has to wait aside, since its peer does not read. */
+  holds(call: Call, line: Turns = this.line): boolean {
+    if (!this.unread.holds(call, line)) return false
+    this.leave(call)
+    return true
+  }
+
+  /** Nobody waits for a call any more. */
+  cancel(call: Call): void {
+    this.unread.leave(call)
+    this.leave(call)
   }
 
   /** Whether another connection than this one waits. */
@@ -118,6 +149,6 @@ export class Queue {
   takeAll(): ReadonlyArray<Call> {
     const calls = this.line.takeAll()
     for (const call of calls) this.leave(call)
-    return calls
+    return [...calls, ...this.unread.takeAll()]
   }
 }

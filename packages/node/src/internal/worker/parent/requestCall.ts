@@ -53,6 +53,14 @@ export class RequestCall<Out> extends Call {
     return this.options.payload.length
   }
 
+  override get mayBegin(): boolean {
+    return Remote.mayBegin(this.options.request)
+  }
+
+  override whenMayBegin(f: () => void): void {
+    Remote.whenMayBegin(this.options.request, f)
+  }
+
   begin(line: Line): void {
     const { payload, request } = this.options
     this.line = line
