@@ -44,7 +44,8 @@ export interface UdpListenOptions {
   readonly port?: number | undefined
   /**
    * Lets several processes bind the same port, with datagrams spread among them by
-   * their senders (SO_REUSEPORT), where the platform has it. Default: `false`.
+   * their senders (SO_REUSEPORT), where the platform has it. What is sent to a group, or
+   * broadcast, comes to each of them. Default: `false`.
    */
   readonly reusePort?: boolean | undefined
   /** With host `"::"`, leaves IPv4 out. Default: `false`. */
@@ -57,11 +58,15 @@ export interface UdpListenOptions {
   readonly receiveBufferBytes?: number | undefined
   /** What the kernel holds of replies that have not left, in bytes (SO_SNDBUF). Default: the system's. */
   readonly sendBufferBytes?: number | undefined
-  /** Allows replies to broadcast addresses. Default: `false`. */
+  /**
+   * Allows replies to broadcast addresses. What is broadcast comes in without it, too.
+   * Two copies (`PREFORK=2`) and more would each handle that, so that the start fails there. Default: `false`.
+   */
   readonly broadcast?: boolean | undefined
   /**
    * Groups to join: `["239.1.2.3"]`, `["ff02::1:3"]`. Bind to `"0.0.0.0"` or
-   * `"::"`, or to the group itself. Default: none.
+   * `"::"`, or to the group itself. Two copies (`PREFORK=2`) and more would each handle
+   * what comes, so that the start fails there. Default: none.
    */
   readonly multicast?: ReadonlyArray<string> | undefined
   /**

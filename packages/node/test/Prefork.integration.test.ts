@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as dgram from "node:dgram"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { startOf } from "./support/bundles.ts"
 import { commandOf, eventually, mark } from "./support/marked.ts"
@@ -264,6 +265,15 @@ for i in range(20):
       { PREFORK: "2", LISTEN: "unixgram:@prefork" },
       /^Cannot bind unixgram:@prefork: copies \(PREFORK\) cannot share it; take .*\n$/
     ],
+    ...["udp://0.0.0.0:0?multicast=239.255.77.79", "udp://[::]:0?multicast=ff02::1:3"].map(
+      (listen) =>
+        [
+          { PREFORK: "2", LISTEN: listen },
+          new RegExp(
+            `^LISTEN: Invalid option multicast of ${listen.replaceAll(/[[\].?]/g, "\\$&")}: each of 2 copies \\(PREFORK\\) would handle what is sent to a group; take POLICY=pool .*\n$`
+          )
+        ] as const
+    ),
     [{ PREFORK: "2", LISTEN: "foo" }, /^LISTEN: Invalid endpoint "foo": it has no scheme.*\n$/],
     [
       { PREFORK: "2", LISTEN: "tcp://192.0.2.1:0" },
@@ -290,6 +300,60 @@ for i in range(20):
         server.stderr,
         /^copy without a process exited with no status \(it cannot be started: spawn EBADF\)\n$/
       )
+    })
+  )
+})
+
+/** A program that joins groups by its options, and prints what it handles. */
+const grouped = (host: string, group: string, env: Record<string, string>) =>
+  node("packages/node/test/support/grouped.ts", { LISTEN: `udp://${host}:0`, GROUP: group, ...env })
+
+/** The interface of IPv6 on which groups can be joined: that of loopback has none. */
+const linked = Object.entries(networkInterfaces()).find(([, all]) =>
+  all?.some(({ address, internal }) => !internal && address.startsWith("fe80:"))
+)?.[0]
+if (linked === undefined) console.log("skipped: there is no interface of IPv6 on which a group could be joined")
+
+const groups = [
+  ["0.0.0.0", "239.255.77.79", "127.0.0.1"],
+  ["[::]", "ff02::4d:4f", `::%${linked}`]
+] as const
+
+describe.skipIf(process.platform !== "linux")("a group that a program joins by its options", () => {
+  it.live.each(groups)("ends the start of two copies with one line: %s, %s", ([host, group]) =>
+    Effect.gen(function* () {
+      const server = yield* grouped(host, group, { PREFORK: "2" })
+      assert.deepStrictEqual(yield* server.end, { code: 1, signal: null })
+      assert.match(
+        server.stderr,
+        /^(?:LISTEN: )?Invalid option multicast of udp:\/\/.*: each of 2 copies \(PREFORK\) .*\n$/
+      )
+      assert.strictEqual(server.stdout, "")
+    })
+  )
+
+  const joined = groups.filter(([, , on]) => linked !== undefined || !on.startsWith("::"))
+  const once = joined.flatMap(([host, group, on]) =>
+    [{}, { PREFORK: "1" }, { POLICY: "pool:2" }].map((env) => [env, host, group, on] as const)
+  )
+  it.live.each(once)("is heard once in one program: %j, %s, %s", ([env, host, group, on]) =>
+    Effect.gen(function* () {
+      const server = yield* grouped(host, group, { ...env, ON: on })
+      const [, port = ""] = yield* server.prints(/^listening on udp:\/\/.*:(\d+)\n/)
+      const sender = yield* Effect.acquireRelease(
+        Effect.callback<dgram.Socket>((resume) => {
+          const socket = dgram.createSocket(group.includes(":") ? "udp6" : "udp4")
+          socket.bind(0, () => resume(Effect.succeed(socket)))
+        }),
+        (socket) => Effect.sync(() => socket.close())
+      )
+      sender.setMulticastInterface(on)
+      sender.setMulticastLoopback(true)
+      for (const text of ["one", "two"]) {
+        sender.send(text, Number(port), on.startsWith("::%") ? `${group}${on.slice(2)}` : group)
+        yield* server.prints(new RegExp(`handled ${text}\n`))
+      }
+      assert.deepStrictEqual(server.stdout.match(/^handled .*$/gm), ["handled one", "handled two"])
     })
   )
 })

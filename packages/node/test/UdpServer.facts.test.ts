@@ -3,6 +3,7 @@ import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Handler from "@socketserver/core/Handler"
 import type * as Outcome from "@socketserver/core/Outcome"
 import * as Protocol from "@socketserver/core/Protocol"
+import * as Remote from "@socketserver/core/Remote"
 import * as Response from "@socketserver/core/Response"
 import * as Server from "@socketserver/core/Server"
 import type { BindFailed } from "@socketserver/core/ServerError"
@@ -127,6 +128,44 @@ describe("binding", () => {
           `Invalid option multicastInterface of Lines: there is no interface "${on}"; it must be`
         )
       })
+  )
+
+  /** As one of so many copies. */
+  const amongCopies = (count: number) =>
+    Effect.acquireRelease(
+      Effect.sync(() => Remote.setCopies(count)),
+      () => Effect.sync(() => Remote.setCopies(1))
+    )
+
+  it.live.each<UdpServer.UdpServerOptions>([
+    { host: "0.0.0.0", multicast: ["239.255.77.78"] },
+    { host: "::", multicast: ["ff02::1:3"] },
+    { host: "localhost", multicast: ["239.255.77.78"] },
+    { host: "0.0.0.0", broadcast: true }
+  ])("is refused to one of two copies, where each would handle the same datagrams: %j", (options) =>
+    Effect.gen(function* () {
+      yield* amongCopies(2)
+      const error = yield* Effect.flip(Layer.build(UdpServer.layer(Lines, options)))
+      assert(error.reason._tag === "InvalidOption")
+      const [option, what] =
+        options.multicast === undefined ? ["broadcast", "what is broadcast"] : ["multicast", "what is sent to a group"]
+      assert.strictEqual(
+        error.message,
+        `Invalid option ${option} of Lines: each of 2 copies (PREFORK) would handle ${what}; take POLICY=pool or thread to use all cores`
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.each<readonly [copies: number, options: UdpServer.UdpServerOptions]>([
+    [1, { host: "0.0.0.0", multicast: ["239.255.77.78"], multicastInterface: "127.0.0.1" }],
+    [1, { host: "0.0.0.0", broadcast: true }],
+    [2, { multicast: [], broadcast: false }],
+    [2, {}]
+  ])("is allowed to one of %i copies: %j", ([copies, options]) =>
+    Effect.gen(function* () {
+      yield* amongCopies(copies)
+      yield* Layer.build(UdpServer.layer(Lines, options))
+    }).pipe(Effect.scoped)
   )
 
   const noProc = !fs.existsSync("/proc/self/fd") && skipped("there is no /proc/self/fd to count descriptors in")

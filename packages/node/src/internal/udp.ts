@@ -1,5 +1,6 @@
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as Outcome from "@socketserver/core/Outcome"
+import * as Remote from "@socketserver/core/Remote"
 import { InvalidOption, ServerError } from "@socketserver/core/ServerError"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -34,6 +35,7 @@ export const bind = (
       const cause = new RangeError(`the port must be 0 to 65535, not ${endpoint.port}`)
       return yield* Effect.fail(bindFailed(String(endpoint), cause, "InvalidOption"))
     }
+    yield* onceEach(options)
     const { address, family } = yield* Effect.catch(resolve(endpoint.host), failed)
     const { ipv6Only = false, receiveBufferBytes, reusePort = false, sendBufferBytes } = options
     const open = Effect.callback<dgram.Socket, ServerError>((resume) => {
@@ -108,6 +110,16 @@ export const adopt = (fd: number): Effect.Effect<dgram.Socket | undefined, Serve
     }
     return socket
   })
+
+/** Each copy has a socket of its own, and what goes to many the system gives to every socket of its port. */
+const onceEach = ({ broadcast = false, multicast = [] }: UdpListenOptions): Effect.Effect<void, ServerError> => {
+  const copies = Remote.copies()
+  const option = multicast.length > 0 ? "multicast" : broadcast ? "broadcast" : undefined
+  if (copies === 1 || option === undefined) return Effect.void
+  const what = option === "multicast" ? "what is sent to a group" : "what is broadcast"
+  const problem = `each of ${copies} copies (PREFORK) would handle ${what}; take POLICY=pool or thread to use all cores`
+  return Effect.fail(new ServerError({ reason: new InvalidOption({ option, problem }) }))
+}
 
 /** A copy has the socket of the one before it, which may be a member. */
 const join = (socket: dgram.Socket, group: string, on: string | undefined): void => {
