@@ -225,7 +225,7 @@ export interface UpgradeOptions extends TlsTrustOptions {
  * import { NodeClient } from "@socketserver/node"
  * import { Effect } from "effect"
  *
- * const protocol = Protocol.lines({ terminator: "\r\n" })
+ * const protocol = Protocol.text(Protocol.delimited("\r\n"))
  *
  * const greet = Effect.gen(function*() {
  *   const client = yield* NodeClient.connect({ protocol }, "tcp://mail.example.org:587")

@@ -232,7 +232,8 @@ export interface UpgradeOptions<Out> {
  * import { Effect, Layer } from "effect"
  *
  * class Mail extends Server.Service<Mail>()("Mail", {
- *   protocol: Protocol.connection(Protocol.lines({ terminator: "\r\n" }))
+ *   // `lines` would end a command at a bare LF, too.
+ *   protocol: Protocol.connection(Protocol.text(Protocol.delimited("\r\n")))
  * }) {}
  *
  * const greeting = (credentials: TlsServer.Credentials) =>

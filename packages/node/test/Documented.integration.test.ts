@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
+import { directory, selfSigned } from "./support/certificates.ts"
 import { bundled } from "./support/bundling.ts"
 import { listening, missing, node, printed, python } from "./support/programs.ts"
 
@@ -60,6 +61,48 @@ describe.skipIf(missing("python3"))(page, () => {
       yield* server.signal("SIGTERM")
       assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
       assert.strictEqual(server.stderr, "")
+    })
+  )
+})
+
+const source = "packages/node/src/TlsServer.ts"
+
+/** Its example of STARTTLS, with certificates, announcing where it listens. */
+const offering = async (certificate: { readonly cert: string; readonly key: string }): Promise<string> => {
+  const example = /\*\*Example\*\* \(Offering STARTTLS\)\n \*\n \* ```ts no-run\n(.*?)^ \* ```/ms.exec(
+    readFileSync(root + source, "utf8")
+  )?.[1]
+  assert.isDefined(example, `${source} has no example of STARTTLS`)
+  let program = example.replaceAll(/^ \* ?/gm, "")
+  program = exchanged(program, '"cert.pem"', JSON.stringify(certificate.cert))
+  program = exchanged(program, '"key.pem"', JSON.stringify(certificate.key))
+  program = exchanged(program, "Layer.provide(Node", "Layer.merge(Mail.announce), Layer.provide(Node")
+  mkdirSync(`${root}.programs`, { recursive: true })
+  const folder = mkdtempSync(`${root}.programs/`)
+  writeFileSync(`${folder}/mail.ts`, program)
+  await bundled({ mail: `${folder}/mail.ts` }, folder)
+  return folder
+}
+
+describe.skipIf(missing("python3"))(`the example of STARTTLS in ${source}`, () => {
+  const certificate = selfSigned(directory(), "localhost")
+  let folder = ""
+  beforeAll(async () => void (folder = await offering(certificate)))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it.live.each([
+    ["STARTTLS\\r\\n", "220 Ready to start TLS"],
+    // Of two lines for whoever takes a bare LF for an end, the first is the command.
+    ["STARTTLS\\nNOOP\\r\\n", "530 Must issue a STARTTLS command first"],
+    ["STARTTLS\\n\\r\\n", "530 Must issue a STARTTLS command first"],
+    ["STARTTLS\\r\\r\\n", "530 Must issue a STARTTLS command first"]
+  ])("answers what ends with CR LF, and with nothing less: %s", ([sent, answer]) =>
+    Effect.gen(function* () {
+      const { port, server } = yield* listening(node(`${folder}/mail.mjs`))
+      const talk = `s = connect()\nprint(line(s))\ns.sendall(b"${sent}")\nprint(line(s))\n`
+      assert.strictEqual(yield* printed(python(port, talk)), `b'220 example.org\\r\\n'\nb'${answer}\\r\\n'\n`)
+      yield* server.signal("SIGTERM")
+      assert.deepStrictEqual(yield* server.end, { code: 0, signal: null })
     })
   )
 })

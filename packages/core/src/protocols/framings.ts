@@ -35,7 +35,7 @@ export interface FramingOptions {
  * @since 0.1.0
  */
 export interface LinesOptions extends FramingOptions {
-  /** What ends a line that is written. Default: `"\n"`. Both forms are always read. */
+  /** What ends a line that is written. Default: `"\n"`. Both forms are always read; {@link delimited} reads one. */
   readonly terminator?: "\n" | "\r\n" | undefined
   /** What a last line without a newline is when the peer half-closes: a request (as in Python), or an error. Default: `"emit"`. */
   readonly unterminated?: "emit" | "malformed" | undefined
@@ -95,6 +95,9 @@ export const bytes = (of?: Framed<string> | Framed<Uint8Array>): Framed<Uint8Arr
  * would make such a one (`"x\r\r\n"`) is `Malformed`; a response that is one cannot
  * be sent, since it would not arrive as it was, and ends its request as `Failed`.
  * Answer several lines with `Response.stream`.
+ *
+ * Both `"\n"` and `"\r\n"` end a line that is read. Where a bare LF must not end one,
+ * as in SMTP, take `text(delimited("\r\n"))`.
  *
  * A datagram is one line, with or without a line end, and is written without
  * one. A datagram of several lines is `Malformed`.
