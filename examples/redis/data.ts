@@ -1,14 +1,19 @@
-/** The commands of keys and of what is kept under them: strings, lists and hashes. */
+/** The commands of keys, and of strings. Those of lists and hashes are beside them. */
 import { Resp } from "@socketserver/protocols"
 import { type Client, type Spec, spec } from "./client.ts"
 import { Effort, matches } from "./glob.ts"
-import { integerOf, sumOf } from "./integers.ts"
+import { hashes } from "./hashes.ts"
+import { integerOf, numberOf, sumOf } from "./integers.ts"
+import { lists } from "./lists.ts"
 import * as replies from "./replies.ts"
-import { type Entry, type Hash, List, ofField, sizeOf, type Value } from "./store.ts"
+import { type Entry, List, sizeOf, type Value } from "./store.ts"
+import { typed } from "./typed.ts"
 
-const { noInteger, syntax, wrongType } = replies
+const { noInteger, overflow, syntax, wrongType, zero } = replies
 
 const isValue = (value: Entry["value"]): value is Value => typeof value === "string" || value instanceof Uint8Array
+
+const onString = typed(isValue)
 
 const get = spec("get", 2, ["read"], ({ database }, command) => {
   const entry = database.read(command.key(1))
@@ -80,7 +85,7 @@ const optionsOf = ({ shared: { store } }: Client, command: Resp.Command): SetOpt
   const amount = integerOf(time)
   if (amount === undefined) return noInteger
   const expiresAt = amount <= 0 ? undefined : deadlineOf(store, amount, unit.startsWith("e"), unit.endsWith("at"))
-  if (expiresAt === undefined) return Resp.error("ERR invalid expire time in 'set' command")
+  if (expiresAt === undefined) return replies.wrongTime("set")
   return { only, get: gets, keeps, expiresAt }
 }
 
@@ -99,6 +104,59 @@ const deadlineOf = (
   if (Math.abs(millis) >= mostMillis || date >= mostMillis) return undefined
   return store.now() + date - store.date()
 }
+
+/** `SETEX`, and the same in milliseconds. */
+const settingFor = (name: string, isSeconds: boolean) =>
+  spec(name, 4, ["write", "add"], ({ database, shared: { store } }, command) => {
+    const amount = integerOf(command.key(2))
+    if (amount === undefined) return noInteger
+    const expiresAt = amount <= 0 ? undefined : deadlineOf(store, amount, isSeconds, false)
+    if (expiresAt === undefined) return replies.wrongTime(name)
+    const value = command.keep(3)
+    database.set(command.key(1), value, sizeOf(value), expiresAt)
+    return Resp.ok
+  })
+
+const setnx = spec("setnx", 3, ["write", "add"], ({ database }, command) => {
+  const key = command.key(1)
+  if (database.get(key) !== undefined) return zero
+  const value = command.keep(2)
+  database.set(key, value, sizeOf(value))
+  return Resp.integer(1)
+})
+
+const getset = spec("getset", 3, ["write", "add"], ({ database }, command) => {
+  const key = command.key(1)
+  const before = database.read(key)
+  if (before !== undefined && !isValue(before.value)) return wrongType
+  const old = replies.value(before?.value as Value | undefined)
+  const value = command.keep(2)
+  database.set(key, value, sizeOf(value))
+  return old
+})
+
+const getdel = onString("getdel", 2, ["write"], Resp.nil, (value, { database, key }) => {
+  database.delete(key)
+  return Resp.bulk(value)
+})
+
+const strlen = onString("strlen", 2, ["read"], zero, (value) => Resp.integer(value.length))
+
+const getrange = onString(
+  "getrange",
+  4,
+  ["read"],
+  Resp.bulk(""),
+  (value, { integers: [first = 0, last = 0] }) => {
+    const { length } = value
+    if (first < 0 && last < 0 && first > last) return Resp.bulk("")
+    const place = (index: number) => Math.max(index < 0 ? length + index : index, 0)
+    const [from, to] = [place(first), place(last) + 1]
+    if (from >= to) return Resp.bulk("")
+    return Resp.bulk(typeof value === "string" ? value.slice(from, to) : value.subarray(from, to))
+  },
+  [2, 3]
+)
 
 const mget = spec("mget", -2, ["read"], ({ database }, command) => {
   const collected = new replies.Collected()
@@ -119,25 +177,28 @@ const mset = spec("mset", -3, ["write", "add"], ({ database }, command) => {
 })
 
 /** Adds to the number under a key. */
-const add = ({ database }: Client, key: string, by: number): Resp.Reply => {
+const add = ({ database }: Client, key: string, by: number | bigint): Resp.Reply => {
   const entry = database.get(key)
   if (entry !== undefined && !isValue(entry.value)) return wrongType
   const before = entry === undefined ? 0 : numberOf(entry.value as Value)
   if (before === undefined) return noInteger
   const sum = sumOf(before, by)
-  if (sum === undefined) return Resp.error("ERR increment or decrement would overflow")
+  if (sum === undefined) return overflow
   const value = String(sum)
   database.set(key, value, sizeOf(value), entry?.expiresAt)
   return Resp.integer(sum)
 }
 
-const numberOf = (value: Value): number | bigint | undefined => {
-  if (typeof value === "string") return integerOf(value)
-  return value.length > 20 ? undefined : integerOf(String.fromCharCode(...value))
-}
-
 const incr = spec("incr", 2, ["write", "add"], (client, command) => add(client, command.key(1), 1))
 const decr = spec("decr", 2, ["write", "add"], (client, command) => add(client, command.key(1), -1))
+
+const addingBy = (name: string, sign: 1 | -1) =>
+  spec(name, 3, ["write", "add"], (client, command) => {
+    const by = integerOf(command.key(2))
+    if (by === undefined) return noInteger
+    const signed = sign === 1 ? by : sumOf(0, -by)
+    return signed === undefined ? Resp.error("ERR decrement would overflow") : add(client, command.key(1), signed)
+  })
 
 /** The longest value, as the protocol has it. */
 const mostBytes = 1_048_576
@@ -172,44 +233,47 @@ const count = (name: string, flags: Spec["flags"], each: (client: Client, key: s
     return Resp.integer(count)
   })
 
-const del = count("del", ["write"], ({ database }, key) => database.get(key) !== undefined && database.delete(key))
+const deleting = (name: string) =>
+  count(name, ["write"], ({ database }, key) => database.get(key) !== undefined && database.delete(key))
 const exists = count("exists", ["read"], ({ database }, key) => database.read(key) !== undefined)
 
-const expire = spec("expire", -3, ["write"], ({ database, shared: { store } }, command) => {
-  const only = new Set<string>()
-  for (let i = 3; i < command.length; i++) {
-    const option = command.key(i).toLowerCase()
-    if (!["nx", "xx", "gt", "lt"].includes(option)) return Resp.error(`ERR Unsupported option ${command.text(i)}`)
-    only.add(option)
-  }
-  const not = "options at the same time are not compatible"
-  if (only.has("nx") && only.size > 1) return Resp.error(`ERR NX and XX, GT or LT ${not}`)
-  if (only.has("gt") && only.has("lt")) return Resp.error(`ERR GT and LT ${not}`)
-  const seconds = integerOf(command.key(2))
-  if (seconds === undefined) return noInteger
-  const at = deadlineOf(store, seconds, true, false)
-  if (at === undefined) return Resp.error("ERR invalid expire time in 'expire' command")
-  const key = command.key(1)
-  const entry = database.get(key)
-  if (entry === undefined) return Resp.integer(0)
-  const { expiresAt } = entry
-  const refused =
-    (only.has("nx") && expiresAt !== Infinity) ||
-    (only.has("xx") && expiresAt === Infinity) ||
-    (only.has("gt") && at <= expiresAt) ||
-    (only.has("lt") && at >= expiresAt)
-  if (refused) return Resp.integer(0)
-  if (at <= store.now()) database.delete(key)
-  else database.expire(key, entry, at)
-  return Resp.integer(1)
-})
+const expiring = (name: string, isSeconds: boolean, isDate: boolean) =>
+  spec(name, -3, ["write"], ({ database, shared: { store } }, command) => {
+    const only = new Set<string>()
+    for (let i = 3; i < command.length; i++) {
+      const option = command.key(i).toLowerCase()
+      if (!["nx", "xx", "gt", "lt"].includes(option)) return Resp.error(`ERR Unsupported option ${command.text(i)}`)
+      only.add(option)
+    }
+    const not = "options at the same time are not compatible"
+    if (only.has("nx") && only.size > 1) return Resp.error(`ERR NX and XX, GT or LT ${not}`)
+    if (only.has("gt") && only.has("lt")) return Resp.error(`ERR GT and LT ${not}`)
+    const amount = integerOf(command.key(2))
+    if (amount === undefined) return noInteger
+    const at = deadlineOf(store, amount, isSeconds, isDate)
+    if (at === undefined) return replies.wrongTime(name)
+    const key = command.key(1)
+    const entry = database.get(key)
+    if (entry === undefined) return Resp.integer(0)
+    const { expiresAt } = entry
+    const refused =
+      (only.has("nx") && expiresAt !== Infinity) ||
+      (only.has("xx") && expiresAt === Infinity) ||
+      (only.has("gt") && at <= expiresAt) ||
+      (only.has("lt") && at >= expiresAt)
+    if (refused) return Resp.integer(0)
+    if (at <= store.now()) database.delete(key)
+    else database.expire(key, entry, at)
+    return Resp.integer(1)
+  })
 
-const ttl = spec("ttl", 2, ["read"], ({ database, shared: { store } }, command) => {
-  const entry = database.read(command.key(1))
-  if (entry === undefined) return Resp.integer(-2)
-  if (entry.expiresAt === Infinity) return Resp.integer(-1)
-  return Resp.integer(Math.floor((entry.expiresAt - store.now() + 500) / 1_000))
-})
+const remaining = (name: string, unitMillis: number) =>
+  spec(name, 2, ["read"], ({ database, shared: { store } }, command) => {
+    const entry = database.read(command.key(1))
+    if (entry === undefined) return Resp.integer(-2)
+    if (entry.expiresAt === Infinity) return Resp.integer(-1)
+    return Resp.integer(Math.floor((entry.expiresAt - store.now() + unitMillis / 2) / unitMillis))
+  })
 
 const persist = spec("persist", 2, ["write"], ({ database }, command) => {
   const key = command.key(1)
@@ -239,89 +303,46 @@ const keys = spec("keys", 2, ["read"], ({ database }, command) => {
 
 const dbsize = spec("dbsize", 1, ["read"], ({ database }) => Resp.integer(database.size))
 
-const flushall = spec("flushall", -1, ["write"], ({ shared: { store } }, command) => {
-  const how = command.length === 2 ? command.key(1).toLowerCase() : "sync"
-  if (command.length > 2 || (how !== "sync" && how !== "async")) return syntax
-  store.clear()
-  return Resp.ok
-})
-
-const pushing = (name: string, to: "front" | "back") =>
-  spec(name, -3, ["write", "add"], ({ database }, command) => {
-    const key = command.key(1)
-    const entry = database.open(key, () => new List())
-    if (!(entry.value instanceof List)) return wrongType
-    for (let i = 2; i < command.length; i++) database.append(entry, command.keep(i), to)
-    return Resp.integer(entry.value.length)
+const flushing = (name: string, clear: (client: Client) => void) =>
+  spec(name, -1, ["write"], (client, command) => {
+    const how = command.length === 2 ? command.key(1).toLowerCase() : "sync"
+    if (command.length > 2 || (how !== "sync" && how !== "async")) return syntax
+    clear(client)
+    return Resp.ok
   })
-
-const lrange = spec("lrange", 4, ["read"], ({ database }, command) => {
-  const [first, last] = [integerOf(command.key(2)), integerOf(command.key(3))]
-  if (first === undefined || last === undefined) return noInteger
-  const list = database.read(command.key(1))?.value
-  if (list === undefined) return Resp.array([])
-  if (!(list instanceof List)) return wrongType
-  const place = (index: number) => (index < 0 ? list.length + index : index)
-  const to = Math.min(place(Number(last)), list.length - 1)
-  const collected = new replies.Collected()
-  for (let i = Math.max(place(Number(first)), 0); i <= to; i++) if (!collected.add(Resp.bulk(list.at(i)))) break
-  return collected.array
-})
-
-const hset = spec("hset", -4, ["write", "add"], ({ database }, command) => {
-  if (command.length % 2 === 1) return replies.wrongNumber("hset")
-  const entry = database.open(command.key(1), (): Hash => new Map())
-  const hash = entry.value
-  if (!(hash instanceof Map)) return wrongType
-  const before = hash.size
-  for (let i = 2; i < command.length; i += 2) {
-    const field = command.key(i)
-    const value = command.keep(i + 1)
-    const old = hash.get(field)
-    hash.set(field, value)
-    database.grow(entry, sizeOf(value) - (old === undefined ? -(field.length + ofField) : sizeOf(old)))
-  }
-  return Resp.integer(hash.size - before)
-})
-
-const hget = spec("hget", 3, ["read"], ({ database }, command) => {
-  const hash = database.read(command.key(1))?.value
-  if (hash === undefined) return Resp.nil
-  return hash instanceof Map ? replies.value(hash.get(command.key(2))) : wrongType
-})
-
-const hgetall = spec("hgetall", 2, ["read"], ({ database }, command) => {
-  const hash = database.read(command.key(1))?.value
-  if (hash === undefined) return Resp.map([])
-  if (!(hash instanceof Map)) return wrongType
-  const collected = new replies.Collected()
-  for (const [field, value] of hash) {
-    if (!collected.add(replies.key(field)) || !collected.add(Resp.bulk(value))) break
-  }
-  return collected.map
-})
 
 export const data: ReadonlyArray<Spec> = [
   get,
   set,
+  setnx,
+  settingFor("setex", true),
+  settingFor("psetex", false),
+  getset,
+  getdel,
+  getrange,
+  strlen,
   mget,
   mset,
   incr,
   decr,
+  addingBy("incrby", 1),
+  addingBy("decrby", -1),
   append,
-  del,
+  deleting("del"),
+  deleting("unlink"),
   exists,
-  expire,
-  ttl,
+  expiring("expire", true, false),
+  expiring("pexpire", false, false),
+  expiring("expireat", true, true),
+  expiring("pexpireat", false, true),
+  remaining("ttl", 1_000),
+  remaining("pttl", 1),
   persist,
   type,
   keys,
   dbsize,
-  flushall,
-  pushing("lpush", "front"),
-  pushing("rpush", "back"),
-  lrange,
-  hset,
-  hget,
-  hgetall
+  flushing("flushdb", ({ database }) => database.clear()),
+  flushing("flushall", ({ shared: { store } }) => store.clear()),
+  ...lists,
+  ...hashes
 ]

@@ -1,4 +1,5 @@
 /** Integers of 64 bits, as Redis reads and adds them. */
+import type { Value } from "./store.ts"
 
 const [least, most] = [-9_223_372_036_854_775_808n, 9_223_372_036_854_775_807n]
 
@@ -16,4 +17,10 @@ export const sumOf = (a: number | bigint, b: number | bigint): number | bigint |
   if (typeof a === "number" && typeof b === "number" && Number.isSafeInteger(a + b)) return a + b
   const sum = BigInt(a) + BigInt(b)
   return sum >= least && sum <= most ? sum : undefined
+}
+
+/** The integer that a value is, if it is one. */
+export const numberOf = (value: Value): number | bigint | undefined => {
+  if (typeof value === "string") return integerOf(value)
+  return value.length > 20 ? undefined : integerOf(String.fromCharCode(...value))
 }

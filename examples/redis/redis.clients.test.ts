@@ -1,4 +1,4 @@
-/** Redis' own clients, and its server beside ours: `redis-server`, `redis-tools`, and ioredis from npm. */
+/** Redis' own clients, and its server beside ours: `redis-server`, `redis-tools`, `python3-redis`, and ioredis from npm. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
@@ -10,8 +10,9 @@ import { join } from "node:path"
 import { example, printed, type Program, serving, start } from "../../packages/node/test/support/programs.ts"
 
 /** Whether a program is not there, which is a failure where all of them have to be. */
-const lacks = (program: string, of: string): boolean => {
-  if (spawnSync(program, ["--version"], { stdio: "ignore" }).error === undefined) return false
+const lacks = (program: string, of: string, ...args: ReadonlyArray<string>): boolean => {
+  const { error, status } = spawnSync(program, args.length > 0 ? args : ["--version"], { stdio: "ignore" })
+  if (error === undefined && (args.length === 0 || status === 0)) return false
   console.warn(`${program} is not installed (Debian's ${of}): the tests that talk to it are skipped`)
   return process.env["CI"] === undefined
 }
@@ -78,6 +79,22 @@ const scripts: ReadonlyArray<readonly [name: string, input: string]> = (
     [
       "lists",
       "LPUSH l a b c|RPUSH l d e|LRANGE l 0 -1|LRANGE l -2 -1|LRANGE l 1 1|LRANGE l 5 10|LRANGE l -100 100|LRANGE l 3 1|LRANGE no 0 1|LRANGE l a b|LRANGE l 0|LRANGE l 0 9223372036854775807|LRANGE l -9223372036854775808 0|LRANGE l 0 9223372036854775808|LPUSH l|LPUSH|RPUSH l|LPUSH l \"\\xff\" ''|LRANGE l 0 1|DEL l|LRANGE l 0 -1"
+    ],
+    [
+      "more of strings",
+      `SETNX a 1|SETNX a 2|SETNX a|GETSET a 3|GETSET b 4|GETDEL b|GETDEL b|GETDEL|SETEX a 100 x|TTL a|SETEX a 0 x|SETEX a -1 x|SETEX a x x|SETEX a 9223372036854775807 x|PSETEX a 100000 x|PSETEX a 0 x|TTL a|STRLEN a|STRLEN no|GETRANGE a 0 -1|SET a hello|GETRANGE a 1 3|GETRANGE a -3 -2|GETRANGE a -2 -3|GETRANGE a 0 -100|GETRANGE a -100 0|GETRANGE a 9 10|GETRANGE a 3 1|GETRANGE no 0 1|GETRANGE no x 1|GETRANGE a 0 9223372036854775807|SET a ''|GETRANGE a 0 0|APPEND a "\\xff\\xfe"|STRLEN a|GETRANGE a 1 1|PEXPIRE a 100000|TTL a|PEXPIRE a x|PEXPIRE a 1 NX|EXPIREAT a 99999999999|EXPIREAT a 9223372036854775807|PEXPIREAT a 99999999999999|PEXPIREAT a 1|EXISTS a|PTTL a|SET a 1|PTTL a|UNLINK a b|UNLINK|FLUSHDB|FLUSHDB ASYNC|FLUSHDB x|LPUSH l 1|GETSET l x|GETDEL l|SETNX l x|STRLEN l|GETRANGE l 0 1|SETEX l 100 x|TYPE l`
+    ],
+    [
+      "numbers that are added",
+      "INCRBY n 5|DECRBY n 7|DECRBY n 0|INCRBY n -3|INCRBY n x|INCRBY n 1.5|INCRBY n|INCRBY n 9223372036854775807|INCRBY n 9223372036854775807|GET n|DECRBY n -9223372036854775808|DECRBY n 9223372036854775807|DECRBY n 9223372036854775807|GET n|INCRBY n 9223372036854775808|SET n x|INCRBY n 1|LPUSH l 1|INCRBY l 1|DECRBY l x|SET n 1 EX 100|INCRBY n 2|TTL n"
+    ],
+    [
+      "lists as queues",
+      `LPOP q|RPOP q|LPOP q 1|LPOP q x|LPOP q -1|LPOP q 1 2|LPOP|LPUSHX q a|RPUSHX q a|RPUSH q a b c d e|LLEN q|LLEN no|LLEN|LPOP q|RPOP q|LPUSHX q y z|RPUSHX q f g|LRANGE q 0 -1|LINDEX q 0|LINDEX q -1|LINDEX q 99|LINDEX q -99|LINDEX q x|LINDEX no x|LSET q 0 Z|LSET q -1 G|LSET q 99 x|LSET q x x|LSET no 0 x|LSET no x x|LINSERT q BEFORE b B|LINSERT q after b B|LINSERT q AFTER no B|LINSERT no BEFORE a b|LINSERT q beside a b|LINSERT no beside a b|LREM q 1 B|LREM q 0 B|LREM q -1 c|LREM q x c|LREM no 0 c|LREM no x c|LRANGE q 0 -1|LTRIM q 1 -2|LRANGE q 0 -1|LTRIM q x 1|LTRIM no x 1|LTRIM no 0 1|LPOP q 2|RPOP q 0|RPOP q 99|EXISTS q|RPUSH q a b c|LTRIM q 5 9|EXISTS q|RPUSH q a a a|LREM q -2 a|LRANGE q 0 -1|LREM q 0 a|EXISTS q|RPUSH q a b c|LTRIM q -100 100|LTRIM q 2 1|EXISTS q|RPUSH q "\\xff" b "\\xff"|LREM q 0 "\\xff"|LRANGE q 0 -1|LPOP q 9223372036854775807|SET s 1|LPOP s|RPOP s 1|LLEN s|LINDEX s 0|LINDEX s x|LSET s 0 x|LSET s x x|LINSERT s BEFORE a b|LREM s 0 a|LTRIM s 0 1|LPUSHX s 1|HELLO 3|LPOP q 1|LPOP q|HELLO 2`
+    ],
+    [
+      "fields of hashes",
+      "HSETNX h a 1|HSETNX h a 2|HSETNX h a|HMSET h b two c 3|HMSET h b|HMSET h b 1 c|HLEN h|HLEN no|HEXISTS h a|HEXISTS h no|HEXISTS no a|HSTRLEN h b|HSTRLEN h no|HSTRLEN no b|HMGET h a no c|HMGET no a b|HMGET h|HKEYS h|HVALS h|HKEYS no|HVALS no|HINCRBY h a 41|HINCRBY h n 1|HINCRBY h b 1|HINCRBY h a x|HINCRBY h a 9223372036854775807|HINCRBY h a -9223372036854775808|HINCRBY no a 9223372036854775807|HINCRBY no a 1|HINCRBY no|HDEL h a a no|HDEL h|HDEL no a|HDEL h b c n x|EXISTS h|SET s 1|HSETNX s a 1|HMSET s a 1|HLEN s|HEXISTS s a|HSTRLEN s a|HMGET s a|HKEYS s|HVALS s|HINCRBY s a 1|HINCRBY s a x|HDEL s a|HELLO 3|HMGET no a|HKEYS no|HSET h a 1|HVALS h|HELLO 2"
     ],
     [
       "hashes",
@@ -187,6 +204,23 @@ const drawn = (seed: number): string => {
     () => ["HSET", key(), field(), word()],
     () => ["HGET", key(), field()],
     () => ["HGETALL", key()],
+    () => [random.pick(["INCRBY", "DECRBY"]), key(), random.pick(["1", "-5", "x", "9223372036854775807"])],
+    () => [random.pick(["SETNX", "GETSET"]), key(), word()],
+    () => [random.pick(["GETDEL", "STRLEN", "LLEN", "HLEN", "HKEYS", "HVALS"]), key()],
+    () => ["GETRANGE", key(), String(random.int(-4, 4)), String(random.int(-4, 4))],
+    () => [random.pick(["LPOP", "RPOP"]), key()],
+    () => [random.pick(["LPOP", "RPOP"]), key(), random.pick(["0", "1", "2", "-1", "x"])],
+    () => [random.pick(["LPUSHX", "RPUSHX"]), key(), word(), word()],
+    () => ["LINDEX", key(), String(random.int(-4, 4))],
+    () => ["LSET", key(), String(random.int(-4, 4)), word()],
+    () => ["LINSERT", key(), random.pick(["BEFORE", "after", "x"]), word(), word()],
+    () => ["LREM", key(), String(random.int(-2, 2)), word()],
+    () => ["LTRIM", key(), String(random.int(-6, 2)), String(random.int(-2, 6))],
+    () => ["HSETNX", key(), field(), word()],
+    () => ["HINCRBY", key(), field(), random.pick(["1", "-5", "x", "9223372036854775807"])],
+    () => ["HMGET", key(), field(), field()],
+    () => ["HDEL", key(), field(), field()],
+    () => [random.pick(["HEXISTS", "HSTRLEN"]), key(), field()],
     () => ["MULTI"],
     () => ["EXEC"],
     () => ["DISCARD"],
@@ -358,6 +392,41 @@ describe("ioredis", () => {
         await listener.punsubscribe("a*")
         assert.strictEqual(await listener.get("nope"), null)
       })
+    })
+  )
+})
+
+/** Debian's Python, which has Debian's packages. */
+const systemPython = "/usr/bin/python3"
+
+const noRedisPy = lacks(systemPython, "python3-redis", "-c", "import redis")
+
+describe.skipIf(noRedisPy)("redis-py", () => {
+  it.live("counts, and keeps lists and hashes", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving("redis")
+      const said = yield* printed(
+        start(systemPython, [
+          "-c",
+          `
+import redis
+r = redis.Redis(port=${port}, decode_responses=True)
+print(r.incr("n"), r.incr("n", 4), r.decr("n", 2), r.incrby("n", 10))
+print(r.setnx("a", "1"), r.setex("a", 60, "word"), r.strlen("a"), r.getset("a", "ça"), r.get("a"), r.pttl("a"))
+print(r.rpush("l", "a", "b", "c"), r.lpop("l"), r.rpop("l", 5), r.llen("l"), r.lpop("l"))
+print(r.hset("h", mapping={"a": "1", "b": "2"}), r.hincrby("h", "a", 4), r.hmget("h", "a", "c"), r.hkeys("h"), r.hdel("h", "a", "b"), r.exists("h"))
+print(r.pipeline().incr("n", 2).lpush("l", "x").execute(), r.delete("n", "l", "a"), r.dbsize())
+`
+        ])
+      )
+      assert.deepStrictEqual(said.split("\n"), [
+        "1 5 3 13",
+        "True True 4 word ça -1",
+        "3 a ['c', 'b'] 0 None",
+        "2 5 ['5', None] ['a', 'b'] 2 0",
+        "[15, 1] 3 0",
+        ""
+      ])
     })
   )
 })

@@ -3,6 +3,8 @@ import { MemoryServer, Policy } from "@socketserver/core"
 import { Resp } from "@socketserver/protocols"
 import { ConfigProvider, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { readFileSync } from "node:fs"
+import { specs } from "./connection.ts"
 import { Effort, matches } from "./glob.ts"
 import { Redis, RedisLive } from "./server.ts"
 
@@ -26,6 +28,7 @@ const asked = (client: Client, ...texts: ReadonlyArray<string>) => Effect.forEac
 
 const error = Resp.error
 const wrongType = error("WRONGTYPE Operation against a key holding the wrong kind of value")
+const noInteger = error("ERR value is not an integer or out of range")
 
 describe("examples/redis", () => {
   it.effect.each<[string, ReadonlyArray<readonly [command: string, answer: unknown]>]>([
@@ -56,6 +59,57 @@ describe("examples/redis", () => {
       ]
     ],
     [
+      "strings that are set on conditions, and read in parts",
+      [
+        ["SETNX a 1", 1],
+        ["SETNX a 2", 0],
+        ["GETSET a 3", "1"],
+        ["GETSET b 4", null],
+        ["GETDEL b", "4"],
+        ["GETDEL b", null],
+        ["EXISTS b", 0],
+        ["SETEX a 100 hello", "OK"],
+        ["TTL a", 100],
+        ["PSETEX a 5000 hello", "OK"],
+        ["PTTL a", 5_000],
+        ["SETEX a 0 x", error("ERR invalid expire time in 'setex' command")],
+        ["PEXPIRE a 7000", 1],
+        ["TTL a", 7],
+        ["PEXPIRE a x", noInteger],
+        ["EXPIREAT a -1", 1],
+        ["EXISTS a", 0],
+        ["SET a hello", "OK"],
+        ["STRLEN a", 5],
+        ["STRLEN nope", 0],
+        ["GETRANGE a 1 -2", "ell"],
+        ["GETRANGE a -100 1", "he"],
+        ["GETRANGE a 3 1", ""],
+        ["GETRANGE nope 0 -1", ""],
+        ["UNLINK a nope", 1],
+        ["SET x 1", "OK"],
+        ["SELECT 1", "OK"],
+        ["FLUSHDB", "OK"],
+        ["SELECT 0", "OK"],
+        ["DBSIZE", 1]
+      ]
+    ],
+    [
+      "numbers that are added",
+      [
+        ["INCRBY n 5", 5],
+        ["DECRBY n 7", -2],
+        ["INCRBY n -3", -5],
+        ["DECRBY n -5", 0],
+        ["DECRBY n 0", 0],
+        ["INCRBY n x", noInteger],
+        ["INCRBY n 9223372036854775807", "9223372036854775807"],
+        ["INCRBY n 1", error("ERR increment or decrement would overflow")],
+        ["DECRBY n -9223372036854775808", error("ERR decrement would overflow")],
+        ["LPUSH l 1", 1],
+        ["INCRBY l 1", wrongType]
+      ]
+    ],
+    [
       "integers of 64 bits",
       [
         ["SET n 9007199254740993", "OK"],
@@ -81,6 +135,70 @@ describe("examples/redis", () => {
         ["MGET l", [null]],
         ["SET l 1", "OK"],
         ["LPUSH l 1", wrongType]
+      ]
+    ],
+    [
+      "lists as queues",
+      [
+        ["LPOP q", null],
+        ["LPUSHX q a", 0],
+        ["RPUSH q a b c d", 4],
+        ["LLEN q", 4],
+        ["LPOP q", "a"],
+        ["RPOP q", "d"],
+        ["RPUSHX q e", 3],
+        ["LPUSHX q z", 4],
+        ["LINDEX q 0", "z"],
+        ["LINDEX q -1", "e"],
+        ["LINDEX q 9", null],
+        ["LSET q 1 B", "OK"],
+        ["LSET q 9 B", error("ERR index out of range")],
+        ["LSET nope 0 B", error("ERR no such key")],
+        ["LINSERT q before B y", 5],
+        ["LINSERT q AFTER B y", 6],
+        ["LINSERT q after nope y", -1],
+        ["LINSERT q beside B y", error("ERR syntax error")],
+        ["LRANGE q 0 -1", ["z", "y", "B", "y", "c", "e"]],
+        ["LREM q -1 y", 1],
+        ["LRANGE q 0 -1", ["z", "y", "B", "c", "e"]],
+        ["LTRIM q 1 -2", "OK"],
+        ["LPOP q 2", ["y", "B"]],
+        ["LPOP q -1", error("ERR value is out of range, must be positive")],
+        ["RPOP q 0", []],
+        ["RPOP q 9", ["c"]],
+        ["EXISTS q", 0],
+        ["LPOP q 1", null],
+        ["LLEN q", 0],
+        ["SET s 1", "OK"],
+        ["LLEN s", wrongType],
+        ["LPOP s", wrongType]
+      ]
+    ],
+    [
+      "fields of hashes",
+      [
+        ["HSETNX h a 1", 1],
+        ["HSETNX h a 2", 0],
+        ["HMSET h b two c 3", "OK"],
+        ["HLEN h", 3],
+        ["HEXISTS h a", 1],
+        ["HEXISTS h nope", 0],
+        ["HSTRLEN h b", 3],
+        ["HMGET h a nope c", ["1", null, "3"]],
+        ["HMGET nope a b", [null, null]],
+        ["HKEYS h", ["a", "b", "c"]],
+        ["HVALS h", ["1", "two", "3"]],
+        ["HINCRBY h a 41", 42],
+        ["HINCRBY h b 1", error("ERR hash value is not an integer")],
+        ["HINCRBY h a x", noInteger],
+        ["HDEL h a a nope", 1],
+        ["HDEL h b c", 2],
+        ["EXISTS h", 0],
+        ["HKEYS h", []],
+        ["HLEN h", 0],
+        ["SET s 1", "OK"],
+        ["HDEL s a", wrongType],
+        ["HMGET s a", wrongType]
       ]
     ],
     [
@@ -151,7 +269,7 @@ describe("examples/redis", () => {
         ["RESET", "RESET"],
         ["CLIENT GETNAME", null],
         ["CONFIG GET save appendonly", ["appendonly", "no", "save", ""]],
-        ["COMMAND COUNT", 40],
+        ["COMMAND COUNT", 75],
         ["QUIT", "OK"]
       ]
     ]
@@ -180,6 +298,39 @@ describe("examples/redis", () => {
         yield* client.send(Resp.command("HGETALL", "h")),
         Resp.array([Resp.bulk(bytes), Resp.bulk(bytes)])
       )
+    }).pipe(inMemory())
+  )
+
+  it("has the commands that its page lists, and no others", () => {
+    const page = readFileSync(new URL("../../docs/how-to/serve-redis-clients.md", import.meta.url), "utf8")
+    const [, section = ""] = page.split("### Its commands\n")
+    // What stands in parentheses are options.
+    const rows = [...section.matchAll(/^\| [a-z ]+ \| (.*) \|$/gm)].map(([, row = ""]) =>
+      row.replaceAll(/\([^)]*\)|; no .*/g, "")
+    )
+    const listed = rows.flatMap((row) => [...row.matchAll(/`([A-Z]+)`/g)].map(([, name = ""]) => name.toLowerCase()))
+    assert.deepStrictEqual(listed.toSorted(), [...specs.keys()].toSorted())
+  })
+
+  it.effect("lets go of what is taken away, and takes from both ends of a long list in its order", () =>
+    Effect.gen(function* () {
+      const client = yield* Redis.client
+      const used = Effect.map(ask(client, "INFO memory"), (text) => /used_memory_dataset:\d+/.exec(String(text))?.[0])
+      const before = yield* used
+      const words = Array.from({ length: 1_000 }, (_, i) => String(i))
+      yield* client.send(Resp.command("RPUSH", "l", ...words))
+      yield* client.send(Resp.command("HSET", "h", ...words))
+      const got: Array<unknown> = []
+      for (let i = 0; i < 500; i++) got.push(...(yield* asked(client, "LPOP l", "RPOP l")))
+      assert.deepStrictEqual(
+        got,
+        words.slice(0, 500).flatMap((word, i) => [word, words[999 - i]])
+      )
+      yield* ask(client, `HDEL h ${words.join(" ")}`)
+      for (const last of ["LTRIM m 1 0", "LREM m 0 b"]) yield* asked(client, "RPUSH m b b b", last)
+      yield* asked(client, "RPUSH n a b", "LSET n 0 long", "LINSERT n before b c", "LTRIM n 2 -1", "LREM n 1 b")
+      assert.strictEqual(yield* used, before)
+      assert.strictEqual(yield* ask(client, "DBSIZE"), 0)
     }).pipe(inMemory())
   )
 
@@ -524,7 +675,7 @@ describe("examples/redis", () => {
     Effect.gen(function* () {
       const client = yield* Redis.client
       const names = (yield* ask(client, "COMMAND LIST")) as ReadonlyArray<string>
-      assert.lengthOf(names, 40)
+      assert.lengthOf(names, 75)
       const infos = (yield* ask(client, "COMMAND INFO")) as ReadonlyArray<ReadonlyArray<unknown>>
       assert.deepStrictEqual(
         infos.map(([name]) => name),
@@ -532,7 +683,7 @@ describe("examples/redis", () => {
       )
       assert.isTrue(infos.every((info) => info.length === 10))
       const docs = (yield* ask(client, "COMMAND DOCS")) as ReadonlyArray<unknown>
-      assert.lengthOf(docs, 80)
+      assert.lengthOf(docs, 150)
       for (let i = 1; i < docs.length; i += 2) {
         const words = docs[i] as ReadonlyArray<string>
         assert.deepStrictEqual([words[0], words[2], words[4], words[6]], ["summary", "since", "group", "complexity"])

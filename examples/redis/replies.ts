@@ -5,11 +5,14 @@ import type { Value } from "./store.ts"
 export const wrongType = Resp.error("WRONGTYPE Operation against a key holding the wrong kind of value")
 export const noInteger = Resp.error("ERR value is not an integer or out of range")
 export const syntax = Resp.error("ERR syntax error")
+export const zero = Resp.integer(0)
+export const overflow = Resp.error("ERR increment or decrement would overflow")
 export const tooLong = Resp.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 
 export const outOfMemory = "OOM command not allowed when used memory > 'maxmemory'."
 export const wrongNumberOf = (name: string): string => `ERR wrong number of arguments for '${name}' command`
 export const wrongNumber = (name: string): Resp.Reply => Resp.error(wrongNumberOf(name))
+export const wrongTime = (name: string): Resp.Reply => Resp.error(`ERR invalid expire time in '${name}' command`)
 
 export const value = (of: Value | undefined): Resp.Reply => (of === undefined ? Resp.nil : Resp.bulk(of))
 

@@ -11,8 +11,8 @@ export type Value = string | Uint8Array
 /** Values in an order, quick to add to at both ends. */
 export class List {
   /** The first of all is the last of these. */
-  private readonly front: Array<Value> = []
-  private readonly back: Array<Value> = []
+  private front: Array<Value> = []
+  private back: Array<Value> = []
 
   get length(): number {
     return this.front.length + this.back.length
@@ -24,6 +24,34 @@ export class List {
 
   push(value: Value): void {
     this.back.push(value)
+  }
+
+  /** Takes the first one away. Where one end is used up, it gets half of the other: so what each costs does not grow. */
+  shift(): Value | undefined {
+    if (this.front.length === 0) this.front = this.back.splice(0, Math.ceil(this.back.length / 2)).reverse()
+    return this.front.pop()
+  }
+
+  /** Takes the last one away. */
+  pop(): Value | undefined {
+    if (this.back.length === 0) this.back = this.front.splice(0, Math.ceil(this.front.length / 2)).reverse()
+    return this.back.pop()
+  }
+
+  set(index: number, value: Value): void {
+    const { length } = this.front
+    if (index < length) this.front[length - 1 - index] = value
+    else this.back[index - length] = value
+  }
+
+  /** All of them, as an array of one's own. */
+  get values(): Array<Value> {
+    return [...this.front.toReversed(), ...this.back]
+  }
+
+  set values(values: Array<Value>) {
+    this.front = []
+    this.back = values
   }
 
   at(index: number): Value {
@@ -49,6 +77,8 @@ const ofElement = 16
 export const ofField = 96
 /** What a value takes. */
 export const sizeOf = (value: Value): number => value.length + (typeof value === "string" ? 32 : 200)
+/** What it takes as an element of a list. */
+export const sizeOfElement = (value: Value): number => sizeOf(value) + ofElement
 
 export class Store {
   readonly databases: ReadonlyArray<Database>
@@ -171,7 +201,22 @@ export class Database {
     const list = entry.value as List
     if (to === "front") list.unshift(value)
     else list.push(value)
-    this.grow(entry, sizeOf(value) + ofElement)
+    this.grow(entry, sizeOfElement(value))
+  }
+
+  /** Takes so many away from an end of a list. */
+  take(key: string, entry: Entry, from: "front" | "back", count: number): void {
+    const list = entry.value as List
+    let bytes = 0
+    for (let i = 0; i < count; i++) bytes += sizeOfElement((from === "front" ? list.shift() : list.pop()) ?? "")
+    this.taken(key, entry, bytes)
+  }
+
+  /** So much was taken out of a list or a hash. One that is empty goes. */
+  taken(key: string, entry: Entry, bytes: number): void {
+    const { value } = entry
+    this.grow(entry, -bytes)
+    if ((value instanceof List && value.length === 0) || (value instanceof Map && value.size === 0)) this.delete(key)
   }
 
   expire(key: string, entry: Entry, at: number): void {

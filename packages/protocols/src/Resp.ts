@@ -240,6 +240,7 @@ export const ok: Reply<never> = encoding.ok
 
 /**
  * An error. Its first word is its kind, `ERR` where there is no other. A line end in it goes out as a space.
+ * It is text, and goes out as UTF-8: bytes that are no text cannot be quoted in it.
  *
  * @category constructors
  * @since 0.1.0
