@@ -180,8 +180,11 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly endpoint: string
   readonly kind: "Refused" | "TimedOut" | "HostNotFound" | "Unreachable" | "Handshake" | "Other"
   readonly cause: unknown
+  /** What is wrong and how to mend it, where more is known than its kind: an address lacks its zone. Default: what the kind says. */
+  readonly problem?: string | undefined
 }> {
   override get message(): string {
+    if (this.problem !== undefined) return `Cannot connect to ${this.endpoint}: ${this.problem}`
     const said = this.cause instanceof Error ? this.cause.message : String(this.cause)
     const problems = {
       Refused: "nothing listens there",

@@ -274,6 +274,15 @@ for i in range(20):
           )
         ] as const
     ),
+    ...(networkInterfaces()["lo"]?.some(({ family }) => family === "IPv6") === true
+      ? ["tcp", "udp"].map(
+          (scheme) =>
+            [
+              { PREFORK: "2", LISTEN: `${scheme}://[fe80::1]:0` },
+              /^Cannot bind \w+:\/\/\[fe80::1\]:0: a link-local address needs a zone, .*: \[fe80::1%eth0\]\n$/
+            ] as const
+        )
+      : []),
     [{ PREFORK: "2", LISTEN: "foo" }, /^LISTEN: Invalid endpoint "foo": it has no scheme.*\n$/],
     [
       { PREFORK: "2", LISTEN: "tcp://192.0.2.1:0" },

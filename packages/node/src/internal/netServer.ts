@@ -2,12 +2,22 @@ import { BindFailed, ServerError } from "@socketserver/core/ServerError"
 import type * as Transport from "@socketserver/core/Transport"
 import * as Effect from "effect/Effect"
 import * as net from "node:net"
-import { bindKind } from "./errors.ts"
+import { bindKind, zoneMissing } from "./errors.ts"
 import { copy } from "./prefork/copy.ts"
 
 /** A `BindFailed` of `endpoint`. */
-export const bindFailed = (endpoint: string, cause: unknown, kind: BindFailed["kind"] = bindKind(cause)): ServerError =>
-  new ServerError({ reason: new BindFailed({ endpoint, kind, cause }) })
+export const bindFailed = (
+  endpoint: string,
+  cause: unknown,
+  kind: BindFailed["kind"] = bindKind(cause)
+): ServerError => {
+  const problem = zoneMissing(endpoint, cause)
+  return new ServerError({
+    reason: new BindFailed(
+      problem === undefined ? { endpoint, kind, cause } : { endpoint, kind: "InvalidOption", cause, problem }
+    )
+  })
+}
 
 /** Sorts the errors of a listener: one of `accept` costs a connection, any other the listener. */
 export const sort =

@@ -1,11 +1,11 @@
-import { ConnectFailed } from "@socketserver/core/Connection"
+import type { ConnectFailed } from "@socketserver/core/Connection"
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
 import type { TcpClientOptions } from "../NodeClient.ts"
-import { connectKind } from "./errors.ts"
+import { connectFailed, connectKind } from "./errors.ts"
 import { peerOf, unixPeer } from "./peers.ts"
 import { type Secured, SocketWire } from "./socketWire.ts"
 
@@ -40,7 +40,7 @@ export const connect = (
   secure?: Securing
 ): Effect.Effect<SocketWire, ConnectFailed, Scope.Scope> => {
   const fails = (kind: ConnectFailed["kind"], cause: unknown) =>
-    Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind, cause }))
+    Effect.fail(connectFailed(String(endpoint), kind, cause))
   const open = Effect.suspend(() => {
     const socket = new net.Socket({ allowHalfOpen: true })
     const connected = Effect.callback<void, ConnectFailed>((resume) => {

@@ -1,11 +1,11 @@
-import { ConnectFailed } from "@socketserver/core/Connection"
+import type { ConnectFailed } from "@socketserver/core/Connection"
 import type * as Endpoint from "@socketserver/core/Endpoint"
 import * as Transport from "@socketserver/core/Transport"
 import type * as Wire from "@socketserver/core/Wire"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { connectKind } from "./errors.ts"
+import { connectFailed, connectKind } from "./errors.ts"
 import { inetPeer } from "./peers.ts"
 import * as udp from "./udp.ts"
 
@@ -14,7 +14,7 @@ export const connect = (endpoint: Endpoint.Udp): Effect.Effect<Wire.Wire, Connec
   Effect.gen(function* () {
     const { host, port } = endpoint
     const failed = (cause: unknown, kind = connectKind(cause)) =>
-      Effect.fail(new ConnectFailed({ endpoint: String(endpoint), kind, cause }))
+      Effect.fail(connectFailed(String(endpoint), kind, cause))
     const { address, family } = yield* Effect.catch(udp.resolve(host), (cause) => failed(cause)).pipe(
       // A name server may never answer.
       Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => failed(new Error("no answer in time"), "TimedOut") })
