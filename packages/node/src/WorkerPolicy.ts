@@ -48,7 +48,7 @@ export interface WorkerOptions {
   readonly deadline?: Settings.Time | undefined
   /** How long a worker may take to start. Default: the server's `startTimeout`, 30 seconds. Then it is killed, and started again after a while. */
   readonly startTimeout?: Settings.Time | undefined
-  /** How long a worker may take to end, or to let go of a cancelled request. Default: 1 second. Then it is killed. */
+  /** How long a worker may take to end, with the scopes of its sessions, or to let go of a cancelled request. Default: 1 second. Then it is killed. */
   readonly gracePeriod?: Settings.Time | undefined
   /** Whether a request may be given to another worker when the one that had it crashed: twice at most, and not once something was answered. Default: `false`. */
   readonly idempotent?: boolean | undefined

@@ -1,5 +1,6 @@
 /** The connection that a handler in a worker sees. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -58,5 +59,18 @@ describe("messages that a worker pushes to a connection", () => {
     await Effect.runPromise(test.ref.end())
     const last = await Effect.runPromise(Fiber.await(fibers[3] as Fiber.Fiber<void>))
     assert.isTrue(Exit.isFailure(last))
+  })
+})
+
+describe("what hangs on a connection in a worker", () => {
+  it("is run all the same where some of it dies", async () => {
+    const { ref } = setup()
+    const run: Array<string> = []
+    ref[Remote.onEndKey](() => Effect.sync(() => void run.push("first")))
+    ref[Remote.onEndKey](() => {
+      throw new Error("it is gone")
+    })
+    await Effect.runPromise(ref.end())
+    assert.deepStrictEqual(run, ["first"])
   })
 })

@@ -16,6 +16,7 @@ import { Call, type Encode } from "./call.ts"
 import { CallWire } from "./callWire.ts"
 import { Intake } from "./intake.ts"
 import { placing } from "./placing.ts"
+import { Refs } from "./refs.ts"
 import { Pushes, RemoteRef } from "./remoteRef.ts"
 
 /** A call that has begun: a connection of this program's server. */
@@ -36,11 +37,12 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   private readonly writer: FrameWriter
   private readonly onStop: () => void
   private readonly run: (effect: Effect.Effect<unknown>) => void
+  private readonly graceMillis: number
   private readonly tick: Tick
   private readonly windowBytes: number
   private readonly intake: Intake
   private readonly begun = new Remote.Passing<number, Begun>()
-  private readonly refs = new Map<number, RemoteRef<unknown>>()
+  private readonly refs: Refs
   private readonly pushes = new Pushes()
   private taker: Remote.Taker | undefined = undefined
   private encode: Encode | undefined = undefined
@@ -69,6 +71,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
     this.onStop = options.onStop
     this.spentMillis = options.spentMillis ?? (() => 0)
     this.run = options.run
+    this.refs = new Refs(options.run)
+    this.graceMillis = role.graceMillis
     this.tick = tick
     this.windowBytes = role.windowBytes ?? defaultWindow
     // An answer, and that there is room for the next call, leave together: half the writes, and half the wakes of the parent.
@@ -95,21 +99,24 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
         }),
       place: (served, server) => {
         this.encode = Remote.payloadEncoder(server.protocol.server)
-        return Effect.succeed(
-          placing(served as never, {
-            encode: this.encode,
-            begunOf: (id) => this.begun.get(id),
-            onRequest: () => {
-              // What others have answered does not wait for a handler that computes, or that ends this worker.
-              writer.flush()
-              requests++
-            },
-            onConnected: ({ call, wire }) => {
-              writer.add(Tell.connected, call.id)
-              wire.input(undefined)
-            },
-            onFree: (call) => this.free(call)
-          }) as never
+        const placed = placing(served as never, {
+          encode: this.encode,
+          begunOf: (id) => this.begun.get(id),
+          onRequest: () => {
+            // What others have answered does not wait for a handler that computes, or that ends this worker.
+            writer.flush()
+            requests++
+          },
+          onConnected: ({ call, wire }) => {
+            writer.add(Tell.connected, call.id)
+            wire.input(undefined)
+          },
+          onFree: (call) => this.free(call)
+        })
+        // After its server has ended, and before what its handler is made of does.
+        return Effect.as(
+          Effect.addFinalizer(() => this.released),
+          placed as never
         )
       }
     }
@@ -151,8 +158,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   onFrame(kind: number, id: number, body: Buffer): void {
     switch (kind) {
       case Ask.connection:
-        this.refs.set(id, this.refOf(id, JSON.parse(body.toString()) as Described))
-        return
+        return this.refs.add(this.refOf(id, JSON.parse(body.toString()) as Described))
       case Ask.request:
         return this.take(id, requestKind, body)
       case Ask.open:
@@ -168,12 +174,8 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
         return this.intake.cancel(id) ? undefined : this.cancel(this.begun.get(id), body)
       case Ask.credit:
         return this.credited(id, body.readUInt32LE(0))
-      case Ask.gone: {
-        const ref = this.refs.get(id)
-        this.refs.delete(id)
-        if (ref !== undefined) this.run(ref.end())
-        return
-      }
+      case Ask.gone:
+        return this.refs.end(id)
       case Ask.pushed:
         return this.pushes.confirm(
           id,
@@ -188,6 +190,16 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
         return this.onStop()
     }
   }
+
+  /** What hangs on its connections is run to its end, also of those that are open; if that takes no longer than this program may take to end. */
+  private readonly released: Effect.Effect<void> = Effect.callback((resume) => {
+    const done = () => resume(Effect.void)
+    const callOff = this.tick.after(this.graceMillis, done)
+    this.refs.endAll(() => {
+      callOff()
+      done()
+    })
+  })
 
   private cancel(begun: Begun | undefined, why: Buffer): void {
     if (begun === undefined) return

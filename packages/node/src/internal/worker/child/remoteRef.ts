@@ -139,16 +139,23 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
     this.finalizers.push(finalizer)
   }
 
-  /** The connection has ended. */
+  /** The connection has ended: what hangs on it is run, the last first. */
   end(): Effect.Effect<void> {
     this.gone = true
     this.endedBy ??= "peer"
     this.wake()
-    const finalizers = this.finalizers
+    return this.release
+  }
+
+  private readonly release: Effect.Effect<void> = Effect.suspend(() => {
+    const { finalizers } = this
     this.finalizers = []
-    return Effect.forEach(finalizers.reverse(), (finalizer) => Effect.ignoreCause(finalizer(Exit.void)), {
-      discard: true
-    })
+    return Effect.forEach(finalizers.reverse(), (finalizer) => this.ending(finalizer), { discard: true })
+  })
+
+  /** What a finalizer dies of stops none of the others. */
+  private ending(finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.ignoreCause(Effect.suspend(() => finalizer(Exit.void)))
   }
 
   private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
