@@ -91,6 +91,28 @@ describe.each(workers)("the scope of a session under %s", (WORKERS) => {
     })
   )
 
+  it.live("closes after a handler that a stop has cut off", () =>
+    Effect.gen(function* () {
+      const { ended, logged, logs, open, port, stop } = yield* serving({ WORKERS, DRAIN_TIMEOUT: "100 millis" })
+      const peer = yield* connect(port)
+      yield* peer.tell("wait")
+      yield* logs("handles")
+      yield* stop
+      yield* logs("interrupted")
+      yield* open
+      yield* ended
+      assert.deepStrictEqual(logged(), [
+        "set up",
+        "handles",
+        "interrupted",
+        "let go",
+        "ends",
+        "has ended",
+        "the store is closed"
+      ])
+    })
+  )
+
   it.live("closes to its end in a worker that is replaced", () =>
     Effect.gen(function* () {
       const { logged, logs, open, port } = yield* serving({ WORKERS, RECYCLE: "1" })
@@ -108,6 +130,30 @@ describe.each(workers)("the scope of a session under %s", (WORKERS) => {
         logged().filter((line) => line !== "set up"),
         ["ends", "has ended", "the store is closed"]
       )
+    })
+  )
+
+  it.live("closes after the last handler of a peer that is gone", () =>
+    Effect.gen(function* () {
+      const { ended, logged, logs, open, port, stop } = yield* serving({ WORKERS })
+      const peer = yield* connect(port)
+      yield* peer.tell("wait")
+      yield* logs("handles")
+      yield* peer.reset
+      yield* logs("interrupted")
+      // What its parent says of others comes after what it has said of this.
+      const other = yield* connect(port)
+      yield* logs("set up", 2)
+      yield* other.reset
+      yield* logs("ends")
+      assert.notInclude(logged(), "let go")
+      yield* open
+      yield* logs("has ended", 2)
+      yield* stop
+      yield* ended
+      const all = logged()
+      assert.isBelow(all.indexOf("let go"), all.lastIndexOf("ends"))
+      assert.strictEqual(all.filter((line) => line === "ends").length, 2)
     })
   )
 

@@ -63,6 +63,22 @@ describe("messages that a worker pushes to a connection", () => {
 })
 
 describe("what hangs on a connection in a worker", () => {
+  it("is run once the last of its calls has ended, the last first, and once", async () => {
+    const { ref } = setup()
+    const run: Array<string> = []
+    for (const name of ["first", "last"]) ref[Remote.onEndKey](() => Effect.sync(() => void run.push(name)))
+    ref.began()
+    ref.began()
+    const end = Effect.runFork(ref.end())
+    ref.ended()
+    await Effect.runPromise(Effect.yieldNow)
+    assert.deepStrictEqual(run, [])
+    ref.ended()
+    await Effect.runPromise(Fiber.join(end))
+    await Effect.runPromise(ref.end())
+    assert.deepStrictEqual(run, ["last", "first"])
+  })
+
   it("is run all the same where some of it dies", async () => {
     const { ref } = setup()
     const run: Array<string> = []

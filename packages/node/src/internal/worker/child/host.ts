@@ -247,6 +247,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
       onClosed: (started) => this.closed(call, started)
     })
     this.begun.set(id, { call, wire })
+    ref.began()
     this.intake.began(call)
     if (kind === requestKind) {
       wire.input(payload)
@@ -276,6 +277,7 @@ export class WorkerHost implements Remote.Host, FrameReceiver {
   /** The call and everything of it has ended. */
   private free(call: Call): void {
     if (!this.begun.delete(call.id)) return
+    call.ref.ended()
     this.writer.add(Tell.freed, call.id)
     this.intake.ended(call)
   }

@@ -61,6 +61,9 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
   private unconfirmed = 0
   private readonly blocked = new Set<() => void>()
   private finalizers: Array<(exit: Exit.Exit<void>) => Effect.Effect<void>> = []
+  /** How many of its calls are at work, and who waits until none is. */
+  private atWork = 0
+  private onIdle: (() => void) | undefined = undefined
 
   constructor(options: {
     readonly id: number
@@ -139,13 +142,30 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
     this.finalizers.push(finalizer)
   }
 
-  /** The connection has ended: what hangs on it is run, the last first. */
+  /** A call of it has begun. */
+  began(): void {
+    this.atWork++
+  }
+
+  /** A call of it has ended, and its handler. */
+  ended(): void {
+    this.atWork--
+    if (this.atWork === 0) this.onIdle?.()
+  }
+
+  /** The connection has ended: what hangs on it is run, the last first, once its last handler has ended, too. */
   end(): Effect.Effect<void> {
     this.gone = true
     this.endedBy ??= "peer"
     this.wake()
-    return this.release
+    return this.atWork === 0 ? this.release : Effect.andThen(this.idle, this.release)
   }
+
+  private readonly idle: Effect.Effect<void> = Effect.callback((resume) => {
+    // A fiber may yield between looking and waiting.
+    if (this.atWork === 0) return resume(Effect.void)
+    this.onIdle = () => resume(Effect.void)
+  })
 
   private readonly release: Effect.Effect<void> = Effect.suspend(() => {
     const { finalizers } = this
