@@ -160,6 +160,8 @@ export interface Placement<In, Out> {
   readonly address: string
   /** Stops it, as `server.shutdown` does. */
   readonly shutdown: Effect.Effect<unknown>
+  /** Says what the state of a connection that is elsewhere has died of as it was released: it is told as if it were here, in the log and in the stop's report. */
+  readonly unreleased: (error: unknown) => void
   /** How long a worker of it may take to start, in milliseconds. */
   readonly startMillis: number
   /** How long a reply that nobody reads may keep a place that others wait for, in milliseconds. */

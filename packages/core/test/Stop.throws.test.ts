@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Handler from "@socketserver/core/Handler"
 import * as MemoryServer from "@socketserver/core/MemoryServer"
+import * as Policy from "@socketserver/core/Policy"
 import * as Peer from "@socketserver/core/Peer"
 import * as Protocol from "@socketserver/core/Protocol"
 import type * as Request from "@socketserver/core/Request"
@@ -261,6 +262,23 @@ describe("a stop ends, and tells it", () => {
       assert.strictEqual(released.length, 2)
       assert.deepStrictEqual(problems, ["the state of a connection was not released: it is gone"])
     }).pipe(Effect.scoped, Effect.provide(served(layer, session as never)))
+  })
+
+  it.effect("when a policy says that of a connection whose state is elsewhere", () => {
+    const { layer, logged } = scripted({})
+    const policy: Policy.Policy = {
+      ...Policy.fiber(),
+      place: (served, server) =>
+        Effect.sync(() => {
+          server.unreleased(new Error("it is gone"))
+          return served
+        })
+    }
+    return Effect.gen(function* () {
+      const { problems } = yield* stopping(0)
+      assert.deepStrictEqual(problems, ["the state of a connection was not released: it is gone"])
+      assert.deepStrictEqual(logged, ["Lines: the state of a connection was not released: it is gone"])
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Lines.serve(handler, { policy }), layer)))
   })
 
   it.effect("also when nobody serves it, and when its listener dies", () => {

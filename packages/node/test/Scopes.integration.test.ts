@@ -205,6 +205,33 @@ describe.each(workers)("the scope of a session under %s", (WORKERS) => {
     })
   )
 
+  it.live("says what it dies of, as in the program itself", () =>
+    Effect.gen(function* () {
+      const { ended, logged, logs, port, server, stop } = yield* serving({ WORKERS, END: "dies" })
+      const peer = yield* connect(port)
+      yield* peer.ask("who")
+      yield* peer.close
+      yield* server.complains(
+        /WARN \(#\d+\): Scopes: the state of a connection was not released: it is gone server=Scopes\n$/
+      )
+      yield* logs("ends")
+      yield* stop
+      yield* ended
+      assert.deepStrictEqual(logged(), ["set up", "ends", "the store is closed"])
+    })
+  )
+
+  it.live("says what it dies of at a stop", () =>
+    Effect.gen(function* () {
+      const { ended, port, server, stop } = yield* serving({ WORKERS, END: "dies" })
+      const peer = yield* connect(port)
+      yield* peer.ask("who")
+      yield* stop
+      yield* ended
+      assert.match(server.stderr, /Scopes: the state of a connection was not released: it is gone/)
+    })
+  )
+
   it.live("is cut off where it takes longer than the grace period, and the stop ends", () =>
     Effect.gen(function* () {
       const { ended, logged, port, stop } = yield* serving({ WORKERS, END: "never", DURATION: "200 millis" })

@@ -216,6 +216,7 @@ const run = async (seed: number) => {
   const pool = new Pool(options, {
     service: "Test",
     shutdown: Effect.void,
+    unreleased: () => {},
     sticky: false,
     start: () => {
       const worker = new Simulated(options, `worker-${workers.length}`, laws)

@@ -18,6 +18,7 @@ const setup = async (some: Partial<PoolOptions> = {}) => {
     {
       service: "Test",
       shutdown: Effect.void,
+      unreleased: () => {},
       sticky: false,
       start: () => {
         const worker = new ScriptedWorker()

@@ -15,12 +15,14 @@ const told = Promise.resolve()
 
 const setup = (some: Partial<PoolOptions> = {}) => {
   const workers: Array<ScriptedWorker> = []
+  const unreleased: Array<string> = []
   const tick = new ManualTick()
   const pool = new Pool(
     { ...options, ...some },
     {
       service: "Test",
       shutdown: Effect.void,
+      unreleased: (error) => void unreleased.push(error.message),
       sticky: true,
       start: () => {
         const worker = new ScriptedWorker()
@@ -36,6 +38,8 @@ const setup = (some: Partial<PoolOptions> = {}) => {
   return {
     pool,
     workers,
+    /** What the state of connections has died of. */
+    unreleased,
     /** Lets so many milliseconds pass. */
     pass: (millis: number) => tick.advance(millis),
     /** A peer connects; the set-up of its connection is named. */
@@ -166,6 +170,25 @@ describe("a pool whose workers have the state of connections", () => {
       pass(10_000)
     }
     for (const { end } of [call, waiting]) assert.strictEqual((end as Outcome.WorkerCrashed)._tag, "WorkerCrashed")
+  })
+})
+
+describe("the state of a connection that dies in its worker as it is released", () => {
+  it("is told of, also by a worker that is about to end", async () => {
+    const { connect, pool, unreleased, workers } = setup({ max: 1 })
+    const [worker] = workers as [ScriptedWorker]
+    worker.ready()
+    const { connection } = await connect("A")
+    worker.answer("A")
+    connection.end()
+    worker.cannotRelease(connection.id, "it is gone")
+    assert.deepStrictEqual(unreleased, ["it is gone"])
+    const closed = Effect.runPromise(pool.close)
+    worker.cannotRelease(connection.id, "so is this")
+    assert.isFalse(worker.isKilled)
+    worker.crash()
+    await closed
+    assert.deepStrictEqual(unreleased, ["it is gone", "so is this"])
   })
 })
 

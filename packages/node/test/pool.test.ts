@@ -20,6 +20,7 @@ const setup = (some: Partial<PoolOptions> = {}, room = Infinity) => {
     {
       service: "Test",
       shutdown: Effect.void,
+      unreleased: () => {},
       sticky: false,
       start: () => {
         if (workers.filter((worker) => !worker.hasEnded).length >= room) throw new NoRoom("there is no room")

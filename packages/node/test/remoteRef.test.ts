@@ -4,14 +4,17 @@ import * as Remote from "@socketserver/core/Remote"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { readDefect } from "../src/internal/worker/channel/calls.ts"
 import { FrameReader, FrameWriter, Tell } from "../src/internal/worker/channel/frames.ts"
 import { Pushes, RemoteRef } from "../src/internal/worker/child/remoteRef.ts"
 
 const setup = () => {
   const pushed: Array<number> = []
+  const unreleased: Array<string> = []
   const reader = new FrameReader({
-    onFrame: (kind, id) => {
+    onFrame: (kind, id, body) => {
       if (kind === Tell.push) pushed.push(id)
+      if (kind === Tell.unreleased) unreleased.push(`${id}: ${readDefect(body).message}`)
     }
   })
   const writer = new FrameWriter(
@@ -31,6 +34,8 @@ const setup = () => {
   return {
     push,
     ref,
+    /** What its parent is told, with the connection. */
+    unreleased,
     confirm: (id: number) => pushes.confirm(id, undefined),
     pushed: () => {
       writer.flush()
@@ -79,14 +84,17 @@ describe("what hangs on a connection in a worker", () => {
     assert.deepStrictEqual(run, ["last", "first"])
   })
 
-  it("is run all the same where some of it dies", async () => {
-    const { ref } = setup()
+  it("is run all the same where some of it dies, which its parent is told at once", async () => {
+    const { ref, unreleased } = setup()
     const run: Array<string> = []
     ref[Remote.onEndKey](() => Effect.sync(() => void run.push("first")))
     ref[Remote.onEndKey](() => {
       throw new Error("it is gone")
     })
-    await Effect.runPromise(ref.end())
+    ref[Remote.onEndKey](() => Effect.die("so is this"))
+    ref[Remote.onEndKey](() => Effect.interrupt)
+    Effect.runSync(ref.end())
     assert.deepStrictEqual(run, ["first"])
+    assert.deepStrictEqual(unreleased, ["1: so is this", "1: it is gone"])
   })
 })

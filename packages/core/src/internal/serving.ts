@@ -65,6 +65,7 @@ const prepare = <Self, In, Out, R>(
       key: tag.keyOf,
       address: String(address),
       shutdown: stop.shutdown,
+      unreleased: (error: unknown) => stop.unreleased(error),
       // They may be changed while it runs.
       get startMillis() {
         return context.limits.startMillis

@@ -215,12 +215,13 @@ export class Stop<In, Out> {
     return Effect.catchCause(
       Effect.suspend(() => finalizer(Exit.void)),
       (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.sync(() =>
-              this.context.troubles.note("the state of a connection was not released", Cause.squash(cause))
-            )
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.sync(() => this.unreleased(Cause.squash(cause)))
     )
+  }
+
+  /** What the state of a connection has died of, here or in a worker. */
+  unreleased(error: unknown): void {
+    this.context.troubles.note("the state of a connection was not released", error)
   }
 
   private look(): void {

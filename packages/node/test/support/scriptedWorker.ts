@@ -1,4 +1,6 @@
 /** A worker that does what a test says, so that what a pool does can be seen frame by frame. */
+import * as Cause from "effect/Cause"
+import { writeDefect } from "../../src/internal/worker/channel/calls.ts"
 import { bytesOf, Claims, memoryCells } from "../../src/internal/worker/channel/claims.ts"
 import { Ask, factsBytes, FrameReader, FrameWriter, readFacts, Tell } from "../../src/internal/worker/channel/frames.ts"
 import type { Child, End } from "../../src/internal/worker/parent/child.ts"
@@ -122,6 +124,12 @@ export class ScriptedWorker {
   /** Says that it will not do what it was given, because it stops. */
   giveBack(text: string): void {
     this.tell(Tell.returned, this.take(text).id)
+  }
+
+  /** Says what a connection has died of as it was released. */
+  cannotRelease(connection: number, text: string): void {
+    this.replies.add(Tell.unreleased, connection, writeDefect(Cause.die(new Error(text))))
+    this.replies.flush()
   }
 
   crash(): void {

@@ -68,7 +68,9 @@ export const Tell = {
   /** Why its program cannot start, or go on. */
   problem: 48,
   /** The handler waits for what the peer says about its request, or goes on: one byte. */
-  awaits: 49
+  awaits: 49,
+  /** What hangs on a connection has died as it was run at its end: JSON. */
+  unreleased: 50
 } as const
 
 const header = 9
@@ -99,7 +101,7 @@ export class FrameReader {
     let at = 0
     this.needed = header
     while (input.length - at >= header) {
-      if ((input[at + 4] as number) > Tell.awaits) throw new Error("there is no such frame")
+      if ((input[at + 4] as number) > Tell.unreleased) throw new Error("there is no such frame")
       const size = header + input.readUInt32LE(at)
       if (input.length - at < size) {
         this.needed = size

@@ -4,11 +4,13 @@ import * as Endpoint from "@socketserver/core/Endpoint"
 import type * as Peer from "@socketserver/core/Peer"
 import { Unencodable } from "@socketserver/core/Protocol"
 import * as Remote from "@socketserver/core/Remote"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { type Described, peerOf } from "../channel/description.ts"
+import { writeDefect } from "../channel/calls.ts"
 import { cost, count, type Facts, type FrameWriter, Tell } from "../channel/frames.ts"
 import type { Encode } from "./call.ts"
 
@@ -173,9 +175,18 @@ export class RemoteRef<Out> implements Connection.Ref<Out> {
     return Effect.forEach(finalizers.reverse(), (finalizer) => this.ending(finalizer), { discard: true })
   })
 
-  /** What a finalizer dies of stops none of the others. */
+  /** What a finalizer dies of is told, and stops none of the others. */
   private ending(finalizer: (exit: Exit.Exit<void>) => Effect.Effect<void>): Effect.Effect<void> {
-    return Effect.ignoreCause(Effect.suspend(() => finalizer(Exit.void)))
+    return Effect.catchCause(
+      Effect.suspend(() => finalizer(Exit.void)),
+      (cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.sync(() => this.tellUnreleased(cause)))
+    )
+  }
+
+  private tellUnreleased(cause: Cause.Cause<unknown>): void {
+    this.writer.add(Tell.unreleased, this.id, writeDefect(Cause.die(Cause.squash(cause))))
+    // It may be the last that this program does.
+    this.writer.flush()
   }
 
   private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {

@@ -58,6 +58,7 @@ export const placeOn = <In, Out, R>(
     const pool = new Pool(options, {
       service: server.service,
       shutdown: server.shutdown,
+      unreleased: server.unreleased,
       sticky: hasSessions,
       start: () => start(role),
       context: yield* Effect.context<never>(),

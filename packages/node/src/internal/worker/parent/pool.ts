@@ -175,7 +175,8 @@ export class Pool {
         this.dispatcher.exclude(worker)
         this.quota.exhaust(worker)
         this.dispatcher.dispatch(worker)
-      }
+      },
+      onUnreleased: this.setting.unreleased
     }
   }
 

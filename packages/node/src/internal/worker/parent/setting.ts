@@ -7,6 +7,8 @@ import type { Child } from "./child.ts"
 export interface Setting {
   readonly service: string
   readonly shutdown: Effect.Effect<unknown>
+  /** Is told what the state of a connection in a worker has died of as it was released. */
+  readonly unreleased: (error: Error) => void
   /** Whether each connection has its state in one worker, which has all its calls. */
   readonly sticky: boolean
   /** Starts one more worker. */

@@ -1,6 +1,7 @@
 /** One worker, seen from its pool: look here for what becomes of a frame of a worker, and when one is killed. */
 import * as Result from "effect/Result"
 import { hinted } from "../../startError.ts"
+import { readDefect } from "../channel/calls.ts"
 import { Ask, type FrameReceiver, FrameReader, FrameWriter, Tell } from "../channel/frames.ts"
 import type { Tick } from "../channel/tick.ts"
 import type { Call } from "./call.ts"
@@ -33,6 +34,8 @@ export interface Owner {
   readonly onPush: (worker: WorkerHandle, id: number, connection: number, message: Buffer) => void
   readonly onClose: (call: Call | undefined, connection: number) => void
   readonly onShutdown: (worker: WorkerHandle) => void
+  /** What a connection has there has died as it was released. */
+  readonly onUnreleased: (error: Error) => void
 }
 
 /** How a worker has ended, and what it was until then. */
@@ -142,6 +145,8 @@ export class WorkerHandle implements FrameReceiver {
         return owner.onClose(calls.get(id), body.readUInt32LE(0))
       case Tell.shutdown:
         return owner.onShutdown(this)
+      case Tell.unreleased:
+        return owner.onUnreleased(readDefect(body))
       case Tell.problem:
         this.problem = body.toString()
         return
