@@ -232,9 +232,27 @@ describe.each(workers)("the scope of a session under %s", (WORKERS) => {
     })
   )
 
-  it.live("is cut off where it takes longer than the grace period, and the stop ends", () =>
+  it.live("closes to its end where its own handler stops the server", () =>
     Effect.gen(function* () {
-      const { ended, logged, port, stop } = yield* serving({ WORKERS, END: "never", DURATION: "200 millis" })
+      const { logged, logs, open, port } = yield* serving({ WORKERS })
+      const [one, other] = yield* Effect.all([connect(port), connect(port)])
+      yield* other.ask("who")
+      assert.strictEqual(yield* one.ask("stop"), "stopped")
+      yield* logs("ends", 2)
+      yield* open
+      // Its program goes on.
+      yield* logs("the store is closed")
+      const ends = ["ends", "ends", "has ended", "has ended"]
+      assert.deepStrictEqual(logged(), ["set up", "set up", ...ends, "the store is closed"])
+    })
+  )
+
+  it.live.each([
+    { END: "never", what: "takes longer than the grace period" },
+    { END: "blocks", what: "blocks its worker" }
+  ])("is cut off where it $what, and the stop ends", ({ END }) =>
+    Effect.gen(function* () {
+      const { ended, logged, port, stop } = yield* serving({ WORKERS, END, DURATION: "200 millis" })
       const peer = yield* connect(port)
       yield* peer.ask("who")
       yield* stop
