@@ -25,6 +25,7 @@ import { hostedServers } from "./internal/lazily.ts"
 import {
   among,
   type Found as Measured,
+  type FoundKey,
   type Limits as Resolved,
   resolve,
   withFound as measured
@@ -121,7 +122,7 @@ export type LimitOptions = Omit<ServerOptions, "verify" | "durations">
  * @category models
  * @since 0.1.0
  */
-export interface Limits extends Resolved {}
+export interface Limits extends Omit<Resolved, FoundKey> {}
 
 /**
  * What a transport has found that there is room for, where its program does not

@@ -49,6 +49,8 @@ describe("the limits of a server that runs", () => {
       const changed = yield* control.change({ idleTimeout: "5 minutes", maxConnections: undefined })
       assert.deepStrictEqual(changed, { ...before, idleMillis: 300_000 })
       assert.deepStrictEqual(yield* control.limits, changed)
+      // They can be sent, and are what can be changed.
+      assert.isTrue(Object.values(changed).every((value) => typeof value === "number"))
     }).pipe(Effect.provide(MemoryServer.layer(Lines, { maxPipelined: 16 })))
   )
 

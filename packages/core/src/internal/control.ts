@@ -4,7 +4,7 @@ import type * as Control from "../Control.ts"
 import { type InvalidOption, ServerError } from "../ServerError.ts"
 import type { LimitOptions, ServerOptions } from "../Transport.ts"
 import type { Engine } from "./engine.ts"
-import type { Limits } from "./limits.ts"
+import { type Limits, shown } from "./limits.ts"
 
 /** How the options of a server become its limits. */
 export type Resolve = (options: ServerOptions) => Result.Result<Limits, InvalidOption>
@@ -25,10 +25,10 @@ export const controlOf = <In, Out>(
       if (Result.isFailure(resolved)) return Effect.fail(new ServerError({ reason: resolved.failure }))
       options = changed
       engine.limit(resolved.success)
-      return Effect.succeed(resolved.success)
+      return Effect.succeed(shown(resolved.success))
     })
   return {
-    limits: Effect.sync(() => context.limits),
+    limits: Effect.sync(() => shown(context.limits)),
     change,
     suspend: Effect.sync(() => gate.suspend(true)),
     resume: Effect.sync(() => gate.suspend(false)),

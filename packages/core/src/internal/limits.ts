@@ -65,6 +65,17 @@ export interface Limits {
   readonly lingerMillis: number
 }
 
+/** What was found, and is no limit that anybody has set. */
+export type FoundKey = "boundsLocalPeers" | "collectGarbage" | "connectionsBy"
+
+/** Limits as whoever asks for them sees them: values that can be sent. */
+export const shown = ({
+  boundsLocalPeers: _,
+  collectGarbage: __,
+  connectionsBy: ___,
+  ...limits
+}: Limits): Omit<Limits, FoundKey> => limits
+
 /** Those of a turn, which a simulation may make smaller. */
 export interface TurnLimits {
   readonly turnRequests: number | undefined
