@@ -40,13 +40,13 @@ export class Admitting<In, Out> {
       const connection = streamOf(context, wire, id)
       if (onHeard !== undefined) connection.onHeard = onHeard
       this.register(connection)
-      connection.watch()
+      connection.timeouts.watch()
       return wire.start(connection)
     }
     const connection = new DialogueStream(context as never, wire, id)
     if (onHeard !== undefined) connection.onHeard = onHeard
     this.register(connection as never)
-    connection.watch()
+    connection.timeouts.watch()
     wire.start(connection)
     connection.open()
   }

@@ -19,8 +19,6 @@ import { Passing } from "./passing.ts"
 export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   private readonly control: Control
   private readonly pace: Pace
-  /** When control messages are read again, if too many have come. */
-  private pausedUntil = never
   /** Whether the server stops, and all that was received before that is decoded. */
   private isLate = false
   /** Whether messages are taken that were decoded. */
@@ -41,7 +39,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number, control: Control) {
     super(context, wire, id)
     this.control = control
-    this.pace = new Pace(control.perSecond, context.now())
+    this.pace = new Pace(control.perSecond, context.now(), () => this.progress())
   }
 
   protected override get hasInput(): boolean {
@@ -80,21 +78,9 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   /** Whether no more control messages may be read now. They may be a moment later. */
   private get isSpent(): boolean {
     if (this.pace.leftAt(this.now) > 0) return false
-    if (this.pausedUntil === never) {
-      this.pausedUntil = this.context.now() + this.pace.wait
-      this.context.deadlines.by(this, this.pausedUntil)
-    }
+    const { context, pace } = this
+    if (pace.dueAt === never) context.deadlines.by(pace, context.now() + pace.wait)
     return true
-  }
-
-  override look(now: number): number {
-    const next = super.look(now)
-    if (!this.closing.answers || this.pausedUntil === never) return next
-    if (now >= this.pausedUntil) {
-      this.pausedUntil = never
-      this.progress()
-    }
-    return this.pausedUntil === never ? next : Math.min(next, this.pausedUntil)
   }
 
   protected override take(messages: ReadonlyArray<In>, payloads: ReadonlyArray<Payload>): void {
@@ -151,9 +137,8 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   private wait(body: In, payload: Payload): void {
     const { activity, context } = this
     const { heard } = activity
-    const { requestMillis } = context.limits
     activity.requestedAt = heard.at
-    if (requestMillis < Infinity) context.deadlines.by(this, heard.at + requestMillis)
+    this.timeouts.asked(heard.at)
     const bytes = requestCost + context.side.weight(payload.length, payload)
     const ahead: Ahead<In> = { body, payload, heard, bytes, controls: undefined, answers: undefined }
     this.holds(this.ahead.at(-1)?.heard === heard ? bytes : bytes + heard.bytes)
@@ -279,6 +264,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
     this.ahead = []
     this.first = this.aheadBytes = 0
     this.byId.clear()
+    this.context.deadlines.forget(this.pace)
     super.release()
   }
 

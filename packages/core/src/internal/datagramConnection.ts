@@ -13,8 +13,9 @@ import { awaitPlace } from "./place.ts"
 import { Pushes } from "./pushes.ts"
 import { Reader } from "./reading.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
-import type { Sender } from "./senders.ts"
+import type { Sender } from "./sender.ts"
 import { ServerConnection } from "./serverConnection.ts"
+import { RequestTimeouts } from "./timeouts.ts"
 import { TypedConnection } from "./typedConnection.ts"
 import { Unencodable } from "./unencodable.ts"
 import { encoderOf } from "./writing.ts"
@@ -28,9 +29,10 @@ import { encoderOf } from "./writing.ts"
  */
 export class DatagramConnection<In, Out> extends ServerConnection<In, Out> implements ReplyOwner {
   declare readonly wire: ReplyWire
+  readonly timeouts: RequestTimeouts<In, Out> = new RequestTimeouts(this)
   /** The connection that is the request, where the protocol makes it one. */
   private dialogue: TypedConnection<unknown, Out> | undefined = undefined
-  private stopWaiting: () => void = () => {}
+  private stopWaiting = noop
   // Few datagrams have any.
   declare private pushes: Pushes | undefined
   /** How the request ends once everything has been sent. */
@@ -82,7 +84,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   /** Makes the request, or says why the datagram is none. */
   open(): void {
-    this.account()
+    this.holding.account()
     const { context, outbox, wire } = this
     const { side } = context
     if (context.protocol.kind === "connection") {
@@ -113,9 +115,9 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     if (fault === undefined) {
       const { heard } = this.activity
       heard.cost = reader.weightOf(wire.datagram.data.length, context.budget.looks ? reader.payloads : undefined)
-      context.deadlines.by(this, this.activity.heard.at + context.limits.requestMillis)
+      this.timeouts.asked(heard.at)
       this.line.add(reader.messages[0] as In, reader.payloads[0])
-      this.account()
+      this.holding.account()
       if (context.hasSessions) context.events.spoke(this)
       return this.line.offer()
     }
@@ -157,7 +159,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     if (this.dialogue?.input.isHandedOn !== true) this.stopWaiting()
     if (this.dialogue === undefined) return
     this.dialogue.input.deliver()
-    this.account()
+    this.holding.account()
   }
 
   get isUnread(): boolean {
@@ -170,10 +172,6 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   breakOff(): void {
     this.end(Outcome.cancelled("NotReading"))
-  }
-
-  look(now: number): number {
-    return this.lookAtRequests(now)
   }
 
   readonly isSpare = false
@@ -256,3 +254,4 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 }
 
 const utf8 = new TextEncoder()
+const noop = (): void => {}

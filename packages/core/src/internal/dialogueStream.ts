@@ -8,6 +8,7 @@ import type { InputOwner } from "./inflow.ts"
 import type { Outbox } from "./outbox.ts"
 import { awaitPlace } from "./place.ts"
 import { StreamConnection } from "./streamConnection.ts"
+import { StreamTimeouts } from "./streamTimeouts.ts"
 import { TypedConnection } from "./typedConnection.ts"
 
 /** A connection that is one request: its handler reads and writes, until it ends. */
@@ -15,10 +16,11 @@ export class DialogueStream<In, Out>
   extends StreamConnection<Connection.Connection<In, Out>, never>
   implements InputOwner
 {
+  readonly timeouts: DialogueTimeouts<In, Out> = new DialogueTimeouts(this)
   private readonly dialogue: TypedConnection<In, Out>
-  private stopWaiting: () => void = () => {}
+  private stopWaiting = noop
   /** What is told of a stop, where the wire was given away. Not initialised: few are. */
-  declare private given: (() => void) | undefined
+  declare given: (() => void) | undefined
 
   constructor(context: ServerContext<Connection.Connection<In, Out>, never>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
@@ -34,7 +36,7 @@ export class DialogueStream<In, Out>
   }
 
   /** Its own request is always in flight; what counts is whether its handler, or whoever else has it, waits for input. */
-  protected get awaitsPeer(): boolean {
+  get awaitsPeer(): boolean {
     return this.dialogue.input.isAwaited
   }
 
@@ -70,7 +72,7 @@ export class DialogueStream<In, Out>
     // Where it goes to a worker, it waits until one has room for it.
     if (!this.dialogue.input.isHandedOn) this.stopWaiting()
     this.decoding(() => this.dialogue.input.deliver())
-    this.account()
+    this.holding.account()
   }
 
   override goOn(): void {
@@ -100,20 +102,19 @@ export class DialogueStream<In, Out>
     this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => {
       this.decoding(() => this.dialogue.onData(chunk))
-      this.account()
+      this.holding.account()
     })
   }
 
   /** Looks whether a frame has begun, or is whole. */
   private decoding(decode: () => void): void {
-    const { activity, context } = this
+    const { activity, timeouts } = this
     const { input } = this.dialogue
     const before = input.inbox.received
     decode()
     activity.decoded(input.reader.held, input.inbox.received > before, activity.heard.at)
-    if (!activity.inFrame) return
-    if (input.inflow.isReading) context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
-    else activity.paused(context.now())
+    if (input.inflow.isReading) timeouts.framed()
+    else timeouts.reads(false)
   }
 
   mayDecode(): boolean {
@@ -129,40 +130,19 @@ export class DialogueStream<In, Out>
   }
 
   onReading(reading: boolean): void {
-    const { activity, context } = this
-    if (!reading) context.events.unread()
-    if (activity.inFrame) {
-      if (!reading) return activity.paused(context.now())
-      activity.resumed(context.now())
-      context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
-    }
+    if (!reading) this.context.events.unread()
+    this.timeouts.reads(reading)
     if (reading && this.dialogue.input.isAwaited) this.onAwaited()
   }
 
   onAwaited(): void {
-    const { activity, context } = this
-    if (context.limits.idleMillis === Infinity) return
-    activity.freeAt = context.now()
-    context.deadlines.by(this, activity.freeAt + context.limits.idleMillis)
+    this.timeouts.freed()
   }
 
   onGivenAway(onStop: () => void): void {
     this.given = onStop
     if (this.onHeard !== undefined) this.heardFirst()
-    this.context.deadlines.by(this, this.nextSample(this.context.now()))
-  }
-
-  /** Of a wire that was given away no event says anything: it is looked at from outside. */
-  override look(now: number): number {
-    if (this.given === undefined || !this.closing.answers) return super.look(now)
-    const { activity, wire } = this
-    wire.probe?.()
-    if (!this.closing.answers) return Infinity
-    if (!activity.hasHeard && wire.bytesRead > 0) activity.heard = new Heard(now)
-    if (wire.bytesUnsent > 0) activity.unsent(wire, now)
-    this.account()
-    const due = super.look(now)
-    return this.closing.answers ? Math.min(due, this.nextSample(now)) : due
+    this.timeouts.givenAway()
   }
 
   onEnd(): void {
@@ -206,3 +186,26 @@ export class DialogueStream<In, Out>
     if (this.closing.answers && this.line.inFlight === 0) this.shut()
   }
 }
+
+/** The same of a wire that may be given away: no event says anything of it then, and it is looked at from outside. */
+class DialogueTimeouts<In, Out> extends StreamTimeouts<Connection.Connection<In, Out>, never> {
+  declare protected readonly on: DialogueStream<In, Out>
+
+  givenAway(): void {
+    this.by(this.nextSample(this.context.now()))
+  }
+
+  override look(now: number): number {
+    const { activity, closing, given, wire } = this.on
+    if (given === undefined || !closing.answers) return super.look(now)
+    wire.probe?.()
+    if (!closing.answers) return Infinity
+    if (!activity.hasHeard && wire.bytesRead > 0) activity.heard = new Heard(now)
+    if (wire.bytesUnsent > 0) activity.unsent(wire, now)
+    this.on.holding.account()
+    const due = super.look(now)
+    return closing.answers ? Math.min(due, this.nextSample(now)) : due
+  }
+}
+
+const noop = (): void => {}

@@ -16,7 +16,8 @@ import { Intake } from "./intake.ts"
 import { factsOf } from "./ledger.ts"
 import type { Limits } from "./limits.ts"
 import { Readiness } from "./readiness.ts"
-import { type Sender, Senders } from "./senders.ts"
+import type { Sender } from "./sender.ts"
+import { Senders } from "./senders.ts"
 import type { ServerConnection } from "./serverConnection.ts"
 import { Stop } from "./stop.ts"
 import { payloadOf } from "./undecoded.ts"
@@ -123,7 +124,7 @@ export class Engine<In, Out> {
     const { context, gate } = this
     context.limits = limits
     // What is waited for is told by the limits: each is looked at anew.
-    for (const connection of gate.connections.all) context.deadlines.by(connection, context.now() + 1)
+    for (const connection of gate.connections.all) connection.timeouts.by(context.now() + 1)
     gate.limited()
     this.senders.limited()
     context.shares.limited()
@@ -172,7 +173,7 @@ export class Engine<In, Out> {
     const setup = run(Effect.exit(Effect.suspend(() => onConnect(connection))))
     let isLate = false
     if (setup.pollUnsafe() === undefined) {
-      connection.setsUp((refused) => {
+      connection.timeouts.setsUp((refused) => {
         isLate = true
         // What it has asked for meanwhile was not begun.
         if (connection.line.first === undefined) context.ledger.record(refused, undefined, connection)
@@ -181,7 +182,7 @@ export class Engine<In, Out> {
       })
     }
     setup.addObserver((exit) => {
-      connection.isSetUp()
+      connection.timeouts.isSetUp()
       if (isLate) return
       const ended = exit._tag === "Success" ? exit.value : exit
       if (ended._tag === "Success") return
@@ -199,13 +200,13 @@ export class Engine<In, Out> {
     const { onConnect, run } = this.served
     const setup = run(Effect.exit(Effect.suspend(() => onConnect(sender))))
     if (setup.pollUnsafe() === undefined) {
-      sender.setsUp((refused) => {
+      sender.timeouts.setsUp((refused) => {
         sender.refuse(refused)
         sender.dismiss("self")
       })
     }
     setup.addObserver((exit) => {
-      sender.isSetUp()
+      sender.timeouts.isSetUp()
       const ended = exit._tag === "Success" ? exit.value : exit
       if (ended._tag === "Failure") sender.dismiss("self")
     })

@@ -150,12 +150,9 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
 
   /** A request has its outcome, and leaves the line. */
   settle(incoming: Incoming<In, Out>, outcome: Outcome.Outcome): void {
-    const { activity, context } = this.on
+    const { context } = this.on
     this.remove(incoming)
-    if (this.inFlight === 0 && context.limits.idleMillis < Infinity) {
-      activity.freeAt = context.now()
-      context.deadlines.by(this.on, activity.freeAt + context.limits.idleMillis)
-    }
+    if (this.inFlight === 0) this.on.timeouts.freed()
     incoming.settle(outcome)
     context.ledger.record(outcome, incoming, this.on)
     if (context.shares.counts) context.shares.leave(this, incoming)

@@ -11,9 +11,9 @@ import type { Encoded, Framed } from "./writing.ts"
 /** Whose output it is. */
 export interface Owner {
   /** Something was sent, or is not because the peer does not keep up. */
-  readonly account: () => void
+  readonly holding: { readonly account: () => void }
   /** Not all that was written has left at once. */
-  readonly unsent?: () => void
+  readonly timeouts: { readonly unsent: () => void }
   /** Whether what is collected waits for more that is about to follow. */
   readonly gathers?: (output: Gathered) => boolean
 }
@@ -93,7 +93,7 @@ export class Outbox<Out> implements Gathered {
   pass(bytes: Uint8Array): void {
     if (this.state !== "open") return
     this.wrote(this.wire.write(bytes))
-    this.owner?.account()
+    this.owner?.holding.account()
   }
 
   /** Sends what there is, then half-closes. */
@@ -113,7 +113,7 @@ export class Outbox<Out> implements Gathered {
     this.marked = false
     this.turnsWaited = 0
     if (!this.held && (!this.blocked || this.collected.separate)) this.send()
-    else this.owner?.account()
+    else this.owner?.holding.account()
   }
 
   /** Hands all that there is to the transport, whether the peer keeps up or not. */
@@ -192,13 +192,13 @@ export class Outbox<Out> implements Gathered {
 
   private wrote(writable: boolean): void {
     this.pressure.wrote(writable)
-    if (this.owner?.unsent !== undefined && (!writable || this.wire.bytesUnsent > 0)) this.owner.unsent()
+    if (!writable || this.wire.bytesUnsent > 0) this.owner?.timeouts.unsent()
   }
 
   private send(everything?: boolean): void {
     if (this.state !== "open" && this.state !== "ending") return
     this.wrote(this.collected.send(everything))
-    this.owner?.account()
+    this.owner?.holding.account()
     if (this.state !== "ending" || !this.collected.isEmpty) return
     this.state = "ended"
     this.wire.end()

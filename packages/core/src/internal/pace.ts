@@ -1,11 +1,18 @@
+import { never, type Timed } from "./deadlines.ts"
+
 /** How often something may happen, with what may happen at once: a clock is looked at only when that much has. */
-export class Pace {
+export class Pace implements Timed {
+  dueAt = never
+  queuedAt = never
   private readonly perMilli: number
   private readonly burst: number
   private left: number
   private at: number
+  private readonly onDue: () => void
 
-  constructor(perSecond: number, now: number) {
+  /** `onDue` is called when it was waited for, and may happen again. */
+  constructor(perSecond: number, now: number, onDue: () => void) {
+    this.onDue = onDue
     this.perMilli = perSecond / 1_000
     this.burst = Math.max(1, Math.ceil(perSecond / 40))
     this.left = this.burst
@@ -19,6 +26,11 @@ export class Pace {
     this.left = Math.min(this.burst, this.left + (at - this.at) * this.perMilli)
     this.at = at
     return Math.floor(this.left)
+  }
+
+  look(): number {
+    this.onDue()
+    return Infinity
   }
 
   take(): void {

@@ -6,9 +6,11 @@ import type { ServerContext } from "./context.ts"
 import { Heard, type Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { StreamConnection } from "./streamConnection.ts"
+import { StreamTimeouts } from "./streamTimeouts.ts"
 
 /** A connection whose messages are requests. */
 export class RequestStream<In, Out> extends StreamConnection<In, Out> {
+  readonly timeouts: StreamTimeouts<In, Out> = new StreamTimeouts(this)
   protected readonly reader: Reader<In>
   protected fault: DecodeError | Outcome.TimedOut | undefined = undefined
   protected isReading = true
@@ -95,9 +97,8 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   /** Looks whether a frame has begun, or is whole. */
   private follow(whole: boolean, at: number): void {
-    const { activity, context, reader } = this
-    activity.decoded(reader.held, whole, at)
-    if (activity.inFrame) context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
+    this.activity.decoded(this.reader.held, whole, at)
+    this.timeouts.framed()
   }
 
   /** Makes requests of what was decoded of so many bytes, until there was a fault; whether there were any. */
@@ -116,17 +117,16 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
       this.reader.clear()
       this.take(messages, payloads)
     }
-    this.account()
+    this.holding.account()
     if (fault !== undefined) this.faulty(fault)
     return whole
   }
 
   /** Makes requests of messages. */
   protected take(messages: ReadonlyArray<In>, payloads: ReadonlyArray<Payload>): void {
-    const { activity, context } = this
-    const { requestMillis } = context.limits
+    const { activity } = this
     activity.requestedAt = activity.heard.at
-    if (requestMillis < Infinity) context.deadlines.by(this, activity.heard.at + requestMillis)
+    this.timeouts.asked(activity.heard.at)
     for (let i = 0; i < messages.length; i++) this.line.add(messages[i] as In, payloads[i])
     this.line.offer()
   }
@@ -137,7 +137,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.closing.enter("faulty")
   }
 
-  protected get awaitsPeer(): boolean {
+  get awaitsPeer(): boolean {
     return this.line.inFlight === 0 && !this.hasInput
   }
 
@@ -148,12 +148,11 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   }
 
   /** What came before the frame that is not whole is answered. */
-  protected override late(outcome: Outcome.TimedOut): number {
-    if (this.fault !== undefined) return Infinity
+  override late(outcome: Outcome.TimedOut): void {
+    if (this.fault !== undefined) return
     this.fault = outcome
     this.closing.enter("faulty")
     this.progress()
-    return Infinity
   }
 
   override answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
@@ -176,7 +175,7 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   protected advance(): void {
     if (this.dispatching) return
     this.dispatching = true
-    if (this.holdsMuch) this.account()
+    if (this.holdsMuch) this.holding.account()
     let passed = 0
     while (this.reader.isBehind && this.closing.answers && this.isResting !== true) {
       const { room } = this
@@ -225,18 +224,10 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   private read(reading: boolean): void {
     if (this.isReading === reading) return
     this.isReading = reading
-    const { activity, context } = this
-    if (reading) {
-      if (activity.inFrame) {
-        activity.resumed(context.now())
-        context.deadlines.by(this, activity.frameDue(context.limits.frameMillis))
-      }
-      this.wire.resume()
-    } else {
-      if (activity.inFrame) activity.paused(context.now())
-      this.wire.pause()
-      context.events.unread()
-    }
+    this.timeouts.reads(reading)
+    if (reading) return this.wire.resume()
+    this.wire.pause()
+    this.context.events.unread()
   }
 }
 

@@ -3,12 +3,11 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import * as Response from "../Response.ts"
+import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
 import type { Controls } from "./controls.ts"
-import { never, type Timed } from "./deadlines.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
@@ -18,6 +17,7 @@ import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
 import type { Resumptions } from "./resuming.ts"
 import type { Occupant } from "./room.ts"
+import type { RequestTimeouts } from "./timeouts.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { WireEnd } from "./wireEnd.ts"
 
@@ -29,17 +29,13 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
-  implements Connection.Ref<Out>, Releasable, Timed, Occupant, Held
+  implements Connection.Ref<Out>, Releasable, Occupant, Held
 {
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
   readonly line: Line<In, Out> = new Line(this)
-  dueAt = never
   slot = -1
-  queuedAt = never
   private readonly handlers = new Handlers()
-  // Only where a peer is set up, and until it is.
-  declare private setup: { readonly until: number; readonly refuse: (refused: Outcome.Refused) => void } | undefined
   // A field from the start: one that is added at the end takes more.
   private endsBy: Connection.EndedBy | undefined = undefined
   /** What its handlers have left to do. */
@@ -47,6 +43,7 @@ export abstract class ServerConnection<In, Out>
   /** Called once, where others wait until it has sent its first byte. Not initialised: few are waited for. */
   declare onHeard: (() => void) | undefined
   readonly holding = new Holding(this)
+  abstract readonly timeouts: RequestTimeouts<In, Out>
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(wire, new Outbox(wire, context.side, context.tick, context), id, context.date())
@@ -80,10 +77,6 @@ export abstract class ServerConnection<In, Out>
     if (outbox.full && !outbox.isClosed) return false
     const { holding } = this
     return incoming === line.first || holding.charged < maxBuffered || holding.unsentBytes < maxBuffered
-  }
-
-  account(): void {
-    this.holding.account()
   }
 
   /** What has arrived and is no request yet, in bytes; with `costs`, what that takes in memory. */
@@ -120,8 +113,6 @@ export abstract class ServerConnection<In, Out>
   abstract answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void
   /** Whether a request may be answered now. */
   abstract isNext(incoming: Incoming<In, Out>): boolean
-  /** Ends what has taken too long; says when to look again. */
-  abstract look(now: number): number
   /** The server stops: what was received is answered, then this ends. */
   abstract stop(): void
   /** The deadline of a stop has passed. */
@@ -160,52 +151,6 @@ export abstract class ServerConnection<In, Out>
     this.context.ledger.record(refused, undefined, this)
     this.line.cancelAll(Outcome.cancelled("ConnectionClosed"))
     this.cut()
-  }
-
-  /** It is being set up: `refuse` is called when that has taken too long. */
-  setsUp(refuse: (refused: Outcome.Refused) => void): void {
-    const until = this.context.now() + this.context.limits.loginMillis
-    this.setup = { until, refuse }
-    this.context.deadlines.by(this, until)
-  }
-
-  /** It has been set up. */
-  isSetUp(): void {
-    this.setup = undefined
-  }
-
-  /** Refuses who is not set up in time, and ends the requests that were not answered in time; when to look again. */
-  protected lookAtRequests(now: number): number {
-    const { setup } = this
-    if (setup !== undefined && now >= setup.until) {
-      this.setup = undefined
-      setup.refuse(Outcome.refused(`it was not set up within ${this.context.limits.loginMillis} ms`, "LoginTimeout"))
-    }
-    let next = this.setup?.until ?? Infinity
-    const { requestMillis } = this.context.limits
-    if (requestMillis === Infinity || this.context.protocol.kind === "connection") return next
-    for (let request = this.line.first; request !== undefined;) {
-      // One that ends may end those after it.
-      const following = request.next
-      const since = request.waitsSince
-      if (since !== never) {
-        if (now - since >= requestMillis) this.expire(request, Outcome.timedOut(requestMillis))
-        else next = Math.min(next, since + requestMillis)
-      }
-      request = following
-    }
-    return next
-  }
-
-  /** It ends in its turn, and its connection with it: whoever waits for its answer would take another's for it. */
-  private expire(request: Incoming<In, Out>, outcome: Outcome.Outcome): void {
-    const { begun, fiber } = request
-    request.begun = true
-    const response = Response.andClose(Response.withOutcome(Response.empty, outcome))
-    request.response = response
-    this.conclude(request, response)
-    if (!begun) this.context.events.abandoned(this.line)
-    fiber?.interruptUnsafe()
   }
 
   /** A handler's fiber has been started. */
@@ -267,7 +212,7 @@ export abstract class ServerConnection<In, Out>
   protected release(): void {
     const finalizers = this.handlers.release()
     if (finalizers === undefined) return
-    this.context.deadlines.forget(this)
+    this.timeouts.end()
     this.context.events.released(this, finalizers)
   }
 

@@ -10,6 +10,7 @@ import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Gathered } from "./resuming.ts"
 import { ServerConnection } from "./serverConnection.ts"
+import type { StreamTimeouts } from "./streamTimeouts.ts"
 import { Unencodable } from "./unencodable.ts"
 
 /**
@@ -17,11 +18,11 @@ import { Unencodable } from "./unencodable.ts"
  * requests, and it closes without losing one (see {@link Closing}).
  */
 export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out> implements Wire.Receiver {
-  protected readonly closing: Closing
+  readonly closing: Closing
+  abstract override readonly timeouts: StreamTimeouts<In, Out>
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
     super(context, wire, id)
-    this.outbox.owner = this
     this.closing = new Closing(wire, this.outbox as Outbox<never>, context)
   }
 
@@ -144,7 +145,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   limited(): void {
     // What has not left by now was not waited for, where writing had no bound.
-    if (this.wire.bytesUnsent > 0 || this.outbox.blocked) this.unsent()
+    if (this.wire.bytesUnsent > 0 || this.outbox.blocked) this.timeouts.unsent()
     this.progress()
   }
 
@@ -156,7 +157,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     if (incoming.settled !== undefined) return
     if (!this.isNext(incoming)) {
       incoming.response = this.parked(response)
-      this.account()
+      this.holding.account()
     } else {
       incoming.response = response
       this.emit(incoming, response)
@@ -225,86 +226,17 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     super.evict()
   }
 
-  /** Something of what was written has not left. */
-  unsent(): void {
-    const { activity, context, wire } = this
-    if (activity.isUnsent || context.limits.writeMillis === Infinity) return
-    const now = context.now()
-    activity.unsent(wire, now)
-    context.deadlines.by(this, this.nextSample(now))
-  }
-
-  /** Its peer is waited for from now on. */
-  watch(): void {
-    const { activity, context } = this
-    const { firstByteMillis, idleMillis } = context.limits
-    context.deadlines.by(this, activity.opened.at + Math.min(firstByteMillis, idleMillis))
-  }
-
-  look(now: number): number {
-    if (!this.closing.answers) return Infinity
-    const written = this.lookAtWriting(now)
-    if (!this.closing.answers) return Infinity
-    const answered = this.lookAtRequests(now)
-    if (this.closing.state !== "open") return Math.min(written, answered)
-    const heard = this.lookAtReading(now)
-    return this.closing.answers ? Math.min(written, answered, heard) : Infinity
-  }
-
-  private lookAtWriting(now: number): number {
-    const { activity, context, wire } = this
-    const { writeMillis } = context.limits
-    if (!activity.isUnsent) return Infinity
-    if (wire.bytesUnsent === 0 && !this.outbox.blocked) {
-      activity.sent()
-      return Infinity
-    }
-    const due = activity.writeDue(wire, now, writeMillis)
-    if (now < due) return Math.min(due, this.nextSample(now))
-    this.reset(Outcome.timedOut(writeMillis, "write"))
-    return Infinity
-  }
-
-  /** When to look next whether something leaves: together with others, about once a second. */
-  protected nextSample(now: number): number {
-    const every = Math.max(1, Math.min(1_000, Math.floor(this.context.limits.writeMillis / 4)))
-    return Math.min((Math.floor(now / every) + 1) * every, now + this.context.limits.writeMillis)
-  }
-
-  private lookAtReading(now: number): number {
-    const { activity, context } = this
-    const { firstByteMillis, frameMillis, idleMillis } = context.limits
-    const first = activity.hasHeard ? Infinity : activity.opened.at + firstByteMillis
-    if (now >= first) return this.late(Outcome.timedOut(firstByteMillis, "firstByte"))
-    const frame = activity.frameDue(frameMillis)
-    if (now >= frame) return this.late(Outcome.timedOut(frameMillis, "frame"))
-    return Math.min(first, frame, this.lookAtSilence(now, idleMillis))
-  }
-
-  private lookAtSilence(now: number, idleMillis: number): number {
-    if (idleMillis === Infinity || !this.awaitsPeer) return Infinity
-    const { activity } = this
-    if (this.outbox.unsent > 0 || this.outbox.blocked) {
-      // It has to read before it need say anything.
-      activity.freeAt = now
-      return now + Math.min(1_000, Math.ceil(idleMillis / 4))
-    }
-    const due = activity.idleDue(idleMillis)
-    return now < due ? due : this.late(Outcome.timedOut(idleMillis, "idle"))
-  }
-
   /** Whether nothing but its peer can make it go on. */
-  protected abstract readonly awaitsPeer: boolean
+  abstract readonly awaitsPeer: boolean
 
   /** Its peer has not sent in time what it had to. */
-  protected late(outcome: Outcome.TimedOut): number {
+  late(outcome: Outcome.TimedOut): void {
     this.context.ledger.record(outcome, undefined, this)
     this.shut()
-    return Infinity
   }
 
   /** Breaks it off: what its peer does not read is let go of, in the kernel as well. */
-  private reset(outcome: Outcome.Outcome): void {
+  reset(outcome: Outcome.Outcome): void {
     this.endsWith("self")
     this.context.ledger.record(outcome, undefined, this)
     this.line.cancelAll(Outcome.cancelled("ConnectionClosed"))
@@ -338,7 +270,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     if (!this.closing.answers) return
     this.line.offer()
     // What leaves at the end of the turn is counted then.
-    if (this.line.inFlight === 0 && this.holding.charged > 0 && !this.outbox.pending) this.account()
+    if (this.line.inFlight === 0 && this.holding.charged > 0 && !this.outbox.pending) this.holding.account()
     this.advance()
     if (!this.closing.answers || this.line.inFlight > 0 || this.hasInput) return
     if (this.closing.state !== "open") this.shut()

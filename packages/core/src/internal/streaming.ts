@@ -70,9 +70,8 @@ export class Streaming<In, Out> {
   /** The next element is asked for. */
   private get asks(): Effect.Effect<void> {
     return Effect.sync(() => {
-      const { context } = this.on
-      this.askedAt = context.now()
-      context.deadlines.by(this.on, this.askedAt + context.limits.requestMillis)
+      this.askedAt = this.on.context.now()
+      this.on.timeouts.asked(this.askedAt)
     })
   }
 
