@@ -17,8 +17,6 @@ import type { Sender } from "./sender.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import { RequestTimeouts } from "./timeouts.ts"
 import { TypedConnection } from "./typedConnection.ts"
-import { Unencodable } from "./unencodable.ts"
-import { encoderOf } from "./writing.ts"
 
 /**
  * The server's end of a datagram: one request, and the datagrams that go back.
@@ -34,14 +32,14 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   private dialogue: TypedConnection<unknown, Out> | undefined = undefined
   private stopWaiting = noop
   // Few datagrams have any.
-  declare private pushes: Pushes | undefined
+  declare private pushes: Pushes<Out> | undefined
   /** How the request ends once everything has been sent. */
   private verdict: Outcome.Outcome | undefined = undefined
   protected isOver = false
   /** Whose it is, where a session has state for each sender. */
   declare sender: Sender<In, Out> | undefined
   // What has gone back, where that is bounded. Not initialised: it takes memory in each.
-  declare private sentBytes: number | undefined
+  declare sentBytes: number | undefined
 
   constructor(context: ServerContext<In, Out>, datagram: Wire.Datagram, id: number) {
     super(context, new ReplyWire(datagram), id)
@@ -59,14 +57,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   /** Each push is a datagram of its own, also after the answer. */
   get push(): Connection.Ref<Out>["push"] {
-    return (message) =>
-      Effect.suspend(() => {
-        const encoded = encoderOf(this.context.side, this.wire.carries)(message)
-        if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
-        this.pushes ??= new Pushes(this.wire, this.context.budget)
-        const bytes = typeof encoded === "string" ? utf8.encode(encoded) : encoded
-        return Effect.catch(this.pushes.send(bytes), (failure) => this.fails(failure))
-      })
+    return (message) => Effect.suspend(() => (this.pushes ??= new Pushes(this.wire, this.context)).push(message))
   }
 
   inputBytes(): number {
@@ -202,13 +193,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   }
 
   withholds(bytes: number): Outcome.Undelivered | undefined {
-    const { reflection } = this.context
-    if (!reflection.isOn) return undefined
-    if (this.sender !== undefined) return this.sender.withholds(bytes)
-    const before = this.sentBytes ?? 0
-    const withheld = reflection.withholds(this.peer, this.bytesRead, before, bytes)
-    if (withheld === undefined) this.sentBytes = before + bytes
-    return withheld
+    return this.context.reflection.withholds(this.sender ?? this, bytes)
   }
 
   onSent(failure: Outcome.Undelivered | undefined): void {
@@ -253,5 +238,4 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   }
 }
 
-const utf8 = new TextEncoder()
 const noop = (): void => {}

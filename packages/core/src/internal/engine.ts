@@ -201,7 +201,7 @@ export class Engine<In, Out> {
     const setup = run(Effect.exit(Effect.suspend(() => onConnect(sender))))
     if (setup.pollUnsafe() === undefined) {
       sender.timeouts.setsUp((refused) => {
-        sender.refuse(refused)
+        sender.datagrams.refuse(refused)
         sender.dismiss("self")
       })
     }

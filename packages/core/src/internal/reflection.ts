@@ -4,6 +4,14 @@ import { Buckets } from "./buckets.ts"
 import type { ServerContext } from "./context.ts"
 import { peerKeyOf } from "./peerKey.ts"
 
+/** Who has sent datagrams. */
+interface Receiver {
+  readonly peer: Peer.Peer
+  readonly bytesRead: number
+  /** What was let through to it, where that is bounded. */
+  sentBytes: number | undefined
+}
+
 /**
  * How much goes back to those who send datagrams. Anybody can forge the address of
  * another, who is then sent what he has not asked for: many small questions
@@ -18,23 +26,20 @@ export class Reflection {
     this.context = context
   }
 
-  /** Whether anything is bounded. */
-  get isOn(): boolean {
+  /** Why so many bytes are not sent, if they are not; otherwise they count. */
+  withholds(to: Receiver, bytes: number): Outcome.Undelivered | undefined {
     const { maxAmplification, maxRepliesPerNetwork } = this.context.limits
-    return maxAmplification < Infinity || maxRepliesPerNetwork < Infinity
-  }
-
-  /** Why a reply is not sent to a sender of so many bytes, to whom so many have gone already. */
-  withholds(peer: Peer.Peer, heard: number, before: number, bytes: number): Outcome.Undelivered | undefined {
-    const { maxAmplification, maxRepliesPerNetwork } = this.context.limits
+    if (maxAmplification === Infinity && maxRepliesPerNetwork === Infinity) return undefined
+    const { bytesRead, peer, sentBytes = 0 } = to
     const network = networkOf(peer)
     if (network === undefined) return undefined
-    if (before + bytes > maxAmplification * heard) {
+    if (sentBytes + bytes > maxAmplification * bytesRead) {
       return this.withheld("maxAmplification", maxAmplification, peer)
     }
     if (maxRepliesPerNetwork < Infinity && this.bucketsOf(maxRepliesPerNetwork).take(network, this.context.now()) < 0) {
       return this.withheld("maxRepliesPerNetwork", maxRepliesPerNetwork, peer)
     }
+    to.sentBytes = sentBytes + bytes
     return undefined
   }
 

@@ -5,16 +5,16 @@ import type * as Wire from "../Wire.ts"
 
 /** Whose replies they are. */
 export interface ReplyOwner {
-  /** A reply has been sent, or could not be. */
-  readonly onSent: (failure: Outcome.Undelivered | undefined) => void
+  /** A reply that was written has been sent, or could not be. */
+  readonly onSent?: (failure: Outcome.Undelivered | undefined) => void
   /** Why so many bytes may not be sent, if they may not. Asked for each reply, before it is handed to the transport. */
   readonly withholds: (bytes: number) => Outcome.Undelivered | undefined
   /** The system has taken so many bytes. */
   readonly wrote: (bytes: number) => void
   /** No more replies will be written. */
-  readonly onEnded: () => void
+  readonly onEnded?: () => void
   /** The handler breaks it off. */
-  readonly onReset: () => void
+  readonly onReset?: () => void
 }
 
 /** The way back of a datagram, as a wire that only writes. */
@@ -53,7 +53,7 @@ export class ReplyWire implements Wire.Wire {
     this.send(bytes, (failure) => {
       this.unsent--
       this.bytesUnsent -= bytes.length
-      this.owner?.onSent(failure)
+      this.owner?.onSent?.(failure)
     })
     return this.unsent === 0
   }
@@ -81,7 +81,7 @@ export class ReplyWire implements Wire.Wire {
   }
 
   end(): void {
-    this.owner?.onEnded()
+    this.owner?.onEnded?.()
   }
 
   start(): void {}
@@ -89,7 +89,7 @@ export class ReplyWire implements Wire.Wire {
   resume(): void {}
   destroy(): void {}
   reset(): void {
-    this.owner?.onReset()
+    this.owner?.onReset?.()
   }
 }
 

@@ -3,18 +3,16 @@ import * as Connection from "../Connection.ts"
 import type * as Endpoint from "../Endpoint.ts"
 import type * as Outcome from "../Outcome.ts"
 import type * as Peer from "../Peer.ts"
+import { Aside } from "./aside.ts"
 import type { ServerContext } from "./context.ts"
 import type { DatagramConnection } from "./datagramConnection.ts"
+import { Datagrams } from "./datagrams.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
-import { Passing } from "./passing.ts"
 import { Pushes } from "./pushes.ts"
-import type { ValueHolder } from "./reading.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
 import type { Senders } from "./senders.ts"
 import { Timeouts } from "./timeouts.ts"
-import { Unencodable } from "./unencodable.ts"
-import { encoderOf } from "./writing.ts"
 
 /** A sender, as its session and the handlers of its datagrams see it: the connection that they came on. */
 export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, ReplyOwner {
@@ -26,21 +24,16 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, ReplyOw
   readonly key: string
   endedBy: Connection.EndedBy | undefined = undefined
   isForgotten = false
-  /** How many datagrams it has sent. */
-  count = 0
   readonly context: ServerContext<In, Out>
   readonly timeouts = new SenderTimeouts(this)
+  readonly holding: Aside
+  readonly datagrams: Datagrams<In, Out>
+  /** What was let through to it, answers and pushes, where that is bounded. */
+  sentBytes = 0
   private readonly senders: Senders<In, Out>
   private readonly handlers = new Handlers()
-  private readonly open = new Passing<DatagramConnection<In, Out>, true>()
   private readonly wire: ReplyWire
-  private pushes: Pushes | undefined = undefined
-  heardAt: number
-  private heardBytes = 0
-  private answeredBytes = 0
-  /** What was let through to it, answers and pushes, where that is bounded. */
-  private sentBytes = 0
-  private aside = 0
+  private pushes: Pushes<Out> | undefined = undefined
   private isReleased = false
 
   constructor(
@@ -56,7 +49,8 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, ReplyOw
     this.peer = peer
     this.listener = listener
     this.openedAt = openedAt
-    this.heardAt = context.now()
+    this.holding = new Aside(context.budget)
+    this.datagrams = new Datagrams(context.now())
     // The way back of its first one, without its bytes.
     const { reply } = wire.datagram
     this.wire = new ReplyWire({ data: nothing, peer, listener, reply })
@@ -64,58 +58,37 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, ReplyOw
   }
 
   join(connection: DatagramConnection<In, Out>): void {
-    this.open.set(connection, true)
+    const now = this.context.now()
+    this.datagrams.add(connection, now)
     connection.sender = this
-    this.count++
-    this.heardAt = this.context.now()
-    this.heardBytes += connection.bytesRead
-    this.timeouts.by(this.heardAt + this.context.limits.senderMillis)
+    this.timeouts.by(now + this.context.limits.senderMillis)
   }
 
   /** The connection of one of its datagrams has ended. */
   leave(connection: DatagramConnection<In, Out>): void {
-    if (!this.open.delete(connection)) return
-    this.answeredBytes += connection.bytesWritten
-    this.heardAt = this.context.now()
-    if (this.open.size === 0) this.senders.rest(this)
-  }
-
-  get isBusy(): boolean {
-    return this.open.size > 0
-  }
-
-  /** Whether its only datagram is at work. */
-  get isNewcomer(): boolean {
-    return this.count === 1 && this.isBusy
+    if (this.datagrams.remove(connection, this.context.now()) && !this.datagrams.isBusy) this.senders.rest(this)
   }
 
   get inFlight(): number {
-    let sum = 0
-    for (const { line } of this.open.keys()) sum += line.inFlight
-    return sum
+    return this.datagrams.inFlight
   }
 
   get bytesRead(): number {
-    return this.heardBytes
+    return this.datagrams.bytesRead
   }
 
   get bytesWritten(): number {
-    let sum = this.answeredBytes + this.wire.bytesWritten
-    for (const { bytesWritten } of this.open.keys()) sum += bytesWritten
-    return sum
+    return this.datagrams.bytesWritten + this.wire.bytesWritten
   }
 
   /** Each push is a datagram of its own. */
   get push(): Connection.Ref<Out>["push"] {
     return (message) =>
       Effect.suspend(() => {
-        if (this.isReleased) return this.fails({ _tag: "Closed" })
-        const { budget, side } = this.context
-        const encoded = encoderOf(side, "datagrams")(message)
-        if (encoded instanceof Unencodable) return this.fails({ _tag: "EncodeFailed", problem: encoded.problem })
-        this.pushes ??= new Pushes(this.wire, budget)
-        const bytes = typeof encoded === "string" ? utf8.encode(encoded) : encoded
-        return Effect.catch(this.pushes.send(bytes), (failure) => this.fails(failure))
+        if (this.isReleased) {
+          return Effect.fail(new Connection.ConnectionError({ reason: { _tag: "Closed" }, peer: this.peer }))
+        }
+        return (this.pushes ??= new Pushes(this.wire, this.context)).push(message)
       })
   }
 
@@ -133,54 +106,21 @@ export class Sender<In, Out> implements Connection.Ref<Out>, Releasable, ReplyOw
     this.handlers.onRelease(finalizer)
   }
 
-  /** It counts what a policy holds for it elsewhere. */
-  get holding(): Pick<ValueHolder, "charge"> {
-    return this
-  }
-
-  charge(bytes: number): void {
-    if (this.isReleased) return
-    this.aside += bytes
-    this.context.budget.change(bytes)
-  }
-
-  /** Nobody gets an answer that waits for one. */
-  refuse(refused: Outcome.Refused): void {
-    for (const { line } of this.open.keys()) line.cancelAll(refused)
-  }
-
-  /** Those at work are not waited for. */
-  abandon(): void {
-    this.open.clear()
-  }
-
   /** What is run now that it has ended; `undefined` where it had ended before. */
   release(): ReadonlyArray<Finalizer> | undefined {
     if (this.isReleased) return undefined
     this.isReleased = true
-    if (this.aside !== 0) this.context.budget.change(-this.aside)
+    this.holding.end()
     return this.handlers.release()
   }
 
   withholds(bytes: number): Outcome.Undelivered | undefined {
-    const { reflection } = this.context
-    if (!reflection.isOn) return undefined
-    const withheld = reflection.withholds(this.peer, this.heardBytes, this.sentBytes, bytes)
-    if (withheld === undefined) this.sentBytes += bytes
-    return withheld
+    return this.context.reflection.withholds(this, bytes)
   }
 
   /** What is pushed to it is no connection's. */
   wrote(bytes: number): void {
     this.context.traffic.of(this.listener).bytesWritten += bytes
-  }
-
-  onSent(): void {}
-  onEnded(): void {}
-  onReset(): void {}
-
-  private fails(reason: Connection.Reason): Effect.Effect<never, Connection.ConnectionError> {
-    return Effect.fail(new Connection.ConnectionError({ reason, peer: this.peer }))
   }
 }
 
@@ -201,12 +141,11 @@ class SenderTimeouts<In, Out> extends Timeouts {
     const { on } = this
     const next = this.lookAtSetUp(now)
     if (on.isForgotten) return Infinity
-    const expires = (on.isBusy ? now : on.heardAt) + this.context.limits.senderMillis
+    const expires = (on.datagrams.isBusy ? now : on.datagrams.heardAt) + this.context.limits.senderMillis
     if (now < expires) return Math.min(expires, next)
     on.dismiss("self")
     return Infinity
   }
 }
 
-const utf8 = new TextEncoder()
 const nothing = new Uint8Array(0)

@@ -41,7 +41,7 @@ export class Senders<In, Out> {
     const known = this.known.get(key)
     const sender = known ?? new Sender(this.context, this, key, connection)
     if (!this.strangers.delete(sender)) this.regulars.delete(sender)
-    if (sender.isNewcomer) this.newcomers--
+    if (sender.datagrams.isFirst) this.newcomers--
     sender.join(connection)
     if (known !== undefined) return
     this.newcomers++
@@ -53,7 +53,7 @@ export class Senders<In, Out> {
   /** A datagram of it has its end, and its handler, too. */
   rest(sender: Sender<In, Out>): void {
     if (sender.isForgotten) return this.release(sender)
-    if (sender.count > 1) this.regulars.add(sender)
+    if (sender.datagrams.count > 1) this.regulars.add(sender)
     else {
       this.newcomers--
       this.strangers.add(sender)
@@ -65,12 +65,12 @@ export class Senders<In, Out> {
   forget(sender: Sender<In, Out>): void {
     if (sender.isForgotten) return
     sender.isForgotten = true
-    if (sender.isNewcomer) this.newcomers--
+    if (sender.datagrams.isFirst) this.newcomers--
     this.known.delete(sender.key)
     this.strangers.delete(sender)
     this.regulars.delete(sender)
     sender.timeouts.end()
-    if (!sender.isBusy) this.release(sender)
+    if (!sender.datagrams.isBusy) this.release(sender)
   }
 
   /** Other limits hold. */
@@ -86,7 +86,7 @@ export class Senders<In, Out> {
     // A stop looks again when each of them is released, and there are many.
     this.known.clear()
     for (const sender of all) {
-      sender.abandon()
+      sender.datagrams.abandon()
       sender.dismiss("stop")
     }
   }
