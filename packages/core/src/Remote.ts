@@ -377,7 +377,7 @@ export const awaitsPeer = (request: Request.Request<unknown>, waiting: boolean):
  * @since 0.1.0
  */
 export const mayBegin = (request: Request.Request<unknown>): boolean =>
-  !(request instanceof Incoming) || request.settled !== undefined || request.on.mayBegin(request)
+  !(request instanceof Incoming) || request.settled !== undefined || request.on.line.mayBegin(request)
 
 /**
  * Calls back once the first request of a connection that was taken and may not begin may do so; another call takes the place of this.

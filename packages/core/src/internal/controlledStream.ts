@@ -32,8 +32,6 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   /** Requests that wait for a place in the pipeline, in their order. */
   private ahead: Array<Ahead<In>> = []
   private first = 0
-  /** What waits, in bytes: requests, control messages that nobody has taken, and answers to some. */
-  private aheadBytes = 0
   private readonly byId = new Passing<unknown, Place>()
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number, control: Control) {
@@ -46,15 +44,6 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
     return this.isTaking || this.first < this.ahead.length || super.hasInput
   }
 
-  override inputBytes(costs: boolean): number {
-    return super.inputBytes(costs) + this.aheadBytes
-  }
-
-  /** What waits is bounded by itself. */
-  override get boundedBytes(): number {
-    return this.aheadBytes
-  }
-
   /** Control messages count also when the server stops, until what was received is answered. */
   protected override get isOpen(): boolean {
     return super.isOpen || (this.closing.state === "stopping" && this.fault === undefined)
@@ -65,12 +54,12 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
   }
 
   protected override get mayRead(): boolean {
-    const { context, outbox } = this
-    if (outbox.full || context.budget.defers(this.holding)) return false
+    const { context, holding, outbox } = this
+    if (outbox.full || context.budget.defers(holding)) return false
     // One chunk is kept however large it is: what a request at work waits for may be the rest of it.
     const chunk = this.ahead[this.first]?.heard.bytes ?? 0
-    if (this.aheadBytes - chunk >= context.limits.maxBuffered || this.isSpent) return false
-    return (this.first === this.ahead.length && this.places > 0) || !context.budget.slows(this.holding)
+    if ((holding.bounded ?? 0) - chunk >= context.limits.maxBuffered || this.isSpent) return false
+    return (this.first === this.ahead.length && this.places > 0) || !context.budget.slows(holding)
   }
 
   private readonly now = (): number => this.context.now()
@@ -220,8 +209,9 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
     return controls
   }
 
+  /** What waits is bounded by itself: requests, control messages that nobody has taken, and answers to some. */
   readonly holds = (bytes: number): void => {
-    this.aheadBytes += bytes
+    this.holding.bounded = (this.holding.bounded ?? 0) + bytes
   }
 
   readonly onTaken = (): void => {
@@ -262,7 +252,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
 
   protected override release(): void {
     this.ahead = []
-    this.first = this.aheadBytes = 0
+    this.first = this.holding.bounded = 0
     this.byId.clear()
     this.context.deadlines.forget(this.pace)
     super.release()

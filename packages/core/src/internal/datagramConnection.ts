@@ -7,6 +7,7 @@ import type { Control } from "../Protocol.ts"
 import type { ServerContext } from "./context.ts"
 import { attempted } from "./controls.ts"
 import { unencodable } from "./endings.ts"
+import { Holding } from "./holding.ts"
 import type { Incoming } from "./incoming.ts"
 import type { InputOwner } from "./inflow.ts"
 import { awaitPlace } from "./place.ts"
@@ -27,9 +28,10 @@ import { TypedConnection } from "./typedConnection.ts"
  */
 export class DatagramConnection<In, Out> extends ServerConnection<In, Out> implements ReplyOwner {
   declare readonly wire: ReplyWire
+  readonly holding: DatagramHolding<In, Out> = new DatagramHolding(this)
   readonly timeouts: RequestTimeouts<In, Out> = new RequestTimeouts(this)
   /** The connection that is the request, where the protocol makes it one. */
-  private dialogue: TypedConnection<unknown, Out> | undefined = undefined
+  dialogue: TypedConnection<unknown, Out> | undefined = undefined
   private stopWaiting = noop
   // Few datagrams have any.
   declare private pushes: Pushes<Out> | undefined
@@ -58,19 +60,6 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   /** Each push is a datagram of its own, also after the answer. */
   get push(): Connection.Ref<Out>["push"] {
     return (message) => Effect.suspend(() => (this.pushes ??= new Pushes(this.wire, this.context)).push(message))
-  }
-
-  inputBytes(): number {
-    // Until it is decoded, that is the same.
-    return Math.max(this.wire.datagram.data.length, this.dialogue?.input.bytes ?? 0)
-  }
-
-  get boundedBytes(): number {
-    return 0
-  }
-
-  get unfinishedBytes(): number {
-    return 0
   }
 
   /** Makes the request, or says why the datagram is none. */
@@ -169,13 +158,13 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   /** A datagram that was received is answered. */
   stop(): void {
-    this.endsWith("stop")
+    this.endedBy ??= "stop"
   }
 
   limited(): void {}
 
   cut(): void {
-    this.endsWith("stop")
+    this.endedBy ??= "stop"
     this.abandonHandlers()
     this.isOver = true
     this.outbox.close()
@@ -219,7 +208,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
   }
 
   private end(outcome: Outcome.Outcome): void {
-    this.endsWith("self")
+    this.endedBy ??= "self"
     this.outbox.close()
     this.dialogue?.onClose(undefined)
     if (this.line.first !== undefined) this.line.cancel(this.line.first, outcome)
@@ -236,6 +225,23 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     this.isOver = true
     this.release()
   }
+}
+
+/** What a datagram holds, and what goes back. */
+class DatagramHolding<In, Out> extends Holding<In, Out> {
+  declare protected readonly on: DatagramConnection<In, Out>
+
+  protected inputBytes(): number {
+    const { dialogue, wire } = this.on
+    // Until it is decoded, that is the same.
+    return Math.max(wire.datagram.data.length, dialogue?.input.bytes ?? 0)
+  }
+
+  protected get unfinishedBytes(): number {
+    return 0
+  }
+
+  goOn(): void {}
 }
 
 const noop = (): void => {}

@@ -8,6 +8,7 @@ import type { InputOwner } from "./inflow.ts"
 import type { Outbox } from "./outbox.ts"
 import { awaitPlace } from "./place.ts"
 import { StreamConnection } from "./streamConnection.ts"
+import { StreamHolding } from "./streamHolding.ts"
 import { StreamTimeouts } from "./streamTimeouts.ts"
 import { TypedConnection } from "./typedConnection.ts"
 
@@ -16,8 +17,9 @@ export class DialogueStream<In, Out>
   extends StreamConnection<Connection.Connection<In, Out>, never>
   implements InputOwner
 {
+  readonly holding: DialogueHolding<In, Out> = new DialogueHolding(this)
   readonly timeouts: DialogueTimeouts<In, Out> = new DialogueTimeouts(this)
-  private readonly dialogue: TypedConnection<In, Out>
+  readonly dialogue: TypedConnection<In, Out>
   private stopWaiting = noop
   /** What is told of a stop, where the wire was given away. Not initialised: few are. */
   declare given: (() => void) | undefined
@@ -75,22 +77,7 @@ export class DialogueStream<In, Out>
     this.holding.account()
   }
 
-  override goOn(): void {
-    this.decoding(() => this.dialogue.input.goOn())
-    super.goOn()
-  }
-
   protected readonly hasInput = false
-
-  readonly boundedBytes = 0
-
-  get unfinishedBytes(): number {
-    return this.dialogue.input.reader.held * 2
-  }
-
-  inputBytes(): number {
-    return this.dialogue.input.bytes
-  }
 
   protected get isReading(): boolean {
     return this.dialogue.input.inflow.isReading
@@ -107,7 +94,7 @@ export class DialogueStream<In, Out>
   }
 
   /** Looks whether a frame has begun, or is whole. */
-  private decoding(decode: () => void): void {
+  decoding(decode: () => void): void {
     const { activity, timeouts } = this
     const { input } = this.dialogue
     const before = input.inbox.received
@@ -148,7 +135,7 @@ export class DialogueStream<In, Out>
   onEnd(): void {
     this.context.tick.run(() => {
       // Only the handler's reading ends; it may still write.
-      this.endsWith("peer")
+      this.endedBy ??= "peer"
       const answering = this.closing.answers
       this.closing.enter("ended")
       if (answering) this.dialogue.onEnd()
@@ -158,13 +145,13 @@ export class DialogueStream<In, Out>
 
   override onClose(error: unknown): void {
     this.stopWaiting()
-    this.endsWith("peer")
+    this.endedBy ??= "peer"
     this.dialogue.onClose(error)
     super.onClose(error)
   }
 
   override stop(): void {
-    this.endsWith("stop")
+    this.endedBy ??= "stop"
     // Who is told reads on, and ends it. Where it is ending, it goes on to.
     if (this.closing.answers) {
       if (this.given !== undefined) return this.given()
@@ -181,13 +168,31 @@ export class DialogueStream<In, Out>
 
   protected advance(): void {}
 
-  protected override progress(): void {
+  override progress(): void {
     // The connection ends with its handler.
     if (this.closing.answers && this.line.inFlight === 0) this.shut()
   }
 }
 
-/** The same of a wire that may be given away: no event says anything of it then, and it is looked at from outside. */
+/** What a connection holds that is one request. */
+class DialogueHolding<In, Out> extends StreamHolding<Connection.Connection<In, Out>, never> {
+  declare protected readonly on: DialogueStream<In, Out>
+
+  protected inputBytes(): number {
+    return this.on.dialogue.input.bytes
+  }
+
+  protected get unfinishedBytes(): number {
+    return this.on.dialogue.input.reader.held * 2
+  }
+
+  override goOn(): void {
+    this.on.decoding(() => this.on.dialogue.input.goOn())
+    super.goOn()
+  }
+}
+
+/** What it has its time for. Of a wire that was given away no event says anything: it is looked at from outside. */
 class DialogueTimeouts<In, Out> extends StreamTimeouts<Connection.Connection<In, Out>, never> {
   declare protected readonly on: DialogueStream<In, Out>
 

@@ -1,37 +1,15 @@
+import * as Outcome from "../Outcome.ts"
 import type { Payload } from "../Protocol.ts"
-import type { Activity } from "./activity.ts"
-import type { Side } from "../Codec.ts"
-import type { Budget, Holder } from "./budget.ts"
-import type { Limits } from "./limits.ts"
+import type { Holder } from "./budget.ts"
 import { requestCost } from "./line.ts"
 import type { ValueHolder } from "./reading.ts"
-
-/** A connection, as far as what it holds depends on it. */
-export interface Held {
-  readonly context: {
-    readonly budget: Budget
-    readonly limits: Limits
-    readonly protocol: { readonly kind: "messages" | "connection" }
-    readonly side: Pick<Side<unknown, never>, "weight">
-  }
-  readonly activity: Activity
-  readonly line: { readonly bytes: (costs: boolean) => number; readonly parkedBytes: number }
-  readonly outbox: { readonly unsent: number; readonly blocked: boolean }
-  /** What has arrived and is no request yet, in bytes; with `costs`, what that takes in memory. */
-  inputBytes(costs: boolean): number
-  /** What of it has a bound of its own. */
-  readonly boundedBytes: number
-  /** What it holds of a message that is not whole, in memory. */
-  readonly unfinishedBytes: number
-  goOn(): void
-  evict(): void
-}
+import type { ServerConnection } from "./serverConnection.ts"
 
 /**
  * What a connection holds in memory, as its server's budget knows it: what has arrived and is not
  * answered, what is not sent, what handlers take that wait for a peer, and what others hold for it.
  */
-export class Holding implements Holder, ValueHolder {
+export abstract class Holding<In, Out> implements Holder, ValueHolder {
   /** Below 0 once it holds nothing any more. */
   charged = 0
   // Only where a policy has its requests handled elsewhere.
@@ -39,31 +17,41 @@ export class Holding implements Holder, ValueHolder {
   // Only where handlers wait for a peer.
   declare private waitingCost: number | undefined
   declare private awaitedCost: number | undefined
-  private readonly on: Held
+  /** What of its input has a bound of its own. Only where anything has. */
+  declare bounded: number | undefined
+  protected readonly on: ServerConnection<In, Out>
 
-  constructor(on: Held) {
+  constructor(on: ServerConnection<In, Out>) {
     this.on = on
   }
+
+  /** What has arrived and is no request yet, but for what has a bound of its own; with `costs`, what that takes in memory. */
+  protected abstract inputBytes(costs: boolean): number
+  /** What it holds of a message that is not whole, in memory. */
+  protected abstract readonly unfinishedBytes: number
 
   /** What has arrived and is not answered, and what is not sent. With `costs`, what that takes in memory. */
   bytes(costs: boolean): number {
     const { line, outbox } = this.on
-    const held = line.bytes(costs) + outbox.unsent + (this.aside ?? 0) + this.on.inputBytes(costs)
+    const input = this.inputBytes(costs) + (this.bounded ?? 0)
+    const held = line.bytes(costs) + outbox.unsent + (this.aside ?? 0) + input
     return costs ? held + (this.waitingCost ?? 0) : held
   }
 
-  /** How much of its replies waits for its turn, or for its peer. */
-  get unsentBytes(): number {
-    const { line, outbox } = this.on
-    return line.parkedBytes + outbox.unsent + (this.aside ?? 0)
+  /** Whether a request may begin, the first of those that are there or not: its peer keeps up, and not too many replies wait for one before them. */
+  mayBegin(isFirst: boolean): boolean {
+    const { context, line, outbox } = this.on
+    const { maxBuffered } = context.limits
+    if (outbox.full && !outbox.isClosed) return false
+    return isFirst || this.charged < maxBuffered || line.parkedBytes + outbox.unsent + (this.aside ?? 0) < maxBuffered
   }
 
   /** Whether that is as much as a connection may. */
   get isMost(): boolean {
-    const { boundedBytes, context } = this.on
-    const { maxBuffered } = context.limits
+    const { bounded = 0 } = this
+    const { maxBuffered } = this.on.context.limits
     // It costs more than it is.
-    return this.charged - boundedBytes >= maxBuffered && this.bytes(false) - boundedBytes >= maxBuffered
+    return this.charged - bounded >= maxBuffered && this.bytes(false) - bounded >= maxBuffered
   }
 
   account(): void {
@@ -135,12 +123,12 @@ export class Holding implements Holder, ValueHolder {
   }
 
   get stuckSince(): number | undefined {
-    const { activity, outbox, unfinishedBytes } = this.on
+    const { activity, outbox } = this.on
     if (outbox.blocked) return activity.unsentSince
     // Of these it is known at once.
     if (this.awaitsMost) return -Infinity
     // Whoever sends the rest of a message slowly, or never, has others wait as much as who does not read.
-    return unfinishedBytes * 2 >= this.charged ? activity.inFrameSince : undefined
+    return this.unfinishedBytes * 2 >= this.charged ? activity.inFrameSince : undefined
   }
 
   /** Whether most of what it holds is held by handlers that wait for what its peer says. */
@@ -149,11 +137,16 @@ export class Holding implements Holder, ValueHolder {
     return awaitedCost !== undefined && awaitedCost > 0 && awaitedCost * 2 >= this.charged
   }
 
-  goOn(): void {
-    this.on.goOn()
-  }
+  abstract goOn(): void
 
   evict(): void {
-    this.on.evict()
+    const { context, line, outbox, wire } = this.on
+    const outcome = Outcome.cancelled("OutOfMemory")
+    if (line.inFlight === 0) context.ledger.record(outcome, undefined, this.on)
+    this.on.endedBy ??= "self"
+    line.cancelAll(outcome)
+    this.end()
+    outbox.close()
+    wire.reset()
   }
 }

@@ -47,12 +47,17 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
   /** What waits in it waits for a policy. */
   offer(): void {
     const { taken } = this
-    if (taken !== undefined && this.on.mayBegin(taken.first)) {
+    if (taken !== undefined && this.mayBegin(taken.first)) {
       this.taken = undefined
       taken.goOn()
     }
     if (this.queued || (this.returned === undefined && (this.waiting === undefined || this.parked > 0))) return
     this.on.context.events.arrived(this)
+  }
+
+  /** Whether a request may begin. */
+  mayBegin(incoming: Incoming<In, Out>): boolean {
+    return this.on.holding.mayBegin(incoming === this.first)
   }
 
   /** Whether a request waits, and is not offered to anybody. */
@@ -80,14 +85,14 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     const { returned, waiting } = this
     if (returned === undefined) {
       // Who does not read what it is sent has nothing further begun.
-      if (this.parked > 0 || waiting === undefined || !this.on.mayBegin(waiting)) return undefined
+      if (this.parked > 0 || waiting === undefined || !this.mayBegin(waiting)) return undefined
       const { limits, shares } = this.on.context
       if (limits.maxRequestsPerPeer < Infinity && !shares.take(this, waiting)) return undefined
       this.waiting = waiting?.next
       return waiting
     }
     const [first] = returned as [Incoming<In, Out>]
-    if (this.isShared !== true && first.settled === undefined && !this.on.mayBegin(first)) return undefined
+    if (this.isShared !== true && first.settled === undefined && !this.mayBegin(first)) return undefined
     if (returned.length === 1) this.returned = undefined
     return returned.shift()
   }

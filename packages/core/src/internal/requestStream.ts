@@ -6,12 +6,14 @@ import type { ServerContext } from "./context.ts"
 import { Heard, type Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { StreamConnection } from "./streamConnection.ts"
+import { StreamHolding } from "./streamHolding.ts"
 import { StreamTimeouts } from "./streamTimeouts.ts"
 
 /** A connection whose messages are requests. */
 export class RequestStream<In, Out> extends StreamConnection<In, Out> {
+  readonly holding: RequestHolding<In, Out> = new RequestHolding(this)
   readonly timeouts: StreamTimeouts<In, Out> = new StreamTimeouts(this)
-  protected readonly reader: Reader<In>
+  readonly reader: Reader<In>
   protected fault: DecodeError | Outcome.TimedOut | undefined = undefined
   protected isReading = true
   private dispatching = false
@@ -25,19 +27,6 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
 
   protected get hasInput(): boolean {
     return this.reader.isBehind
-  }
-
-  get unfinishedBytes(): number {
-    return this.reader.held * 2
-  }
-
-  inputBytes(costs: boolean): number {
-    // The memory of an unfinished frame is doubled where it is too small.
-    return this.reader.restBytes * (costs ? 2 : 1)
-  }
-
-  get boundedBytes(): number {
-    return 0
   }
 
   onData(chunk: Uint8Array): void {
@@ -228,6 +217,20 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     if (reading) return this.wire.resume()
     this.wire.pause()
     this.context.events.unread()
+  }
+}
+
+/** What a connection holds whose messages are requests. */
+class RequestHolding<In, Out> extends StreamHolding<In, Out> {
+  declare protected readonly on: RequestStream<In, Out>
+
+  protected inputBytes(costs: boolean): number {
+    // The memory of an unfinished frame is doubled where it is too small.
+    return this.on.reader.restBytes * (costs ? 2 : 1)
+  }
+
+  protected get unfinishedBytes(): number {
+    return this.on.reader.held * 2
   }
 }
 

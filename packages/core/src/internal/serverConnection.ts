@@ -11,7 +11,7 @@ import type { Controls } from "./controls.ts"
 import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
-import { type Held, Holding } from "./holding.ts"
+import type { Holding } from "./holding.ts"
 import { Line } from "./line.ts"
 import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
@@ -29,7 +29,7 @@ import { WireEnd } from "./wireEnd.ts"
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
-  implements Connection.Ref<Out>, Releasable, Occupant, Held
+  implements Connection.Ref<Out>, Releasable, Occupant
 {
   readonly context: ServerContext<In, Out>
   readonly activity: Activity
@@ -37,12 +37,12 @@ export abstract class ServerConnection<In, Out>
   slot = -1
   private readonly handlers = new Handlers()
   // A field from the start: one that is added at the end takes more.
-  private endsBy: Connection.EndedBy | undefined = undefined
+  endedBy: Connection.EndedBy | undefined = undefined
   /** What its handlers have left to do. */
   resumptions: Resumptions | undefined = undefined
   /** Called once, where others wait until it has sent its first byte. Not initialised: few are waited for. */
   declare onHeard: (() => void) | undefined
-  readonly holding = new Holding(this)
+  abstract readonly holding: Holding<In, Out>
   abstract readonly timeouts: RequestTimeouts<In, Out>
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
@@ -59,43 +59,6 @@ export abstract class ServerConnection<In, Out>
 
   get inFlight(): number {
     return this.line.inFlight
-  }
-
-  get endedBy(): Connection.EndedBy | undefined {
-    return this.endsBy
-  }
-
-  /** Something ends it, unless something else has done so before. */
-  protected endsWith(by: Connection.EndedBy): void {
-    this.endsBy ??= by
-  }
-
-  /** Whether a request may begin: its peer keeps up, and not too many replies wait for one before them. */
-  mayBegin(incoming: Incoming<In, Out>): boolean {
-    const { context, line, outbox } = this
-    const { maxBuffered } = context.limits
-    if (outbox.full && !outbox.isClosed) return false
-    const { holding } = this
-    return incoming === line.first || holding.charged < maxBuffered || holding.unsentBytes < maxBuffered
-  }
-
-  /** What has arrived and is no request yet, in bytes; with `costs`, what that takes in memory. */
-  abstract inputBytes(costs: boolean): number
-  abstract readonly boundedBytes: number
-  abstract readonly unfinishedBytes: number
-
-  goOn(): void {}
-
-  /** Breaks it off, since it holds more than others. */
-  evict(): void {
-    const { context, line } = this
-    const outcome = Outcome.cancelled("OutOfMemory")
-    if (line.inFlight === 0) context.ledger.record(outcome, undefined, this)
-    this.endsWith("self")
-    line.cancelAll(outcome)
-    this.holding.end()
-    this.outbox.close()
-    this.wire.reset()
   }
 
   abstract get push(): Connection.Ref<Out>["push"]

@@ -10,6 +10,7 @@ import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Gathered } from "./resuming.ts"
 import { ServerConnection } from "./serverConnection.ts"
+import type { StreamHolding } from "./streamHolding.ts"
 import type { StreamTimeouts } from "./streamTimeouts.ts"
 import { Unencodable } from "./unencodable.ts"
 
@@ -19,6 +20,7 @@ import { Unencodable } from "./unencodable.ts"
  */
 export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out> implements Wire.Receiver {
   readonly closing: Closing
+  abstract override readonly holding: StreamHolding<In, Out>
   abstract override readonly timeouts: StreamTimeouts<In, Out>
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
@@ -96,7 +98,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** The peer sends no more. */
   protected inputEnded(): void {
-    this.endsWith("peer")
+    this.endedBy ??= "peer"
     this.closing.enter("ended")
     if (!this.isOver) this.context.events.unread()
     this.closing.closeIfSent()
@@ -104,7 +106,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   onClose(_error: unknown): void {
-    this.endsWith("peer")
+    this.endedBy ??= "peer"
     this.closing.enter("lost")
     // Who waits for its reader ends when there is none: by then all have their outcome, or a stop would end before them.
     this.line.cancelAll(this.closing.unanswered)
@@ -123,7 +125,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** The server stops: what was received is answered, then the connection closes. */
   stop(): void {
-    this.endsWith("stop")
+    this.endedBy ??= "stop"
     const wasOpen = this.closing.answers
     const isIdle = this.line.inFlight === 0 && !this.hasInput
     this.closing.enter(isIdle ? "stopIdle" : "stopBusy")
@@ -135,7 +137,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** The deadline of a stop has passed. */
   cut(): void {
-    this.endsWith("stop")
+    this.endedBy ??= "stop"
     // What only waits for the end of the turn, or for what follows, has been answered. What comes when the others end is out of place.
     this.outbox.sendNow()
     this.abandonHandlers()
@@ -201,7 +203,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
    */
   private endAfterOthers(): void {
     if (this.context.protocol.correlation === undefined || this.line.inFlight === 0) return this.shut()
-    this.endsWith("self")
+    this.endedBy ??= "self"
     if (this.closing.enter("faulty")) this.closing.later(() => this.shut())
   }
 
@@ -213,17 +215,11 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** What is cut off must not look like a regular end, and leave nothing to the system. */
   breakOff(): void {
-    this.endsWith("self")
+    this.endedBy ??= "self"
     this.closing.enter("shut")
     this.line.cancelAll(Outcome.cancelled("NotReading"))
     this.outbox.close()
     this.wire.reset()
-  }
-
-  /** Nothing of it begins any more. */
-  override evict(): void {
-    this.closing.enter("shut")
-    super.evict()
   }
 
   /** Whether nothing but its peer can make it go on. */
@@ -237,7 +233,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
 
   /** Breaks it off: what its peer does not read is let go of, in the kernel as well. */
   reset(outcome: Outcome.Outcome): void {
-    this.endsWith("self")
+    this.endedBy ??= "self"
     this.context.ledger.record(outcome, undefined, this)
     this.line.cancelAll(Outcome.cancelled("ConnectionClosed"))
     this.closing.reset()
@@ -252,7 +248,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   /** Closes the connection once what was written has left, within a bound. */
   protected shut(by?: object): void {
     if (!this.closing.answers) return
-    this.endsWith("self")
+    this.endedBy ??= "self"
     this.closing.enter("shut")
     this.finishWriting(by)
   }
@@ -262,11 +258,7 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.closing.finishWriting()
   }
 
-  override goOn(): void {
-    this.progress()
-  }
-
-  protected progress(): void {
+  progress(): void {
     if (!this.closing.answers) return
     this.line.offer()
     // What leaves at the end of the turn is counted then.
