@@ -30,7 +30,7 @@ const make = (turnRequests = 4_096) => {
   const fibers = new Map<string, object>()
   const dispatcherOf = (name: string) => {
     const [, flow, peerKey = name] = /^[^#@]*(?:#([^@]*))?(?:@(.*))?$/.exec(name) ?? []
-    const owner = owners.get(name) ?? { peerKey, flow }
+    const owner = owners.get(name) ?? { handlers: {}, peerKey, flow }
     owners.set(name, owner)
     const before = resuming.enter(owner)
     const dispatcher = resuming.makeDispatcher()
@@ -314,7 +314,7 @@ describe("what goes on once it has yielded", () => {
       }
       // One that begins inside of another, goes on as the next.
       runs("a")
-      const before = resuming.enter({ peerKey: "c" })
+      const before = resuming.enter({ handlers: {}, peerKey: "c" })
       runs("c")
       resuming.leave(before)
       starts("after it has begun", "c")

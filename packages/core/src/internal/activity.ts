@@ -21,6 +21,8 @@ export class Activity {
   /** Since when a frame is on its way; the time in which nothing was read is left out. */
   private frameAt = never
   private pausedAt = never
+  /** Called once, where others wait until the peer has sent its first byte. Not initialised: few are waited for. */
+  declare onHeard: (() => void) | undefined
   // Few peers do not keep up.
   private writing: { takenBytes: number; at: number } | undefined = undefined
 
@@ -32,6 +34,13 @@ export class Activity {
   /** Whether the peer has sent anything. */
   get hasHeard(): boolean {
     return this.heard !== this.opened
+  }
+
+  /** Nobody waits for its first byte any more: it has come, or will not. */
+  heardFirst(): void {
+    const { onHeard } = this
+    this.onHeard = undefined
+    onHeard?.()
   }
 
   /** What was received has been decoded, `whole` if it has completed a frame; `held` bytes of one are left, which has begun then. */

@@ -38,13 +38,13 @@ export class Admitting<In, Out> {
     this.admitted++
     if (context.protocol.kind === "messages") {
       const connection = streamOf(context, wire, id)
-      if (onHeard !== undefined) connection.onHeard = onHeard
+      if (onHeard !== undefined) connection.activity.onHeard = onHeard
       this.register(connection)
       connection.timeouts.watch()
       return wire.start(connection)
     }
     const connection = new DialogueStream(context as never, wire, id)
-    if (onHeard !== undefined) connection.onHeard = onHeard
+    if (onHeard !== undefined) connection.activity.onHeard = onHeard
     this.register(connection as never)
     connection.timeouts.watch()
     wire.start(connection)
@@ -71,7 +71,7 @@ export class Admitting<In, Out> {
     if (was) {
       this.context.traffic.left(connection)
       this.census.left("connections", connection)
-      connection.onHeard?.()
+      if (connection.activity.onHeard !== undefined) connection.activity.heardFirst()
       connection.holding.end()
     }
     return was

@@ -40,7 +40,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
     this.pace = new Pace(control.perSecond, context.now(), () => this.progress())
   }
 
-  protected override get hasInput(): boolean {
+  override get hasInput(): boolean {
     return this.isTaking || this.first < this.ahead.length || super.hasInput
   }
 
@@ -250,7 +250,7 @@ export class ControlledStream<In, Out> extends RequestStream<In, Out> {
     for (const place of this.byId.values()) this.controlsOf(place as Place).end()
   }
 
-  protected override release(): void {
+  override release(): void {
     this.ahead = []
     this.first = this.holding.bounded = 0
     this.byId.clear()

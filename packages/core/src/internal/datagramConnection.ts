@@ -13,6 +13,7 @@ import type { InputOwner } from "./inflow.ts"
 import { awaitPlace } from "./place.ts"
 import { Pushes } from "./pushes.ts"
 import { Reader } from "./reading.ts"
+import { Replies } from "./replies.ts"
 import { type ReplyOwner, ReplyWire } from "./replyWire.ts"
 import type { Sender } from "./sender.ts"
 import { ServerConnection } from "./serverConnection.ts"
@@ -29,15 +30,14 @@ import { TypedConnection } from "./typedConnection.ts"
 export class DatagramConnection<In, Out> extends ServerConnection<In, Out> implements ReplyOwner {
   declare readonly wire: ReplyWire
   readonly holding: DatagramHolding<In, Out> = new DatagramHolding(this)
+  readonly replies: DatagramReplies<In, Out> = new DatagramReplies(this)
   readonly timeouts: RequestTimeouts<In, Out> = new RequestTimeouts(this)
   /** The connection that is the request, where the protocol makes it one. */
   dialogue: TypedConnection<unknown, Out> | undefined = undefined
   private stopWaiting = noop
   // Few datagrams have any.
   declare private pushes: Pushes<Out> | undefined
-  /** How the request ends once everything has been sent. */
-  private verdict: Outcome.Outcome | undefined = undefined
-  protected isOver = false
+  isOver = false
   /** Whose it is, where a session has state for each sender. */
   declare sender: Sender<In, Out> | undefined
   // What has gone back, where that is bounded. Not initialised: it takes memory in each.
@@ -117,22 +117,6 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     return true
   }
 
-  answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
-    if (incoming.settled !== undefined) return
-    if (response._tag === "Reply") {
-      // A reply that can no longer leave must not be recorded as if it had.
-      if (this.outbox.isEnding) return this.line.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
-      const problem = this.outbox.add(response.value)
-      if (problem !== undefined) return this.line.settle(incoming, unencodable(problem))
-    }
-    this.dialogue?.input.deliver()
-    if (response.close) this.sender?.dismiss("self")
-    // The connection ends with its handler.
-    if (this.dialogue !== undefined) this.outbox.end()
-    this.verdict = response.outcome ?? this.dialogue?.input.decoding.fault ?? Outcome.completed
-    this.progress()
-  }
-
   override started(): void {
     super.started()
     // Where it goes to a worker, it waits until one has room for it.
@@ -144,10 +128,6 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   get isUnread(): boolean {
     return false
-  }
-
-  isNext(): boolean {
-    return true
   }
 
   breakOff(): void {
@@ -165,14 +145,15 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
 
   cut(): void {
     this.endedBy ??= "stop"
-    this.abandonHandlers()
+    this.line.cut()
+    this.handlers.abandon()
     this.isOver = true
     this.outbox.close()
     this.release()
   }
 
   /** Nothing more is sent; the handler that asks for it may go on. */
-  protected shut(): void {
+  shut(): void {
     this.outbox.end()
   }
 
@@ -190,7 +171,7 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
       if (failure !== undefined) return this.end(failure)
       // With the first of many only a little room is made.
       if (this.wire.unsent === 0) this.outbox.onDrain()
-      this.progress()
+      this.replies.progress()
     })
   }
 
@@ -212,12 +193,6 @@ export class DatagramConnection<In, Out> extends ServerConnection<In, Out> imple
     this.outbox.close()
     this.dialogue?.onClose(undefined)
     if (this.line.first !== undefined) this.line.cancel(this.line.first, outcome)
-  }
-
-  private progress(): void {
-    if (this.line.first !== undefined && this.verdict !== undefined && !this.outbox.pending && this.wire.unsent === 0) {
-      this.line.settle(this.line.first, this.verdict)
-    }
   }
 
   private closed(): void {
@@ -242,6 +217,42 @@ class DatagramHolding<In, Out> extends Holding<In, Out> {
   }
 
   goOn(): void {}
+}
+
+/** How its request gets its answer, and ends once everything has been sent. */
+class DatagramReplies<In, Out> extends Replies<In, Out> {
+  declare protected readonly on: DatagramConnection<In, Out>
+  /** How it ends then. */
+  private verdict: Outcome.Outcome | undefined = undefined
+
+  isNext(): boolean {
+    return true
+  }
+
+  protected answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
+    if (incoming.settled !== undefined) return
+    const { dialogue, line, outbox, sender } = this.on
+    if (response._tag === "Reply") {
+      // A reply that can no longer leave must not be recorded as if it had.
+      if (outbox.isEnding) return line.cancel(incoming, Outcome.cancelled("ConnectionClosed"))
+      const problem = outbox.add(response.value)
+      if (problem !== undefined) return line.settle(incoming, unencodable(problem))
+    }
+    dialogue?.input.deliver()
+    if (response.close) sender?.dismiss("self")
+    // The connection ends with its handler.
+    if (dialogue !== undefined) outbox.end()
+    this.verdict = response.outcome ?? dialogue?.input.decoding.fault ?? Outcome.completed
+    this.progress()
+  }
+
+  /** Something of what was written has been sent. */
+  progress(): void {
+    const { line, outbox, wire } = this.on
+    if (line.first !== undefined && this.verdict !== undefined && !outbox.pending && wire.unsent === 0) {
+      line.settle(line.first, this.verdict)
+    }
+  }
 }
 
 const noop = (): void => {}

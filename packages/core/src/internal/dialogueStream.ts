@@ -1,5 +1,5 @@
 import type * as Connection from "../Connection.ts"
-import * as Outcome from "../Outcome.ts"
+import type * as Outcome from "../Outcome.ts"
 import type { Side } from "../Codec.ts"
 import type * as Wire from "../Wire.ts"
 import type { ServerContext } from "./context.ts"
@@ -9,6 +9,7 @@ import type { Outbox } from "./outbox.ts"
 import { awaitPlace } from "./place.ts"
 import { StreamConnection } from "./streamConnection.ts"
 import { StreamHolding } from "./streamHolding.ts"
+import { StreamReplies } from "./streamReplies.ts"
 import { StreamTimeouts } from "./streamTimeouts.ts"
 import { TypedConnection } from "./typedConnection.ts"
 
@@ -18,6 +19,7 @@ export class DialogueStream<In, Out>
   implements InputOwner
 {
   readonly holding: DialogueHolding<In, Out> = new DialogueHolding(this)
+  readonly replies: DialogueReplies<In, Out> = new DialogueReplies(this)
   readonly timeouts: DialogueTimeouts<In, Out> = new DialogueTimeouts(this)
   readonly dialogue: TypedConnection<In, Out>
   private stopWaiting = noop
@@ -77,15 +79,15 @@ export class DialogueStream<In, Out>
     this.holding.account()
   }
 
-  protected readonly hasInput = false
+  readonly hasInput = false
 
-  protected get isReading(): boolean {
+  get isReading(): boolean {
     return this.dialogue.input.inflow.isReading
   }
 
   onData(chunk: Uint8Array): void {
     if (this.closing.state !== "open" || !this.dialogue.input.inflow.isOpen) return this.discard(chunk)
-    if (this.onHeard !== undefined) this.heardFirst()
+    if (this.activity.onHeard !== undefined) this.activity.heardFirst()
     this.activity.heard = new Heard(this.context.now())
     this.context.tick.run(() => {
       this.decoding(() => this.dialogue.onData(chunk))
@@ -128,7 +130,7 @@ export class DialogueStream<In, Out>
 
   onGivenAway(onStop: () => void): void {
     this.given = onStop
-    if (this.onHeard !== undefined) this.heardFirst()
+    if (this.activity.onHeard !== undefined) this.activity.heardFirst()
     this.timeouts.givenAway()
   }
 
@@ -161,11 +163,6 @@ export class DialogueStream<In, Out>
     super.stop()
   }
 
-  protected override get verdict(): Outcome.Outcome {
-    this.dialogue.input.deliver()
-    return this.dialogue.input.decoding.fault ?? Outcome.completed
-  }
-
   protected advance(): void {}
 
   override progress(): void {
@@ -189,6 +186,17 @@ class DialogueHolding<In, Out> extends StreamHolding<Connection.Connection<In, O
   override goOn(): void {
     this.on.decoding(() => this.on.dialogue.input.goOn())
     super.goOn()
+  }
+}
+
+/** How its request ends: as what has come for it does. */
+class DialogueReplies<In, Out> extends StreamReplies<Connection.Connection<In, Out>, never> {
+  declare protected readonly on: DialogueStream<In, Out>
+
+  protected override get verdict(): Outcome.Outcome {
+    const { input } = this.on.dialogue
+    input.deliver()
+    return input.decoding.fault ?? super.verdict
   }
 }
 

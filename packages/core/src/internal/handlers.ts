@@ -1,11 +1,14 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { Resumptions } from "./resuming.ts"
 
 /** What is run once a connection is over. */
 export type Finalizer = (exit: Exit.Exit<void>) => Effect.Effect<void>
 
-/** How many handlers are at work on a connection, and what is run when it is over and they have ended. */
+/** The handlers of a connection: how many are at work, what they have left to do, and what is run when it is over and they have ended. */
 export class Handlers {
+  /** What they have left to do. */
+  resumptions: Resumptions | undefined = undefined
   private running = 0
   // Few connections have any.
   private finalizers: Array<Finalizer> | undefined = undefined

@@ -82,7 +82,7 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     try {
       return run(this.running(effect), this)
     } catch (error) {
-      this.on.ended(this, Exit.die(error))
+      this.on.replies.ended(this, Exit.die(error))
       return undefined
     } finally {
       resuming.leave(before)
@@ -159,13 +159,13 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     try {
       effect = handler(this)
     } catch (error) {
-      on.conclude(this, failed(Cause.die(error)))
+      on.replies.conclude(this, failed(Cause.die(error)))
       return done
     }
     if (isExit(effect)) {
       const response = responseOf(effect)
       if (response._tag !== "Streamed") {
-        on.conclude(this, response)
+        on.replies.conclude(this, response)
         return done
       }
       effect = this.streamed(response)
@@ -177,17 +177,17 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     on.started()
     // What came before it may be more than it may hold.
     if (this.settled !== undefined) {
-      on.ended(this, interrupted)
+      on.replies.ended(this, interrupted)
       return done
     }
     const fiber = this.run(effect, run)
     if (fiber === undefined) return done
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
-      on.ended(this, exit)
+      on.replies.ended(this, exit)
       return done
     }
-    fiber.addObserver((exit) => on.ended(this, exit))
+    fiber.addObserver((exit) => on.replies.ended(this, exit))
     return fiber
   }
 

@@ -79,7 +79,7 @@ export class Holding {
       return outbox.full || line.first === request ? wait(rows.reader) : turn()
     }
     if (request.response !== undefined || request.streaming?.isHeld === true) return turn()
-    const isRead = !outbox.blocked || line.parked === 0 || !this.on.isNext(request)
+    const isRead = !outbox.blocked || line.parked === 0 || !this.on.replies.isNext(request)
     return wait(isRead ? rows.handler : reader)
   }
 }

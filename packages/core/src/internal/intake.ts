@@ -185,7 +185,7 @@ export class Intake<In, Out> implements Source<Incoming<In, Out>, ServerError> {
   /** What waits is taken by nobody. */
   private drop(): void {
     for (let incoming = this.ring.next(); incoming !== undefined; incoming = this.ring.next())
-      incoming.on.drop(incoming)
+      incoming.on.replies.drop(incoming)
   }
 }
 

@@ -183,7 +183,7 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     if (!incoming.begun) this.on.context.events.abandoned(this)
     if (this.returned !== undefined) this.offer()
     incoming.fiber?.interruptUnsafe()
-    if (wasFirst) this.on.turned()
+    if (wasFirst) this.on.replies.turned()
   }
 
   /** Ends all that wait for an answer, but those whose handlers run on. `except` is one of those from now on. */

@@ -7,15 +7,17 @@ import { Heard, type Incoming } from "./incoming.ts"
 import { Reader } from "./reading.ts"
 import { StreamConnection } from "./streamConnection.ts"
 import { StreamHolding } from "./streamHolding.ts"
+import { StreamReplies } from "./streamReplies.ts"
 import { StreamTimeouts } from "./streamTimeouts.ts"
 
 /** A connection whose messages are requests. */
 export class RequestStream<In, Out> extends StreamConnection<In, Out> {
   readonly holding: RequestHolding<In, Out> = new RequestHolding(this)
+  readonly replies: RequestReplies<In, Out> = new RequestReplies(this)
   readonly timeouts: StreamTimeouts<In, Out> = new StreamTimeouts(this)
   readonly reader: Reader<In>
   protected fault: DecodeError | Outcome.TimedOut | undefined = undefined
-  protected isReading = true
+  isReading = true
   private dispatching = false
   // Only where much comes that is no message.
   declare private isResting: boolean | undefined
@@ -25,13 +27,13 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.reader = new Reader(context.side, wire.carries, this.holding) as Reader<unknown> as Reader<In>
   }
 
-  protected get hasInput(): boolean {
+  get hasInput(): boolean {
     return this.reader.isBehind
   }
 
   onData(chunk: Uint8Array): void {
     if (!this.isOpen) return this.discard(chunk)
-    if (this.onHeard !== undefined) this.heardFirst()
+    if (this.activity.onHeard !== undefined) this.activity.heardFirst()
     const heard = new Heard(this.context.now())
     heard.bytes = chunk.length
     this.activity.heard = heard
@@ -144,22 +146,6 @@ export class RequestStream<In, Out> extends StreamConnection<In, Out> {
     this.progress()
   }
 
-  override answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
-    super.answer(incoming, response)
-    if (this.context.limits.lifetimeMillis < Infinity) this.age(incoming)
-  }
-
-  /** Closes who is too old, once it has been answered. */
-  private age(incoming: Incoming<In, Out>): void {
-    const { activity, context } = this
-    if (incoming.settled === undefined || this.closing.state !== "open") return
-    if (context.now() - activity.opened.at < context.limits.lifetimeMillis) return
-    context.ledger.closed("lifetime", this)
-    if (this.awaitsPeer) return this.shut()
-    this.closing.enter("stopBusy")
-    this.progress()
-  }
-
   /** Decodes as many requests as may be in flight, and reads on when nothing is left undecoded. */
   protected advance(): void {
     if (this.dispatching) return
@@ -231,6 +217,25 @@ class RequestHolding<In, Out> extends StreamHolding<In, Out> {
 
   protected get unfinishedBytes(): number {
     return this.on.reader.held * 2
+  }
+}
+
+/** How its requests get their answers, after which it may be too old. */
+class RequestReplies<In, Out> extends StreamReplies<In, Out> {
+  protected override answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
+    super.answer(incoming, response)
+    if (this.on.context.limits.lifetimeMillis < Infinity) this.age(incoming)
+  }
+
+  /** Closes who is too old, once it has been answered. */
+  private age(incoming: Incoming<In, Out>): void {
+    const { activity, closing, context } = this.on
+    if (incoming.settled === undefined || closing.state !== "open") return
+    if (context.now() - activity.opened.at < context.limits.lifetimeMillis) return
+    context.ledger.closed("lifetime", this.on)
+    if (this.on.awaitsPeer) return this.on.shut()
+    closing.enter("stopBusy")
+    this.on.progress()
   }
 }
 

@@ -8,8 +8,8 @@ import { Turn, type TurnContext } from "./turn.ts"
 
 /** Whose handlers they are: a connection. */
 export interface Owner {
-  /** What its handlers have left to do, since one of them yielded for the first time. */
-  resumptions?: Resumptions | undefined
+  /** What they have left to do, since one of them yielded for the first time. */
+  readonly handlers: { resumptions?: Resumptions | undefined }
   /** All with the same one are as one connection: the datagrams of a sender. */
   readonly flow?: string | undefined
   /** Whose it is: those of one peer share its turns. */
@@ -47,7 +47,7 @@ export class Resuming implements Scheduler.Scheduler {
   /** The fiber that is known of. */
   private running: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** What something has started that is no handler. */
-  private readonly others: Owner = { peerKey: "" }
+  private readonly others: Owner = { handlers: {}, peerKey: "" }
   /** Those that had nothing left to do: of them those that have come since the last turn, and those that it did not suffice for. */
   private readonly fresh = new Deque<Resumptions>()
   private readonly waiting = new Rounds<Resumptions>()
@@ -89,7 +89,7 @@ export class Resuming implements Scheduler.Scheduler {
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
     const owner = this.current ?? this.others
-    return (owner.resumptions ??= new Resumptions(this, owner))
+    return (owner.handlers.resumptions ??= new Resumptions(this, owner))
   }
 
   /** Where that waits which is left to do of `resumptions`: with what else there is of its flow. */

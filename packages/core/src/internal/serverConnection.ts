@@ -1,31 +1,27 @@
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import type * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import { Activity } from "./activity.ts"
 import type { ServerContext } from "./context.ts"
 import type { Controls } from "./controls.ts"
-import { responseOf } from "./endings.ts"
 import { type Finalizer, Handlers } from "./handlers.ts"
 import { CurrentRequest, type Incoming } from "./incoming.ts"
 import type { Holding } from "./holding.ts"
 import { Line } from "./line.ts"
 import { waiting, waitingForPeer } from "./place.ts"
 import { Outbox } from "./outbox.ts"
-import type { Resumptions } from "./resuming.ts"
+import type { Replies } from "./replies.ts"
 import type { Occupant } from "./room.ts"
 import type { RequestTimeouts } from "./timeouts.ts"
 import { onRelease, type Releasable } from "./releasing.ts"
 import { WireEnd } from "./wireEnd.ts"
 
 /**
- * The server's end of something that requests come on: the {@link Line} of its
- * requests, the {@link Handlers} that are at work for them, and its end. How a
- * request is answered is for {@link StreamConnection} (bytes) and
- * {@link DatagramConnection} (a datagram: a connection of one request) to say.
+ * The server's end of something that requests come on: bytes ({@link StreamConnection}), or a datagram
+ * ({@link DatagramConnection}), which is a connection of one request. Each has rooms of its own kind: how its
+ * requests are answered ({@link Replies}), what it holds ({@link Holding}), and what it has its time for
+ * ({@link RequestTimeouts}).
  */
 export abstract class ServerConnection<In, Out>
   extends WireEnd<Out>
@@ -35,14 +31,11 @@ export abstract class ServerConnection<In, Out>
   readonly activity: Activity
   readonly line: Line<In, Out> = new Line(this)
   slot = -1
-  private readonly handlers = new Handlers()
+  readonly handlers = new Handlers()
   // A field from the start: one that is added at the end takes more.
   endedBy: Connection.EndedBy | undefined = undefined
-  /** What its handlers have left to do. */
-  resumptions: Resumptions | undefined = undefined
-  /** Called once, where others wait until it has sent its first byte. Not initialised: few are waited for. */
-  declare onHeard: (() => void) | undefined
   abstract readonly holding: Holding<In, Out>
+  abstract readonly replies: Replies<In, Out>
   abstract readonly timeouts: RequestTimeouts<In, Out>
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
@@ -72,10 +65,6 @@ export abstract class ServerConnection<In, Out>
     this.handlers.onRelease(finalizer)
   }
 
-  /** Answers a request, in its place. */
-  abstract answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void
-  /** Whether a request may be answered now. */
-  abstract isNext(incoming: Incoming<In, Out>): boolean
   /** The server stops: what was received is answered, then this ends. */
   abstract stop(): void
   /** The deadline of a stop has passed. */
@@ -83,11 +72,12 @@ export abstract class ServerConnection<In, Out>
   /** Other limits hold. */
   abstract limited(): void
   /** Ends it once what was written has left. `by` is the request whose handler asks for it, and goes on. */
-  protected abstract shut(by?: object): void
+  abstract shut(by?: object): void
   /** Whether nothing is read from its peer now, so that nothing may say that the peer is gone. */
   abstract get isUnread(): boolean
   /** Breaks it off: its peer does not read. */
   abstract breakOff(): void
+
   /** Waits until the peer keeps up. A handler that waits in a push keeps its place no longer than a reply does. */
   protected override get writable(): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
@@ -98,9 +88,10 @@ export abstract class ServerConnection<In, Out>
   }
 
   /** Whether it is there no more. */
-  protected abstract get isOver(): boolean
+  abstract get isOver(): boolean
 
   abstract get isSpare(): boolean
+
   get peerKey(): string {
     return this.line.peerKey
   }
@@ -121,32 +112,6 @@ export abstract class ServerConnection<In, Out>
     this.handlers.started()
   }
 
-  /** A handler's fiber has ended. */
-  ended(incoming: Incoming<In, Out>, exit: Exit.Exit<Response.Response<Out>>): void {
-    incoming.fiber = undefined
-    this.handlers.ended()
-    // One that took too long has its answer.
-    if (incoming.response === undefined) this.conclude(incoming, responseOf(exit))
-    if (this.isOver) this.release()
-  }
-
-  /** Answers a request. What is thrown meanwhile ends it and its connection, and nothing else. */
-  conclude(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
-    // oxlint-disable-next-line socketserver/no-try -- it would end the policy that all requests are under, or the program
-    try {
-      this.answer(incoming, response)
-    } catch (error) {
-      const failed = Outcome.failed(Cause.die(error))
-      if (incoming.settled === undefined) this.line.settle(incoming, failed)
-      else this.context.ledger.record(failed, undefined, this)
-      this.outbox.close()
-      this.wire.reset()
-    }
-  }
-
-  /** Another request is the first in line: the one before it was cancelled. */
-  turned(): void {}
-
   /** A request has its outcome. */
   settled(_incoming: Incoming<In, Out>): void {
     this.context.events.settled()
@@ -166,22 +131,11 @@ export abstract class ServerConnection<In, Out>
     return waitingForPeer(incoming, this, wait, bytes)
   }
 
-  /** Nobody will take a request, since the server stops. */
-  drop(incoming: Incoming<In, Out>): void {
-    this.line.cancel(incoming, Outcome.drained)
-  }
-
   /** It is over as soon as its last handler is. */
-  protected release(): void {
+  release(): void {
     const finalizers = this.handlers.release()
     if (finalizers === undefined) return
     this.timeouts.end()
     this.context.events.released(this, finalizers)
-  }
-
-  /** The deadline has passed: handlers that do not end are not waited for. */
-  protected abandonHandlers(): void {
-    this.line.cut()
-    this.handlers.abandon()
   }
 }

@@ -1,18 +1,15 @@
 import * as Effect from "effect/Effect"
 import type * as Connection from "../Connection.ts"
 import * as Outcome from "../Outcome.ts"
-import * as Response from "../Response.ts"
 import type * as Wire from "../Wire.ts"
 import { Closing } from "./closing.ts"
 import type { ServerContext } from "./context.ts"
-import { unencodable } from "./endings.ts"
-import type { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Gathered } from "./resuming.ts"
 import { ServerConnection } from "./serverConnection.ts"
 import type { StreamHolding } from "./streamHolding.ts"
+import type { StreamReplies } from "./streamReplies.ts"
 import type { StreamTimeouts } from "./streamTimeouts.ts"
-import { Unencodable } from "./unencodable.ts"
 
 /**
  * The server's end of a connection of bytes: replies leave in the order of their
@@ -21,6 +18,7 @@ import { Unencodable } from "./unencodable.ts"
 export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out> implements Wire.Receiver {
   readonly closing: Closing
   abstract override readonly holding: StreamHolding<In, Out>
+  abstract override readonly replies: StreamReplies<In, Out>
   abstract override readonly timeouts: StreamTimeouts<In, Out>
 
   constructor(context: ServerContext<In, Out>, wire: Wire.Wire, id: number) {
@@ -43,25 +41,15 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
   }
 
   abstract onData(chunk: Uint8Array): void
-  /** Its first byte has come. */
-  protected heardFirst(): void {
-    const { onHeard } = this
-    this.onHeard = undefined
-    onHeard?.()
-  }
   abstract onEnd(): void
   /** Whether there is input that has not become a request yet. */
-  protected abstract readonly hasInput: boolean
+  abstract readonly hasInput: boolean
   /** Whether its input is taken as it comes. */
-  protected abstract readonly isReading: boolean
-  /** What a request ends as that was answered. */
-  protected get verdict(): Outcome.Outcome {
-    return Outcome.completed
-  }
+  abstract readonly isReading: boolean
   /** Goes on after something has been settled or has drained. */
   protected abstract advance(): void
 
-  protected get isOver(): boolean {
+  get isOver(): boolean {
     return this.closing.isOver
   }
 
@@ -140,7 +128,8 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.endedBy ??= "stop"
     // What only waits for the end of the turn, or for what follows, has been answered. What comes when the others end is out of place.
     this.outbox.sendNow()
-    this.abandonHandlers()
+    this.line.cut()
+    this.handlers.abandon()
     this.closing.cut()
     this.release()
   }
@@ -149,68 +138,6 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     // What has not left by now was not waited for, where writing had no bound.
     if (this.wire.bytesUnsent > 0 || this.outbox.blocked) this.timeouts.unsent()
     this.progress()
-  }
-
-  isNext(incoming: Incoming<In, Out>): boolean {
-    return incoming === this.line.first || this.context.protocol.correlation !== undefined
-  }
-
-  answer(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
-    if (incoming.settled !== undefined) return
-    if (!this.isNext(incoming)) {
-      incoming.response = this.parked(response)
-      this.holding.account()
-    } else {
-      incoming.response = response
-      this.emit(incoming, response)
-      this.turned()
-    }
-    // While others are in flight and nothing waits there is nothing to do: the hot path of a pipeline.
-    if (this.line.inFlight === 0 || this.hasInput || !this.isReading || this.line.isHeldBack) this.progress()
-  }
-
-  /** A response that waits for those before it, encoded: so much is known of what it takes. */
-  private parked(response: Response.Response<Out>): Response.Response<Out> {
-    if (response._tag !== "Reply") return response
-    const framed = this.outbox.frame(response.value)
-    return framed instanceof Unencodable
-      ? Response.andClose(Response.withOutcome(Response.empty, unencodable(framed.problem)))
-      : { ...response, value: framed as never }
-  }
-
-  private emit(incoming: Incoming<In, Out>, response: Response.Response<Out>): void {
-    // A reply that can no longer leave must not be recorded as if it had.
-    if (!this.closing.answers && (response._tag === "Reply" || this.closing.state === "gone")) {
-      return this.line.cancel(incoming, this.closing.unanswered)
-    }
-    if (response._tag === "Reply") {
-      const problem = this.outbox.add(response.value)
-      if (problem !== undefined) {
-        this.line.settle(incoming, unencodable(problem))
-        return this.endAfterOthers()
-      }
-    }
-    const outcome = response.outcome ?? this.verdict
-    // What has come for it may have been too much.
-    if (incoming.settled !== undefined) return
-    this.line.settle(incoming, outcome)
-    if (response.close) this.endAfterOthers()
-  }
-
-  /**
-   * Closes it, after a reply. In order none is before it; of those that have ids, all that are in flight may still leave,
-   * for as long as at a stop: one may have no end.
-   */
-  private endAfterOthers(): void {
-    if (this.context.protocol.correlation === undefined || this.line.inFlight === 0) return this.shut()
-    this.endedBy ??= "self"
-    if (this.closing.enter("faulty")) this.closing.later(() => this.shut())
-  }
-
-  /** The turn passes, however the one that had it ended. */
-  override turned(): void {
-    while (this.line.first?.response !== undefined) this.emit(this.line.first, this.line.first.response)
-    this.line.first?.streaming?.wake()
   }
 
   /** What is cut off must not look like a regular end, and leave nothing to the system. */
@@ -240,13 +167,8 @@ export abstract class StreamConnection<In, Out> extends ServerConnection<In, Out
     this.release()
   }
 
-  override drop(incoming: Incoming<In, Out>): void {
-    super.drop(incoming)
-    this.progress()
-  }
-
   /** Closes the connection once what was written has left, within a bound. */
-  protected shut(by?: object): void {
+  shut(by?: object): void {
     if (!this.closing.answers) return
     this.endedBy ??= "self"
     this.closing.enter("shut")

@@ -1,7 +1,7 @@
 import { Holding } from "./holding.ts"
 import type { StreamConnection } from "./streamConnection.ts"
 
-/** The same of a connection of bytes, which goes on as soon as it may. */
+/** What a connection of bytes holds, which goes on as soon as it may. */
 export abstract class StreamHolding<In, Out> extends Holding<In, Out> {
   declare protected readonly on: StreamConnection<In, Out>
 

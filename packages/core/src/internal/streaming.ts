@@ -23,7 +23,7 @@ export class Streaming<In, Out> {
 
   /** Whether it waits for those before it. */
   get isHeld(): boolean {
-    return this.place !== undefined && !this.on.isNext(this.request)
+    return this.place !== undefined && !this.on.replies.isNext(this.request)
   }
 
   /** Its request has become the first of its connection. */
@@ -78,10 +78,12 @@ export class Streaming<In, Out> {
   /** Waits until all requests before its own have ended. */
   private get turn(): Effect.Effect<void> {
     const waits: Effect.Effect<void> = Effect.callback((resume) => {
-      if (this.on.isNext(this.request)) return resume(Effect.void)
+      if (this.on.replies.isNext(this.request)) return resume(Effect.void)
       this.place = () => resume(Effect.void)
     })
-    return Effect.suspend(() => (this.on.isNext(this.request) ? Effect.void : waiting(this.request, undefined, waits)))
+    return Effect.suspend(() =>
+      this.on.replies.isNext(this.request) ? Effect.void : waiting(this.request, undefined, waits)
+    )
   }
 
   /** Waits until its peer keeps up. */

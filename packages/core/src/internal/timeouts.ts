@@ -107,7 +107,7 @@ export class RequestTimeouts<In, Out> extends Timeouts {
     request.begun = true
     const response = Response.andClose(Response.withOutcome(Response.empty, outcome))
     request.response = response
-    this.on.conclude(request, response)
+    this.on.replies.conclude(request, response)
     if (!begun) this.context.events.abandoned(this.on.line)
     fiber?.interruptUnsafe()
   }
