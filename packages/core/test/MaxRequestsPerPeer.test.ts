@@ -121,6 +121,33 @@ describe("a peer with as many requests at work as it may have", () => {
     }).pipe(Effect.scoped, Effect.provide(quiet))
   )
 
+  it.effect("has what is at work counted where there was no bound until now", () =>
+    Effect.gen(function* () {
+      const { begun, connect, finish, server } = yield* slow({})
+      const [one, two, other] = [connect("192.0.2.1"), connect("192.0.2.1"), connect("192.0.2.2")]
+      one.data("a1\na2\n")
+      two.data("b1\n")
+      other.data("c1\n")
+      assert.sameMembers(yield* begun, ["a1", "a2", "b1", "c1"])
+      yield* server.control.change({ maxRequestsPerPeer: 2 })
+      two.data("b2\n")
+      other.data("c2\nc3\n")
+      assert.deepStrictEqual(yield* begun, ["c2"])
+      yield* finish("a1")
+      assert.deepStrictEqual(yield* begun, [])
+      yield* finish("b1")
+      assert.deepStrictEqual(yield* begun, ["b2"])
+      // What was counted once is let go of once, also where there is no bound meanwhile.
+      yield* server.control.change({ maxRequestsPerPeer: "off" })
+      assert.deepStrictEqual(yield* begun, ["c3"])
+      yield* finish("a2")
+      yield* server.control.change({ maxRequestsPerPeer: 2 })
+      one.data("a3\na4\n")
+      assert.deepStrictEqual(yield* begun, ["a3"])
+      for (const wire of [one, two, other]) wire.gone()
+    }).pipe(Effect.scoped, Effect.provide(quiet))
+  )
+
   it.effect("is answered all that was received, when the server stops", () =>
     Effect.gen(function* () {
       const { begun, connect, finish, server } = yield* slow({ maxRequestsPerPeer: 1 })

@@ -5,6 +5,7 @@ import * as Request from "@socketserver/core/Request"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -80,6 +81,25 @@ describe("Middleware.traced", () => {
         assert.match(String(attributes["server.address"]), /^memory:/)
       })
     ).pipe(Effect.provide(layer))
+  })
+
+  it.effect("answers all the same where a tracer throws as a span ends", () => {
+    const tracer = Tracer.make({
+      span: (options) =>
+        Object.assign(new Tracer.NativeSpan(options), {
+          end: () => {
+            throw new Error("the exporter is gone")
+          }
+        })
+    })
+    return serving(
+      Middleware.traced(({ body }) => Effect.succeed(Response.make(body))),
+      Effect.gen(function* () {
+        const client = yield* peer
+        yield* tell(client, "one", "two", "three")
+        for (const line of ["one", "two", "three"]) assert.strictEqual(yield* client.take, line)
+      })
+    ).pipe(Effect.provide(Layer.merge(Layer.succeed(Tracer.Tracer, tracer), Logger.layer([]))))
   })
 
   it.effect.each([

@@ -122,7 +122,11 @@ export class Engine<In, Out> {
   /** Other limits from now on: for what comes next, and for what waits because of those before. */
   limit(limits: Limits): void {
     const { context, gate } = this
+    const wasUnbounded = context.limits.maxRequestsPerPeer === Infinity
     context.limits = limits
+    if (wasUnbounded && limits.maxRequestsPerPeer < Infinity) {
+      context.shares.bounded([...gate.connections.all].map(({ line }) => line as never))
+    }
     // What is waited for is told by the limits: each is looked at anew.
     for (const connection of gate.connections.all) connection.timeouts.by(context.now() + 1)
     gate.limited()

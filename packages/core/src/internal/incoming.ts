@@ -200,7 +200,10 @@ export class Incoming<In, Out> implements Request.Incoming<In, Out> {
     this.settled = outcome
     this.waitsIn?.left()
     if (this.observers === undefined) return
-    for (const observer of this.observers) observer(outcome)
+    const { troubles } = this.on.context
+    for (const observer of this.observers) {
+      troubles.attempt("what observes requests", () => observer(outcome))
+    }
   }
 
   /** Since when it waits for a handler, or its stream for the next element: not for others, nor for the peer. */

@@ -104,6 +104,15 @@ export class Line<In, Out> implements Ring.Lane<Incoming<In, Out>> {
     this.offer()
   }
 
+  /** Its requests that were taken, and have no outcome. */
+  get atWork(): ReadonlyArray<Incoming<In, Out>> {
+    const all: Array<Incoming<In, Out>> = []
+    for (let incoming = this.first; incoming !== this.waiting && incoming !== undefined; incoming = incoming.next) {
+      if (this.returned?.includes(incoming) !== true) all.push(incoming)
+    }
+    return all
+  }
+
   /** Whether all of its requests wait for what their peer says. */
   get awaitsPeer(): boolean {
     for (let incoming = this.first; incoming !== undefined; incoming = incoming.next) {

@@ -37,16 +37,27 @@ export class Shares {
   take<In, Out>(line: Line<In, Out>, request: Incoming<In, Out>): boolean {
     const max = this.context.limits.maxRequestsPerPeer
     const { peerKey } = line
-    let share = this.byPeer.get(peerKey)
-    if (share === undefined) this.byPeer.set(peerKey, (share = { count: 0, waiting: new Set() }))
+    const share = this.shareOf(peerKey)
     if (share.count >= max) {
       this.context.limitLog.reached("maxRequestsPerPeer", max, "held back", peerKey)
       share.waiting.add(line as never)
       return false
     }
-    share.count++
-    this.atWork.set(request, true)
+    this.count(peerKey, request)
     return true
+  }
+
+  private count(peerKey: string, request: object): void {
+    this.shareOf(peerKey).count++
+    this.atWork.set(request, true)
+  }
+
+  private shareOf(peerKey: string): Share {
+    const known = this.byPeer.get(peerKey)
+    if (known !== undefined) return known
+    const share: Share = { count: 0, waiting: new Set() }
+    this.byPeer.set(peerKey, share)
+    return share
   }
 
   /** A request has its outcome. */
@@ -55,6 +66,12 @@ export class Shares {
     const share = this.byPeer.get(peerKey) as Share
     if (--share.count === 0) this.byPeer.delete(peerKey)
     this.offer(share)
+  }
+
+  /** Other limits hold. Until now there was no bound: what is at work counts from now on. */
+  bounded(lines: Iterable<AnyLine>): void {
+    for (const line of lines)
+      for (const request of line.atWork) if (!this.atWork.has(request)) this.count(line.peerKey, request)
   }
 
   /** Other limits hold. */
