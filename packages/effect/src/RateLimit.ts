@@ -18,6 +18,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
+import { Outage } from "./internal/outage.ts"
+import { type Answer, TokenLines } from "./internal/tokenLines.ts"
 
 /**
  * A rate, and how it is counted.
@@ -32,11 +34,11 @@ export interface Rate {
   readonly per?: Settings.Time | undefined
   /** `"fixed-window"`: `limit` in each window, which may be twice as many around the end of one. `"token-bucket"`: `limit` at once, and after that as often as the rate allows. Default: `"token-bucket"`. */
   readonly algorithm?: "fixed-window" | "token-bucket" | undefined
-  /** How long one that comes too early is delayed at most. One that would have to wait longer is refused. Default: none is delayed. */
+  /** How long one that comes too early is delayed at most. One that would have to wait longer, behind those of its key that wait in the same program, is refused at once. Default: none is delayed. */
   readonly maxDelay?: Settings.Time | undefined
   /** What keys begin with, so that servers with one store have their own. Default: `"socketserver:"`. */
   readonly prefix?: string | undefined
-  /** What becomes of those who come while the store cannot be asked, which is logged once: they are let in, or refused. Default: `"allow"`. */
+  /** What becomes of those who come while the store cannot be asked, which is logged once as it begins, and once it has been over for ten seconds: they are let in, or refused. Default: `"allow"`. */
   readonly whenUnavailable?: "allow" | "refuse" | undefined
 }
 
@@ -70,39 +72,29 @@ export const make = (limiter: RateLimiter.RateLimiter, rate: Rate): Core.RateLim
   const { algorithm = "token-bucket", limit, per = "1 second", prefix = "socketserver:", whenUnavailable } = rate
   const window = Result.getOrThrow(Settings.millis("per", per))
   const maxDelay = rate.maxDelay === undefined ? 0 : Result.getOrThrow(Settings.millis("maxDelay", rate.maxDelay))
-  let isKnown = false
-  /** Takes a token, or says when there is one; who may wait for it asks again then. */
-  const take = (key: string, delay: number): Effect.Effect<number> =>
+  const outage = new Outage("The store of a rate limit")
+  const ask = (key: string): Effect.Effect<Answer> =>
     limiter.consume({ algorithm, limit, window, key: prefix + key, onExceeded: "fail" }).pipe(
       Effect.matchEffect({
-        onSuccess: () =>
-          Effect.sync(() => {
-            isKnown = false
-            return 0
-          }),
+        onSuccess: ({ remaining }) => Effect.as(outage.worked, { _tag: "Taken", left: remaining } as Answer),
         onFailure: ({ reason }) => {
-          if (reason._tag !== "RateLimitExceeded") return Effect.suspend(() => unavailable(reason))
+          if (reason._tag !== "RateLimitExceeded") return unavailable(reason)
           const millis = Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter)))
-          if (millis > delay) return Effect.succeed(-millis)
-          return Effect.andThen(
-            Effect.sleep(millis),
-            Effect.suspend(() => take(key, delay - millis))
-          )
+          return Effect.as(outage.worked, { _tag: "Early", millis } as Answer)
         }
       })
     )
-  const unavailable = (reason: unknown): Effect.Effect<number> => {
-    const allowed = whenUnavailable === "refuse" ? -window : 0
-    if (isKnown) return Effect.succeed(allowed)
-    isKnown = true
-    const so = whenUnavailable === "refuse" ? "refused" : "let in"
-    return Effect.as(
-      Effect.logWarning(`The store of a rate limit cannot be asked; who comes meanwhile is ${so}`, reason),
-      allowed
-    )
+  const unavailable = (reason: unknown): Effect.Effect<Answer> => {
+    const [so, instead] = whenUnavailable === "refuse" ? ["refused", -window] : ["let in", 0]
+    return Effect.as(outage.failed(`who comes meanwhile is ${so}`, reason), { _tag: "Unavailable", instead } as Answer)
   }
+  // A window opens for all whom it has room for; a bucket has one token after the other.
+  const atOnce = algorithm === "fixed-window" ? Math.max(1, Math.floor(limit)) : 1
+  // Below one a `RateLimiter` never has a token, however long one waits.
+  const longest = limit >= 1 ? maxDelay : 0
+  const lines = new TokenLines(ask, { atOnce, millis: (atOnce * window) / limit }, longest)
   return {
-    take: (key) => take(key, maxDelay),
+    take: (key) => lines.take(key),
     refused: Outcome.refused(`more than ${limit} in ${window} ms`, "RateLimit")
   }
 }
@@ -145,12 +137,10 @@ export interface Options<In, Out> extends Rate, Pick<Middleware.RateLimitOptions
  * @category combinators
  * @since 0.1.0
  */
-export const middleware =
-  <In, Out>(limiter: RateLimiter.RateLimiter, options: Options<In, Out>) =>
-  <R>(self: Handler.Handler<In, Out, R>): Handler.Handler<In, Out, R> =>
-    Middleware.rateLimit(self, {
-      limit: options.limit,
-      key: options.key,
-      onLimited: options.onLimited,
-      by: make(limiter, options)
-    })
+export const middleware = <In, Out>(limiter: RateLimiter.RateLimiter, options: Options<In, Out>) => {
+  // One for all handlers: those of each connection, too, stand in line with all others.
+  const { key, limit, onLimited } = options
+  const by = make(limiter, options)
+  return <R>(self: Handler.Handler<In, Out, R>): Handler.Handler<In, Out, R> =>
+    Middleware.rateLimit(self, { limit, key, onLimited, by })
+}

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as TestClock from "effect/testing/TestClock"
 import * as RateLimit from "../src/RateLimit.ts"
@@ -24,7 +25,7 @@ const flaky = (isDown: () => boolean) =>
       isDown()
         ? Effect.fail(
             new RateLimiter.RateLimiterError({
-              reason: new RateLimiter.RateLimitStoreError({ message: "it is down", cause: undefined })
+              reason: new RateLimiter.RateLimitStoreError({ message: "it is down\n", cause: undefined })
             })
           )
         : limiter.consume(options)
@@ -98,6 +99,38 @@ describe("a rate that a RateLimiter counts", () => {
       assert.strictEqual(yield* take("a"), -60_000)
     })
   )
+
+  it.effect("says that the store is down once, and once that it has worked for ten seconds", () => {
+    const said: Array<string> = []
+    const logger = Logger.make<unknown, void>(
+      ({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`)
+    )
+    return Effect.gen(function* () {
+      let isDown = false
+      const store = yield* flaky(() => isDown)
+      const { take } = RateLimit.make(store, { limit: 1_000 })
+      const takes = (down: boolean) => Effect.suspend(() => ((isDown = down), take("a")))
+      yield* takes(false)
+      assert.deepStrictEqual(said, [])
+      for (let i = 0; i < 100; i++) {
+        yield* takes(true)
+        yield* takes(false)
+      }
+      const down = "Warn: The store of a rate limit cannot be asked; who comes meanwhile is let in: it is down\\n"
+      assert.deepStrictEqual(said.splice(0), [down])
+      yield* TestClock.adjust("9999 millis")
+      yield* takes(false)
+      assert.deepStrictEqual(said, [])
+      yield* TestClock.adjust("1 millis")
+      yield* takes(false)
+      assert.deepStrictEqual(said.splice(0), [
+        "Info: The store of a rate limit can be asked again; 100 times it could not"
+      ])
+      yield* takes(false)
+      yield* takes(true)
+      assert.deepStrictEqual(said, [down])
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
 
   it.effect("bounds how often a peer may connect", () =>
     Effect.gen(function* () {
