@@ -27,6 +27,7 @@ import {
   type Found as Measured,
   type FoundKey,
   type Limits as Resolved,
+  raised,
   resolve,
   withFound as measured
 } from "./internal/limits.ts"
@@ -372,8 +373,11 @@ export const layer = <Self, In, Out>(
         (unregister) => Effect.sync(unregister)
       )
       yield* (yield* running.OnListening)?.(running.runningOf(engine)) ?? Effect.void
-      if (!Remote.isSilent())
+      if (!Remote.isSilent()) {
+        const problem = raised(options, limits, protocol.server.maxFrameBytes)
+        if (problem !== undefined) engine.context.log.say("Warn", "its limits", problem)
         yield* Effect.forkScoped(running.missesServe(engine, listeners), { startImmediately: true })
+      }
       yield* Effect.addFinalizer(() => stop.shutdown)
       return makeServer(engine, listeners, controlOf(engine, options, limitsOf))
     }).pipe(Effect.mapError((error) => located(error, { of: tag.key })))

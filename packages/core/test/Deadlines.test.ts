@@ -303,21 +303,33 @@ describe("the deadline of a frame", () => {
     )
   )
 
-  it.effect("is no shorter than the largest frame takes at 16 KiB a second", () =>
-    Effect.gen(function* () {
-      class Large extends Server.Service<Large>()("Large", {
-        protocol: Protocol.lines({ maxFrameBytes: 60 * 16_384 })
-      }) {}
-      yield* Layer.build(
-        Layer.provideMerge(Large.serve(echo), MemoryServer.layer(Large, { name: "large", frameTimeout: "1s" }))
-      )
-      const peer = yield* hostile("large")
-      yield* peer.send("x")
-      yield* pass(59_999)
-      assert.strictEqual(peer.end, "none")
-      yield* pass(1)
-      assert.strictEqual(peer.end, "closed")
-    })
+  it.effect(
+    "is no shorter than the largest frame takes at 16 KiB a second, which is said once where it was set",
+    () => {
+      const [entries, logging] = logs()
+      return Effect.gen(function* () {
+        class Large extends Server.Service<Large>()("Large", {
+          protocol: Protocol.lines({ maxFrameBytes: 60 * 16_384 })
+        }) {}
+        yield* Layer.build(
+          Layer.provideMerge(Large.serve(echo), MemoryServer.layer(Large, { name: "large", frameTimeout: "1s" }))
+        )
+        const peer = yield* hostile("large")
+        yield* peer.send("x")
+        yield* pass(59_999)
+        assert.strictEqual(peer.end, "none")
+        yield* pass(1)
+        assert.strictEqual(peer.end, "closed")
+        yield* Layer.build(
+          Layer.provideMerge(Large.serve(echo), MemoryServer.layer(Large, { name: "enough", frameTimeout: "60s" }))
+        )
+        yield* Layer.build(Layer.provideMerge(Large.serve(echo), MemoryServer.layer(Large, { name: "by default" })))
+        assert.deepStrictEqual(
+          entries.filter(({ message }) => message.includes("is below what")).map(({ message }) => message),
+          ["Large: frameTimeout 1s is below what a frame of 960KiB needs at 16KiB a second: 1m holds"]
+        )
+      }).pipe(Effect.provide(logging))
+    }
   )
 
   it.effect("lets what came before be answered, and says what it was", () => {

@@ -1,7 +1,8 @@
+import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import { InvalidOption } from "../ServerError.ts"
 import type { ServerOptions } from "../Transport.ts"
-import { ofOption } from "./duration.ts"
+import { format, ofOption } from "./duration.ts"
 import * as sizes from "./size.ts"
 
 /** The options of a transport, resolved to their defaults. What is off takes for ever. */
@@ -195,6 +196,19 @@ export const resolve = (
       lingerMillis: 1_000
     }
   })
+
+/** What somebody should know who has set the time of a frame: it is never shorter than the largest takes. */
+export const raised = (
+  { frameTimeout }: ServerOptions,
+  { frameMillis }: Limits,
+  largest: number | undefined
+): string | undefined => {
+  if (frameTimeout === undefined || largest === undefined) return undefined
+  const given = Result.getOrElse(ofOption("frameTimeout", frameTimeout, { forever: true }), () => Infinity)
+  if (given >= frameMillis) return undefined
+  const [set, holds] = [given, frameMillis].map((millis) => format(Duration.millis(millis)))
+  return `frameTimeout ${set} is below what a frame of ${sizes.format(largest)} needs at 16KiB a second: ${holds} holds`
+}
 
 /** The limits of one of several copies: what is meant for all of them is shared, rounded up, and a peer has its own in each. */
 export const among = (limits: Limits, options: ServerOptions, copies: number): Limits => {
