@@ -25,7 +25,7 @@ const flaky = (isDown: () => boolean) =>
       isDown()
         ? Effect.fail(
             new RateLimiter.RateLimiterError({
-              reason: new RateLimiter.RateLimitStoreError({ message: "it is down\n", cause: undefined })
+              reason: new RateLimiter.RateLimitStoreError({ message: "it is down\n\u009b2J\u202e", cause: undefined })
             })
           )
         : limiter.consume(options)
@@ -116,7 +116,8 @@ describe("a rate that a RateLimiter counts", () => {
         yield* takes(true)
         yield* takes(false)
       }
-      const down = "Warn: The store of a rate limit cannot be asked; who comes meanwhile is let in: it is down\\n"
+      const down =
+        "Warn: The store of a rate limit cannot be asked; who comes meanwhile is let in: it is down\\n\\x9b2J\\u202e"
       assert.deepStrictEqual(said.splice(0), [down])
       yield* TestClock.adjust("9999 millis")
       yield* takes(false)

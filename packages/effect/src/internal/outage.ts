@@ -1,3 +1,4 @@
+import * as Outcome from "@socketserver/core/Outcome"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
@@ -40,7 +41,7 @@ const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1_00
 const inOneLine = (reason: unknown): string => {
   const { cause, message } = (reason ?? {}) as { readonly cause?: unknown; readonly message?: unknown }
   const said = [message, cause instanceof Error ? cause.message : undefined].filter((text) => typeof text === "string")
-  return JSON.stringify(said.join(": ").slice(0, mostCharacters)).slice(1, -1)
+  return Outcome.printable(said.join(": ").slice(0, mostCharacters))
 }
 
 const mostCharacters = 200
