@@ -32,6 +32,21 @@ const about = (tag: "Interrupt" | "Ack", id: number) => utf8.encode(`{"_tag":"${
 
 const large = "x".repeat(40_000)
 
+/** One asks for more than may be held, and is reset; another goes on. */
+const resetsOne = (count: number, message: (id: number) => Uint8Array) =>
+  Effect.gen(function* () {
+    const server = yield* Whole
+    const [many, few] = [yield* Whole.rawClient, yield* Whole.rawClient]
+    yield* few.write(call(1, "Never", "x"))
+    const ids = Array.from({ length: count }, (_, i) => i + 1)
+    yield* Effect.forkScoped(Effect.ignore(Effect.forEach(ids, (id) => many.write(message(id)))))
+    yield* until(Effect.map(server.connections, (all) => all.length === 1))
+    for (let i = 0; i < 10; i++) yield* turn
+    assert.lengthOf(yield* server.connections, 1)
+    yield* few.write(utf8.encode(`{"_tag":"Ping"}\n`))
+    assert.include(new TextDecoder().decode(yield* few.take), "Pong")
+  }).pipe(Effect.scoped)
+
 describe("calls over a whole connection", () => {
   for (const [what, maxInFlight] of [
     ["in flight", 128],
@@ -121,24 +136,10 @@ describe("calls over a whole connection", () => {
   )
 
   it.live("keep within maxMemory: the connection that holds most of it is reset, others go on", () =>
-    Effect.gen(function* () {
-      const server = yield* Whole
-      const [many, few] = [yield* Whole.rawClient, yield* Whole.rawClient]
-      yield* few.write(call(1, "Never", "x"))
-      yield* Effect.forkScoped(
-        Effect.ignore(
-          Effect.forEach(
-            Array.from({ length: 100 }, (_, i) => i + 1),
-            (id) => many.write(call(id, "Never", large))
-          )
-        )
-      )
-      yield* until(Effect.map(server.connections, (all) => all.length === 1))
-      for (let i = 0; i < 10; i++) yield* turn
-      assert.lengthOf(yield* server.connections, 1)
-      yield* few.write(utf8.encode(`{"_tag":"Ping"}\n`))
-      assert.include(new TextDecoder().decode(yield* few.take), "Pong")
-    }).pipe(Effect.scoped, Effect.provide(served({ maxMemory: 4_194_304 })))
+    Effect.provide(
+      resetsOne(100, (id) => call(id, "Never", large)),
+      served({ maxMemory: 4_194_304 })
+    )
   )
 
   for (const [what, message] of Object.entries(unawaited)) {
@@ -206,22 +207,10 @@ describe("calls over a whole connection", () => {
     )
 
     it.live(`keep within maxMemory: each ${what} without end`, () =>
-      Effect.gen(function* () {
-        const server = yield* Whole
-        const [many, few] = [yield* Whole.rawClient, yield* Whole.rawClient]
-        yield* few.write(call(1, "Never", "x"))
-        yield* Effect.forkScoped(
-          Effect.ignore(
-            Effect.forEach(
-              Array.from({ length: 1_000 }, (_, i) => i + 1),
-              (id) => many.write(line(id, { tag: "Never", payload: null, headers: [["large", "y".repeat(10_000)]] }))
-            )
-          )
-        )
-        yield* until(Effect.map(server.connections, (all) => all.length === 1))
-        yield* few.write(utf8.encode(`{"_tag":"Ping"}\n`))
-        assert.include(new TextDecoder().decode(yield* few.take), "Pong")
-      }).pipe(Effect.scoped, Effect.provide(served({ maxMemory: 1_048_576 }, 10_000)))
+      Effect.provide(
+        resetsOne(1_000, (id) => line(id, { tag: "Never", payload: null, headers: [["large", "y".repeat(10_000)]] })),
+        served({ maxMemory: 1_048_576 }, 10_000)
+      )
     )
   }
 })
